@@ -1,0 +1,165 @@
+//! API keys: `{prefix}_{live|test}_` and a checksummed random part (see [`crate::checksummed`]).
+//!
+//! The prefix is the API's (`sk` unless it chose another). A text that fails the checksum is refused without a look-up.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    checksummed::{self, checksum_holds, is_body},
+    random::Rng,
+    secret::{ExposeSecret, SecretString},
+};
+
+/// What keys begin with unless their API says otherwise.
+pub const DEFAULT_PREFIX: &str = "sk";
+
+/// Whether a key is meant for real use or for tests. Both are verified alike.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Environment {
+    /// Real use.
+    #[default]
+    Live,
+    /// Tests.
+    Test,
+}
+
+impl Environment {
+    /// The word inside the key.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// The first part of the keys of an API: 1 to 12 lower-case letters and digits, a letter first.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct KeyPrefix(String);
+
+/// A text that can't be the prefix of keys.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a key prefix is 1 to 12 lower-case letters and digits, a letter first, and not `dw`")]
+pub struct InvalidKeyPrefix;
+
+impl KeyPrefix {
+    /// Reads a prefix. `dw` stays Doorward's own.
+    pub fn parse(text: &str) -> Result<Self, InvalidKeyPrefix> {
+        let valid = (1..=12).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && text != "dw";
+        valid.then(|| Self(text.to_owned())).ok_or(InvalidKeyPrefix)
+    }
+
+    /// The prefix as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for KeyPrefix {
+    fn default() -> Self {
+        Self(DEFAULT_PREFIX.to_owned())
+    }
+}
+
+impl TryFrom<String> for KeyPrefix {
+    type Error = InvalidKeyPrefix;
+    fn try_from(text: String) -> Result<Self, InvalidKeyPrefix> {
+        Self::parse(&text)
+    }
+}
+
+impl From<KeyPrefix> for String {
+    fn from(prefix: KeyPrefix) -> Self {
+        prefix.0
+    }
+}
+
+/// A well-formed API key. That says nothing about whether it exists.
+#[derive(Clone)]
+pub struct ApiKey(SecretString);
+
+impl ApiKey {
+    /// Makes a new key.
+    pub fn generate(prefix: &KeyPrefix, environment: Environment, rng: &dyn Rng) -> Self {
+        Self(checksummed::generate(&format!("{}_{}_", prefix.0, environment.as_str()), rng))
+    }
+
+    /// Reads a key; `None` if form or checksum don't hold.
+    pub fn parse(text: &str) -> Option<Self> {
+        (looks_like_key(text) && checksum_holds(text)).then(|| Self(text.into()))
+    }
+
+    /// The key itself: shown once, to whom it was made for.
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// What may be shown of the key afterwards: all but the last 34 characters.
+    pub fn hint(&self) -> String {
+        let text = self.reveal();
+        text[..text.len() - 34].to_owned()
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({}…)", self.hint())
+    }
+}
+
+/// Whether a text has the outer form of a key, its checksum aside: tells a mistyped key from another thing.
+pub fn looks_like_key(text: &str) -> bool {
+    let mut parts = text.splitn(3, '_');
+    let (Some(prefix), Some(environment), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::SeededRng;
+
+    #[test]
+    fn a_new_key_reads_back_and_shows_eight_characters_of_it() {
+        let key = ApiKey::generate(&KeyPrefix::default(), Environment::Live, &SeededRng::new(1));
+        assert!(key.reveal().starts_with("sk_live_"));
+        assert_eq!(key.reveal().len(), "sk_live_".len() + 38);
+        assert_eq!(ApiKey::parse(key.reveal()).unwrap().reveal(), key.reveal());
+        assert_eq!(key.hint().len(), "sk_live_".len() + 4);
+        assert!(!format!("{key:?}").contains(key.reveal()));
+    }
+
+    #[test]
+    fn a_mistyped_key_looks_like_one_and_is_refused() {
+        let key = ApiKey::generate(&KeyPrefix::default(), Environment::Test, &SeededRng::new(1));
+        let mistyped = key.reveal().replace("sk_test_", "sk_live_");
+        assert!(looks_like_key(&mistyped));
+        assert!(ApiKey::parse(&mistyped).is_none());
+    }
+
+    #[test]
+    fn doorwards_own_prefix_is_not_for_keys() {
+        assert!(KeyPrefix::parse("dw").is_err());
+        for bad in ["", "9k", "SK", "a_b", "abcdefghijklm"] {
+            assert!(KeyPrefix::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics(text in "\\PC*") {
+            let _ = ApiKey::parse(&text);
+        }
+    }
+}

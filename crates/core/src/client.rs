@@ -1,0 +1,151 @@
+//! Clients (RFC 6749 section 2): who may ask for tokens, how they prove themselves, and what they may ask for.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{ApiId, ClientId},
+    jwk::Algorithm,
+    redirect_uri::RedirectUri,
+    resource::Role,
+    scope::ScopeSet,
+};
+
+/// A way to get tokens (RFC 6749 section 1.3).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    /// The code flow.
+    AuthorizationCode,
+    /// The client acts for itself.
+    ClientCredentials,
+    /// The client continues what a user allowed.
+    RefreshToken,
+}
+
+impl GrantType {
+    /// Every grant type.
+    pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken];
+
+    /// The grant type as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AuthorizationCode => "authorization_code",
+            Self::ClientCredentials => "client_credentials",
+            Self::RefreshToken => "refresh_token",
+        }
+    }
+
+    /// Reads a grant type.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant_type| grant_type.as_str() == text)
+    }
+}
+
+/// How a client authenticates (OpenID Connect Core section 9). A client with a secret may use Basic or post unless its
+/// registration names one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthenticationMethod {
+    /// A secret, in either place.
+    ClientSecret,
+    /// A secret, in the Authorization header.
+    ClientSecretBasic,
+    /// A secret, in the body.
+    ClientSecretPost,
+    /// A signed assertion (RFC 7523).
+    PrivateKeyJwt,
+    /// Not at all: a public client.
+    None,
+}
+
+impl AuthenticationMethod {
+    /// The method as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client_secret",
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
+            Self::None => "none",
+        }
+    }
+
+    /// Reads a method.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::ClientSecret, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None]
+            .into_iter()
+            .find(|method| method.as_str() == text)
+    }
+
+    /// Whether the client has a secret.
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecret | Self::ClientSecretBasic | Self::ClientSecretPost)
+    }
+}
+
+/// A client, or the credential of an API.
+#[derive(Clone, Debug)]
+pub struct Client {
+    /// `client_id`.
+    pub id: ClientId,
+    /// Its name, shown to users.
+    pub name: String,
+    /// How it authenticates.
+    pub authentication: AuthenticationMethod,
+    /// The digest of its secret, if it has one.
+    pub secret: Option<KeyedDigest>,
+    /// Its public keys as a JWK set, for `private_key_jwt`.
+    pub jwks: Option<String>,
+    /// Whether its assertions may name the token endpoint instead of the issuer.
+    pub assertion_for_token_endpoint: bool,
+    /// The ways that it may get tokens.
+    pub grant_types: BTreeSet<GrantType>,
+    /// Where it may be returned to.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for.
+    pub scopes: ScopeSet,
+    /// What a client_credentials request without `scope` asks for.
+    pub default_scopes: ScopeSet,
+    /// What its id_tokens are signed with.
+    pub id_token_algorithm: Algorithm,
+    /// Its roles, each at an API.
+    pub roles: Vec<(ApiId, Role)>,
+    /// Of the credential of an API: which.
+    pub api: Option<ApiId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl Client {
+    /// Whether it proves who it is (RFC 6749 section 2.1).
+    pub fn is_confidential(&self) -> bool {
+        self.authentication != AuthenticationMethod::None
+    }
+
+    /// Whether it may use this grant type.
+    pub fn allows(&self, grant_type: GrantType) -> bool {
+        self.grant_types.contains(&grant_type)
+    }
+
+    /// The registered redirect URI that `asked` is, if any. For native public clients the loopback port is free.
+    pub fn redirect_uri(&self, asked: &str) -> Option<&RedirectUri> {
+        self.redirect_uris.iter().find(|registered| registered.matches(asked, !self.is_confidential()))
+    }
+
+    /// Whether nothing assures that the program behind this redirect URI is the client: such a client is asked for
+    /// consent each time (RFC 8252 section 8.6, OWASP ASVS V10.7.1).
+    pub fn is_unassured(&self, registered: &RedirectUri) -> bool {
+        !self.is_confidential() && registered.is_native()
+    }
+
+    /// Its roles at one API.
+    pub fn roles_at(&self, api: &ApiId) -> BTreeSet<Role> {
+        self.roles.iter().filter(|(at, _)| at == api).map(|(_, role)| role.clone()).collect()
+    }
+}

@@ -1,0 +1,380 @@
+//! Client authentication (RFC 6749 section 2.3, RFC 7523, OpenID Connect Core section 9).
+//!
+//! What was presented is read first, then held against the client. A client that does not exist costs the same work
+//! and gets the same answer as a wrong secret.
+
+use std::time::Duration;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::{
+    access_token::{audience, text, time},
+    client::{AuthenticationMethod, Client},
+    clock::Timestamp,
+    denial::Denial,
+    digest::{Digest, KeyedDigest, Peppers},
+    form::Parameters,
+    jwk::{Algorithm, KeySet},
+    jws::{self, KeyChoice},
+    refusal::Refusal,
+    secret::{ExposeSecret, SecretString},
+};
+
+/// `client_assertion_type` of a JWT (RFC 7523 section 2.2).
+pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// How far ahead an assertion's `exp` may lie.
+pub const MAX_ASSERTION_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+const ASSERTION_SKEW: Duration = Duration::from_secs(30);
+
+/// What a request presented as the client's authentication.
+#[derive(Debug)]
+pub struct ClientCredential {
+    /// `client_id`, not yet verified.
+    pub client_id: String,
+    /// The proof.
+    pub proof: Proof,
+}
+
+/// How the client would prove itself.
+#[derive(Debug)]
+pub enum Proof {
+    /// A JWT signed by the client.
+    Assertion(SecretString),
+    /// Not at all.
+    None,
+    /// A secret in the Authorization header.
+    SecretBasic(SecretString),
+    /// A secret in the body.
+    SecretPost(SecretString),
+}
+
+impl Proof {
+    fn method(&self) -> AuthenticationMethod {
+        match self {
+            Self::Assertion(_) => AuthenticationMethod::PrivateKeyJwt,
+            Self::None => AuthenticationMethod::None,
+            Self::SecretBasic(_) => AuthenticationMethod::ClientSecretBasic,
+            Self::SecretPost(_) => AuthenticationMethod::ClientSecretPost,
+        }
+    }
+}
+
+/// Reads what was presented, out of the Authorization header and the form.
+pub fn present(authorization: Option<&[u8]>, form: &Parameters<'_>) -> Result<ClientCredential, Refusal> {
+    let in_body = form.optional("client_id")?;
+    let secret = form.optional("client_secret")?;
+    let assertion = form.optional("client_assertion")?;
+    let proofs = [authorization.is_some(), secret.is_some(), assertion.is_some()];
+    if proofs.iter().filter(|given| **given).count() > 1 {
+        return Err(Refusal::new(Denial::ClientAuthenticationMultiple));
+    }
+    let (client_id, proof) = if let Some(header) = authorization {
+        let (client_id, secret) = basic(header).ok_or(Denial::ClientAuthenticationMalformed)?;
+        (client_id, Proof::SecretBasic(secret))
+    } else if let Some(assertion) = assertion {
+        if form.optional("client_assertion_type")? != Some(ASSERTION_TYPE) {
+            return Err(Refusal::new(Denial::ClientAuthenticationMalformed).fact("parameter", "client_assertion_type"));
+        }
+        let subject = unverified_subject(assertion).ok_or(Denial::ClientAssertionInvalid)?;
+        (subject, Proof::Assertion(assertion.into()))
+    } else {
+        let client_id = in_body.ok_or(Denial::ClientAuthenticationMissing)?;
+        (client_id.to_owned(), secret.map_or(Proof::None, |secret| Proof::SecretPost(secret.into())))
+    };
+    if in_body.is_some_and(|stated| stated != client_id) {
+        return Err(Refusal::new(Denial::ClientAuthenticationMalformed).fact("parameter", "client_id"));
+    }
+    Ok(ClientCredential { client_id, proof })
+}
+
+/// What else must hold before the client is authenticated.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Authenticated {
+    /// Nothing.
+    Yes,
+    /// The assertion's `jti` must not have been seen before `expires_at` has passed.
+    OnceByAssertion {
+        /// `jti`.
+        id: String,
+        /// `exp`.
+        expires_at: Timestamp,
+    },
+}
+
+/// What assertions may be addressed to.
+#[derive(Clone, Copy, Debug)]
+pub struct AssertionAudience<'a> {
+    /// The issuer.
+    pub issuer: &'a str,
+    /// The token endpoint, for clients that are registered so.
+    pub token_endpoint: &'a str,
+}
+
+/// Holds what was presented against the client, which may not exist.
+pub fn authenticate(
+    credential: &ClientCredential,
+    client: Option<&Client>,
+    peppers: &Peppers,
+    audience: AssertionAudience<'_>,
+    now: Timestamp,
+) -> Result<Authenticated, Refusal> {
+    let refuse = |denial| Refusal::new(denial).fact("client_id", &credential.client_id);
+    // A secret is compared in any case, so that the work is the same for a client that does not exist.
+    let unmatchable = KeyedDigest { pepper: peppers.current().id().to_owned(), digest: Digest::from_bytes([0; 32]) };
+    let secret_matches = match &credential.proof {
+        Proof::SecretBasic(secret) | Proof::SecretPost(secret) => {
+            let stored = client.and_then(|client| client.secret.as_ref()).unwrap_or(&unmatchable);
+            peppers.matches(secret.expose_secret(), stored)
+        }
+        _ => false,
+    };
+    let client = client.ok_or_else(|| refuse(Denial::ClientUnknown))?;
+    let method = credential.proof.method();
+    let method_is_right = match client.authentication {
+        AuthenticationMethod::ClientSecret => {
+            matches!(method, AuthenticationMethod::ClientSecretBasic | AuthenticationMethod::ClientSecretPost)
+        }
+        registered => method == registered,
+    };
+    if !method_is_right {
+        return Err(refuse(Denial::ClientMethodRefused).fact("used", method.as_str()));
+    }
+    let authenticated = match &credential.proof {
+        Proof::None => Authenticated::Yes,
+        Proof::SecretBasic(_) | Proof::SecretPost(_) if secret_matches => Authenticated::Yes,
+        Proof::SecretBasic(_) | Proof::SecretPost(_) => return Err(refuse(Denial::ClientSecretWrong)),
+        Proof::Assertion(assertion) => verify_assertion(assertion.expose_secret(), client, audience, now)
+            .map_err(|why| refuse(Denial::ClientAssertionInvalid).fact("assertion", why))?,
+    };
+    match client.disabled_at {
+        Some(_) => Err(refuse(Denial::ClientDisabled)),
+        None => Ok(authenticated),
+    }
+}
+
+/// RFC 7523 section 3. The error says what failed, for the operator.
+fn verify_assertion(
+    assertion: &str,
+    client: &Client,
+    expected: AssertionAudience<'_>,
+    now: Timestamp,
+) -> Result<Authenticated, String> {
+    let keys = client.jwks.as_deref().unwrap_or_default();
+    let keys = KeySet::parse(keys.as_bytes()).map_err(|_| "the client has no keys".to_owned())?;
+    let reason = |refusal: Refusal| match refusal.facts.first() {
+        Some((name, value)) => format!("{} ({name}: {value})", refusal.denial),
+        None => refusal.denial.to_string(),
+    };
+    let verified = jws::verify(assertion, &keys, &Algorithm::ALL, KeyChoice::ByKidOrAlgorithm).map_err(reason)?;
+    // A token made for another purpose must not pass for an assertion (RFC 8725 section 3.11).
+    if verified.header.typ.is_some()
+        && !verified.header.has_type("JWT")
+        && !verified.header.has_type("client-authentication+jwt")
+    {
+        return Err("typ".to_owned());
+    }
+    let claims = &verified.claims;
+    for name in ["iss", "sub"] {
+        if text(claims, name).map_err(reason)? != client.id.as_str() {
+            return Err(format!("{name} is not the client_id"));
+        }
+    }
+    let stated = audience(claims).map_err(reason)?;
+    let is_ours =
+        |aud: &str| aud == expected.issuer || (client.assertion_for_token_endpoint && aud == expected.token_endpoint);
+    // One audience alone: an assertion that others may use as well could be carried here by them.
+    match &stated[..] {
+        [one] if is_ours(one) => {}
+        _ => return Err("aud is not the issuer alone".to_owned()),
+    }
+    let expires_at = time(claims, "exp").map_err(reason)?.ok_or("exp is missing")?;
+    if now >= expires_at.plus(ASSERTION_SKEW) {
+        return Err("exp has passed".to_owned());
+    }
+    if expires_at > now.plus(MAX_ASSERTION_LIFETIME).plus(ASSERTION_SKEW) {
+        return Err("exp is too far ahead".to_owned());
+    }
+    for name in ["nbf", "iat"] {
+        if time(claims, name).map_err(reason)?.is_some_and(|start| start > now.plus(ASSERTION_SKEW)) {
+            return Err(format!("{name} lies ahead"));
+        }
+    }
+    let id = text(claims, "jti").map_err(reason)?;
+    if id.len() > 256 {
+        return Err("jti is too long".to_owned());
+    }
+    Ok(Authenticated::OnceByAssertion { id: id.to_owned(), expires_at: expires_at.plus(ASSERTION_SKEW) })
+}
+
+/// `Basic base64(id ":" secret)`, both form-encoded (RFC 6749 section 2.3.1). Our ids and secrets hold nothing that
+/// encoding would change, so raw ones read the same.
+fn basic(header: &[u8]) -> Option<(String, SecretString)> {
+    let (scheme, encoded) = std::str::from_utf8(header).ok()?.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") || encoded.len() > 1_024 {
+        return None;
+    }
+    let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
+    let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
+    let plain = |part: &str| {
+        let spaced = part.replace('+', " ");
+        Some(percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
+    };
+    let id = plain(id).filter(|id| !id.is_empty())?;
+    Some((id, plain(secret)?.into()))
+}
+
+/// The `sub` of an assertion, to find the client whose keys will verify it.
+fn unverified_subject(assertion: &str) -> Option<String> {
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    jws::Header::peek(assertion)?;
+    let payload = URL_SAFE_NO_PAD.decode(assertion.split('.').nth(1)?).ok()?;
+    text(&crate::json::parse_object(&payload).ok()?, "sub").ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{digest::MasterKey, id::ClientId, jwk::SigningKey, random::SeededRng, scope::ScopeSet};
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+    const AUDIENCE: AssertionAudience<'_> =
+        AssertionAudience { issuer: "https://issuer.example", token_endpoint: "https://issuer.example/token" };
+
+    fn peppers() -> Peppers {
+        Peppers::new([&MasterKey::generate(&SeededRng::new(9))])
+    }
+
+    fn key() -> SigningKey {
+        SigningKey::generate("c1".into(), Algorithm::EdDSA, &SeededRng::new(3)).unwrap()
+    }
+
+    fn client(authentication: AuthenticationMethod) -> Client {
+        Client {
+            id: ClientId::new(NOW, &SeededRng::new(4)),
+            name: "Client".into(),
+            authentication,
+            secret: authentication.has_secret().then(|| peppers().digest("s3cret")),
+            jwks: None,
+            assertion_for_token_endpoint: false,
+            grant_types: [].into(),
+            redirect_uris: vec![],
+            scopes: ScopeSet::default(),
+            default_scopes: ScopeSet::default(),
+            id_token_algorithm: Algorithm::RS256,
+            roles: vec![],
+            api: None,
+            created_at: NOW,
+            disabled_at: None,
+        }
+    }
+
+    fn read(authorization: Option<&str>, form: &str) -> Result<ClientCredential, Denial> {
+        present(authorization.map(str::as_bytes), &Parameters::parse(form.as_bytes()).unwrap())
+            .map_err(|refusal| refusal.denial)
+    }
+
+    fn basic_header(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    fn attempt(credential: &ClientCredential, client: Option<&Client>) -> Result<Authenticated, Denial> {
+        authenticate(credential, client, &peppers(), AUDIENCE, NOW).map_err(|refusal| refusal.denial)
+    }
+
+    #[test]
+    fn basic_reads_raw_and_form_encoded_alike() {
+        for encoded in ["cli_1:a-b_c", "cli%5F1:a%2Db_c"] {
+            let credential = read(Some(&basic_header(encoded)), "").unwrap();
+            assert_eq!(credential.client_id, "cli_1");
+            assert!(matches!(credential.proof, Proof::SecretBasic(secret) if secret.expose_secret() == "a-b_c"));
+        }
+    }
+
+    #[test]
+    fn malformed_basic_is_an_invalid_request() {
+        for bad in [
+            "Basic",
+            "Basic ",
+            "Basic !!!!",
+            "Bearer abc",
+            &basic_header("nocolon"),
+            &basic_header(":x"),
+            "Basic \u{e4}",
+        ] {
+            assert_eq!(read(Some(bad), "").unwrap_err(), Denial::ClientAuthenticationMalformed, "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_ways_at_once_are_refused_and_an_equal_client_id_is_not() {
+        let header = basic_header("cli_1:x");
+        assert_eq!(read(Some(&header), "client_secret=x").unwrap_err(), Denial::ClientAuthenticationMultiple);
+        assert!(read(Some(&header), "client_id=cli_1").is_ok());
+        assert_eq!(read(Some(&header), "client_id=cli_2").unwrap_err(), Denial::ClientAuthenticationMalformed);
+        assert_eq!(read(None, "").unwrap_err(), Denial::ClientAuthenticationMissing);
+    }
+
+    #[test]
+    fn a_secret_proves_the_client_in_the_registered_place_alone() {
+        use AuthenticationMethod as Method;
+        let basic = read(Some(&basic_header("cli_1:s3cret")), "").unwrap();
+        let post = read(None, "client_id=cli_1&client_secret=s3cret").unwrap();
+        let none = read(None, "client_id=cli_1").unwrap();
+        assert_eq!(attempt(&basic, Some(&client(Method::ClientSecret))), Ok(Authenticated::Yes));
+        assert_eq!(attempt(&post, Some(&client(Method::ClientSecret))), Ok(Authenticated::Yes));
+        assert_eq!(attempt(&post, Some(&client(Method::ClientSecretBasic))), Err(Denial::ClientMethodRefused));
+        assert_eq!(attempt(&none, Some(&client(Method::ClientSecret))), Err(Denial::ClientMethodRefused));
+        assert_eq!(attempt(&none, Some(&client(Method::None))), Ok(Authenticated::Yes));
+        assert_eq!(attempt(&basic, Some(&client(Method::None))), Err(Denial::ClientMethodRefused));
+    }
+
+    #[test]
+    fn unknown_wrong_and_disabled_look_alike() {
+        let wrong = read(Some(&basic_header("cli_1:other")), "").unwrap();
+        let right = read(Some(&basic_header("cli_1:s3cret")), "").unwrap();
+        let disabled = Client { disabled_at: Some(NOW), ..client(AuthenticationMethod::ClientSecret) };
+        let denials = [
+            attempt(&right, None).unwrap_err(),
+            attempt(&wrong, Some(&client(AuthenticationMethod::ClientSecret))).unwrap_err(),
+            attempt(&right, Some(&disabled)).unwrap_err(),
+        ];
+        assert_eq!(denials, [Denial::ClientUnknown, Denial::ClientSecretWrong, Denial::ClientDisabled]);
+        assert!(denials.iter().all(|denial| denial.shown_as() == denials[0].shown_as()));
+    }
+
+    fn asserted(change: Value) -> Result<Authenticated, Denial> {
+        let mut client = client(AuthenticationMethod::PrivateKeyJwt);
+        client.jwks = Some(json!({"keys": [key().public_jwk()]}).to_string());
+        client.assertion_for_token_endpoint = change.get("registered").is_some();
+        let mut claims = json!({"iss": client.id, "sub": client.id, "aud": AUDIENCE.issuer, "jti": "j1",
+            "exp": NOW.as_secs() + 60, "iat": NOW.as_secs()});
+        for (name, value) in change.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        let assertion = jws::sign(&key(), "JWT", claims.to_string().as_bytes()).unwrap();
+        let form = format!("client_assertion={assertion}&client_assertion_type={ASSERTION_TYPE}");
+        attempt(&read(None, &form).unwrap(), Some(&client))
+    }
+
+    #[test]
+    fn an_assertion_is_for_the_issuer_once_and_short() {
+        assert!(matches!(asserted(json!({})), Ok(Authenticated::OnceByAssertion { id, .. }) if id == "j1"));
+        for bad in [
+            json!({"aud": AUDIENCE.token_endpoint}),
+            json!({"aud": [AUDIENCE.issuer, "https://other.example"]}),
+            json!({"aud": "https://other.example"}),
+            json!({"iss": "cli_2"}),
+            json!({"exp": NOW.as_secs() - 31}),
+            json!({"exp": NOW.as_secs() + 400}),
+            json!({"iat": NOW.as_secs() + 100}),
+            json!({"jti": ""}),
+        ] {
+            assert_eq!(asserted(bad.clone()), Err(Denial::ClientAssertionInvalid), "{bad}");
+        }
+        assert!(asserted(json!({"aud": AUDIENCE.token_endpoint, "registered": true})).is_ok());
+        assert!(asserted(json!({"aud": [AUDIENCE.issuer]})).is_ok());
+    }
+}

@@ -1,0 +1,186 @@
+//! Finding the one credential of a request, and telling its kind by its form.
+//!
+//! A credential comes in one header (`Authorization: Bearer`, RFC 6750 section 2.1, or `X-API-Key`) and nowhere else.
+//! Everything that was sent is counted together: two are refused, and so is one in the URL, before anything is logged.
+
+use crate::{
+    api_key,
+    checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
+    denial::Denial,
+    form, jws,
+    secret::SecretString,
+};
+
+/// Longest credential that is looked at, in bytes.
+pub const MAX_LENGTH: usize = 16 * 1024;
+
+/// A credential as presented, sorted by its form; nothing of it is verified.
+#[derive(Debug)]
+pub enum Credential {
+    /// Has the form of an API key, its checksum aside.
+    ApiKey(SecretString),
+    /// Has three parts like a JWT in compact form.
+    Jwt(SecretString),
+    /// Has the form of an opaque access token and its checksum holds.
+    Opaque(SecretString),
+}
+
+impl Credential {
+    /// Sorts a text by its form.
+    pub fn classify(text: &str) -> Result<Self, Denial> {
+        if text.len() > MAX_LENGTH {
+            return Err(Denial::TokenMalformed);
+        }
+        if api_key::looks_like_key(text) {
+            return Ok(Self::ApiKey(text.into()));
+        }
+        if text.starts_with(ACCESS_TOKEN_PREFIX) || text.starts_with(REFRESH_TOKEN_PREFIX) {
+            let is_access_token = checksummed::is_well_formed(text, ACCESS_TOKEN_PREFIX);
+            return if is_access_token { Ok(Self::Opaque(text.into())) } else { Err(Denial::TokenMalformed) };
+        }
+        if text.bytes().filter(|b| *b == b'.').count() == 2 {
+            return Ok(Self::Jwt(text.into()));
+        }
+        Err(Denial::TokenMalformed)
+    }
+}
+
+/// Finds the credential among the values of all `Authorization` and `X-API-Key` headers and the query string.
+///
+/// `Ok(None)`: there is none. A scheme that is not `Bearer` counts as a credential that can't be read.
+pub fn present<'a>(
+    authorization: impl IntoIterator<Item = &'a [u8]>,
+    x_api_key: impl IntoIterator<Item = &'a [u8]>,
+    query: Option<&str>,
+) -> Result<Option<Credential>, Denial> {
+    let authorization: Vec<&[u8]> = authorization.into_iter().take(2).collect();
+    let x_api_key: Vec<&[u8]> = x_api_key.into_iter().take(2).collect();
+    let in_query = query.is_some_and(query_has_credential);
+    match (authorization.len() + x_api_key.len(), in_query) {
+        (0, false) => return Ok(None),
+        (0, true) => return Err(Denial::CredentialInQuery),
+        (1, false) => {}
+        _ => return Err(Denial::CredentialMultiple),
+    }
+    if let [value] = x_api_key[..] {
+        let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?.trim();
+        return match api_key::looks_like_key(text) {
+            true => Ok(Some(Credential::ApiKey(text.into()))),
+            false => Err(Denial::CredentialMalformed),
+        };
+    }
+    let text = std::str::from_utf8(authorization[0]).map_err(|_| Denial::CredentialMalformed)?;
+    Credential::classify(bearer_token(text).ok_or(Denial::CredentialMalformed)?).map(Some)
+}
+
+/// The token of `Bearer <token>`; the scheme's name in any case (RFC 9110 section 11.1), the token by the grammar of
+/// RFC 6750 section 2.1.
+pub fn bearer_token(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim_start_matches(' ');
+    let in_grammar = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(in_grammar)).then_some(token)
+}
+
+/// Whether a query string carries a credential: in a parameter named for one, whatever its value, or in any other as a
+/// value that has the form of a key, an opaque token or an access token of ours.
+pub fn query_has_credential(query: &str) -> bool {
+    form::pairs(query.as_bytes())
+        .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_credential_of_ours(&value))
+}
+
+fn is_credential_of_ours(text: &str) -> bool {
+    let is_opaque = |prefix| text.strip_prefix(prefix).is_some_and(checksummed::is_body);
+    api_key::looks_like_key(text)
+        || is_opaque(ACCESS_TOKEN_PREFIX)
+        || is_opaque(REFRESH_TOKEN_PREFIX)
+        || jws::Header::peek(text).is_some_and(|header| header.is_access_token())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        api_key::{ApiKey, Environment, KeyPrefix},
+        random::SeededRng,
+        secret::ExposeSecret,
+    };
+
+    fn key() -> String {
+        ApiKey::generate(&KeyPrefix::default(), Environment::Live, &SeededRng::new(1)).reveal().to_owned()
+    }
+
+    fn find(authorization: &[&str], x_api_key: &[&str], query: Option<&str>) -> Result<Option<Credential>, Denial> {
+        present(authorization.iter().map(|text| text.as_bytes()), x_api_key.iter().map(|text| text.as_bytes()), query)
+    }
+
+    #[test]
+    fn a_key_is_found_in_either_header() {
+        let (key, bearer) = (key(), format!("bEaReR  {}", key()));
+        assert!(matches!(find(&[], &[&key], None), Ok(Some(Credential::ApiKey(_)))));
+        assert!(matches!(find(&[&bearer], &[], None), Ok(Some(Credential::ApiKey(_)))));
+    }
+
+    #[test]
+    fn two_credentials_are_refused_wherever_they_stand() {
+        let (key, bearer) = (key(), format!("Bearer {}", key()));
+        let query = format!("api_key={key}");
+        for attempt in [
+            find(&[&bearer], &[&key], None),
+            find(&[&bearer, &bearer], &[], None),
+            find(&[], &[&key, &key], None),
+            find(&[], &[&key], Some(&query)),
+            find(&["Basic eA=="], &[&key], None),
+        ] {
+            assert_eq!(attempt.unwrap_err(), Denial::CredentialMultiple);
+        }
+    }
+
+    #[test]
+    fn a_credential_in_the_query_is_refused_under_any_name() {
+        let opaque = checksummed::generate(ACCESS_TOKEN_PREFIX, &SeededRng::new(1));
+        for query in [
+            "access_token=anything".to_owned(),
+            "apikey=".to_owned(),
+            format!("a=b&key={}", key()),
+            format!("token={}", opaque.expose_secret()),
+            // {"typ":"at+jwt","alg":"EdDSA"}
+            "t=eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.AA".to_owned(),
+            format!("x=%73{}", &key()[1..]),
+        ] {
+            assert_eq!(find(&[], &[], Some(&query)).unwrap_err(), Denial::CredentialInQuery, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_apis_own_parameters_stay_its_own() {
+        for query in ["token=abc", "key=1", "q=sk_live_", "id_token_hint=e30.e30.AA", ""] {
+            assert!(matches!(find(&[], &[], Some(query)), Ok(None)), "{query}");
+        }
+    }
+
+    #[test]
+    fn other_schemes_and_refresh_tokens_are_refused() {
+        let refresh = checksummed::generate(REFRESH_TOKEN_PREFIX, &SeededRng::new(1));
+        let refresh = format!("Bearer {}", refresh.expose_secret());
+        for (header, denial) in [
+            ("Basic eA==", Denial::CredentialMalformed),
+            ("Bearer", Denial::CredentialMalformed),
+            ("Bearer ", Denial::CredentialMalformed),
+            ("Bearer a b", Denial::CredentialMalformed),
+            ("Bearer abc", Denial::TokenMalformed),
+            (refresh.as_str(), Denial::TokenMalformed),
+        ] {
+            assert_eq!(find(&[header], &[], None).unwrap_err(), denial, "{header}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finding_never_panics(header in any::<Vec<u8>>(), query in "\\PC*") {
+            let _ = present([header.as_slice()], [], Some(&query));
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! A refusal as it is told to the operator: what a guard delivers and `explain` prints.
+//!
+//! It holds no secret: the path without its query, the names of things, and the facts that the refusal gathered.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{clock::Timestamp, denial::Denial, refusal::Refusal, trace::TraceId};
+
+/// One refused request.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct RefusalEvent {
+    /// The trace id that the caller was given.
+    pub trace_id: TraceId,
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// The operator's code of the denial.
+    pub code: String,
+    /// Where it happened: the API's identifier, or the issuer.
+    pub at: String,
+    /// The method of the request.
+    pub method: String,
+    /// The path of the request, without its query.
+    pub path: String,
+    /// The caller's address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The principal, where one was known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+    /// What else is known of the case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub facts: Vec<(String, String)>,
+}
+
+impl RefusalEvent {
+    /// Longest path that is kept, in characters.
+    pub const MAX_PATH: usize = 512;
+
+    /// The event of a refusal. `path` is cut at its query and at [`Self::MAX_PATH`].
+    pub fn new(trace_id: TraceId, now: Timestamp, refusal: &Refusal, at: &str, method: &str, path: &str) -> Self {
+        let path = path.split('?').next().unwrap_or_default();
+        Self {
+            trace_id,
+            at_ms: now.as_millis(),
+            code: refusal.denial.code().to_owned(),
+            at: at.to_owned(),
+            method: method.chars().take(16).collect(),
+            path: path.chars().take(Self::MAX_PATH).collect(),
+            address: None,
+            principal: None,
+            facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+        }
+    }
+
+    /// The denial, if this program knows it.
+    pub fn denial(&self) -> Option<Denial> {
+        Denial::from_code(&self.code)
+    }
+}

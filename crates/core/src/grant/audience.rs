@@ -1,0 +1,221 @@
+//! For which API a token is, and with which scopes (RFC 8707 section 2, RFC 9068 section 3).
+//!
+//! A token is for one API. `resource` names it, or the scopes do, since their names are unique across APIs.
+
+use std::sync::Arc;
+
+use crate::{
+    denial::Denial,
+    refusal::Refusal,
+    resource::{Api, ResourceIdentifier},
+    scope::ScopeSet,
+};
+
+/// All APIs, to be asked for one.
+#[derive(Clone, Debug, Default)]
+pub struct Apis(Vec<Arc<Api>>);
+
+impl Apis {
+    /// The APIs given.
+    pub fn new(apis: Vec<Arc<Api>>) -> Self {
+        Self(apis)
+    }
+
+    /// The API that `resource` names.
+    pub fn by_resource(&self, resource: &str) -> Option<&Arc<Api>> {
+        self.0.iter().find(|api| api.identifier.matches(resource))
+    }
+
+    /// The API of this name.
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Api>> {
+        self.0.iter().find(|api| api.name == name)
+    }
+
+    /// The API with this id.
+    pub fn by_id(&self, id: &crate::id::ApiId) -> Option<&Arc<Api>> {
+        self.0.iter().find(|api| api.id == *id)
+    }
+
+    /// Every API.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Api>> {
+        self.0.iter()
+    }
+
+    /// Only the scopes that exist: an API's or the authorization server's own.
+    pub fn known(&self, scopes: &ScopeSet) -> ScopeSet {
+        scopes.filtered(|scope| scope.is_oidc() || self.0.iter().any(|api| api.has_scope(scope)))
+    }
+
+    /// Reads `resource` parameters, in their order.
+    pub fn resources<'a>(&self, asked: impl Iterator<Item = &'a str>) -> Result<Vec<ResourceIdentifier>, Refusal> {
+        let mut resources = Vec::new();
+        for resource in asked.take(17) {
+            let unknown = || Refusal::new(Denial::ResourceUnknown).fact("resource", resource);
+            let identifier = self.by_resource(resource).ok_or_else(unknown)?.identifier.clone();
+            if !resources.contains(&identifier) {
+                resources.push(identifier);
+            }
+        }
+        Ok(resources)
+    }
+
+    /// The APIs that the scopes belong to, the authorization server's own scopes aside.
+    fn of_scopes(&self, scopes: &ScopeSet) -> Vec<&Arc<Api>> {
+        self.0.iter().filter(|api| scopes.iter().any(|scope| api.has_scope(scope))).collect()
+    }
+
+    /// Checks at /authorize that the scopes can be granted together: all of the named resources, or of one API.
+    pub fn check_together(&self, scopes: &ScopeSet, resources: &[ResourceIdentifier]) -> Result<(), Refusal> {
+        let apis = self.of_scopes(scopes);
+        let several = || Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", scopes);
+        match resources {
+            [] if apis.len() > 1 => Err(several()),
+            [] => Ok(()),
+            named if apis.iter().all(|api| named.contains(&api.identifier)) => Ok(()),
+            _ => Err(several()),
+        }
+    }
+
+    /// The API of one access token, and its scopes, out of what was granted.
+    ///
+    /// `resource` must be one of `granted_resources`, or, where none was named, the API of the scopes. Without it the
+    /// first named resource counts. `None`: the token is for the issuer alone (OIDC scopes only).
+    pub fn narrow(
+        &self,
+        granted: &ScopeSet,
+        granted_resources: &[ResourceIdentifier],
+        resource: Option<&str>,
+    ) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
+        let of_scopes = self.of_scopes(granted);
+        let api = match resource {
+            None => match granted_resources.first() {
+                Some(first) => self.by_resource(first.as_str()),
+                None if of_scopes.len() > 1 => {
+                    return Err(Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", granted));
+                }
+                None => of_scopes.first().copied(),
+            },
+            Some(asked) => {
+                let api = self.by_resource(asked);
+                let api = api.ok_or_else(|| Refusal::new(Denial::ResourceUnknown).fact("resource", asked))?;
+                let was_granted = match granted_resources {
+                    [] => of_scopes.iter().any(|of_scope| of_scope.id == api.id),
+                    named => named.contains(&api.identifier),
+                };
+                if !was_granted {
+                    return Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", asked));
+                }
+                Some(api)
+            }
+        };
+        let scopes = granted.filtered(|scope| scope.is_oidc() || api.is_some_and(|api| api.has_scope(scope)));
+        Ok((api.cloned(), scopes))
+    }
+}
+
+/// The scopes of a client_credentials request (RFC 6749 section 4.4): what was asked or the client's default; never
+/// `openid` or `offline_access`; all of them the client's, and of one API.
+pub fn client_credentials(
+    apis: &Apis,
+    client: &crate::client::Client,
+    asked: Option<&str>,
+    resource: Option<&str>,
+) -> Result<(Arc<Api>, ScopeSet), Refusal> {
+    let scopes = match asked {
+        Some(text) => ScopeSet::parse(text).map_err(|_| Refusal::new(Denial::ScopeInvalid).fact("scope", text))?,
+        None if client.default_scopes.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
+        None => client.default_scopes.clone(),
+    };
+    let unknown = scopes.difference(&apis.known(&scopes));
+    if !unknown.is_empty() {
+        return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
+    }
+    let forbidden = scopes.filtered(|scope| scope.is_oidc() || !client.scopes.contains(scope.as_str()));
+    if !forbidden.is_empty() {
+        return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
+    }
+    let resources = apis.resources(resource.into_iter())?;
+    apis.check_together(&scopes, &resources)?;
+    let (api, scopes) = apis.narrow(&scopes, &resources, None)?;
+    Ok((api.ok_or(Denial::ScopeMissing)?, scopes))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        id::ApiId,
+        jwk::Algorithm,
+        random::SeededRng,
+        resource::{DescribedScope, TokenFormat},
+        scope::Scope,
+    };
+
+    pub(crate) fn api(name: &str, scopes: &[&str]) -> Arc<Api> {
+        let described =
+            |scope: &&str| DescribedScope { scope: Scope::parse(scope).unwrap(), description: String::new() };
+        Arc::new(Api {
+            id: ApiId::new(Timestamp::from_millis(1), &SeededRng::new(name.bytes().map(u64::from).sum())),
+            name: name.into(),
+            identifier: ResourceIdentifier::parse(&format!("https://{name}.example")).unwrap(),
+            scopes: scopes.iter().map(described).collect(),
+            roles: [].into(),
+            token_format: TokenFormat::Jwt,
+            signing_algorithm: Algorithm::EdDSA,
+            access_token_ttl: Duration::from_secs(300),
+            key_prefix: Default::default(),
+            created_at: Timestamp::from_millis(1),
+        })
+    }
+
+    fn apis() -> Apis {
+        Apis::new(vec![api("notes", &["notes:read", "notes:write"]), api("mails", &["mails:read"])])
+    }
+
+    fn scopes(text: &str) -> ScopeSet {
+        ScopeSet::parse(text).unwrap()
+    }
+
+    fn narrow(granted: &str, resources: &[&str], resource: Option<&str>) -> Result<(Option<String>, String), Denial> {
+        let apis = apis();
+        let resources = apis.resources(resources.iter().copied()).map_err(|refusal| refusal.denial)?;
+        let narrowed = apis.narrow(&scopes(granted), &resources, resource);
+        narrowed
+            .map(|(api, scopes)| (api.map(|api| api.name.clone()), scopes.to_string()))
+            .map_err(|refusal| refusal.denial)
+    }
+
+    #[test]
+    fn the_api_is_inferred_from_the_scopes() {
+        let notes = Ok((Some("notes".to_owned()), "notes:read openid".to_owned()));
+        assert_eq!(narrow("openid notes:read", &[], None), notes);
+        assert_eq!(narrow("openid notes:read mails:read", &[], None), Err(Denial::ScopeOfSeveralApis));
+        assert_eq!(narrow("openid profile", &[], None), Ok((None, "openid profile".to_owned())));
+    }
+
+    #[test]
+    fn a_resource_narrows_and_never_widens() {
+        let both = &["https://notes.example", "https://mails.example/"];
+        assert_eq!(narrow("notes:read mails:read", both, None), Ok((Some("notes".into()), "notes:read".into())));
+        assert_eq!(
+            narrow("notes:read mails:read", both, Some("https://mails.example")),
+            Ok((Some("mails".into()), "mails:read".into()))
+        );
+        assert_eq!(narrow("notes:read", &both[..1], Some("https://mails.example")), Err(Denial::ResourceNotGranted));
+        assert_eq!(narrow("notes:read", &[], Some("https://mails.example")), Err(Denial::ResourceNotGranted));
+        assert_eq!(narrow("notes:read", &[], Some("https://other.example")), Err(Denial::ResourceUnknown));
+        assert_eq!(narrow("notes:read", &["https://other.example"], None), Err(Denial::ResourceUnknown));
+    }
+
+    #[test]
+    fn scopes_of_an_api_that_was_not_named_are_refused_at_once() {
+        let apis = apis();
+        let notes = apis.resources(["https://notes.example"].into_iter()).unwrap();
+        assert!(apis.check_together(&scopes("openid notes:read"), &notes).is_ok());
+        assert!(apis.check_together(&scopes("notes:read mails:read"), &notes).is_err());
+        assert!(apis.check_together(&scopes("notes:read mails:read"), &[]).is_err());
+    }
+}

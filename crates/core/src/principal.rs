@@ -1,0 +1,91 @@
+//! The principal: who a verified credential stands for, and what it was given.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::Timestamp,
+    resource::{ResourceIdentifier, Role},
+    scope::ScopeSet,
+};
+
+/// What kind of party a principal is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PrincipalKind {
+    /// A client that acts for itself (client_credentials).
+    Client,
+    /// The holder of an API key.
+    Key,
+    /// A user, through a client.
+    User,
+}
+
+/// How the principal proved itself.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialKind {
+    /// An access token in the form of a JWT (RFC 9068).
+    AccessTokenJwt,
+    /// An opaque access token, known by introspection (RFC 7662).
+    AccessTokenOpaque,
+    /// An API key.
+    ApiKey,
+}
+
+/// A verified party. In an API's handlers it is made by the guard alone.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct Principal {
+    /// What kind of party it is.
+    pub kind: PrincipalKind,
+    /// Its identifier: of the user, the client or the key (RFC 9068 section 2.2, `sub`).
+    #[serde(rename = "sub")]
+    pub subject: String,
+    /// The client that acts (RFC 9068 section 2.2, `client_id`); none for a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Whom a key belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// A name for people, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// How it proved itself.
+    pub credential: CredentialKind,
+    /// The credential's own identifier: a key's id or a token's `jti`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential_id: Option<String>,
+    /// Of what a user allowed, the grant that the token came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
+    /// The API that the credential is for.
+    pub audience: ResourceIdentifier,
+    /// What it may be used for.
+    #[serde(rename = "scope")]
+    pub scopes: ScopeSet,
+    /// Its roles at this API.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub roles: BTreeSet<Role>,
+    /// When the credential ends; `None` for a key without expiry.
+    #[serde(rename = "exp", default, skip_serializing_if = "Option::is_none", with = "optional_secs")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// An optional time as NumericDate (RFC 7519 section 2).
+pub(crate) mod optional_secs {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::clock::Timestamp;
+
+    pub(crate) fn serialize<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        match time {
+            Some(time) => serializer.serialize_i64(time.as_secs()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_secs))
+    }
+}

@@ -1,0 +1,44 @@
+//! Random bytes, passed in.
+//!
+//! Every secret's entropy comes through [`Rng`]; only the wiring knows the operating system's source.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+/// A source of random bytes that are fit for secrets.
+pub trait Rng: Send + Sync + 'static {
+    /// Fills `bytes`. A source that can't must end the process: a guessable secret is worse than none.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// `N` random bytes.
+pub fn bytes<const N: usize>(rng: &dyn Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill(&mut bytes);
+    bytes
+}
+
+/// A source that repeats itself from its seed: for tests alone.
+#[derive(Debug)]
+pub struct SeededRng {
+    seed: u64,
+    counter: AtomicU64,
+}
+
+impl SeededRng {
+    /// A source that gives the same bytes for the same seed.
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, counter: AtomicU64::new(0) }
+    }
+}
+
+impl Rng for SeededRng {
+    fn fill(&self, bytes: &mut [u8]) {
+        for chunk in bytes.chunks_mut(32) {
+            let counter = self.counter.fetch_add(1, Ordering::Relaxed);
+            let block = digest(&SHA256, &[self.seed.to_le_bytes(), counter.to_le_bytes()].concat());
+            chunk.copy_from_slice(&block.as_ref()[..chunk.len()]);
+        }
+    }
+}

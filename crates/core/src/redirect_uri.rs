@@ -1,0 +1,315 @@
+//! Redirect URIs (OAuth 2.1 section 2.3, RFC 8252, RFC 9700 section 2.1): compared as exact strings.
+//!
+//! The one exception is the port of a loopback redirect, which a native program can't know beforehand. Nothing is
+//! normalised and nothing is matched by pattern: that is how others were bypassed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// A registered redirect URI.
+#[derive(Clone, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RedirectUri(String);
+
+/// Why a redirect URI can't be registered.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum InvalidRedirectUri {
+    /// It has a fragment (RFC 6749 section 3.1.2).
+    #[error("a redirect URI has no fragment")]
+    Fragment,
+    /// Its host is not written in the one usual form.
+    #[error("the host must be lower-case ASCII, without a final dot")]
+    Host,
+    /// It is no absolute URI, or has characters that a URI can't have.
+    #[error("not an absolute URI of at most 2,000 printable ASCII characters")]
+    Malformed,
+    /// Its path has steps that servers resolve differently.
+    #[error("the path must not hold `.` or `..` segments, `;`, `\\` or an encoded dot or slash")]
+    Path,
+    /// Its scheme is none that a client can receive a code by.
+    #[error("use https, http for a loopback host, or a private-use scheme with a dot in it (RFC 8252 section 7.1)")]
+    Scheme,
+    /// It holds a user name or password.
+    #[error("a redirect URI has no user name or password")]
+    UserInfo,
+    /// It holds a `*`.
+    #[error("redirect URIs are compared exactly: no wildcards")]
+    Wildcard,
+}
+
+impl RedirectUri {
+    /// Reads a redirect URI for registration.
+    pub fn parse(text: &str) -> Result<Self, InvalidRedirectUri> {
+        use InvalidRedirectUri::*;
+        if text.len() > 2_000 || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(Malformed);
+        }
+        if text.contains('#') {
+            return Err(Fragment);
+        }
+        if text.contains('*') {
+            return Err(Wildcard);
+        }
+        let url = Url::parse(text).map_err(|_| Malformed)?;
+        if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
+            return Err(UserInfo);
+        }
+        let path = text.split('?').next().unwrap_or_default();
+        let encoded = path.to_ascii_lowercase();
+        let has_odd_segment = path.split('/').any(|segment| matches!(segment, "." | ".."));
+        if has_odd_segment
+            || path.contains([';', '\\'])
+            || ["%2e", "%2f", "%5c"].iter().any(|odd| encoded.contains(odd))
+        {
+            return Err(Path);
+        }
+        match url.scheme() {
+            "https" | "http" => {
+                let host = url.host_str().ok_or(Malformed)?;
+                // What the parser reads must be what stands there: no upper case, no IDN, no other spelling of an
+                // address, no final dot.
+                let written = authority(text);
+                let written_host = written.strip_suffix(&format!(":{}", url.port().unwrap_or(0))).unwrap_or(written);
+                if written_host != host || host.ends_with('.') {
+                    return Err(Host);
+                }
+                if url.scheme() == "http" && !is_loopback_host(host) {
+                    return Err(Scheme);
+                }
+            }
+            scheme if !scheme.contains('.') => return Err(Scheme),
+            _ => {}
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Whether `asked` is this redirect URI: the same text, or, where `port_is_free`, the same but for the port of a
+    /// loopback host (RFC 8252 section 7.3), never across the three spellings of loopback.
+    pub fn matches(&self, asked: &str, port_is_free: bool) -> bool {
+        if self.0 == asked {
+            return true;
+        }
+        let without_ports = || Some((without_loopback_port(&self.0)?, without_loopback_port(asked)?));
+        port_is_free && without_ports().is_some_and(|(own, asked)| own == asked)
+    }
+
+    /// Whether any program on the user's machine could be the one that receives it: loopback or a private-use scheme
+    /// (RFC 8252 section 8.6).
+    pub fn is_native(&self) -> bool {
+        !self.0.starts_with("https://")
+    }
+
+    /// The redirect URI as registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for RedirectUri {
+    type Error = InvalidRedirectUri;
+    fn try_from(text: String) -> Result<Self, InvalidRedirectUri> {
+        Self::parse(&text)
+    }
+}
+
+impl From<RedirectUri> for String {
+    fn from(uri: RedirectUri) -> Self {
+        uri.0
+    }
+}
+
+impl fmt::Debug for RedirectUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Where a redirect URI leads, for people: host and port, or the scheme where there is no host.
+pub fn display_host(redirect_uri: &str) -> String {
+    match Url::parse(redirect_uri) {
+        Ok(url) if url.has_host() => match (url.host_str().unwrap_or_default(), url.port()) {
+            (host, Some(port)) => format!("{host}:{port}"),
+            (host, None) => host.to_owned(),
+        },
+        Ok(url) => format!("{}:", url.scheme()),
+        Err(_) => String::new(),
+    }
+}
+
+/// Adds parameters to a redirect URI's query, whatever it holds already (RFC 6749 section 4.1.2).
+pub fn with_query<'a>(redirect_uri: &str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parameters);
+    let separator = if redirect_uri.contains('?') { '&' } else { '?' };
+    format!("{redirect_uri}{separator}{}", query.finish())
+}
+
+/// Whether a host is one of the three spellings of loopback.
+pub fn is_loopback_host(host: &str) -> bool {
+    matches!(host, "127.0.0.1" | "[::1]" | "localhost")
+}
+
+fn authority(text: &str) -> &str {
+    let rest = text.split_once("://").map_or("", |(_, rest)| rest);
+    &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
+}
+
+/// The URI's host, and path with query, when its host is loopback and its scheme `http`.
+fn without_loopback_port(text: &str) -> Option<(&str, &str)> {
+    let rest = text.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, port),
+        _ => (authority, ""),
+    };
+    let port_is_valid = port.is_empty() && !authority.ends_with(':')
+        || port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_loopback_host(host) && port_is_valid).then_some((host, path))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn uri(text: &str) -> RedirectUri {
+        RedirectUri::parse(text).unwrap()
+    }
+
+    #[test]
+    fn only_the_registered_text_matches() {
+        let registered = uri("https://app.example/cb?a=1");
+        assert!(registered.matches("https://app.example/cb?a=1", true));
+        for odd in [
+            "https://app.example/cb",
+            "https://app.example/cb?a=1&b=2",
+            "https://app.example/cb?a=1#x",
+            "https://app.example/cb/?a=1",
+            "https://app.example/cb/..;/x",
+            "https://app.example/cb/%2e%2e/x?a=1",
+            "https://app.example/%63b?a=1",
+            "https://app.example/x/../cb?a=1",
+            "https://app.example//cb?a=1",
+            "https://app.example\\cb?a=1",
+            "https://app.example/\tcb?a=1",
+            "https://app.example/cb?a=1 ",
+            " https://app.example/cb?a=1",
+            "HTTPS://app.example/cb?a=1",
+            "https://APP.example/cb?a=1",
+            "https://app.example./cb?a=1",
+            "https://app.example:443/cb?a=1",
+            "https://app.example:8443/cb?a=1",
+            "https://user@app.example/cb?a=1",
+            "https://app.example@evil.example/cb?a=1",
+            "https://app.example.evil.example/cb?a=1",
+            "https://evil.example/app.example/cb?a=1",
+            "https://sub.app.example/cb?a=1",
+            "https://äpp.example/cb?a=1",
+            "http://app.example/cb?a=1",
+            "//app.example/cb?a=1",
+            "/cb?a=1",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "",
+        ] {
+            assert!(!registered.matches(odd, true), "{odd}");
+        }
+    }
+
+    #[test]
+    fn the_port_of_a_native_loopback_redirect_is_free_and_nothing_else_is() {
+        let registered = uri("http://127.0.0.1/cb");
+        for port in ["http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb"] {
+            assert!(registered.matches(port, true), "{port}");
+            assert!(!registered.matches(port, false), "{port}");
+        }
+        for odd in [
+            "http://localhost:1/cb",
+            "http://[::1]:1/cb",
+            "http://127.0.0.2:1/cb",
+            "http://127.1:1/cb",
+            "http://127.0.0.1:0/cb",
+            "http://127.0.0.1:65536/cb",
+            "http://127.0.0.1:/cb",
+            "http://127.0.0.1:1:2/cb",
+            "http://127.0.0.1:1@evil.example/cb",
+            "http://127.0.0.1.evil.example:1/cb",
+            "http://localhost.evil:1/cb",
+            "http://127.0.0.1:1/cb/",
+            "http://127.0.0.1:1/cb?x",
+            "http://127.0.0.1:1/CB",
+            "https://127.0.0.1:1/cb",
+            "http://127.0.0.1:+1/cb",
+        ] {
+            assert!(!registered.matches(odd, true), "{odd}");
+        }
+        assert!(uri("http://[::1]:9/cb").matches("http://[::1]:10/cb", true));
+        assert!(uri("http://localhost:9/cb").matches("http://localhost/cb", true));
+        assert!(!uri("https://app.example/cb").matches("https://app.example:8443/cb", true));
+    }
+
+    #[test]
+    fn what_could_be_read_in_two_ways_can_t_be_registered() {
+        use InvalidRedirectUri::*;
+        for (text, why) in [
+            ("https://app.example/cb#", Fragment),
+            ("https://*.example/cb", Wildcard),
+            ("https://app.example/*", Wildcard),
+            ("https://user@app.example/", UserInfo),
+            ("https://@app.example/", UserInfo),
+            ("http://app.example/cb", Scheme),
+            ("javascript:alert(1)", Scheme),
+            ("data:text/html,x", Scheme),
+            ("app:/cb", Scheme),
+            ("https://APP.example/cb", Host),
+            ("https://app.example./cb", Host),
+            ("https://0x7f.1/cb", Host),
+            ("http://2130706433/cb", Host),
+            ("https://app.example/a/../cb", Path),
+            ("https://app.example/a/..;/cb", Path),
+            ("https://app.example/%2E%2e/cb", Path),
+            ("https://app.example\\cb", Path),
+            ("/cb", Malformed),
+            ("https://app.example/c b", Malformed),
+            ("https://äpp.example/", Malformed),
+        ] {
+            assert_eq!(RedirectUri::parse(text), Err(why), "{text}");
+        }
+        for good in ["com.example.app:/cb", "https://app.example:8443/cb?x=1", "http://localhost:8401/callback"] {
+            assert!(RedirectUri::parse(good).is_ok(), "{good}");
+        }
+    }
+
+    #[test]
+    fn people_are_shown_host_and_port() {
+        assert_eq!(display_host("http://localhost:8401/callback"), "localhost:8401");
+        assert_eq!(display_host("https://app.example/cb"), "app.example");
+        assert_eq!(display_host("com.example.app:/cb"), "com.example.app:");
+    }
+
+    #[test]
+    fn parameters_join_an_existing_query() {
+        assert_eq!(with_query("https://a.example/?x=1", [("s", "a b&")]), "https://a.example/?x=1&s=a+b%26");
+        assert_eq!(with_query("https://a.example/", [("s", "1")]), "https://a.example/?s=1");
+    }
+
+    proptest! {
+        #[test]
+        fn reading_never_panics_and_what_is_registered_matches_itself(text in "\\PC{0,60}") {
+            if let Ok(uri) = RedirectUri::parse(&text) {
+                prop_assert!(uri.matches(&text, false));
+            }
+        }
+
+        #[test]
+        fn a_free_port_never_changes_the_host(asked in "http://[a-z0-9.:@\\[\\]]{1,30}/cb") {
+            if uri("http://localhost/cb").matches(&asked, true) {
+                let url = Url::parse(&asked).unwrap();
+                prop_assert_eq!(url.host_str(), Some("localhost"));
+            }
+        }
+    }
+}

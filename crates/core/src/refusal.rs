@@ -1,0 +1,66 @@
+//! One refusal: a denial of the closed list, with what the operator will want to know about this case.
+//!
+//! Facts are for the audit alone. Who adds one must know that it holds no secret; the caller is told the denial's
+//! public sentence and nothing else.
+
+use std::{fmt, time::Duration};
+
+use crate::{denial::Denial, scope::ScopeSet};
+
+/// A request was refused, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// The reason.
+    pub denial: Denial,
+    /// What the operator is told about this case: names and values without secrets.
+    pub facts: Vec<(&'static str, String)>,
+    /// The scopes that would have done (RFC 6750 section 3, `scope`).
+    pub required_scopes: Option<ScopeSet>,
+    /// When to try again (RFC 9110 section 10.2.3).
+    pub retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// A refusal without particulars.
+    pub fn new(denial: Denial) -> Self {
+        Self { denial, facts: Vec::new(), required_scopes: None, retry_after: None }
+    }
+
+    /// Adds a fact for the operator; at most 256 characters of it are kept, control characters are replaced.
+    pub fn fact(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
+        self.facts.push((name, value.to_string().chars().take(256).map(clean).collect()));
+        self
+    }
+
+    /// Says which scopes would have done.
+    pub fn required_scopes(mut self, scopes: ScopeSet) -> Self {
+        self.required_scopes = Some(scopes);
+        self
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// Whole seconds until another try makes sense, at least one.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        self.retry_after.map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).map(|secs| secs.max(1))
+    }
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::new(denial)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.denial.code())
+    }
+}
+
+impl std::error::Error for Refusal {}

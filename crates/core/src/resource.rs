@@ -1,0 +1,228 @@
+//! APIs as resources: identifiers (RFC 8707 section 2, RFC 9728 section 1.2), scopes, roles and token settings.
+
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use url::{Position, Url};
+
+use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, scope::Scope};
+
+/// The identifier of an API: an absolute URI without a fragment. It is compared and written exactly as registered.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceIdentifier(Arc<str>);
+
+/// A text that can't identify an API.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a resource identifier is an absolute URI without fragment, of 512 printable ASCII characters at most")]
+pub struct InvalidResource;
+
+impl ResourceIdentifier {
+    /// Reads an identifier.
+    pub fn parse(text: &str) -> Result<Self, InvalidResource> {
+        let printable = text.len() <= 512 && text.bytes().all(|b| b.is_ascii_graphic());
+        if !printable || text.contains('#') || Url::parse(text).is_err() {
+            return Err(InvalidResource);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The identifier as registered.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `asked` names this resource: the exact text, or, when the identifier is an origin alone, the same
+    /// with or without the final slash.
+    pub fn matches(&self, asked: &str) -> bool {
+        if *self.0 == *asked {
+            return true;
+        }
+        let bare = |text: &'_ str| text.strip_suffix('/').unwrap_or(text).to_owned();
+        self.is_origin() && bare(&self.0) == bare(asked)
+    }
+
+    /// Where the metadata of this resource stands (RFC 9728 section 3.1): the well-known part goes between host and
+    /// path. `None` if the identifier is no `http` or `https` URL.
+    pub fn metadata_url(&self) -> Option<String> {
+        let url = Url::parse(&self.0).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let path = url[Position::BeforePath..].trim_end_matches('/');
+        Some(format!("{}{}{path}", &url[..Position::BeforePath], "/.well-known/oauth-protected-resource"))
+    }
+
+    fn is_origin(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.has_host() && url.path() == "/" && url.query().is_none())
+    }
+}
+
+impl TryFrom<String> for ResourceIdentifier {
+    type Error = InvalidResource;
+    fn try_from(text: String) -> Result<Self, InvalidResource> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ResourceIdentifier> for String {
+    fn from(identifier: ResourceIdentifier) -> Self {
+        identifier.0.as_ref().into()
+    }
+}
+
+impl fmt::Debug for ResourceIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ResourceIdentifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A role of an API: 1 to 64 of letters, digits, `-`, `_`, `.` and `:`.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Role(Arc<str>);
+
+/// A text that is no role.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a role is 1 to 64 letters, digits and -_.:")]
+pub struct InvalidRole;
+
+impl Role {
+    /// Reads a role.
+    pub fn parse(text: &str) -> Result<Self, InvalidRole> {
+        let valid =
+            (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
+        valid.then(|| Self(text.into())).ok_or(InvalidRole)
+    }
+
+    /// The role as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = InvalidRole;
+    fn try_from(text: String) -> Result<Self, InvalidRole> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> Self {
+        role.0.as_ref().into()
+    }
+}
+
+impl fmt::Debug for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The name of an API, for people and the command line: 1 to 64 lower-case letters, digits and `-`.
+pub fn is_api_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+}
+
+/// How access tokens for an API are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenFormat {
+    /// JSON Web Tokens (RFC 9068), verified by the API itself.
+    Jwt,
+    /// Opaque: the API asks by introspection (RFC 7662).
+    Opaque,
+}
+
+/// A scope with the sentence that the consent page shows for it.
+#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+pub struct DescribedScope {
+    /// The scope.
+    pub scope: Scope,
+    /// What it allows, in the user's words: "Read your notes".
+    pub description: String,
+}
+
+/// An API: a resource server that takes our credentials.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Api {
+    /// Its row.
+    pub id: ApiId,
+    /// Its name, unique.
+    pub name: String,
+    /// Its identifier, unique: the `aud` of its tokens.
+    pub identifier: ResourceIdentifier,
+    /// Its scopes.
+    pub scopes: Vec<DescribedScope>,
+    /// Its roles.
+    pub roles: BTreeSet<Role>,
+    /// The form of its access tokens.
+    pub token_format: TokenFormat,
+    /// What its JWTs are signed with.
+    pub signing_algorithm: Algorithm,
+    /// How long its access tokens live.
+    pub access_token_ttl: Duration,
+    /// What its keys begin with.
+    pub key_prefix: KeyPrefix,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+impl Api {
+    /// Whether the API has this scope.
+    pub fn has_scope(&self, scope: &Scope) -> bool {
+        self.scopes.iter().any(|described| described.scope == *scope)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identifier(text: &str) -> ResourceIdentifier {
+        ResourceIdentifier::parse(text).unwrap()
+    }
+
+    #[test]
+    fn an_origin_matches_with_and_without_the_final_slash() {
+        assert!(identifier("https://api.example").matches("https://api.example/"));
+        assert!(identifier("https://api.example/").matches("https://api.example"));
+        assert!(!identifier("https://api.example/v1").matches("https://api.example/v1/"));
+        assert!(!identifier("https://api.example").matches("https://API.example"));
+    }
+
+    #[test]
+    fn relative_uris_and_fragments_are_refused() {
+        for bad in ["notes", "/notes", "https://api.example#x", "https://api.exämple", ""] {
+            assert_eq!(ResourceIdentifier::parse(bad), Err(InvalidResource), "{bad}");
+        }
+        assert!(ResourceIdentifier::parse("urn:example:notes").is_ok());
+    }
+
+    #[test]
+    fn metadata_stands_between_host_and_path() {
+        // The examples of RFC 9728 section 3.1.
+        let url = |text| identifier(text).metadata_url();
+        assert_eq!(
+            url("https://resource.example.com").unwrap(),
+            "https://resource.example.com/.well-known/oauth-protected-resource"
+        );
+        assert_eq!(
+            url("https://resource.example.com/resource1").unwrap(),
+            "https://resource.example.com/.well-known/oauth-protected-resource/resource1"
+        );
+        assert_eq!(url("urn:example:notes"), None);
+    }
+}

@@ -1,0 +1,218 @@
+//! Scopes (RFC 6749 section 3.3): what a credential may be used for.
+//!
+//! Names are unique across all APIs, so that the scopes of a request tell which API is meant.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// Asks for an id_token (OpenID Connect Core section 3.1.2.1).
+pub const OPENID: &str = "openid";
+/// Asks for a refresh token (OpenID Connect Core section 11).
+pub const OFFLINE_ACCESS: &str = "offline_access";
+/// Asks for the name (OpenID Connect Core section 5.4).
+pub const PROFILE: &str = "profile";
+/// Asks for the mail address (OpenID Connect Core section 5.4).
+pub const EMAIL: &str = "email";
+
+/// The scopes that belong to no API but to the authorization server itself.
+pub const OIDC_SCOPES: [&str; 4] = [OPENID, PROFILE, EMAIL, OFFLINE_ACCESS];
+
+/// One scope: 1 to 128 characters of `%x21 / %x23-5B / %x5D-7E`.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Scope(Arc<str>);
+
+/// A text that is no scope, or a list that is too long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a scope is 1 to 128 printable ASCII characters without space, quote and backslash; at most 64 in a list")]
+pub struct InvalidScope;
+
+impl Scope {
+    /// Reads a scope.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let valid =
+            (1..=128).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        valid.then(|| Self(text.into())).ok_or(InvalidScope)
+    }
+
+    /// The scope as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this scope is the authorization server's own and no API's.
+    pub fn is_oidc(&self) -> bool {
+        OIDC_SCOPES.contains(&self.as_str())
+    }
+}
+
+impl TryFrom<String> for Scope {
+    type Error = InvalidScope;
+    fn try_from(text: String) -> Result<Self, InvalidScope> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.0.as_ref().into()
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A set of scopes; on the wire a list with single spaces between.
+#[derive(Clone, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ScopeSet(BTreeSet<Scope>);
+
+impl ScopeSet {
+    /// The most scopes in one set.
+    pub const MAX: usize = 64;
+
+    /// Reads a list of scopes. An empty list is an empty set; a repeated scope counts once.
+    pub fn parse(text: &str) -> Result<Self, InvalidScope> {
+        let mut scopes = BTreeSet::new();
+        for scope in text.split(' ').filter(|part| !part.is_empty()) {
+            scopes.insert(Scope::parse(scope)?);
+            if scopes.len() > Self::MAX {
+                return Err(InvalidScope);
+            }
+        }
+        Ok(Self(scopes))
+    }
+
+    /// Adds a scope.
+    pub fn insert(&mut self, scope: Scope) {
+        self.0.insert(scope);
+    }
+
+    /// Whether no scope is in the set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// How many scopes there are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether a scope of this name is in the set.
+    pub fn contains(&self, name: &str) -> bool {
+        self.0.iter().any(|scope| scope.as_str() == name)
+    }
+
+    /// Whether every scope of this set is in the other.
+    pub fn is_subset(&self, of: &Self) -> bool {
+        self.0.is_subset(&of.0)
+    }
+
+    /// The scopes in both.
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// The scopes of this set that the other lacks.
+    pub fn difference(&self, other: &Self) -> Self {
+        Self(self.0.difference(&other.0).cloned().collect())
+    }
+
+    /// The scopes in either.
+    pub fn union(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// The scopes, in order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+
+    /// Only the scopes for which `keep` holds.
+    pub fn filtered(&self, mut keep: impl FnMut(&Scope) -> bool) -> Self {
+        Self(self.0.iter().filter(|scope| keep(scope)).cloned().collect())
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+impl TryFrom<String> for ScopeSet {
+    type Error = InvalidScope;
+    fn try_from(text: String) -> Result<Self, InvalidScope> {
+        Self::parse(&text)
+    }
+}
+
+impl From<ScopeSet> for String {
+    fn from(scopes: ScopeSet) -> Self {
+        scopes.to_string()
+    }
+}
+
+impl fmt::Debug for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.to_string())
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.0.iter().enumerate() {
+            if at > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_list_reads_in_any_order_and_writes_in_one() {
+        assert_eq!(ScopeSet::parse("write  read read").unwrap().to_string(), "read write");
+        assert!(ScopeSet::parse("").unwrap().is_empty());
+    }
+
+    #[test]
+    fn characters_outside_the_grammar_are_refused() {
+        for bad in ["a\"b", "a\\b", "a\tb", "ä", "a\n"] {
+            assert_eq!(ScopeSet::parse(bad), Err(InvalidScope), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_bounded() {
+        let list = |n: usize| (0..n).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" ");
+        assert!(ScopeSet::parse(&list(64)).is_ok());
+        assert!(ScopeSet::parse(&list(65)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_written_reads_back(text in "[a-z:. ]{0,80}") {
+            if let Ok(scopes) = ScopeSet::parse(&text) {
+                prop_assert_eq!(ScopeSet::parse(&scopes.to_string()), Ok(scopes));
+            }
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Values that must not be seen: no `Debug`, no `Display`, no `Serialize`; wiped when dropped.
+//!
+//! The type is `secrecy`'s; whoever reads one says so by calling [`ExposeSecret::expose_secret`].
+
+pub use secrecy::{ExposeSecret, SecretBox, SecretString};
+use subtle::ConstantTimeEq;
+
+/// Whether two byte strings are equal, in time that depends on their lengths alone.
+pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
+    left.ct_eq(right).into()
+}

@@ -1,0 +1,57 @@
+//! Sessions of signed-in users (OWASP ASVS V7): an idle and an absolute end.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// How long sessions last.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionLimits {
+    /// How long one may go unused.
+    pub idle: Duration,
+    /// How old one may become.
+    pub absolute: Duration,
+}
+
+/// The times of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionTimes {
+    /// When the user signed in.
+    pub created_at: Timestamp,
+    /// When it was last used.
+    pub last_seen_at: Timestamp,
+    /// When it was ended, if it was.
+    pub ended_at: Option<Timestamp>,
+}
+
+impl SessionTimes {
+    /// Whether the session is still good.
+    pub fn is_live(&self, limits: &SessionLimits, now: Timestamp) -> bool {
+        self.ended_at.is_none()
+            && now < self.last_seen_at.plus(limits.idle)
+            && now < self.created_at.plus(limits.absolute)
+    }
+
+    /// Whether the use at `now` is worth a write: once in a while, not at each request.
+    pub fn is_worth_touching(&self, limits: &SessionLimits, now: Timestamp) -> bool {
+        now.since(self.last_seen_at) >= (limits.idle / 20).min(Duration::from_secs(60))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_ends_idle_absolutely_or_by_hand() {
+        let limits = SessionLimits { idle: Duration::from_secs(10), absolute: Duration::from_secs(100) };
+        let at = Timestamp::from_secs;
+        let session = SessionTimes { created_at: at(0), last_seen_at: at(95), ended_at: None };
+        assert!(session.is_live(&limits, at(99)));
+        assert!(!session.is_live(&limits, at(100)));
+        let idle = SessionTimes { last_seen_at: at(50), ..session };
+        assert!(idle.is_live(&limits, at(59)));
+        assert!(!idle.is_live(&limits, at(60)));
+        assert!(!SessionTimes { ended_at: Some(at(1)), ..session }.is_live(&limits, at(96)));
+    }
+}

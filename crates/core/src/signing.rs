@@ -1,0 +1,161 @@
+//! The life of a signing key: published, active, retired, gone.
+//!
+//! A key is published before it signs, so that every verifier has fetched it, and stays published after it signed, so
+//! that every token it signed is verified. Its state is a function of the time and of four times in its row.
+
+use std::time::Duration;
+
+use crate::{clock::Timestamp, id::SigningKeyId, jwk::Algorithm};
+
+/// When keys change.
+#[derive(Clone, Copy, Debug)]
+pub struct RotationSchedule {
+    /// How long a key signs.
+    pub rotate_every: Duration,
+    /// How long a key is published before it signs.
+    pub publish_before_use: Duration,
+    /// How long a key stays published after it signed.
+    pub retire_after: Duration,
+}
+
+/// The times of a signing key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyTimes {
+    /// Its name.
+    pub id: SigningKeyId,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// When it was published.
+    pub published_at: Timestamp,
+    /// From when on it signs.
+    pub active_from: Timestamp,
+}
+
+/// Where in its life a key is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyState {
+    /// In the JWKS, and not signing yet.
+    Published,
+    /// Signing.
+    Active,
+    /// Not signing any more, and still in the JWKS.
+    Retired,
+    /// To be removed.
+    Gone,
+}
+
+impl KeyState {
+    /// The state as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Published => "published",
+            Self::Active => "active",
+            Self::Retired => "retired",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// The state of the key `id` among all keys: it is active from its time until its successor's.
+pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> KeyState {
+    if now < key.active_from {
+        return KeyState::Published;
+    }
+    let later = |other: &&KeyTimes| {
+        other.algorithm == key.algorithm && (other.active_from, &other.id) > (key.active_from, &key.id)
+    };
+    match all.iter().filter(later).map(|other| other.active_from).min() {
+        Some(successor) if now >= successor.plus(schedule.retire_after) => KeyState::Gone,
+        Some(successor) if now >= successor => KeyState::Retired,
+        _ => KeyState::Active,
+    }
+}
+
+/// The key that signs with `algorithm` at `now`.
+pub fn active(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> Option<&KeyTimes> {
+    let usable = all.iter().filter(|key| key.algorithm == algorithm && key.active_from <= now);
+    usable.max_by_key(|key| (key.active_from, key.id.clone()))
+}
+
+/// From when on a new key of `algorithm` signs, if one is due: at once where there is none, else so early that it is
+/// published long enough when the present one has signed for its time.
+pub fn due(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Option<Timestamp> {
+    match all.iter().filter(|key| key.algorithm == algorithm).map(|key| key.active_from).max() {
+        None => Some(now),
+        Some(newest) => {
+            let ends = newest.plus(schedule.rotate_every);
+            let is_due = now >= ends.minus(schedule.publish_before_use);
+            is_due.then(|| ends.max(now.plus(schedule.publish_before_use)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::random::SeededRng;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+    const SCHEDULE: RotationSchedule =
+        RotationSchedule { rotate_every: Duration::from_secs(30 * 86_400), publish_before_use: DAY, retire_after: DAY };
+
+    fn at(days: u64) -> Timestamp {
+        Timestamp::from_millis(0).plus(DAY * u32::try_from(days).unwrap())
+    }
+
+    fn key(published: u64, active: u64) -> KeyTimes {
+        KeyTimes {
+            id: SigningKeyId::new(at(published), &SeededRng::new(published)),
+            algorithm: Algorithm::EdDSA,
+            published_at: at(published),
+            active_from: at(active),
+        }
+    }
+
+    #[test]
+    fn a_key_is_published_active_retired_and_gone_in_turn() {
+        let keys = [key(0, 0), key(29, 30), key(59, 60)];
+        let states = |day| keys.each_ref().map(|key| state(key, &keys, &SCHEDULE, at(day)));
+        use KeyState::*;
+        assert_eq!(states(29), [Active, Published, Published]);
+        assert_eq!(states(30), [Retired, Active, Published]);
+        assert_eq!(states(31), [Gone, Active, Published]);
+        assert_eq!(states(60), [Gone, Retired, Active]);
+    }
+
+    #[test]
+    fn a_successor_is_due_a_publication_before_the_end() {
+        let due_on = |keys: &[KeyTimes], day| due(Algorithm::EdDSA, keys, &SCHEDULE, at(day));
+        assert_eq!(due_on(&[], 5), Some(at(5)));
+        assert_eq!(due_on(&[key(0, 0)], 28), None);
+        assert_eq!(due_on(&[key(0, 0)], 29), Some(at(30)));
+        // A server that slept through it still publishes before it signs.
+        assert_eq!(due_on(&[key(0, 0)], 100), Some(at(101)));
+        assert_eq!(due_on(&[key(0, 0), key(29, 30)], 29), None);
+    }
+
+    proptest! {
+        /// Whoever fetched the JWKS within the publication time has the key of every token that he sees.
+        #[test]
+        fn a_signing_key_was_published_long_enough_and_stays_long_enough(ticks in prop::collection::vec(0..20_u64, 1..40)) {
+            let mut keys: Vec<KeyTimes> = Vec::new();
+            let mut day = 0;
+            for ticked in ticks {
+                day += ticked;
+                if let Some(active_from) = due(Algorithm::EdDSA, &keys, &SCHEDULE, at(day)) {
+                    let first = keys.is_empty();
+                    keys.push(KeyTimes { active_from, ..key(day, day) });
+                    prop_assert!(first || active_from >= at(day).plus(SCHEDULE.publish_before_use));
+                }
+                let signing = active(Algorithm::EdDSA, &keys, at(day)).unwrap();
+                prop_assert_eq!(state(signing, &keys, &SCHEDULE, at(day)), KeyState::Active);
+                let signed_yesterday = active(Algorithm::EdDSA, &keys, at(day).minus(DAY - Duration::from_secs(1)));
+                if let Some(previous) = signed_yesterday {
+                    prop_assert!(state(previous, &keys, &SCHEDULE, at(day)) != KeyState::Gone);
+                }
+            }
+        }
+    }
+}

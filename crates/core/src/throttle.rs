@@ -1,0 +1,85 @@
+//! Slowing down guesses (OWASP ASVS V6.3.1, NIST SP 800-63B-4 section 3.2.2) without locking anybody out for good.
+//!
+//! An attempt is counted before the password is looked at and given back on success, so that parallel guesses count
+//! each. Nothing sleeps: who must wait is told how long.
+
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+
+/// After how many failures in a row only browsers get in that have signed in before.
+pub const KNOWN_BROWSERS_ONLY_AFTER: u32 = 100;
+/// After how long without a failure a counter starts anew.
+pub const DECAY: Duration = Duration::from_secs(15 * 60);
+
+/// The failures counted under one subject: a name, an address or a browser.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Failures {
+    /// How many since the counter started anew.
+    pub recent: u32,
+    /// How many without a success between, however long ago.
+    pub in_a_row: u32,
+    /// When the last one was.
+    pub last_at: Timestamp,
+}
+
+impl Failures {
+    /// The counter with one more failure.
+    pub fn plus_one(self, now: Timestamp) -> Self {
+        Self { recent: self.decayed(now).saturating_add(1), in_a_row: self.in_a_row.saturating_add(1), last_at: now }
+    }
+
+    /// The counter with an attempt given back, since it was none of a guesser.
+    pub fn minus_one(self) -> Self {
+        Self { recent: self.recent.saturating_sub(1), in_a_row: self.in_a_row.saturating_sub(1), last_at: self.last_at }
+    }
+
+    /// How long to wait before the next attempt: nothing for the first `free` failures, then 2, 4, 8 … seconds, at
+    /// most `max_wait`.
+    pub fn wait(&self, free: u32, max_wait: Duration, now: Timestamp) -> Option<Duration> {
+        let excess = self.decayed(now).checked_sub(free)?;
+        let wait = Duration::from_secs(2_u64.saturating_pow(excess.saturating_add(1).min(32))).min(max_wait);
+        let rest = wait.saturating_sub(now.since(self.last_at));
+        (!rest.is_zero()).then_some(rest)
+    }
+
+    fn decayed(&self, now: Timestamp) -> u32 {
+        if now.since(self.last_at) >= DECAY { 0 } else { self.recent }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX: Duration = Duration::from_secs(15 * 60);
+
+    fn after(failures: u32) -> Failures {
+        (0..failures).fold(Failures::default(), |counter, _| counter.plus_one(Timestamp::from_secs(1_000)))
+    }
+
+    #[test]
+    fn the_first_failures_are_free_and_then_waits_grow_to_a_quarter_of_an_hour() {
+        let wait = |failures, now| after(failures).wait(5, MAX, Timestamp::from_secs(now));
+        assert_eq!(wait(4, 1_000), None);
+        assert_eq!(wait(5, 1_000), Some(Duration::from_secs(2)));
+        assert_eq!(wait(6, 1_000), Some(Duration::from_secs(4)));
+        assert_eq!(wait(6, 1_003), Some(Duration::from_secs(1)));
+        assert_eq!(wait(6, 1_004), None);
+        assert_eq!(wait(60, 1_000), Some(MAX));
+    }
+
+    #[test]
+    fn a_counter_starts_anew_after_a_quarter_of_an_hour_and_the_row_goes_on() {
+        let later = Timestamp::from_secs(1_000).plus(DECAY);
+        assert_eq!(after(60).wait(5, MAX, later), None);
+        let next = after(60).plus_one(later);
+        assert_eq!((next.recent, next.in_a_row), (1, 61));
+    }
+
+    #[test]
+    fn an_attempt_is_given_back() {
+        assert_eq!(after(3).minus_one().recent, 2);
+        assert_eq!(Failures::default().minus_one(), Failures::default());
+    }
+}

@@ -1,0 +1,94 @@
+//! Trace ids (W3C Trace Context, section 3.2.2.3): what a refused caller gives to the operator.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::random::{self, Rng};
+
+/// 16 bytes, written as 32 lower-case hexadecimal digits; never all zero.
+#[derive(Clone, Copy, Eq, Hash, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct TraceId(u128);
+
+/// A text that is no trace id.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a trace id is 32 lower-case hexadecimal digits, not all zero")]
+pub struct InvalidTraceId;
+
+impl TraceId {
+    /// A new trace id.
+    pub fn new(rng: &dyn Rng) -> Self {
+        Self(u128::from_be_bytes(random::bytes(rng)).max(1))
+    }
+
+    /// Reads a trace id.
+    pub fn parse(text: &str) -> Result<Self, InvalidTraceId> {
+        if text.len() != 32 || !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            return Err(InvalidTraceId);
+        }
+        match u128::from_str_radix(text, 16) {
+            Ok(0) | Err(_) => Err(InvalidTraceId),
+            Ok(id) => Ok(Self(id)),
+        }
+    }
+
+    /// The trace id inside a `traceparent` header: `00-{trace id}-{parent id}-{flags}`; a later version may append.
+    pub fn from_traceparent(header: &str) -> Option<Self> {
+        let mut parts = header.trim().split('-');
+        let version = parts.next().filter(|v| v.len() == 2 && *v != "ff")?;
+        let id = Self::parse(parts.next()?).ok()?;
+        let lengths_hold = parts.next()?.len() == 16 && parts.next()?.len() == 2;
+        (lengths_hold && (version != "00" || parts.next().is_none())).then_some(id)
+    }
+}
+
+impl TryFrom<String> for TraceId {
+    type Error = InvalidTraceId;
+    fn try_from(text: String) -> Result<Self, InvalidTraceId> {
+        Self::parse(&text)
+    }
+}
+
+impl From<TraceId> for String {
+    fn from(id: TraceId) -> Self {
+        id.to_string()
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_of_the_specification_is_read() {
+        let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(TraceId::from_traceparent(header).unwrap().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    }
+
+    #[test]
+    fn broken_headers_give_none() {
+        for bad in [
+            "",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736",
+        ] {
+            assert_eq!(TraceId::from_traceparent(bad), None, "{bad}");
+        }
+    }
+}
