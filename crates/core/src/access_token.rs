@@ -122,6 +122,8 @@ pub struct AccessToken {
     pub roles: BTreeSet<Role>,
     /// What a user allowed, if one did.
     pub grant_id: Option<String>,
+    /// Whether it is bound to a key (`cnf`, RFC 7800), which a bearer would have to prove.
+    pub is_bound: bool,
 }
 
 impl AccessToken {
@@ -160,45 +162,60 @@ impl AccessToken {
 
 /// Verifies an access token in the form of a JWT (RFC 9068 section 4).
 pub fn verify(token: &str, keys: &KeySet, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessToken, Refusal> {
-    let verified = jws::verify(token, keys, expect.algorithms, KeyChoice::ByKid)?;
-    if !verified.header.is_access_token() {
-        let typ = verified.header.typ.as_deref().unwrap_or("(none)");
-        return Err(Refusal::new(Denial::TokenTypeWrong).fact("typ", typ));
-    }
-    let claims = verified.claims;
-    let issuer = text(&claims, "iss")?;
-    if issuer != expect.issuer {
-        return Err(Refusal::new(Denial::TokenIssuerWrong).fact("iss", issuer).fact("expected", expect.issuer));
-    }
-    let token = read(&claims)?;
+    let token = verify_issued(token, keys, expect.issuer, expect.algorithms)?;
     if !token.audience.iter().any(|audience| audience == expect.audience) {
         let stated = token.audience.join(" ");
         return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", expect.audience));
     }
     token.check_times(expect.skew, now)?;
-    if claims.contains_key("cnf") {
+    if token.is_bound {
         return Err(Refusal::new(Denial::TokenBindingUnproven));
     }
     Ok(token)
 }
 
-fn read(claims: &Map<String, Value>) -> Result<AccessToken, Refusal> {
-    let scopes = match claims.get("scope") {
-        None => ScopeSet::default(),
-        Some(_) => ScopeSet::parse(text(claims, "scope")?).map_err(|_| invalid("scope"))?,
-    };
-    Ok(AccessToken {
-        subject: text(claims, "sub")?.to_owned(),
-        audience: audience(claims)?,
-        expires_at: time(claims, "exp")?.ok_or_else(|| invalid("exp"))?,
-        issued_at: time(claims, "iat")?.ok_or_else(|| invalid("iat"))?,
-        not_before: time(claims, "nbf")?,
-        id: text(claims, "jti")?.to_owned(),
-        client_id: text(claims, "client_id")?.to_owned(),
-        scopes,
-        roles: roles(claims)?,
-        grant_id: claims.get("grant_id").map(|_| text(claims, "grant_id").map(str::to_owned)).transpose()?,
-    })
+/// Verifies who issued an access token and that it is one, and nothing of audience or times: for the issuer itself,
+/// which is asked about the tokens of all its APIs.
+pub fn verify_issued(
+    token: &str,
+    keys: &KeySet,
+    issuer: &str,
+    algorithms: &[Algorithm],
+) -> Result<AccessToken, Refusal> {
+    let verified = jws::verify(token, keys, algorithms, KeyChoice::ByKid)?;
+    if !verified.header.is_access_token() {
+        let typ = verified.header.typ.as_deref().unwrap_or("(none)");
+        return Err(Refusal::new(Denial::TokenTypeWrong).fact("typ", typ));
+    }
+    let stated = text(&verified.claims, "iss")?;
+    if stated != issuer {
+        return Err(Refusal::new(Denial::TokenIssuerWrong).fact("iss", stated).fact("expected", issuer));
+    }
+    AccessToken::from_claims(&verified.claims)
+}
+
+impl AccessToken {
+    /// Reads the claims of an access token whose issuer is known: a verified JWT's, or those stored for an opaque one.
+    pub fn from_claims(claims: &Map<String, Value>) -> Result<Self, Refusal> {
+        let scopes = match claims.get("scope") {
+            None => ScopeSet::default(),
+            Some(Value::String(scopes)) => ScopeSet::parse(scopes).map_err(|_| invalid("scope"))?,
+            Some(_) => return Err(invalid("scope")),
+        };
+        Ok(Self {
+            subject: text(claims, "sub")?.to_owned(),
+            audience: audience(claims)?,
+            expires_at: time(claims, "exp")?.ok_or_else(|| invalid("exp"))?,
+            issued_at: time(claims, "iat")?.ok_or_else(|| invalid("iat"))?,
+            not_before: time(claims, "nbf")?,
+            id: text(claims, "jti")?.to_owned(),
+            client_id: text(claims, "client_id")?.to_owned(),
+            scopes,
+            roles: roles(claims)?,
+            grant_id: claims.get("grant_id").map(|_| text(claims, "grant_id").map(str::to_owned)).transpose()?,
+            is_bound: claims.contains_key("cnf"),
+        })
+    }
 }
 
 fn invalid(claim: &'static str) -> Refusal {

@@ -78,7 +78,8 @@ pub fn present<'a>(
 pub fn bearer_token(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim_start_matches(' ');
-    let in_grammar = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+    let in_grammar =
+        |b: u8| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(in_grammar)).then_some(token)
 }
 

@@ -42,9 +42,6 @@ pub struct Claims {
     /// The session at the issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
-    /// Claims of the user that the scopes permit.
-    #[serde(flatten)]
-    pub user: UserClaims,
 }
 
 /// Claims about a user (OpenID Connect Core section 5.1), as far as the granted scopes permit.

@@ -15,7 +15,11 @@ pub struct SealBroken;
 
 /// Encrypts `plain` under `key`, bound to `context`.
 pub fn seal(key: &[u8; 32], context: &str, plain: &[u8], rng: &dyn Rng) -> Vec<u8> {
-    let nonce: [u8; NONCE_LEN] = random::bytes(rng);
+    seal_with_nonce(key, context, plain, random::bytes(rng))
+}
+
+/// Encrypts as [`seal`] does, with a nonce drawn before. Under one key a nonce is used once, ever.
+pub fn seal_with_nonce(key: &[u8; 32], context: &str, plain: &[u8], nonce: [u8; NONCE_LEN]) -> Vec<u8> {
     let mut sealed = plain.to_vec();
     cipher(key)
         .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(context.as_bytes()), &mut sealed)

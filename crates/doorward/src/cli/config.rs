@@ -1,0 +1,36 @@
+//! `doorward config …`
+
+use std::{path::Path, process::ExitCode};
+
+use clap::Subcommand;
+
+use crate::{
+    config::{Config, Environment, reference_page},
+    data,
+    failure::Failure,
+    output::{Output, line},
+    serve,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Name every mistake in the configuration, with its line
+    Check,
+    /// Print the reference of all keys, in Markdown
+    Reference,
+}
+
+pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, Failure> {
+    match verb {
+        Verb::Reference => line(&reference_page()),
+        Verb::Check => match Config::load(path, &Environment::of_process(), serve::check_accent) {
+            Ok(_) => output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display())),
+            Err(mistakes) if output.json => {
+                output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new);
+                return Ok(ExitCode::from(2));
+            }
+            Err(mistakes) => return Err(Failure::Configuration(mistakes.render(data::use_colour()))),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! `doorward key …`
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use doorward_core::{api_key::Environment, clock::Timestamp, id::KeyId, scope::ScopeSet};
+use doorward_server::{
+    App,
+    app::Actor,
+    keys::{self, Expiry, NewKey},
+};
+use doorward_store::keys::{KeyRecord, KeyRevocation};
+use serde_json::{Value, json};
+
+use super::durations;
+use crate::{
+    failure::Failure,
+    output::{Output, fields, json_time, table, time, time_or},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Make a key; prints it once
+    Create(CreateArgs),
+    /// Keys, in the order that they were made
+    List(ListArgs),
+    /// One key
+    Show(Id),
+    /// Revoke a key; it is refused everywhere in under a second
+    Revoke(Id),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Id {
+    /// The key's id, or the key itself
+    key: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    /// Only keys made after this one
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CreateArgs {
+    /// Its name, for people
+    #[arg(long)]
+    name: String,
+    /// An API that it is for; may be repeated, the first gives its prefix
+    #[arg(long = "api", value_name = "API", required = true)]
+    apis: Vec<String>,
+    /// What it may be used for: scopes with spaces between, or the flag repeated
+    #[arg(long = "scope", value_name = "SCOPES")]
+    scopes: Vec<String>,
+    /// A role, as API:ROLE, or ROLE where it is for one API; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Whom it belongs to: a user's name or id, or a client's id
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+    /// Of a key for the API "doorward": an API that it may manage; may be repeated, all if left out
+    #[arg(long = "limit-to", value_name = "API")]
+    limited_to: Vec<String>,
+    /// Mark it as a test key
+    #[arg(long)]
+    test: bool,
+    /// How long it lives; 90d if left out
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    expires_in: Option<Duration>,
+    /// Let it live for ever; lists will flag it
+    #[arg(long, conflicts_with = "expires_in")]
+    never_expires: bool,
+}
+
+pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    match verb {
+        Verb::Create(args) => create(args, app, actor, output).await?,
+        Verb::List(args) => {
+            let after =
+                args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
+            let found = keys::list(app, after.transpose()?, i64::from(args.limit)).await?;
+            let now = app.now();
+            output.print(&found.iter().map(|key| describe(key, now)).collect::<Vec<_>>(), || {
+                let row = |key: &KeyRecord| {
+                    [
+                        format!("{}…", key.hint),
+                        key.name.clone(),
+                        key.scopes.to_string(),
+                        keys::state(key, now).to_owned(),
+                        time_or(key.expires_at, "NEVER EXPIRES"),
+                        time_or(key.last_used_at, "never used"),
+                        key.id.to_string(),
+                    ]
+                };
+                table(["KEY", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "ID"], found.iter().map(row))
+            });
+        }
+        Verb::Show(Id { key }) => {
+            let key = keys::show(app, &key).await?;
+            let now = app.now();
+            output.print(&describe(&key, now), || {
+                fields(&[
+                    ("key", format!("{}…", key.hint)),
+                    ("id", key.id.to_string()),
+                    ("name", key.name.clone()),
+                    ("state", keys::state(&key, now).to_owned()),
+                    ("scope", key.scopes.to_string()),
+                    ("roles", key.roles.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>().join(" ")),
+                    ("owner", key.owner.clone().unwrap_or_default()),
+                    ("created", time(key.created_at)),
+                    ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
+                    ("revoked", time_or(key.revoked_at, "")),
+                    ("last used", time_or(key.last_used_at, "never")),
+                ])
+            });
+        }
+        Verb::Revoke(Id { key }) => {
+            let shown = keys::show(app, &key).await?;
+            let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
+            let was_before = revocation == KeyRevocation::Before;
+            output.print(&json!({"id": shown.id, "revoked": true, "before": was_before}), || match was_before {
+                true => format!("{} had been revoked before.", shown.id),
+                false => format!("{} ({}…) is revoked.", shown.id, shown.hint),
+            });
+        }
+    }
+    Ok(())
+}
+
+async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let scopes = ScopeSet::parse(&args.scopes.join(" "));
+    let new = NewKey {
+        name: args.name,
+        apis: args.apis,
+        scopes: scopes.map_err(|error| Failure::Usage(format!("--scope: {error}")))?,
+        roles: args.roles,
+        owner: args.owner,
+        limited_to: args.limited_to,
+        environment: if args.test { Environment::Test } else { Environment::Live },
+        expiry: match args.expires_in {
+            Some(lifetime) => Expiry::After(lifetime),
+            None if args.never_expires => Expiry::Never,
+            None => Expiry::Default,
+        },
+    };
+    let created = keys::create(app, actor, new).await?;
+    let mut value = describe(&created.record, app.now());
+    value["key"] = created.key.reveal().into();
+    output.print(&value, || {
+        fields(&[
+            ("key", created.key.reveal().to_owned()),
+            ("id", created.record.id.to_string()),
+            ("expires", time_or(created.record.expires_at, "NEVER EXPIRES")),
+        ]) + "The key is shown this once."
+    });
+    Ok(())
+}
+
+fn describe(key: &KeyRecord, now: Timestamp) -> Value {
+    json!({
+        "id": key.id,
+        "hint": key.hint,
+        "name": key.name,
+        "state": keys::state(key, now),
+        "api_ids": key.apis,
+        "limited_to": key.limited_to,
+        "scope": key.scopes,
+        "roles": key.roles.iter().map(|(api, role)| json!({"api_id": api, "role": role})).collect::<Vec<_>>(),
+        "owner": key.owner,
+        "environment": key.environment,
+        "created_at": json_time(Some(key.created_at)),
+        "expires_at": json_time(key.expires_at),
+        "never_expires": key.expires_at.is_none(),
+        "revoked_at": json_time(key.revoked_at),
+        "last_used_at": json_time(key.last_used_at),
+    })
+}

@@ -1,0 +1,199 @@
+//! The command line: one module a noun. Each verb reads its arguments, calls a function of `doorward-server`, prints.
+
+mod apis;
+mod audit;
+mod clients;
+mod config;
+mod durations;
+mod explain;
+mod jwks;
+mod keys;
+mod owner;
+mod roles;
+mod tokens;
+mod users;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use doorward_server::{App, app::Actor};
+
+use crate::{
+    data::{self, Place},
+    demo,
+    failure::{EXIT_CODES, Failure},
+    init,
+    output::Output,
+    serve,
+};
+
+/// API authentication in one binary: API keys, tokens, OAuth 2.1 and OpenID Connect.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", version, after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// Work on the server of this configuration, beside it if it runs
+    #[arg(long, global = true, value_name = "FILE", env = "DOORWARD_CONFIG", help_heading = "Where")]
+    config: Option<PathBuf>,
+    /// Work on this data folder, also a demo's
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "DOORWARD_DATA",
+        conflicts_with = "config",
+        help_heading = "Where"
+    )]
+    data: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Try everything: starts a server and a protected sample API, and prints commands to paste
+    Demo(demo::DemoArgs),
+    /// Run the server
+    Serve,
+    /// Make a new server: configuration, data folder, master key, signing keys
+    Init(InitArgs),
+    /// Bring the database's schema up to this version
+    Migrate,
+    /// Check the configuration
+    #[command(subcommand)]
+    Config(config::Verb),
+    /// API keys
+    #[command(subcommand)]
+    Key(keys::Verb),
+    /// Clients of the authorization server
+    #[command(subcommand)]
+    Client(clients::Verb),
+    /// Users, who sign in
+    #[command(subcommand)]
+    User(users::Verb),
+    /// Roles of users, clients and keys
+    #[command(subcommand)]
+    Role(roles::Verb),
+    /// APIs, which take keys and tokens
+    #[command(subcommand)]
+    Api(apis::Verb),
+    /// Look at tokens
+    #[command(subcommand)]
+    Token(tokens::Verb),
+    /// Signing keys
+    #[command(subcommand)]
+    Jwks(jwks::Verb),
+    /// Tell the whole story of a refused request
+    Explain(explain::ExplainArgs),
+    /// What happened
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the page of all denials, in Markdown
+    #[command(hide = true)]
+    Denials,
+}
+
+#[derive(Args, Debug)]
+struct InitArgs {
+    /// Where to make it
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    dir: PathBuf,
+    /// The URL under which people will reach it
+    #[arg(long, value_name = "URL", default_value = "http://localhost:8400")]
+    issuer: String,
+}
+
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let Cli { command, global } = cli;
+    let output = Output { json: global.json };
+    let place = || {
+        let config = global.config.clone().map(Place::Config).or(global.data.clone().map(Place::Data));
+        config.ok_or_else(|| Failure::Usage("say where: --config FILE or --data DIR".to_owned()))
+    };
+    match command {
+        Command::Demo(args) => demo::run(args, global.data, output)?,
+        Command::Serve => {
+            let config = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
+            serve::run(&config)?;
+        }
+        Command::Init(args) => init::run(&args.dir, &args.issuer)?,
+        Command::Config(verb) => {
+            let path = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
+            return config::run(verb, &path, output);
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut std::io::stdout());
+        }
+        Command::Denials => crate::output::line(&explain::page_of_denials()),
+        Command::Token(tokens::Verb::Decode(args)) => tokens::decode(args, output)?,
+        Command::Explain(args) if args.log.is_some() => explain::from_log(args, output)?,
+        command => {
+            let place = place()?;
+            owner::become_owner(&place)?;
+            return serve::runtime(1)?.block_on(on_the_store(command, &place, output));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that work on the store, beside a server that may run.
+async fn on_the_store(command: Command, place: &Place, output: Output) -> Result<ExitCode, Failure> {
+    let app: Arc<App> = match command {
+        Command::Migrate => {
+            migrate(place, output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => place.open().await?,
+    };
+    let actor = Actor::command_line(&data::os_user());
+    match command {
+        Command::Api(verb) => apis::run(verb, &app, &actor, output).await?,
+        Command::Audit(verb) => audit::run(verb, &app, output).await?,
+        Command::Client(verb) => clients::run(verb, &app, &actor, output).await?,
+        Command::Explain(args) => explain::run(args, &app, output).await?,
+        Command::Jwks(verb) => jwks::run(verb, &app, &actor, output).await?,
+        Command::Key(verb) => keys::run(verb, &app, &actor, output).await?,
+        Command::Role(verb) => roles::run(verb, &app, &actor, output).await?,
+        Command::Token(verb) => tokens::run(verb, &app, output).await?,
+        Command::User(verb) => users::run(verb, &app, &actor, output).await?,
+        Command::Completions { .. }
+        | Command::Config(_)
+        | Command::Demo(_)
+        | Command::Denials
+        | Command::Init(_)
+        | Command::Migrate
+        | Command::Serve => unreachable!("these need no opened store and were run before"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(place: &Place, output: Output) -> Result<(), Failure> {
+    use doorward_store::{FolderLock, Location, Store};
+    let found = place.find()?;
+    // Held while migrating: a server that runs migrates itself, at its start.
+    let _lock = match &found.location {
+        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
+        Location::Postgres(_) => None,
+    };
+    let applied = Store::open(&found.location).await?.migrate().await?;
+    let value = serde_json::json!({"from": applied.from, "to": applied.to});
+    output.print(&value, || match applied.from == applied.to {
+        true => format!("The schema is at {}; there was nothing to do.", applied.to),
+        false => format!("The schema went from {} to {}.", applied.from, applied.to),
+    });
+    Ok(())
+}

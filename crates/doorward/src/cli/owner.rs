@@ -1,0 +1,31 @@
+//! The command line runs as the data folder's owner: files that another user made would lock the server out.
+//!
+//! Root becomes the owner by running the same command again as that user.
+
+use std::{
+    fs,
+    os::unix::{fs::MetadataExt, process::CommandExt},
+    process::Command,
+};
+
+use crate::{data::Place, failure::Failure};
+
+/// Goes on as the owner of the place's folder. Does nothing unless root runs the command on somebody else's folder.
+pub(super) fn become_owner(place: &Place) -> Result<(), Failure> {
+    let folder = match place {
+        Place::Data(folder) => folder.clone(),
+        // What can't be read here is said where it is needed.
+        Place::Config(path) => match crate::data::load_config(path) {
+            Ok(config) => config.data.dir,
+            Err(_) => return Ok(()),
+        },
+    };
+    let Ok(metadata) = fs::metadata(&folder) else { return Ok(()) };
+    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
+    if !is_root || metadata.uid() == 0 {
+        return Ok(());
+    }
+    let program = std::env::current_exe().map_err(|error| Failure::system("finding this program", error))?;
+    let error = Command::new(program).args(std::env::args_os().skip(1)).gid(metadata.gid()).uid(metadata.uid()).exec();
+    Err(Failure::system(&format!("becoming the owner of {}", folder.display()), error))
+}

@@ -1,0 +1,160 @@
+//! `doorward user …`
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::{Args, Subcommand};
+use doorward_core::{id::UserId, secret::SecretString};
+use doorward_server::{
+    App,
+    admin::users::{self, NewUser},
+    app::Actor,
+};
+use doorward_store::users::UserRecord;
+use serde_json::{Value, json};
+
+use crate::{
+    failure::Failure,
+    output::{Output, fields, json_time, table, time, time_or},
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Add a user; asks for the password, or reads a line of standard input
+    Create(CreateArgs),
+    /// Users, in the order that they were made
+    List(ListArgs),
+    /// One user
+    Show(Name),
+    /// Refuse a user from now on; end the sessions and all that was granted
+    Disable(Name),
+    /// Let a disabled user in again
+    Enable(Name),
+    /// Give a user another password; ends the sessions, clears failed attempts
+    SetPassword(Name),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Name {
+    /// The user's name or id
+    user: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    /// Only users made after this one
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    limit: u32,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CreateArgs {
+    /// The name to sign in with
+    username: String,
+    /// The name, for people
+    #[arg(long)]
+    name: Option<String>,
+    /// The mail address
+    #[arg(long)]
+    email: Option<String>,
+}
+
+pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let done = |word: &str, user: &str| {
+        output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
+    };
+    match verb {
+        Verb::Create(CreateArgs { username, name, email }) => {
+            let user = users::create(app, actor, NewUser { username, password: password()?, name, email }).await?;
+            output.print(&describe(&user), || user.id.to_string());
+        }
+        Verb::List(args) => {
+            let after =
+                args.after.map(|id| UserId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
+            let users = users::list(app, after.transpose()?, i64::from(args.limit)).await?;
+            output.print(&users.iter().map(describe).collect::<Vec<_>>(), || {
+                let row = |user: &UserRecord| {
+                    let state = if user.disabled_at.is_some() { "disabled" } else { "" };
+                    [
+                        user.username.clone(),
+                        user.name.clone().unwrap_or_default(),
+                        user.id.to_string(),
+                        state.to_owned(),
+                    ]
+                };
+                table(["USERNAME", "NAME", "ID", ""], users.iter().map(row))
+            });
+        }
+        Verb::Show(Name { user }) => {
+            let user = users::show(app, &user).await?;
+            let roles = doorward_server::admin::roles::of(app, user.id.as_str()).await?;
+            let apis = doorward_server::admin::apis::list(app).await?;
+            let api_name = |id: &doorward_core::id::ApiId| {
+                apis.iter().find(|api| api.id == *id).map_or("?", |api| api.name.as_str())
+            };
+            let roles: Vec<_> = roles.iter().map(|(api, role)| format!("{}:{role}", api_name(api))).collect();
+            let mut value = describe(&user);
+            value["roles"] = json!(roles);
+            output.print(&value, || {
+                fields(&[
+                    ("username", user.username.clone()),
+                    ("id", user.id.to_string()),
+                    ("name", user.name.clone().unwrap_or_default()),
+                    ("email", user.email.clone().unwrap_or_default()),
+                    ("roles", roles.join(" ")),
+                    ("created", time(user.created_at)),
+                    ("disabled", time_or(user.disabled_at, "")),
+                ])
+            });
+        }
+        Verb::Disable(Name { user }) => {
+            users::disable(app, actor, &user).await?;
+            done("disabled", &user);
+        }
+        Verb::Enable(Name { user }) => {
+            users::enable(app, actor, &user).await?;
+            done("enabled", &user);
+        }
+        Verb::SetPassword(Name { user }) => {
+            users::show(app, &user).await?;
+            users::set_password(app, actor, &user, password()?).await?;
+            output.print(&json!({"user": user, "password_set": true}), || {
+                format!("{user} has a new password; all sessions were ended.")
+            });
+        }
+    }
+    Ok(())
+}
+
+/// A password: typed twice at a terminal, else the first line of standard input. Never an argument: those are seen by
+/// everybody on the machine.
+fn password() -> Result<SecretString, Failure> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        let mut text = String::new();
+        stdin.lock().read_line(&mut text).map_err(|error| Failure::system("reading the password", error))?;
+        let text = text.strip_suffix('\n').unwrap_or(&text);
+        return Ok(text.strip_suffix('\r').unwrap_or(text).into());
+    }
+    let ask = |prompt: &str| {
+        rpassword::prompt_password(prompt).map_err(|error| Failure::system("reading the password", error))
+    };
+    let (first, second) = (ask("Password: ")?, ask("Once more: ")?);
+    if first != second {
+        return Err(Failure::Usage("the two passwords differ".to_owned()));
+    }
+    Ok(first.into())
+}
+
+fn describe(user: &UserRecord) -> Value {
+    json!({
+        "id": user.id,
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "created_at": json_time(Some(user.created_at)),
+        "disabled_at": json_time(user.disabled_at),
+    })
+}

@@ -1,0 +1,172 @@
+//! A configuration in the making: the values so far, where each was given, and every mistake met on the way.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    path::Path,
+};
+
+use doorward_core::secret::ExposeSecret;
+
+use super::{
+    AccentCheck,
+    environment::{self, Environment, Given},
+    file::Syntax,
+    mask::mask,
+    mistake::{Mistake, Mistakes, Place, nearest},
+    schema::{KEYS, Key, Preset},
+    settings::Config,
+    value::{Input, Judge},
+};
+
+/// Values, places and mistakes.
+pub(super) struct Draft {
+    pub(super) config: Config,
+    /// Where each key was given; the last one counts.
+    given: BTreeMap<&'static str, Place>,
+    /// Keys that were given and can't be used.
+    broken: BTreeSet<&'static str>,
+    /// Parts of the file that must not be shown.
+    hidden: Vec<Range<usize>>,
+    mistakes: Vec<Mistake>,
+    accent: AccentCheck,
+}
+
+impl Draft {
+    /// An empty one.
+    pub(super) fn new(accent: AccentCheck) -> Self {
+        Self {
+            config: Config::blank(),
+            given: BTreeMap::new(),
+            broken: BTreeSet::new(),
+            hidden: Vec::new(),
+            mistakes: Vec::new(),
+            accent,
+        }
+    }
+
+    /// Takes a value. A key that was given before gets the new one.
+    pub(super) fn give(&mut self, key: &'static Key, input: Input<'_>, folder: &Path, place: Place) {
+        let judge = Judge { folder, accent: self.accent };
+        if let Err(faults) = key.apply(input, judge, &mut self.config) {
+            self.broken.insert(key.path);
+            for fault in faults {
+                let place = fault.span.map_or_else(|| place.clone(), Place::from);
+                let message = format!("`{}` {}", key.path, fault.message);
+                self.mistakes.push(Mistake { path: key.path.into(), place, message, help: fault.help });
+            }
+        }
+        self.given.insert(key.path, place);
+    }
+
+    /// Takes what the environment gives; it stands above the file. Relative paths start at the working directory.
+    pub(super) fn give_environment(&mut self, environment: &Environment) {
+        let mut by_variable: BTreeMap<&'static str, String> = BTreeMap::new();
+        for (key, variable, given) in environment.given() {
+            if let Some(other) = by_variable.insert(key.path, variable.clone()) {
+                let message = format!("`{}` is given twice, by {other} and by {variable}", key.path);
+                self.reject(key, Place::Variable(variable), message, None);
+                continue;
+            }
+            self.give_variable(key, variable, given);
+        }
+        for variable in environment.unknown() {
+            let help = nearest(variable, environment::names()).map(|name| format!("did you mean {name}?"));
+            let message = format!("{variable} names no key");
+            self.note(Mistake { path: String::new(), place: Place::Variable(variable.into()), message, help });
+        }
+    }
+
+    /// Fills in what nobody gave.
+    pub(super) fn give_presets(&mut self, folder: &Path) {
+        let open: Vec<&'static Key> = KEYS.iter().filter(|key| !self.is_given(key.path)).collect();
+        for key in &open {
+            match key.preset {
+                Preset::Is(text) => {
+                    let judge = Judge { folder, accent: self.accent };
+                    key.apply(Input::Text(text), judge, &mut self.config)
+                        .expect("a default of the table is valid (tested)");
+                }
+                Preset::Required => {
+                    let message = format!("`{}` is missing", key.path);
+                    let help = Some(format!("write it into the file, or set {}", key.variable()));
+                    self.note(Mistake { path: key.path.into(), place: Place::Missing, message, help });
+                }
+                Preset::Derived { .. } | Preset::Unset { .. } => {}
+            }
+        }
+        // After all others, of which they are made.
+        for key in open {
+            if let Preset::Derived { derive, .. } = key.preset {
+                derive(&mut self.config);
+            }
+        }
+    }
+
+    /// Adds a mistake.
+    pub(super) fn note(&mut self, mistake: Mistake) {
+        self.mistakes.push(mistake);
+    }
+
+    /// Adds a mistake about a key that is given and can't be used.
+    pub(super) fn reject(&mut self, key: &'static Key, place: Place, message: String, help: Option<String>) {
+        self.broken.insert(key.path);
+        self.given.insert(key.path, place.clone());
+        self.note(Mistake { path: key.path.into(), place, message, help });
+    }
+
+    /// Adds a mistake that several keys make together, at the first of them that was given. Says nothing if one of
+    /// them is a mistake by itself.
+    pub(super) fn blame(&mut self, paths: &[&'static str], message: String, help: Option<String>) {
+        if paths.iter().any(|path| self.broken.contains(path)) {
+            return;
+        }
+        let culprit = paths.iter().copied().find(|path| self.is_given(path)).unwrap_or(paths[0]);
+        let place = self.given.get(culprit).cloned().unwrap_or(Place::Missing);
+        self.note(Mistake { path: culprit.into(), place, message, help });
+    }
+
+    /// Keeps a part of the file from being shown.
+    pub(super) fn hide(&mut self, span: Range<usize>) {
+        self.hidden.push(span);
+    }
+
+    /// Whether somebody gave this key.
+    pub(super) fn is_given(&self, path: &str) -> bool {
+        self.given.contains_key(path)
+    }
+
+    /// The configuration, or all that is wrong with it, in the order of the file.
+    pub(super) fn finish(mut self, file: &Path, source: &str, syntax: Syntax) -> Result<Config, Mistakes> {
+        if self.mistakes.is_empty() {
+            return Ok(self.config);
+        }
+        self.mistakes.sort_by(|a, b| a.place.cmp(&b.place));
+        Err(Mistakes {
+            file: file.display().to_string(),
+            text: mask(source, &self.hidden, syntax),
+            list: self.mistakes,
+        })
+    }
+
+    fn give_variable(&mut self, key: &'static Key, variable: String, given: Given<'_>) {
+        let place = Place::Variable(variable.clone());
+        match given {
+            Given::Value(value) => match value.to_str() {
+                Some("") if !key.takes_list() => {
+                    let help = Some("unset the variable if the default is meant".to_owned());
+                    self.reject(key, place, format!("`{}` is empty", key.path), help);
+                }
+                Some(text) => self.give(key, Input::Text(text), Path::new(""), place),
+                None => self.reject(key, place, format!("`{}` is not UTF-8", key.path), None),
+            },
+            Given::File(path) => match environment::read_secret(path) {
+                Ok(secret) => self.give(key, Input::Text(secret.expose_secret()), Path::new(""), place),
+                Err(error) => {
+                    let message = format!("`{}` can't be read from `{}`: {error}", key.path, path.display());
+                    self.reject(key, place, message, None);
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The issuer identifier (RFC 8414 section 2, OpenID Connect Core 1.0 section 2).
+//!
+//! Clients compare it character by character, so the operator's text is kept as it is: the URL parser judges it,
+//! and its normalised form, with another slash or case, is never used.
+
+use std::{fmt, net::IpAddr};
+
+use url::{Host, Url};
+
+/// An `https` URL, or an `http` one of a loopback host, without user, query and fragment; exactly as written.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Issuer(String);
+
+/// Why a text can't be an issuer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum InvalidIssuer {
+    #[error("an issuer is an absolute URL, such as `https://id.example.com`")]
+    NotUrl,
+    #[error("an issuer has no query and no fragment (RFC 8414 section 2)")]
+    QueryOrFragment,
+    #[error("an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone")]
+    Scheme,
+    #[error("an issuer holds no user name and no password")]
+    UserInfo,
+}
+
+impl Issuer {
+    /// Reads an issuer.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidIssuer> {
+        // The URL parser drops spaces, tabs and line breaks and turns backslashes; what clients compare must have none.
+        if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {
+            return Err(InvalidIssuer::NotUrl);
+        }
+        let url = Url::parse(text).map_err(|_| InvalidIssuer::NotUrl)?;
+        let host = url.host().ok_or(InvalidIssuer::NotUrl)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&host) => {}
+            _ => return Err(InvalidIssuer::Scheme),
+        }
+        // `https:host` and `https:///host` are repaired by the parser, but not by those who compare.
+        if !text.get(url.scheme().len()..).is_some_and(|rest| rest.starts_with("://") && !rest.starts_with(":///")) {
+            return Err(InvalidIssuer::NotUrl);
+        }
+        if text.contains(['?', '#']) {
+            return Err(InvalidIssuer::QueryOrFragment);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidIssuer::UserInfo);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The form before a configuration is read.
+    pub(super) const fn blank() -> Self {
+        Self(String::new())
+    }
+
+    /// The issuer as configured.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_loopback(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost",
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_kept_exactly() {
+        for text in ["https://ID.example.com", "https://id.example.com/", "https://id.example.com:443/a"] {
+            assert_eq!(Issuer::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn http_is_for_loopback_hosts_alone() {
+        for text in ["http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:8400"] {
+            assert!(Issuer::parse(text).is_ok(), "{text}");
+        }
+        for text in ["http://id.example.com", "http://localhost.evil", "http://10.0.0.1", "ftp://localhost"] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::Scheme), "{text}");
+        }
+    }
+
+    #[test]
+    fn query_fragment_user_and_repaired_urls_are_refused() {
+        assert_eq!(Issuer::parse("https://a.example?x=1"), Err(InvalidIssuer::QueryOrFragment));
+        assert_eq!(Issuer::parse("https://a.example/#"), Err(InvalidIssuer::QueryOrFragment));
+        assert_eq!(Issuer::parse("https://me:pw@a.example"), Err(InvalidIssuer::UserInfo));
+        for text in
+            ["", "id.example.com", " https://a.example", "https:a.example", "https:///a", "https:\\\\a", "https://"]
+        {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::NotUrl), "{text}");
+        }
+    }
+}

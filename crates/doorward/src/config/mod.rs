@@ -1,0 +1,68 @@
+//! The configuration of `doorward serve`: a TOML file, each value also by environment variable.
+//!
+//! [`schema`] is the table of keys, from which all else follows; [`settings`] is what the program gets. Loading stops
+//! at no mistake: it collects them all, and gives a [`Config`] only when there is none.
+
+mod draft;
+mod environment;
+mod file;
+mod issuer;
+mod mask;
+mod mistake;
+mod reference;
+mod rules;
+mod schema;
+pub(crate) mod settings;
+mod template;
+#[cfg(test)]
+mod tests;
+mod units;
+mod value;
+
+use std::{fs, path::Path};
+
+use self::{
+    draft::Draft,
+    file::Syntax,
+    mistake::{Mistake, Place},
+};
+pub(crate) use self::{
+    environment::Environment, issuer::Issuer, mistake::Mistakes, reference::reference_page, settings::Config,
+    template::template,
+};
+
+/// Judges whether an accent colour (`#rrggbb`) can be read on the pages; the error is the rest of a sentence that
+/// begins with the key. The rule belongs to the pages, so whoever loads a configuration brings it.
+pub(crate) type AccentCheck = fn(&str) -> Result<(), String>;
+
+impl Config {
+    /// Loads the file at `path`, with the environment above it and the defaults below.
+    ///
+    /// Relative paths in the file start at the file's folder, those in the environment at the working directory.
+    /// Files that the configuration names are not opened, but for the secrets that a variable ending in `_FILE` points
+    /// to. Fails with every mistake there is.
+    pub(crate) fn load(path: &Path, environment: &Environment, accent: AccentCheck) -> Result<Self, Mistakes> {
+        match fs::read_to_string(path) {
+            Ok(source) => Self::parse(&source, path, environment, accent),
+            Err(error) => {
+                let message = format!("the configuration can't be read: {error}");
+                let help = Some("`doorward init` writes one".to_owned());
+                let mistake = Mistake { path: String::new(), place: Place::Missing, message, help };
+                Err(Mistakes { file: path.display().to_string(), text: String::new(), list: vec![mistake] })
+            }
+        }
+    }
+
+    /// As [`Self::load`], from a text that is, or will be, the file at `path`.
+    fn parse(source: &str, path: &Path, environment: &Environment, accent: AccentCheck) -> Result<Self, Mistakes> {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let mut draft = Draft::new(accent);
+        let syntax = file::read(source, folder, &mut draft);
+        draft.give_environment(environment);
+        if syntax == Syntax::Whole {
+            draft.give_presets(folder);
+            rules::check(&mut draft);
+        }
+        draft.finish(path, source, syntax)
+    }
+}

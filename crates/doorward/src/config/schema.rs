@@ -1,0 +1,337 @@
+//! The table of keys: the one place that says which keys there are, what they take, and what they mean.
+//!
+//! The parser, the environment's names, the template that `doorward init` writes and the reference page are all made
+//! from it. A new key is one row here and one field in [`super::settings`]. Upper bounds that look strict are those of
+//! the protocol (codes, grace periods, clock skew): a configuration may tighten a rule and not loosen it.
+
+use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
+
+use doorward_core::{digest::MasterKey, secret::SecretString};
+use ipnet::IpNet;
+
+use super::{
+    issuer::Issuer,
+    settings::{Config, LogFormat, LogLevel, MasterKeySource},
+};
+
+/// One key.
+pub(super) struct Key {
+    /// Its place in the file, joined by dots.
+    pub(super) path: &'static str,
+    /// What it takes, and the field that receives it.
+    pub(super) kind: Kind,
+    /// What holds where it is not given.
+    pub(super) preset: Preset,
+    /// What it is for, for the operator.
+    pub(super) doc: &'static str,
+}
+
+/// What a key takes. Each variant ends with how its value is put in its field.
+pub(super) enum Kind {
+    Addresses(Set<Vec<SocketAddr>>),
+    Boolean(Set<bool>),
+    Choice(&'static [&'static str], Set<usize>),
+    Colour(Set<String>),
+    Count(RangeInclusive<u32>, Set<u32>),
+    DatabaseUrl(Set<SecretString>),
+    Duration(RangeInclusive<Duration>, Set<Duration>),
+    Issuer(Set<Issuer>),
+    MasterKey(Set<MasterKey>),
+    Name(Set<String>),
+    Networks(Set<Vec<IpNet>>),
+    Path(Set<PathBuf>),
+    Size(RangeInclusive<usize>, Set<usize>),
+}
+
+/// Puts a value in its field.
+pub(super) type Set<T> = fn(&mut Config, T);
+
+/// What holds where a key is not given. Texts are in the form that the environment would give.
+pub(super) enum Preset {
+    /// This value.
+    Is(&'static str),
+    /// What `derive` makes of the rest; `text` says so in words.
+    Derived { text: &'static str, example: &'static str, derive: fn(&mut Config) },
+    /// Nothing holds: the key must be given.
+    Required,
+    /// Nothing holds, and that is a meaning of its own.
+    Unset { example: &'static str },
+}
+
+/// The sections with a sentence each, in the order in which a reader wants them.
+pub(super) static SECTIONS: &[(&str, &str)] = &[
+    ("listen", "Where the server answers."),
+    ("data", "Where state is kept."),
+    ("keys", "The key that protects everything stored."),
+    ("tokens", "How long codes and tokens live."),
+    ("signing", "How signing keys come and go."),
+    ("session", "How long a person stays signed in."),
+    ("password", "What a password must be, and what hashing one may cost (argon2id)."),
+    ("throttle", "How failed attempts are slowed down. Nobody is locked out for good."),
+    ("limits", "Bounds on what callers can make the server hold."),
+    ("audit", "How long and how much the audit record remembers."),
+    ("log", "What the program writes about its work."),
+    ("pages", "How the pages look."),
+    ("worker", "The threads that answer requests."),
+];
+
+use Kind as K;
+use Preset::{Derived, Is, Required, Unset};
+
+/// Every key, by section. Two lines each, so that the table can be read as one.
+#[rustfmt::skip]
+pub(super) static KEYS: &[Key] = &[
+    key("issuer", K::Issuer(|c, v| c.issuer = v), Required,
+        "The URL by which clients know this server, exactly as they will compare it. https, or http for a loopback host."),
+
+    key("listen.address", K::Addresses(|c, v| c.listen.address = v), Is("127.0.0.1:8400"),
+        "The address to listen at, or a list of them. Off loopback this needs `tls` or a trusted proxy."),
+    key("listen.behind_proxy", K::Boolean(|c, v| c.listen.behind_proxy = v), Is("false"),
+        "Whether a proxy in front of this server ends TLS and says who is calling."),
+    key("listen.trusted_proxies", K::Networks(|c, v| c.listen.trusted_proxies = v), Is(""),
+        "The networks of that proxy. Forwarded headers from anywhere else are ignored."),
+    key("listen.tls.certificate", K::Path(|c, v| c.listen.tls.get_or_insert_default().certificate = v), Unset { example: "tls/fullchain.pem" },
+        "The certificate chain (PEM). Read again when the file changes."),
+    key("listen.tls.key", K::Path(|c, v| c.listen.tls.get_or_insert_default().key = v), Unset { example: "tls/privkey.pem" },
+        "The private key of the certificate (PEM)."),
+
+    key("data.dir", K::Path(|c, v| c.data.dir = v), Is("data"),
+        "The folder of the SQLite database and of key files. On a local disk; it belongs to the user who runs the server."),
+    key("data.postgres", K::DatabaseUrl(|c, v| c.data.postgres = Some(v)), Unset { example: "postgres://doorward@localhost/doorward" },
+        "The URL of a PostgreSQL database. If given, the store is PostgreSQL and not SQLite."),
+
+    key("keys.master_key_file", K::Path(|c, v| c.keys.master_key = MasterKeySource::File(v)),
+        Derived { text: "`master.key` in `data.dir`", example: "data/master.key", derive: derive_master_key_file },
+        "The file with the master key: 32 bytes in base64url. Back it up, apart from the database: without it nothing stored can be used."),
+    key("keys.master_key", K::MasterKey(|c, v| c.keys.master_key = MasterKeySource::Given(v)), Unset { example: "" },
+        "The master key itself, from the environment alone. It does not belong in a configuration file."),
+
+    key("tokens.access_token_ttl", K::Duration(seconds(30)..=hours(24), |c, v| c.tokens.access_token_ttl = v), Is("5m"),
+        "How long an access token lives, unless its API says otherwise."),
+    key("tokens.id_token_ttl", K::Duration(seconds(30)..=hours(24), |c, v| c.tokens.id_token_ttl = v), Is("5m"),
+        "How long an id_token lives."),
+    key("tokens.code_ttl", K::Duration(seconds(10)..=seconds(60), |c, v| c.tokens.code_ttl = v), Is("60s"),
+        "How long an authorization code can be redeemed."),
+    key("tokens.clock_skew", K::Duration(seconds(0)..=seconds(60), |c, v| c.tokens.clock_skew = v), Is("30s"),
+        "How far the clocks of others may be off."),
+    key("tokens.refresh_idle", K::Duration(minutes(5)..=days(3650), |c, v| c.tokens.refresh_idle = v), Is("30d"),
+        "How long a refresh token can lie unused."),
+    key("tokens.refresh_absolute", K::Duration(minutes(5)..=days(3650), |c, v| c.tokens.refresh_absolute = v), Is("180d"),
+        "How long refresh tokens of one sign-in can follow each other."),
+    key("tokens.refresh_grace_same_address", K::Duration(seconds(0)..=seconds(60), |c, v| c.tokens.refresh_grace_same_address = v), Is("60s"),
+        "How long a repeated refresh from the address of the first one gets the same answer."),
+    key("tokens.refresh_grace_other_address", K::Duration(seconds(0)..=seconds(10), |c, v| c.tokens.refresh_grace_other_address = v), Is("10s"),
+        "The same for a repeated refresh from another address."),
+
+    key("signing.rotate_every", K::Duration(hours(1)..=days(3650), |c, v| c.signing.rotate_every = v), Is("30d"),
+        "How long a signing key signs before its successor does."),
+    key("signing.publish_before_use", K::Duration(hours(1)..=days(30), |c, v| c.signing.publish_before_use = v), Is("1d"),
+        "How long a new key is published before it signs, so that every cache has it by then."),
+    key("signing.retire_after", K::Duration(seconds(30)..=days(365), |c, v| c.signing.retire_after = v), Is("1d"),
+        "How long a key that no longer signs stays published. Not shorter than the longest token lives."),
+
+    key("session.idle", K::Duration(minutes(5)..=days(365), |c, v| c.session.idle = v), Is("12h"),
+        "How long a session lasts without being used."),
+    key("session.absolute", K::Duration(minutes(5)..=days(365), |c, v| c.session.absolute = v), Is("30d"),
+        "How long a session lasts at most."),
+
+    key("password.min_length", K::Count(8..=128, |c, v| c.password.min_length = v), Is("15"),
+        "The fewest characters of a password. Below 15 only where a second factor is always asked (NIST SP 800-63B-4)."),
+    key("password.hash_memory_kib", K::Count(7_168..=4_194_304, |c, v| c.password.hash_memory_kib = v), Is("19456"),
+        "Memory of one password hash, in KiB."),
+    key("password.hash_iterations", K::Count(1..=64, |c, v| c.password.hash_iterations = v), Is("2"),
+        "Passes of one password hash over its memory."),
+    key("password.hash_parallelism", K::Count(1..=64, |c, v| c.password.hash_parallelism = v), Is("1"),
+        "Lanes of one password hash."),
+    key("password.max_concurrent_hashes", K::Count(1..=1_024, |c, v| c.password.max_concurrent_hashes = v),
+        Derived { text: "the number of processor cores", example: "2", derive: |c| c.password.max_concurrent_hashes = cores() },
+        "How many passwords are hashed at once."),
+    key("password.hash_queue", K::Count(1..=100_000, |c, v| c.password.hash_queue = v), Is("64"),
+        "How many sign-ins wait for their hash before the next is answered 503."),
+    key("password.breached_list_file", K::Path(|c, v| c.password.breached_list_file = Some(v)), Unset { example: "breached.txt" },
+        "A file of passwords to refuse, one a line."),
+
+    key("throttle.free_failures_per_name", K::Count(1..=99, |c, v| c.throttle.free_failures_per_name = v), Is("5"),
+        "Failed sign-ins with one name before the next must wait."),
+    key("throttle.free_failures_per_address", K::Count(1..=100_000, |c, v| c.throttle.free_failures_per_address = v), Is("50"),
+        "Failed sign-ins from one address before the next must wait."),
+    key("throttle.max_wait", K::Duration(minutes(1)..=hours(1), |c, v| c.throttle.max_wait = v), Is("15m"),
+        "The longest wait."),
+    key("throttle.client_failures_per_minute", K::Count(20..=100_000, |c, v| c.throttle.client_failures_per_minute = v), Is("20"),
+        "Failed client authentications of one client in a minute before the next must wait."),
+
+    key("limits.body_bytes", K::Size(1_024..=16 << 20, |c, v| c.limits.body_bytes = v), Is("64KiB"),
+        "The largest request body; 413 beyond."),
+    key("limits.header_bytes", K::Size(8_192..=1 << 20, |c, v| c.limits.header_bytes = v), Is("16KiB"),
+        "The largest request head; 431 beyond."),
+    key("limits.header_timeout", K::Duration(seconds(1)..=minutes(5), |c, v| c.limits.header_timeout = v), Is("10s"),
+        "How long a caller may take to send the head of a request."),
+    key("limits.body_timeout", K::Duration(seconds(1)..=minutes(5), |c, v| c.limits.body_timeout = v), Is("10s"),
+        "How long a caller may take to send the body of a request."),
+    key("limits.connections", K::Count(1..=1_000_000, |c, v| c.limits.connections = v), Is("10000"),
+        "Connections at once."),
+    key("limits.connections_per_address", K::Count(1..=1_000_000, |c, v| c.limits.connections_per_address = v), Is("256"),
+        "Connections at once from one address."),
+    key("limits.json_depth", K::Count(4..=128, |c, v| c.limits.json_depth = v), Is("32"),
+        "How deep JSON may nest."),
+    key("limits.form_pairs", K::Count(20..=10_000, |c, v| c.limits.form_pairs = v), Is("100"),
+        "Parameters in a form or query."),
+    key("limits.scopes_per_request", K::Count(1..=1_000, |c, v| c.limits.scopes_per_request = v), Is("50"),
+        "Scopes in one request."),
+    key("limits.redirect_uris_per_client", K::Count(1..=1_000, |c, v| c.limits.redirect_uris_per_client = v), Is("50"),
+        "Redirect URIs that one client can register."),
+    key("limits.sessions_per_user", K::Count(1..=10_000, |c, v| c.limits.sessions_per_user = v), Is("100"),
+        "Sessions of one user."),
+    key("limits.keys_per_owner", K::Count(1..=10_000_000, |c, v| c.limits.keys_per_owner = v), Is("1000"),
+        "Live API keys of one owner."),
+    key("limits.live_codes_per_client", K::Count(1..=10_000_000, |c, v| c.limits.live_codes_per_client = v), Is("10000"),
+        "Authorization codes of one client that wait to be redeemed."),
+    key("limits.cache_entries", K::Count(100..=100_000_000, |c, v| c.limits.cache_entries = v), Is("100000"),
+        "Entries of each cache."),
+    key("limits.audit_queue", K::Count(100..=10_000_000, |c, v| c.limits.audit_queue = v), Is("65536"),
+        "Refusals that wait to be written to the audit record. State changes never wait here."),
+    key("limits.log_line_bytes", K::Size(256..=1 << 20, |c, v| c.limits.log_line_bytes = v), Is("8KiB"),
+        "The longest log line; longer ones are cut."),
+
+    key("audit.retention", K::Duration(days(1)..=days(3650), |c, v| c.audit.retention = v), Is("90d"),
+        "How long the audit record is kept."),
+    key("audit.max_rows", K::Count(1_000..=4_000_000_000, |c, v| c.audit.max_rows = v), Is("10000000"),
+        "The most rows of the audit record; the oldest go first."),
+    key("audit.fold_after", K::Count(10..=1_000_000, |c, v| c.audit.fold_after = v), Is("1000"),
+        "Refusals of one code from one address in a minute that get a row each; the rest become one counted row."),
+
+    key("log.format", K::Choice(&["text", "json"], |c, v| c.log.format = [LogFormat::Text, LogFormat::Json][v]), Is("text"),
+        "The form of a log line."),
+    key("log.level", K::Choice(&["error", "warn", "info", "debug", "trace"], |c, v| c.log.level =
+            [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace][v]), Is("info"),
+        "The least important line that is written."),
+
+    key("pages.name", K::Name(|c, v| c.pages.name = v), Is("Doorward"),
+        "The name of the service, as people read it on every page."),
+    key("pages.accent", K::Colour(|c, v| c.pages.accent = Some(v)), Unset { example: "#0b5cad" },
+        "The colour of links and buttons. Refused if it can't be read well on the pages, light and dark (WCAG AA)."),
+
+    key("worker.threads", K::Count(1..=1_024, |c, v| c.worker.threads = v),
+        Derived { text: "the number of processor cores", example: "2", derive: |c| c.worker.threads = cores() },
+        "Threads that answer requests."),
+];
+
+impl Key {
+    /// The name of the section, empty for what stands above all sections.
+    pub(super) fn section(&self) -> &'static str {
+        self.path.split_once('.').map_or("", |(section, _)| section)
+    }
+
+    /// The key as it is written inside its section.
+    pub(super) fn name_in_section(&self) -> &'static str {
+        self.path.split_once('.').map_or(self.path, |(_, name)| name)
+    }
+
+    /// The last part of the path.
+    pub(super) fn leaf(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or(self.path, |(_, leaf)| leaf)
+    }
+
+    /// The environment variable that gives it.
+    pub(super) fn variable(&self) -> String {
+        format!("DOORWARD_{}", self.path.replace('.', "__").to_ascii_uppercase())
+    }
+
+    /// The environment variable that names a file to read it from: for secrets, where no key of that name exists.
+    pub(super) fn file_variable(&self) -> Option<String> {
+        let taken = find(&format!("{}_file", self.path)).is_some();
+        (self.is_secret() && !taken).then(|| format!("{}_FILE", self.variable()))
+    }
+
+    /// Whether its value must not be seen.
+    pub(super) fn is_secret(&self) -> bool {
+        matches!(self.kind, Kind::DatabaseUrl(_) | Kind::MasterKey(_))
+    }
+
+    /// Whether it takes any number of values, none among them.
+    pub(super) fn takes_list(&self) -> bool {
+        matches!(self.kind, Kind::Addresses(_) | Kind::Networks(_))
+    }
+
+    /// Whether the file may give it, or the environment alone.
+    pub(super) fn is_allowed_in_file(&self) -> bool {
+        !matches!(self.kind, Kind::MasterKey(_))
+    }
+}
+
+/// The key of a path.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// Whether keys stand below this path.
+pub(super) fn is_section(path: &str) -> bool {
+    KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+const fn key(path: &'static str, kind: Kind, preset: Preset, doc: &'static str) -> Key {
+    Key { path, kind, preset, doc }
+}
+
+const fn seconds(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+const fn minutes(count: u64) -> Duration {
+    seconds(count * 60)
+}
+
+const fn hours(count: u64) -> Duration {
+    minutes(count * 60)
+}
+
+const fn days(count: u64) -> Duration {
+    hours(count * 24)
+}
+
+fn derive_master_key_file(config: &mut Config) {
+    if let MasterKeySource::File(path) = &mut config.keys.master_key {
+        *path = config.data.dir.join("master.key");
+    }
+}
+
+fn cores() -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cores).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_has_an_environment_name_of_its_own() {
+        let names = || KEYS.iter().flat_map(|key| [Some(key.variable()), key.file_variable()]).flatten();
+        assert_eq!(names().collect::<BTreeSet<_>>().len(), names().count());
+        assert_eq!(find("listen.tls.key").map(Key::variable).as_deref(), Some("DOORWARD_LISTEN__TLS__KEY"));
+    }
+
+    #[test]
+    fn every_section_has_a_sentence_and_every_sentence_a_section() {
+        let described: BTreeSet<_> = SECTIONS.iter().map(|(name, _)| *name).collect();
+        let used: BTreeSet<_> = KEYS.iter().map(Key::section).filter(|name| !name.is_empty()).collect();
+        assert_eq!(described, used);
+    }
+
+    #[test]
+    fn paths_are_unique_and_no_key_is_also_a_section() {
+        let paths: BTreeSet<_> = KEYS.iter().map(|key| key.path).collect();
+        assert_eq!(paths.len(), KEYS.len());
+        assert!(paths.iter().all(|path| !is_section(path)));
+    }
+
+    #[test]
+    fn secrets_come_from_a_file_by_a_variable() {
+        assert_eq!(find("data.postgres").unwrap().file_variable().as_deref(), Some("DOORWARD_DATA__POSTGRES_FILE"));
+        // The name belongs to `keys.master_key_file`, which reads the same file.
+        assert_eq!(find("keys.master_key").unwrap().file_variable(), None);
+        assert_eq!(find("keys.master_key_file").unwrap().variable(), "DOORWARD_KEYS__MASTER_KEY_FILE");
+    }
+}

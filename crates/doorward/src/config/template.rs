@@ -1,0 +1,69 @@
+//! The commented file that `doorward init` writes: every key with its meaning, its range and its default.
+//!
+//! A line that begins with `#` and no space is a key that can be uncommented; what follows `# ` is for reading.
+
+use super::{
+    issuer::Issuer,
+    schema::{KEYS, Key, Preset, SECTIONS},
+};
+
+const HEAD: &str = "\
+# The configuration of Doorward. A key that is commented out shows its default, or an example where there is none.
+# Each can be given by an environment variable instead: DOORWARD_ and the key's path, joined by two underscores.
+# `doorward config check` names every mistake in this file.
+";
+
+/// The file for a server that is known as `issuer`. All else is at its default.
+pub(crate) fn template(issuer: &Issuer) -> String {
+    let mut file = HEAD.to_owned();
+    for key in section("") {
+        file += &entry(key, issuer);
+    }
+    for (name, sentence) in SECTIONS {
+        file += &format!("\n# {sentence}\n[{name}]\n");
+        for key in section(name) {
+            file += &entry(key, issuer);
+        }
+    }
+    file
+}
+
+fn section(name: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.section() == name)
+}
+
+fn entry(key: &Key, issuer: &Issuer) -> String {
+    let takes = key.kind.description();
+    let meaning = wrapped(key.doc);
+    if !key.is_allowed_in_file() {
+        return format!("\n{meaning}# {}\n", key.variable());
+    }
+    let name = key.name_in_section();
+    let (note, assignment) = match key.preset {
+        Preset::Is(text) => (takes, format!("#{name} = {}", key.kind.toml(text))),
+        Preset::Derived { text, example, .. } => {
+            (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
+        }
+        Preset::Required => (takes, format!("{name} = {}", key.kind.toml(issuer.as_str()))),
+        Preset::Unset { example } => {
+            (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
+        }
+    };
+    format!("\n{meaning}# ({note})\n{assignment}\n")
+}
+
+/// Comment lines of at most 100 characters.
+fn wrapped(text: &str) -> String {
+    let mut lines = String::new();
+    let mut line = "#".to_owned();
+    for word in text.split(' ') {
+        if line.chars().count() + 1 + word.chars().count() > 100 {
+            lines += &line;
+            lines.push('\n');
+            line = "#".to_owned();
+        }
+        line.push(' ');
+        line += word;
+    }
+    lines + &line + "\n"
+}

@@ -1,0 +1,109 @@
+//! What keys take, alone and together.
+
+use super::*;
+
+#[test]
+fn plain_http_off_loopback_is_refused() {
+    for address in ["\"0.0.0.0:8400\"", "[\"127.0.0.1:8400\", \"[::]:8400\"]", "\"192.0.2.1:80\""] {
+        let said = mistake(&format!("[listen]\naddress = {address}"));
+        assert!(said.contains("plain HTTP"), "{said}");
+    }
+    for lines in [
+        "address = \"[::1]:8400\"",
+        "address = \"[::ffff:127.0.0.1]:8400\"",
+        "address = \"0.0.0.0:8400\"\ntls.certificate = \"c\"\ntls.key = \"k\"",
+        "address = \"0.0.0.0:8400\"\nbehind_proxy = true\ntrusted_proxies = [\"10.0.0.1\", \"fd00::/8\"]",
+    ] {
+        assert!(parse(&with(&format!("[listen]\n{lines}"))).is_ok(), "{lines}");
+    }
+}
+
+#[test]
+fn a_proxy_is_trusted_by_name_and_by_no_other_way() {
+    assert!(mistake("listen.behind_proxy = true").contains("no proxy is trusted"));
+    assert!(mistake("listen.trusted_proxies = [\"10.0.0.0/8\"]").contains("no effect"));
+    assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"::/0\"] }").contains("everyone"));
+    assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"10.0.0.1/8\"] }").contains("within one"));
+    assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"proxy\"] }").contains("`proxy` is none"));
+}
+
+#[test]
+fn tls_takes_certificate_and_key() {
+    assert!(mistake("listen.tls.certificate = \"c\"").contains("takes both"));
+    assert!(mistake("listen.tls.key = \"k\"").contains("takes both"));
+}
+
+#[test]
+fn every_bad_element_of_a_list_is_named_at_its_place() {
+    let mistakes = parse(&with("listen.address = [\"localhost:1\", \"127.0.0.1:1\", 7]")).unwrap_err();
+    let json = mistakes.to_json();
+    let columns: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["column"].as_u64()).collect();
+    assert_eq!(columns, [Some(19), Some(49)]);
+    assert!(mistake("listen.address = []").contains("empty"));
+}
+
+#[test]
+fn lifetimes_keep_their_order() {
+    for lines in [
+        "session = { idle = \"2d\", absolute = \"1d\" }",
+        "tokens = { refresh_idle = \"200d\" }",
+        "tokens = { refresh_grace_same_address = \"5s\" }",
+        "signing = { rotate_every = \"2h\" }",
+        "signing = { retire_after = \"1m\" }\ntokens = { id_token_ttl = \"1m\" }",
+        "signing = { retire_after = \"1m\" }\ntokens = { access_token_ttl = \"1m\" }",
+    ] {
+        assert!(mistake(lines).contains("is longer than"), "{lines}");
+    }
+}
+
+#[test]
+fn ranges_and_types_are_kept() {
+    for (lines, said) in [
+        ("tokens.clock_skew = \"61s\"", "takes 0s to 1m"),
+        ("password.min_length = 7", "takes 8 to 128"),
+        ("password.min_length = -1", "takes 8 to 128"),
+        ("password.min_length = \"15\"", "takes a whole number, and this is a text"),
+        ("throttle.client_failures_per_minute = 19", "takes 20 to"),
+        ("limits.body_bytes = 17", "takes 1KiB to 16MiB"),
+        ("listen.behind_proxy = \"yes\"", "takes true or false, and this is a text"),
+        ("log.format = \"xml\"", "takes text, json, and not `xml`"),
+        ("pages.accent = \"blue\"", "takes a colour as #rrggbb"),
+        ("pages.name = \"\"", "takes a name"),
+        ("data.dir = \"\"", "this is empty"),
+        ("data.postgres = \"mysql://h/d\"", "begins with postgres://"),
+        ("session.idle = 3.5", "this is a number with a fraction"),
+        ("session.idle = \"soon\"", "`soon` is none"),
+        ("session.idle = { a = 1 }", "this is a table"),
+        ("session = 3", "is a section"),
+        ("[[session]]\nidle = \"1h\"", "is a section"),
+        ("\"session.idle\" = \"1h\"", "is not a key"),
+        ("[sesion]\nidle = \"1h\"", "`sesion` is not a section"),
+    ] {
+        let message = mistake(lines);
+        assert!(message.contains(said), "{lines}: {message}");
+    }
+    assert_eq!(parse(&with("limits.body_bytes = 0x4000")).unwrap().limits.body_bytes, 16_384);
+}
+
+#[test]
+fn an_unknown_key_is_told_what_was_probably_meant() {
+    for (lines, meant) in [
+        ("[tokens]\ncode-ttl = \"60s\"", "`code_ttl`"),
+        ("[listn]", "`listen`"),
+        ("address = \"127.0.0.1:1\"", "`listen.address`"),
+        ("[listen.tls]\ncert = \"c\"\ncertificat = \"c\"", "`certificate`"),
+    ] {
+        let report = parse(&with(lines)).unwrap_err().render(false);
+        assert!(report.contains(&format!("did you mean {meant}?")), "{report}");
+    }
+}
+
+#[test]
+fn an_accent_is_judged_by_the_pages() {
+    let unreadable: AccentCheck = |hex| Err(format!("{hex} can't be read"));
+    let path = Path::new("doorward.toml");
+    let source = with("pages.accent = \"#FFFF00\"");
+    let all = messages(Config::parse(&source, path, &Environment::default(), unreadable));
+    assert_eq!(all, ["`pages.accent` #FFFF00 can't be read"]);
+    assert_eq!(parse(&source).unwrap().pages.accent.as_deref(), Some("#ffff00"));
+}

@@ -1,0 +1,39 @@
+//! Files that are not TOML.
+
+use super::*;
+
+#[test]
+fn broken_syntax_is_told_with_its_line_beside_other_mistakes() {
+    let source = "issuer = \"https://id.example.com\"\n[tokens]\ncode_ttl = 60 s\naccess_token_ttl = \"1x\"\n";
+    let json = parse(source).unwrap_err().to_json();
+    let lines: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(3), Some(4)], "{json:#}");
+}
+
+#[test]
+fn what_follows_a_line_that_stops_the_parser_is_read_too() {
+    let source = "[tokens]\ncode_ttl \"60s\"\nclock_skew \"1s\"\naccess_token_ttl = \"1x\"\n";
+    let json = parse(source).unwrap_err().to_json();
+    let lines: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["line"].as_u64()).collect();
+    assert_eq!(lines, [Some(2), Some(3), Some(4)], "{json:#}");
+}
+
+#[test]
+fn an_unquoted_value_is_shown_as_it_was_written() {
+    let report = parse("issuer = https://id.example.com\n").unwrap_err().render(false);
+    assert!(report.contains("issuer = https://id.example.com") && report.contains("must be quoted"), "{report}");
+}
+
+#[test]
+fn a_text_that_is_not_closed_is_one_mistake() {
+    for open in ["'''", "\"\"\""] {
+        let lines = format!("pages.name = {open}\nlog.level = \"loud\"\n[tokens]\ncode_ttl = \"2h\"");
+        assert!(mistake(&lines).starts_with("this is not TOML"), "{lines}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_not_told_what_it_lacks() {
+    let all = messages(parse("issuer \"https://id.example.com\"\n"));
+    assert!(all.iter().all(|message| message.starts_with("this is not TOML")), "{all:?}");
+}

@@ -1,0 +1,308 @@
+//! From the text of one value to its field: what each [`Kind`] takes, and what is said when it is something else.
+//!
+//! The file gives typed TOML values, the environment and the table's defaults give text; both are read here, so they
+//! can't come to differ. A message about a secret never repeats it.
+
+use std::{
+    borrow::Cow,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    ops::{Range, RangeInclusive},
+    path::Path,
+    time::Duration,
+};
+
+use doorward_core::{digest::MasterKey, secret::SecretString};
+use ipnet::IpNet;
+use toml::{Spanned, de::DeValue};
+use url::Url;
+
+use super::{
+    AccentCheck,
+    issuer::Issuer,
+    schema::{Key, Kind},
+    settings::Config,
+    units::{format_duration, format_size, parse_duration, parse_size},
+};
+
+/// A value as it was given.
+#[derive(Clone, Copy)]
+pub(super) enum Input<'a> {
+    /// By the environment or by the table of keys.
+    Text(&'a str),
+    /// By the file.
+    Toml(&'a Spanned<DeValue<'a>>),
+}
+
+/// What is wrong with a value.
+#[derive(Debug)]
+pub(super) struct Fault {
+    /// Where in the file, if it is a part of the value.
+    pub(super) span: Option<Range<usize>>,
+    /// What is wrong, as the rest of a sentence that the key begins.
+    pub(super) message: String,
+    /// What to do.
+    pub(super) help: Option<String>,
+}
+
+/// What a value is judged by, besides itself.
+#[derive(Clone, Copy)]
+pub(super) struct Judge<'a> {
+    /// Where relative paths start.
+    pub(super) folder: &'a Path,
+    pub(super) accent: AccentCheck,
+}
+
+impl Key {
+    /// Reads `input` and puts the value in its field. On a fault the field is left alone.
+    pub(super) fn apply(&self, input: Input<'_>, judge: Judge<'_>, config: &mut Config) -> Result<(), Vec<Fault>> {
+        match &self.kind {
+            Kind::Addresses(set) => set(config, non_empty_list(list(input, address)?)?),
+            Kind::Boolean(set) => set(config, boolean(input)?),
+            Kind::Choice(names, set) => set(config, text(input, "a word").and_then(|word| choice(&word, names))?),
+            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, judge.accent))?),
+            Kind::Count(range, set) => set(config, count(input, range)?),
+            Kind::DatabaseUrl(set) => set(config, text(input, "a URL").and_then(|url| database_url(&url))?),
+            Kind::Duration(range, set) => set(config, duration(input, range)?),
+            Kind::Issuer(set) => set(config, text(input, "a URL").and_then(|url| issuer(&url))?),
+            Kind::MasterKey(set) => set(config, text(input, "a key").and_then(|key| master_key(&key))?),
+            Kind::Name(set) => set(config, text(input, "a name").and_then(|words| name(&words))?),
+            Kind::Networks(set) => set(config, list(input, network)?),
+            Kind::Path(set) => set(config, judge.folder.join(&*text(input, "a path").and_then(non_empty)?)),
+            Kind::Size(range, set) => set(config, size(input, range)?),
+        }
+        Ok(())
+    }
+}
+
+impl Kind {
+    /// What it takes, in words, for the template and the reference.
+    pub(super) fn description(&self) -> String {
+        match self {
+            Self::Addresses(_) => "an address with a port, or a list of them".into(),
+            Self::Boolean(_) => "true or false".into(),
+            Self::Choice(names, _) => names.join(", "),
+            Self::Colour(_) => "a colour, #rrggbb".into(),
+            Self::Count(range, _) => format!("a number, {} to {}", range.start(), range.end()),
+            Self::DatabaseUrl(_) => "a postgres:// URL".into(),
+            Self::Duration(range, _) => {
+                format!("a duration, {} to {}", format_duration(*range.start()), format_duration(*range.end()))
+            }
+            Self::Issuer(_) => "a URL".into(),
+            Self::MasterKey(_) => "32 bytes in base64url".into(),
+            Self::Name(_) => "a name, 1 to 60 characters".into(),
+            Self::Networks(_) => "a list of networks, such as 10.0.0.0/8".into(),
+            Self::Path(_) => "a path".into(),
+            Self::Size(range, _) => format!("a size, {} to {}", format_size(*range.start()), format_size(*range.end())),
+        }
+    }
+
+    /// A text of the environment's form, written as TOML.
+    pub(super) fn toml(&self, text: &str) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        match self {
+            Self::Boolean(_) | Self::Count(..) => text.to_owned(),
+            Self::Addresses(_) | Self::Networks(_) => {
+                format!("[{}]", elements(text).map(quoted).collect::<Vec<_>>().join(", "))
+            }
+            _ => quoted(text),
+        }
+    }
+}
+
+impl Fault {
+    fn new(message: impl Into<String>) -> Self {
+        Self { span: None, message: message.into(), help: None }
+    }
+
+    fn with_help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+impl From<Fault> for Vec<Fault> {
+    fn from(fault: Fault) -> Self {
+        vec![fault]
+    }
+}
+
+fn text<'a>(input: Input<'a>, wanted: &str) -> Result<Cow<'a, str>, Fault> {
+    match input {
+        Input::Text(text) => Ok(text.into()),
+        Input::Toml(value) => match value.get_ref() {
+            DeValue::String(text) => Ok((&**text).into()),
+            other => Err(wrong_type(other, &format!("{wanted} in quotes"))),
+        },
+    }
+}
+
+fn wrong_type(found: &DeValue<'_>, wanted: &str) -> Fault {
+    let found = match found {
+        DeValue::Array(_) => "a list",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Integer(_) => "a number",
+        DeValue::String(_) => "a text",
+        DeValue::Table(_) => "a table",
+    };
+    Fault::new(format!("takes {wanted}, and this is {found}"))
+}
+
+fn integer(value: &DeValue<'_>) -> Option<u64> {
+    let integer = value.as_integer()?;
+    u64::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn boolean(input: Input<'_>) -> Result<bool, Fault> {
+    match input {
+        Input::Text("true") => Ok(true),
+        Input::Text("false") => Ok(false),
+        Input::Text(_) => Err(Fault::new("takes true or false")),
+        Input::Toml(value) => value.get_ref().as_bool().ok_or_else(|| wrong_type(value.get_ref(), "true or false")),
+    }
+}
+
+fn count(input: Input<'_>, range: &RangeInclusive<u32>) -> Result<u32, Fault> {
+    let number = match input {
+        Input::Text(text) => text.parse::<u64>().map_err(|_| Fault::new("takes a whole number"))?,
+        Input::Toml(value) if value.get_ref().is_integer() => integer(value.get_ref()).ok_or_else(|| outside(range))?,
+        Input::Toml(value) => return Err(wrong_type(value.get_ref(), "a whole number")),
+    };
+    u32::try_from(number).ok().filter(|number| range.contains(number)).ok_or_else(|| outside(range))
+}
+
+fn outside<T: fmt::Display>(range: &RangeInclusive<T>) -> Fault {
+    Fault::new(format!("takes {} to {}", range.start(), range.end()))
+}
+
+fn duration(input: Input<'_>, range: &RangeInclusive<Duration>) -> Result<Duration, Fault> {
+    if let Input::Toml(value) = input
+        && let Some(number) = integer(value.get_ref())
+    {
+        let fault = wrong_type(value.get_ref(), "a duration with its unit, in quotes");
+        return Err(fault.with_help(format!("for seconds, write \"{number}s\"")));
+    }
+    let given = text(input, "a duration")?;
+    let Some(duration) = parse_duration(&given) else {
+        let fault = Fault::new(format!("takes a duration, and `{given}` is none"));
+        return Err(fault.with_help("write a whole number with s, m, h or d: \"90s\", \"5m\", \"1h30m\", \"30d\""));
+    };
+    let [shortest, longest] = [range.start(), range.end()].map(|bound| format_duration(*bound));
+    range.contains(&duration).then_some(duration).ok_or_else(|| outside(&(shortest..=longest)))
+}
+
+fn size(input: Input<'_>, range: &RangeInclusive<usize>) -> Result<usize, Fault> {
+    let bytes = match input {
+        Input::Toml(value) if value.get_ref().is_integer() => {
+            integer(value.get_ref()).and_then(|bytes| usize::try_from(bytes).ok())
+        }
+        _ => {
+            let given = text(input, "a number of bytes, or a size")?;
+            let none = || Fault::new(format!("takes a size, and `{given}` is none"));
+            let read = parse_size(&given);
+            Some(read.ok_or_else(|| none().with_help("write a whole number with B, KiB, MiB or GiB: \"64KiB\""))?)
+        }
+    };
+    let [smallest, largest] = [range.start(), range.end()].map(|bound| format_size(*bound));
+    bytes.filter(|bytes| range.contains(bytes)).ok_or_else(|| outside(&(smallest..=largest)))
+}
+
+/// Reads a list: an array of texts, or one text alone; the environment parts them by commas. Names every bad element.
+fn list<T>(input: Input<'_>, read: fn(&str) -> Result<T, Fault>) -> Result<Vec<T>, Vec<Fault>> {
+    let read_all: Vec<Result<T, Fault>> = match input {
+        Input::Text(text) => elements(text).map(read).collect(),
+        Input::Toml(value) => match value.get_ref() {
+            DeValue::String(text) => vec![read(text)],
+            DeValue::Array(elements) => elements.iter().map(|element| read_element(element, read)).collect(),
+            other => return Err(wrong_type(other, "a list of texts").into()),
+        },
+    };
+    let mut values = Vec::with_capacity(read_all.len());
+    let mut faults = Vec::new();
+    for element in read_all {
+        match element {
+            Ok(value) => values.push(value),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if faults.is_empty() { Ok(values) } else { Err(faults) }
+}
+
+fn non_empty_list<T>(values: Vec<T>) -> Result<Vec<T>, Fault> {
+    if values.is_empty() { Err(Fault::new("takes at least one, and this list is empty")) } else { Ok(values) }
+}
+
+fn read_element<T>(element: &Spanned<DeValue<'_>>, read: fn(&str) -> Result<T, Fault>) -> Result<T, Fault> {
+    let value = match element.get_ref() {
+        DeValue::String(text) => read(text),
+        other => Err(wrong_type(other, "texts in its list")),
+    };
+    value.map_err(|fault| Fault { span: Some(element.span()), ..fault })
+}
+
+fn elements(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|element| !element.is_empty())
+}
+
+fn address(text: &str) -> Result<SocketAddr, Fault> {
+    let none = || Fault::new(format!("takes an address with a port, and `{text}` is none"));
+    text.parse().map_err(|_| none().with_help("such as \"127.0.0.1:8400\" or \"[::1]:8400\"; names are not looked up"))
+}
+
+fn network(text: &str) -> Result<IpNet, Fault> {
+    let none = || Fault::new(format!("takes networks, and `{text}` is none"));
+    let network = match text.parse::<IpNet>() {
+        Ok(network) => network,
+        Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| none().with_help("such as \"10.0.0.0/8\""))?,
+    };
+    if network.prefix_len() == 0 {
+        let everyone = Fault::new(format!("trusts everyone with `{text}`: any caller could claim any address"));
+        return Err(everyone.with_help("name the networks of the proxy"));
+    }
+    if network.trunc() != network {
+        let (whole, alone) = (network.trunc(), network.addr());
+        let unclear = Fault::new(format!("takes networks, and `{text}` is an address within one"));
+        return Err(
+            unclear.with_help(format!("write \"{whole}\" for the network, or \"{alone}\" for the address alone"))
+        );
+    }
+    Ok(network)
+}
+
+fn choice(word: &str, names: &[&str]) -> Result<usize, Fault> {
+    let unknown = || Fault::new(format!("takes {}, and not `{word}`", names.join(", ")));
+    names.iter().position(|name| *name == word).ok_or_else(unknown)
+}
+
+fn colour(hex: &str, accent: AccentCheck) -> Result<String, Fault> {
+    let digits = hex.strip_prefix('#').filter(|digits| digits.len() == 6);
+    if !digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return Err(Fault::new(format!("takes a colour as #rrggbb, and `{hex}` is none")));
+    }
+    accent(hex).map_err(Fault::new)?;
+    Ok(hex.to_ascii_lowercase())
+}
+
+fn database_url(url: &str) -> Result<SecretString, Fault> {
+    let is_postgres = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "postgres" | "postgresql"));
+    if is_postgres { Ok(url.into()) } else { Err(Fault::new("takes a URL that begins with postgres://")) }
+}
+
+fn issuer(url: &str) -> Result<Issuer, Fault> {
+    Issuer::parse(url).map_err(|invalid| Fault::new(format!("can't be `{url}`: {invalid}")))
+}
+
+fn master_key(text: &str) -> Result<MasterKey, Fault> {
+    MasterKey::parse(text).map_err(|invalid| Fault::new(format!("holds something else: {invalid}")))
+}
+
+fn name(words: &str) -> Result<String, Fault> {
+    let fits = (1..=60).contains(&words.chars().count()) && !words.chars().any(char::is_control);
+    let fault = || Fault::new("takes a name of 1 to 60 characters, without line breaks");
+    (fits && words.trim() == words).then(|| words.to_owned()).ok_or_else(fault)
+}
+
+fn non_empty(text: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
+    if text.is_empty() { Err(Fault::new("takes a path, and this is empty")) } else { Ok(text) }
+}

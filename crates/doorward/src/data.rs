@@ -1,0 +1,167 @@
+//! Opening what a command works on: a configured server's store, or a data folder.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use doorward_core::digest::MasterKey;
+use doorward_guard::{SystemClock, SystemRng};
+use doorward_server::{App, Settings, app::Parts};
+use doorward_store::{FolderLock, Location, Store, check_folder};
+
+use crate::{
+    config::{Config, Environment, settings::MasterKeySource},
+    failure::Failure,
+    serve,
+};
+
+/// The name of the master key's file in a data folder.
+pub(crate) const MASTER_KEY: &str = "master.key";
+/// The name of the file that says which issuer a data folder belongs to.
+pub(crate) const ISSUER: &str = "issuer";
+
+/// What a command works on.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// A configured server.
+    Config(PathBuf),
+    /// A data folder, also a demo's.
+    Data(PathBuf),
+}
+
+/// What was found at a place, ready to be opened.
+pub(crate) struct Found {
+    pub(crate) settings: Settings,
+    pub(crate) location: Location,
+    pub(crate) master_keys: Vec<MasterKey>,
+    /// The data folder.
+    pub(crate) folder: PathBuf,
+}
+
+impl Place {
+    /// Reads configuration and keys.
+    pub(crate) fn find(&self) -> Result<Found, Failure> {
+        match self {
+            Self::Config(path) => {
+                let config = load_config(path)?;
+                let location = match &config.data.postgres {
+                    Some(url) => Location::Postgres(url.clone()),
+                    None => Location::Sqlite(config.data.dir.clone()),
+                };
+                let master_keys = match &config.keys.master_key {
+                    MasterKeySource::File(path) => read_master_keys(path)?,
+                    MasterKeySource::Given(key) => {
+                        let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
+                        vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
+                    }
+                };
+                Ok(Found { settings: serve::settings(&config)?, location, master_keys, folder: config.data.dir })
+            }
+            Self::Data(folder) => {
+                check_folder(folder)?;
+                let issuer = fs::read_to_string(folder.join(ISSUER)).unwrap_or_default();
+                let master_keys = read_master_keys(&folder.join(MASTER_KEY))?;
+                Ok(Found {
+                    settings: Settings::new(issuer.trim()),
+                    location: Location::Sqlite(folder.clone()),
+                    master_keys,
+                    folder: folder.clone(),
+                })
+            }
+        }
+    }
+
+    /// Opens the store beside a server that may run. A schema that is behind is migrated, unless a server holds the
+    /// folder: that one migrates itself at its start.
+    pub(crate) async fn open(&self) -> Result<Arc<App>, Failure> {
+        let found = self.find()?;
+        if let Location::Sqlite(folder) = &found.location {
+            check_folder(folder)?;
+        }
+        let store = Store::open(&found.location).await?;
+        match (&found.location, store.check_schema().await) {
+            (_, Ok(())) => {}
+            (Location::Sqlite(folder), Err(error)) if FolderLock::is_held(folder)? => return Err(error.into()),
+            (Location::Sqlite(_), Err(_)) => {
+                store.migrate().await?;
+            }
+            (Location::Postgres(_), Err(error)) => return Err(error.into()),
+        }
+        app(found, store).await
+    }
+}
+
+/// The server on an opened store.
+pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure> {
+    let parts = Parts {
+        settings: found.settings,
+        store,
+        clock: Arc::new(SystemClock),
+        rng: Arc::new(SystemRng::default()),
+        master_keys: found.master_keys,
+    };
+    Ok(App::open(parts).await?)
+}
+
+/// Reads and checks a configuration, with the process's environment.
+pub(crate) fn load_config(path: &Path) -> Result<Config, Failure> {
+    let loaded = Config::load(path, &Environment::of_process(), serve::check_accent);
+    loaded.map_err(|mistakes| Failure::Configuration(mistakes.render(use_colour())))
+}
+
+/// Whether standard error is for a person who wants colour.
+pub(crate) fn use_colour() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// The master keys of a file, one a line, the newest first; lines that begin with `#` are passed over.
+fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::System(format!("master key {}: {error}", path.display()));
+    let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
+    if metadata.mode() & 0o077 != 0 {
+        return Err(failed(&"others can read it: chmod 600"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| failed(&error))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let keys: Result<Vec<_>, _> = lines.map(MasterKey::parse).collect();
+    let keys = keys.map_err(|error| failed(&error))?;
+    if keys.is_empty() { Err(failed(&"no key in it")) } else { Ok(keys) }
+}
+
+/// Writes a file that nobody else may read. An existing file is replaced whole.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+    let failed = |error| Failure::system(&format!("writing {}", path.display()), error);
+    let new = path.with_extension("new");
+    let mut file =
+        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    fs::rename(&new, path).map_err(failed)?;
+    // The rename itself must survive a crash.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+}
+
+/// Makes a master key for a folder that has none.
+pub(crate) fn ensure_master_key(folder: &Path) -> Result<(), Failure> {
+    let path = folder.join(MASTER_KEY);
+    if path.exists() {
+        return Ok(());
+    }
+    let key = MasterKey::generate(&SystemRng::default());
+    let text = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
+    write_secret(&path, &format!("{text}\n"))
+}
+
+/// The operating system's user, for the audit.
+pub(crate) fn os_user() -> String {
+    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let id = fs::metadata("/proc/self").map(|metadata| metadata.uid().to_string()).unwrap_or_default();
+    match named.filter(|name| !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_graphic())) {
+        Some(name) => format!("{name}({id})"),
+        None => id,
+    }
+}

@@ -1,0 +1,118 @@
+//! `doorward demo`: everything, on one's own machine, in one command.
+//!
+//! It is a real server on a real store; only its users, clients and keys are made up, and stand in a file of mode 0600
+//! in the data folder so that a second start finds the same.
+
+mod ports;
+mod seed;
+mod tell;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Args;
+use doorward_core::resource::ResourceIdentifier;
+use doorward_guard::Guard;
+use doorward_notes::SampleApp;
+use doorward_server::{
+    http::listener::{self, Serve},
+    run::{self, Tasks},
+};
+use doorward_store::{FolderLock, Store, prepare_folder};
+
+use crate::{
+    data::{self, ISSUER, Place},
+    demo::seed::Seed,
+    failure::Failure,
+    logging,
+    output::Output,
+    serve,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// The port of the authorization server; 0 picks a free one
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// The port of the sample API; 0 picks a free one
+    #[arg(long, value_name = "PORT")]
+    api_port: Option<u16>,
+}
+
+/// Runs the demo until it is told to end. Without `data` it lives in a folder that goes with it.
+pub(crate) fn run(args: DemoArgs, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
+    logging::begin_at("warn", false);
+    let mut temporary = None;
+    let folder = match data {
+        Some(folder) => folder,
+        None => {
+            let made = tempfile::Builder::new().prefix("doorward-demo-").tempdir();
+            let made = made.map_err(|error| Failure::system("a temporary folder", error))?;
+            temporary.insert(made).path().to_owned()
+        }
+    };
+    prepare_folder(&folder)?;
+    let folder = folder.canonicalize().map_err(|error| Failure::system(&folder.display().to_string(), error))?;
+    let done = serve::runtime(0)?.block_on(demo(&args, folder, output));
+    drop(temporary);
+    done
+}
+
+async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Failure> {
+    let _lock = FolderLock::acquire(&folder)?;
+    let known = seed::read(&folder)?;
+    let (server, server_port) = ports::bind("--port", args.port, known.as_ref().map(Seed::port), 8400).await?;
+    let (api, api_port) = ports::bind("--api-port", args.api_port, known.as_ref().map(Seed::api_port), 8401).await?;
+    let issuer = format!("http://localhost:{server_port}");
+    let api_url = format!("http://localhost:{api_port}");
+    data::ensure_master_key(&folder)?;
+    std::fs::write(folder.join(ISSUER), &issuer).map_err(|error| Failure::system("the data folder", error))?;
+    let found = Place::Data(folder.clone()).find()?;
+    let store = Store::open(&found.location).await?;
+    store.migrate().await?;
+    let app = data::app(found, store).await?;
+    serve::ready(&app).await?;
+    let seed = match known {
+        Some(seed) => seed,
+        None => seed::plant(&app, &folder, &issuer, &api_url).await?,
+    };
+    let tasks = Tasks::start(&app).await?;
+    let guard = guard(&seed)?;
+    let sample = SampleApp::new(&issuer, &seed.public_client_id, &seed.redirect_uri);
+    let sample = sample.map_err(|error| Failure::System(error.to_string()))?;
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let until = |mut stopped: tokio::sync::watch::Receiver<bool>| async move {
+        // An error means that the sender is gone, which is an end as well.
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let limits = app.settings.limits;
+    let of_server = Serve { router: run::router(app.clone()), limits, tls: None };
+    let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, tls: None };
+    // The API ends first: its last refusals are delivered to the server.
+    let api = tokio::spawn(listener::serve(api, of_api, until(stopped)));
+    let (stop_server, server_stopped) = tokio::sync::watch::channel(false);
+    let server = tokio::spawn(listener::serve(server, of_server, until(server_stopped)));
+    tell::wait_for(server_port).await?;
+    tell::wait_for(api_port).await?;
+    tell::tell(&seed, output, api_port).await?;
+    serve::end().await;
+    let _ = stop.send(true);
+    let _ = api.await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), guard.flush()).await;
+    let _ = stop_server.send(true);
+    let _ = server.await;
+    tasks.stop().await;
+    drop::<Arc<_>>(app);
+    Ok(())
+}
+
+/// The guard of the sample API, built as any API's would be.
+fn guard(seed: &Seed) -> Result<Guard, Failure> {
+    let audience = ResourceIdentifier::parse(&seed.api_audience);
+    let audience = audience.map_err(|error| Failure::System(error.to_string()))?;
+    Guard::builder(&*seed.issuer, audience)
+        .credential(&*seed.api_client_id, &*seed.api_client_secret)
+        .scopes_supported(doorward_notes::SCOPES)
+        .deliver_refusals()
+        .build()
+        .map_err(|error| Failure::System(error.to_string()))
+}

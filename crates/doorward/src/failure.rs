@@ -1,0 +1,67 @@
+//! Why a command ended without doing what was asked, and the exit code for it.
+
+use std::{io::Write, process::ExitCode};
+
+use doorward_server::{admin::AdminError, app::OpenError};
+use doorward_store::{FolderError, StoreError};
+
+/// What every command may exit with; shown by `doorward --help`.
+pub(crate) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  not done: refused, unknown, taken, or (token verify) not valid
+  2  the command line or the configuration is wrong
+  3  the data folder, the database or the network can't be used now";
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// An operator's wish could not be done.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// The configuration has mistakes, which were rendered already.
+    #[error("{0}")]
+    Configuration(String),
+    /// Something could not be found, or was not valid.
+    #[error("{0}")]
+    NotDone(String),
+    /// The server could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file, a port or another resource of the machine can't be used.
+    #[error("{0}")]
+    System(String),
+    /// The command line is wrong.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl From<FolderError> for Failure {
+    fn from(error: FolderError) -> Self {
+        Self::System(error.to_string())
+    }
+}
+
+impl Failure {
+    /// A failure of the machine, with what was being done.
+    pub(crate) fn system(what: &str, error: impl std::fmt::Display) -> Self {
+        Self::System(format!("{what}: {error}"))
+    }
+
+    /// Writes the failure to standard error and gives the exit code.
+    pub(crate) fn report(&self) -> ExitCode {
+        // A closed standard error leaves nobody to tell.
+        let _ = match self {
+            Self::Configuration(rendered) => writeln!(std::io::stderr(), "{}", rendered.trim_end()),
+            other => writeln!(std::io::stderr(), "error: {other}"),
+        };
+        ExitCode::from(match self {
+            Self::Admin(AdminError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
+            Self::Admin(AdminError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
+            Self::Admin(_) | Self::NotDone(_) => 1,
+        })
+    }
+}

@@ -1,0 +1,47 @@
+//! `doorward init`: a commented configuration, a data folder with its master key, and the first signing keys.
+
+use std::path::Path;
+
+use doorward_store::{Store, prepare_folder};
+
+use crate::{
+    config::{Issuer, template},
+    data::{self, Place},
+    failure::Failure,
+    output, serve,
+};
+
+/// Makes a new server in `folder`.
+pub(crate) fn run(folder: &Path, issuer: &str) -> Result<(), Failure> {
+    let issuer = Issuer::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
+    std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), error))?;
+    let config = folder.join("doorward.toml");
+    if config.exists() {
+        return Err(Failure::NotDone(format!("{} exists already; nothing was changed", config.display())));
+    }
+    let data = folder.join("data");
+    prepare_folder(&data)?;
+    data::ensure_master_key(&data)?;
+    std::fs::write(&config, template(&issuer))
+        .map_err(|error| Failure::system(&config.display().to_string(), error))?;
+    let place = Place::Config(config.clone());
+    serve::runtime(1)?.block_on(async {
+        let found = place.find()?;
+        let store = Store::open(&found.location).await?;
+        store.migrate().await?;
+        let app = data::app(found, store).await?;
+        serve::ready(&app).await
+    })?;
+    let config = config.display();
+    output::line(&format!(
+        "Made {config}, {data} and the first signing keys.\n\
+         Back up {data}/master.key now, apart from the database: without it no key and no token can be verified.\n\n\
+         Next:\n  \
+         doorward config check --config {config}\n  \
+         doorward serve --config {config}\n  \
+         doorward api create --config {config} --name NAME --identifier https://api.example.com --scope 'name:read=Read your things'\n  \
+         doorward user create --config {config} USERNAME",
+        data = data.display(),
+    ));
+    Ok(())
+}

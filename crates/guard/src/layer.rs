@@ -1,0 +1,100 @@
+//! The guard in front of a service, as a [`tower_layer::Layer`].
+//!
+//! Easy to get wrong: the demand is the layer's alone. Method, path spelling, override headers and anything else that
+//! a caller chooses change nothing about it; a request that reaches the layer is answered by the layer or admitted.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::{guard::Guard, requirement::Requirement, verifier::BoxFuture};
+
+/// Whether a route needs a credential.
+#[derive(Clone, Debug)]
+pub(crate) enum Demand {
+    /// No, but one that is sent must be good.
+    Optional,
+    /// Yes, and what it must be able to do.
+    Required(Requirement),
+}
+
+/// Puts a [`Guard`] in front of routes: made by [`Guard::layer`], [`Guard::require`] and [`Guard::optional`].
+///
+/// It fits `Router::layer`, `Router::route_layer` and `MethodRouter::layer` of axum, and any other service of HTTP
+/// requests whose response body can be made of [`Bytes`] (`axum::body::Body`, `http_body_util::Full<Bytes>`).
+///
+/// Layers nest: a principal that the same guard found further outside is not verified again, only compared.
+///
+/// Traps:
+/// - `Router::route_layer` leaves out addresses that no route has, and answers them 404; behind `Router::layer` they
+///   are 401 without a credential, so that strangers can't map the API. `Router::merge` keeps the fallback of the
+///   router that is merged last, so merge the guarded one last.
+/// - A CORS preflight is an `OPTIONS` without credential (Fetch section 4.8) and is refused like any other request.
+///   An API for browsers puts its CORS layer outside of the guard, which then answers preflights itself.
+#[derive(Clone)]
+pub struct GuardLayer {
+    guard: Guard,
+    demand: Arc<Demand>,
+}
+
+impl GuardLayer {
+    pub(crate) fn new(guard: Guard, demand: Demand) -> Self {
+        Self { guard, demand: Arc::new(demand) }
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { inner, layer: self.clone() }
+    }
+}
+
+/// A service behind a [`GuardLayer`].
+#[derive(Clone)]
+pub struct Guarded<S> {
+    inner: S,
+    layer: GuardLayer,
+}
+
+impl<S, B, ResBody> Service<Request<B>> for Guarded<S>
+where
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + 'static,
+    S::Error: Send,
+    S::Future: Send,
+    B: Send + 'static,
+    ResBody: From<Bytes> + Send,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        // The service that was polled ready is the one to call; a clone of it may not be ready.
+        let next = self.inner.clone();
+        let mut inner = mem::replace(&mut self.inner, next);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            match layer.guard.admit(&parts, &layer.demand).await {
+                Ok(admission) => {
+                    admission.leave_in(&mut parts.extensions);
+                    inner.call(Request::from_parts(parts, body)).await
+                }
+                Err(problem) => Ok(problem.into_response()),
+            }
+        })
+    }
+}

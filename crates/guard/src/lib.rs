@@ -1,0 +1,41 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # For those who read the code
+//!
+//! The crate knows HTTP requests, one issuer and one API. It must never know a store, a page or a grant: what it
+//! learns about revocation, it learns as any API would. No rule is decided here; verification of signatures and
+//! claims, the decision and every denial stand in `doorward-core`. What is here is carrying: finding the credential,
+//! asking the issuer at the right moments, remembering for the right time, and answering.
+//!
+//! [`layer`] is the way of a request, [`guard`] what stands behind it, [`verifier`] the one thing that differs between
+//! an API and the authorization server itself; `remote` is the verifier that every API uses.
+#![forbid(unsafe_code)]
+
+// The way of a request.
+pub mod guard;
+pub mod layer;
+pub mod principal;
+pub mod problem;
+pub mod requirement;
+
+// What a guard is made of.
+pub mod audit;
+#[cfg(feature = "axum")]
+pub mod metadata;
+mod remote;
+pub mod system;
+pub mod verifier;
+
+pub mod testing;
+
+pub use doorward_core::resource::ResourceIdentifier;
+
+pub use crate::{
+    audit::{AuditSink, LogSink},
+    guard::{Guard, GuardBuilder, GuardError},
+    layer::GuardLayer,
+    principal::Principal,
+    requirement::{Requirement, authenticated, scope},
+    system::{SystemClock, SystemRng},
+    verifier::{BoxFuture, Verifier},
+};

@@ -1,0 +1,122 @@
+//! The principal in a handler's hands: proof that the guard ran and said yes.
+//!
+//! Only a guard makes one, so a handler that takes a [`Principal`] can't be reached without a decision. Each remembers
+//! its guard: what one guard found out is no proof for another, which trusts another issuer or stands for another API.
+
+use std::{fmt, ops::Deref, sync::Arc};
+
+use doorward_core::principal;
+use http::Extensions;
+
+use crate::guard::Guard;
+
+/// Who makes the request, as verified by the guard of this route. Reads as [`doorward_core::principal::Principal`].
+///
+/// With axum it is an extractor. It answers 500 when no guard ran before it, and says so in the log: a route that was
+/// left open by mistake must show in the first test, not in an incident. `Option<Principal>` is for routes behind
+/// [`Guard::optional`]. Elsewhere it stands in the request's extensions.
+#[derive(Clone)]
+pub struct Principal {
+    who: Arc<principal::Principal>,
+    guard: Guard,
+}
+
+impl Principal {
+    pub(crate) fn new(who: Arc<principal::Principal>, guard: &Guard) -> Self {
+        Self { who, guard: guard.clone() }
+    }
+
+    pub(crate) fn was_found_by(&self, guard: &Guard) -> bool {
+        self.guard.is(guard)
+    }
+}
+
+impl Deref for Principal {
+    type Target = principal::Principal;
+
+    fn deref(&self) -> &principal::Principal {
+        &self.who
+    }
+}
+
+impl fmt::Debug for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.who.fmt(f)
+    }
+}
+
+/// What a guard found out about a request that it let pass.
+#[derive(Clone, Debug)]
+pub(crate) enum Admission {
+    /// There was no credential, and the route does without.
+    Anonymous,
+    /// The principal.
+    Known(Principal),
+}
+
+/// Stands in the extensions where a guard let a request pass that had no credential.
+#[derive(Clone, Copy, Debug)]
+struct Anonymous;
+
+impl Admission {
+    /// Leaves the finding with the request, for its handler.
+    pub(crate) fn leave_in(self, extensions: &mut Extensions) {
+        match self {
+            Self::Anonymous => drop(extensions.insert(Anonymous)),
+            Self::Known(principal) => drop(extensions.insert(principal)),
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+mod extract {
+    use axum::{
+        extract::{FromRequestParts, OptionalFromRequestParts},
+        response::{IntoResponse, Response},
+    };
+    use http::{StatusCode, request::Parts};
+
+    use super::{Anonymous, Principal};
+
+    /// A handler asks for the principal, and its route has no guard.
+    #[derive(Clone, Copy, Debug, thiserror::Error)]
+    #[error("the handler takes a principal, but its route has no guard that demands one")]
+    pub struct GuardMissing;
+
+    impl GuardMissing {
+        fn of(parts: &Parts) -> Self {
+            tracing::error!(method = %parts.method, path = parts.uri.path(), "{Self}; add `guard.require(…)` to the route");
+            Self
+        }
+    }
+
+    impl IntoResponse for GuardMissing {
+        fn into_response(self) -> Response {
+            (StatusCode::INTERNAL_SERVER_ERROR, "This route is not set up correctly. Tell its operator.\n")
+                .into_response()
+        }
+    }
+
+    impl<S: Sync> FromRequestParts<S> for Principal {
+        type Rejection = GuardMissing;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, GuardMissing> {
+            parts.extensions.get::<Self>().cloned().ok_or_else(|| GuardMissing::of(parts))
+        }
+    }
+
+    impl<S: Sync> OptionalFromRequestParts<S> for Principal {
+        type Rejection = GuardMissing;
+
+        async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, GuardMissing> {
+            match parts.extensions.get::<Self>() {
+                Some(principal) => Ok(Some(principal.clone())),
+                None if parts.extensions.get::<Anonymous>().is_some() => Ok(None),
+                None => Err(GuardMissing::of(parts)),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+pub use extract::GuardMissing;

@@ -1,0 +1,121 @@
+//! A refusal as the caller sees it: a problem document (RFC 9457) with the challenge of RFC 6750 and RFC 9728.
+//!
+//! Everything in it is the denial's public face and the trace id; the facts of the case go to the audit alone.
+
+use bytes::Bytes;
+use doorward_core::{challenge, refusal::Refusal, trace::TraceId};
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+/// A refused request, ready to be answered.
+#[derive(Debug)]
+pub struct Problem {
+    refusal: Box<Refusal>,
+    trace_id: TraceId,
+    challenge: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: String,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    trace_id: TraceId,
+}
+
+impl Problem {
+    pub(crate) fn new(refusal: Refusal, trace_id: TraceId, resource_metadata: Option<&str>) -> Self {
+        let challenge = challenge::bearer(&refusal, resource_metadata);
+        Self { refusal: Box::new(refusal), trace_id, challenge }
+    }
+
+    /// Why the request was refused; its facts are for the operator and not for the caller.
+    pub fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+
+    /// What the caller gives to the operator.
+    pub fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    /// The answer, with any body that can be made of bytes.
+    pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
+        let denial = self.refusal.denial;
+        let document = Document {
+            kind: format!("urn:doorward:denial:{}", denial.shown_as()),
+            title: title(denial.shown_as()),
+            status: denial.status(),
+            detail: denial.sentence(),
+            code: denial.shown_as(),
+            trace_id: self.trace_id,
+        };
+        let body = serde_json::to_vec(&document).expect("a document of texts and a number is JSON");
+        let mut response = Response::new(B::from(body.into()));
+        *response.status_mut() = StatusCode::from_u16(denial.status()).expect("a denial's status is one of HTTP's");
+        let mut set = |name: HeaderName, value: HeaderValue| response.headers_mut().insert(name, value);
+        set(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        set(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge {
+            set(header::WWW_AUTHENTICATE, HeaderValue::try_from(challenge).expect("a challenge is printable ASCII"));
+        }
+        if let Some(secs) = self.refusal.retry_after_secs() {
+            set(header::RETRY_AFTER, secs.into());
+        }
+        response
+    }
+}
+
+/// The same for each occurrence of a type (RFC 9457 section 3.1.4): the code in words.
+fn title(code: &str) -> String {
+    let words = code.replace('_', " ");
+    let (first, rest) = words.split_at(words.len().min(1));
+    first.to_uppercase() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use doorward_core::{denial::Denial, random::SeededRng};
+    use serde_json::Value;
+
+    use super::*;
+
+    fn answer(refusal: Refusal) -> (Response<Bytes>, Value) {
+        let response: Response<Bytes> = Problem::new(refusal, TraceId::new(&SeededRng::new(1)), None).into_response();
+        let document = serde_json::from_slice(response.body()).unwrap();
+        (response, document)
+    }
+
+    #[test]
+    fn every_denial_has_an_answer_that_tells_its_public_face_and_no_fact() {
+        for denial in Denial::ALL {
+            let (response, document) = answer(Refusal::new(*denial).fact("name", "canary-7f3a"));
+            assert_eq!(response.status().as_u16(), denial.status());
+            assert_eq!(document["status"], denial.status());
+            assert_eq!(document["code"], denial.shown_as());
+            assert_eq!(document["detail"], denial.sentence());
+            assert!(!document.to_string().contains("canary-7f3a"));
+            assert_eq!(response.headers()["cache-control"], "no-store");
+        }
+    }
+
+    #[test]
+    fn a_mistyped_key_is_shown_as_an_unknown_one() {
+        let (_, document) = answer(Denial::KeyMistyped.into());
+        assert_eq!(document["type"], "urn:doorward:denial:key_unknown");
+        assert_eq!(document["title"], "Key unknown");
+    }
+
+    #[test]
+    fn a_wait_is_said_in_whole_seconds() {
+        let refusal = Refusal::new(Denial::VerifierUnavailable).retry_after(Duration::from_millis(1_200));
+        let (response, _) = answer(refusal);
+        assert_eq!(response.headers()["retry-after"], "2");
+        assert!(response.headers().get("www-authenticate").is_none());
+    }
+}

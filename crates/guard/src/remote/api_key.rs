@@ -1,0 +1,115 @@
+//! Asking the issuer about an API key: `POST {key}` to its key verification endpoint, Doorward's own protocol.
+//!
+//! Easy to get wrong: the answer says for which API the key is. It is compared with ours, so that a credential of
+//! another API that got into this guard's configuration can't open this one.
+
+use std::sync::Arc;
+
+use doorward_core::{
+    api_key::ApiKey, clock::Timestamp, denial::Denial, json, principal::Principal, refusal::Refusal,
+    resource::ResourceIdentifier,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{issuer::Issuer, unavailable};
+
+#[derive(Serialize)]
+struct Question<'a> {
+    key: &'a str,
+}
+
+/// What the issuer says about a key.
+#[derive(Deserialize)]
+struct Verdict {
+    valid: bool,
+    #[serde(default)]
+    code: Option<String>,
+    #[serde(default)]
+    principal: Option<Principal>,
+}
+
+/// Asks about one key.
+pub(super) async fn look_up(
+    issuer: &Arc<Issuer>,
+    audience: &ResourceIdentifier,
+    key: &ApiKey,
+    now: Timestamp,
+) -> Result<Arc<Principal>, Refusal> {
+    let endpoints = issuer.endpoints(now).await?;
+    let question = Question { key: key.reveal() };
+    let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question).await.map_err(unavailable)?;
+    read(&answer, audience, now).map_err(|refusal| refusal.fact("key", key.hint()))
+}
+
+fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+    let verdict: Verdict = json::parse_as(answer).map_err(|_| unavailable("the issuer's verdict can't be read"))?;
+    if !verdict.valid {
+        return Err(no(verdict.code.as_deref().unwrap_or_default()));
+    }
+    let principal = verdict.principal.ok_or_else(|| unavailable("the issuer's verdict names no principal"))?;
+    if principal.audience != *audience {
+        return Err(Refusal::new(Denial::KeyOfAnotherApi).fact("audience", &principal.audience));
+    }
+    if principal.expires_at.is_some_and(|end| end <= now) {
+        return Err(Denial::KeyExpired.into());
+    }
+    Ok(Arc::new(principal))
+}
+
+/// The refusal for the issuer's code. Only what can be said of a key is taken from outside.
+fn no(code: &str) -> Refusal {
+    use Denial::{KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled, KeyRevoked, KeyUnknown};
+    match Denial::from_code(code) {
+        Some(denial @ (KeyExpired | KeyMistyped | KeyOfAnotherApi | KeyOwnerDisabled | KeyRevoked | KeyUnknown)) => {
+            denial.into()
+        }
+        _ => Refusal::new(KeyUnknown).fact("verdict", code),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn denied(answer: &Value) -> Denial {
+        let audience = ResourceIdentifier::parse("https://api.example").unwrap();
+        read(answer.to_string().as_bytes(), &audience, NOW).unwrap_err().denial
+    }
+
+    fn principal(audience: &str, exp: i64) -> Value {
+        json!({"kind": "key", "sub": "key_1", "credential": "api_key", "audience": audience, "scope": "", "exp": exp})
+    }
+
+    #[test]
+    fn each_no_about_a_key_keeps_its_reason_and_any_other_is_an_unknown_key() {
+        for (code, denial) in [
+            ("key_revoked", Denial::KeyRevoked),
+            ("key_expired", Denial::KeyExpired),
+            ("key_owner_disabled", Denial::KeyOwnerDisabled),
+            ("key_of_another_api", Denial::KeyOfAnotherApi),
+            ("not_found", Denial::KeyUnknown),
+            ("a code of tomorrow", Denial::KeyUnknown),
+        ] {
+            assert_eq!(denied(&json!({"valid": false, "code": code})), denial, "{code}");
+        }
+        assert_eq!(denied(&json!({"valid": false})), Denial::KeyUnknown);
+    }
+
+    #[test]
+    fn a_yes_counts_only_with_a_living_principal_of_this_api() {
+        let end = NOW.as_secs() + 1;
+        let yes = |principal: Value| denied(&json!({"valid": true, "principal": principal}));
+        assert_eq!(yes(principal("https://other.example", end)), Denial::KeyOfAnotherApi);
+        assert_eq!(yes(principal("https://api.example", NOW.as_secs())), Denial::KeyExpired);
+        assert_eq!(denied(&json!({"valid": true})), Denial::VerifierUnavailable);
+        assert_eq!(
+            denied(&json!({"valid": "true", "principal": principal("https://api.example", end)})),
+            Denial::VerifierUnavailable
+        );
+        assert_eq!(denied(&json!([true])), Denial::VerifierUnavailable);
+    }
+}

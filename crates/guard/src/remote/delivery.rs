@@ -1,0 +1,134 @@
+//! Refusals on their way to the issuer, where `doorward explain` reads them.
+//!
+//! Taking one costs a push to a bounded queue. A quarter of a second after the first, all that came are posted as JSON
+//! arrays. While the issuer is away they wait; what finds the queue full is counted, and the count is logged.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use doorward_core::{clock::Clock, event::RefusalEvent, refusal::Refusal};
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use super::{fetch::FetchError, issuer::Issuer, unavailable};
+use crate::{audit::AuditSink, verifier::BoxFuture};
+
+/// The most refusals that wait.
+const MAX_WAITING: usize = 2_000;
+/// The most refusals in one request, so that it stays below 64 KiB in all likelihood.
+const BATCH: usize = 50;
+/// How long the first waits for others.
+const GATHER: Duration = Duration::from_millis(250);
+/// How long to wait after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Delivers refusals to the issuer.
+pub(crate) struct DeliverySink {
+    queue: Arc<Queue>,
+    has_task: AtomicBool,
+}
+
+struct Queue {
+    issuer: Arc<Issuer>,
+    clock: Arc<dyn Clock>,
+    waiting: Mutex<VecDeque<RefusalEvent>>,
+    dropped: AtomicU64,
+    delivering: AsyncMutex<()>,
+    arrived: Arc<Notify>,
+}
+
+impl DeliverySink {
+    pub(crate) fn new(issuer: Arc<Issuer>, clock: Arc<dyn Clock>) -> Self {
+        let queue = Queue {
+            issuer,
+            clock,
+            waiting: Mutex::default(),
+            dropped: AtomicU64::new(0),
+            delivering: AsyncMutex::default(),
+            arrived: Arc::default(),
+        };
+        Self { queue: Arc::new(queue), has_task: AtomicBool::new(false) }
+    }
+}
+
+impl AuditSink for DeliverySink {
+    fn refused(&self, event: RefusalEvent) {
+        self.queue.push(event);
+        if !self.has_task.swap(true, Ordering::Relaxed) {
+            tokio::spawn(deliver_as_they_come(Arc::downgrade(&self.queue), self.queue.arrived.clone()));
+        }
+        self.queue.arrived.notify_one();
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            if let Err(refusal) = self.queue.deliver().await {
+                let reason = refusal.facts.first().map(|(_, reason)| reason.as_str());
+                tracing::warn!(waiting = self.queue.waiting().len(), reason, "refusals were not delivered");
+            }
+        })
+    }
+}
+
+impl Drop for DeliverySink {
+    fn drop(&mut self) {
+        // Wakes the task, which then finds the queue gone.
+        self.queue.arrived.notify_one();
+    }
+}
+
+async fn deliver_as_they_come(queue: Weak<Queue>, arrived: Arc<Notify>) {
+    loop {
+        arrived.notified().await;
+        tokio::time::sleep(GATHER).await;
+        let Some(queue) = queue.upgrade() else { return };
+        if queue.deliver().await.is_err() {
+            tokio::time::sleep(RETRY).await;
+            arrived.notify_one();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, event: RefusalEvent) {
+        let mut waiting = self.waiting();
+        match waiting.len() < MAX_WAITING {
+            true => waiting.push_back(event),
+            false => drop(self.dropped.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    /// Posts everything that waits. What could not be posted waits on.
+    async fn deliver(&self) -> Result<(), Refusal> {
+        let _one_at_a_time = self.delivering.lock().await;
+        let dropped = self.dropped.swap(0, Ordering::Relaxed);
+        if dropped > 0 {
+            tracing::warn!(dropped, "refusals were not told to the issuer: the queue was full");
+        }
+        loop {
+            let batch: Vec<_> = self.waiting().iter().take(BATCH).cloned().collect();
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let endpoints = self.issuer.endpoints(self.clock.now()).await?;
+            match self.issuer.client().post_json(endpoints.refusals.clone(), &batch).await {
+                Ok(_) => {}
+                // It would be refused again, and hold up all that follow.
+                Err(FetchError::Status(status @ (400 | 413 | 415 | 422))) => {
+                    tracing::error!(status, dropped = batch.len(), "the issuer can't read the refusals told to it");
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
+            self.waiting().drain(..batch.len());
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<RefusalEvent>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,151 @@
+//! Requests to the issuer: bounded in size and time, no redirects, no proxy of the environment.
+//!
+//! Easy to get wrong: the API's credential goes along, so the address must be the issuer's own (see
+//! [`super::metadata`]) and a redirect is an answer that can't be used.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use doorward_core::secret::{ExposeSecret, SecretString};
+use reqwest::{Client, RequestBuilder, Response, redirect};
+use serde::Serialize;
+use url::Url;
+
+/// Longest answer but for a key set, in bytes.
+pub(super) const MAX_ANSWER: usize = 64 * 1024;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The API's own credential at the issuer.
+pub(crate) struct ApiCredential {
+    client_id: String,
+    secret: SecretString,
+}
+
+impl ApiCredential {
+    /// Doorward's ids and secrets have no character that form-encoding would change, so that Basic is the same with it
+    /// (RFC 6749 section 2.3.1) and without; anything else is a mistake to be told at start-up.
+    pub(crate) fn new(client_id: String, secret: SecretString) -> Option<Self> {
+        let plain = |text: &str| {
+            (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        (plain(&client_id) && plain(secret.expose_secret())).then_some(Self { client_id, secret })
+    }
+}
+
+/// Why the issuer gave no answer that can be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FetchError {
+    #[error("the issuer could not be reached: {}", root_cause(.0))]
+    Unreachable(#[source] reqwest::Error),
+    #[error("the issuer did not answer in time")]
+    TimedOut,
+    #[error("the issuer answered {0}")]
+    Status(u16),
+    #[error("the issuer refuses this API's credential ({0}): compare client_id and secret with `doorward api show`")]
+    CredentialRefused(u16),
+    #[error("the guard has no credential of the API to ask with: see `GuardBuilder::credential`")]
+    NoCredential,
+    #[error("the issuer's answer is larger than {0} bytes")]
+    TooLarge(usize),
+}
+
+impl FetchError {
+    /// What went wrong below, for an error that wraps this one.
+    pub(crate) fn into_source(self) -> Box<dyn std::error::Error + Send + Sync> {
+        match self {
+            Self::Unreachable(error) => error.into(),
+            other => other.into(),
+        }
+    }
+}
+
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_timeout() { Self::TimedOut } else { Self::Unreachable(error.without_url()) }
+    }
+}
+
+/// The innermost error says what happened ("connection refused"), those around it only where.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let innermost = std::iter::successors(Some(error), |error| error.source()).last();
+    innermost.map(ToString::to_string).unwrap_or_default()
+}
+
+/// The HTTP client of one issuer.
+pub(super) struct IssuerClient {
+    http: Client,
+    credential: Option<ApiCredential>,
+}
+
+impl IssuerClient {
+    pub(super) fn new(issuer: &Url, credential: Option<ApiCredential>) -> Result<Self, FetchError> {
+        let mut builder = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .redirect(redirect::Policy::none())
+            .no_proxy()
+            .user_agent(concat!("doorward-guard/", env!("CARGO_PKG_VERSION")));
+        if issuer.scheme() == "http" {
+            // The machine's certificates are not needed then, and may be missing in a small container.
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self { http: builder.build()?, credential })
+    }
+
+    pub(super) async fn get(&self, url: Url, max: usize) -> Result<Bytes, FetchError> {
+        let response = self.http.get(url).header("accept", "application/json").send().await?;
+        match response.status().as_u16() {
+            200 => read(response, max).await,
+            status => Err(FetchError::Status(status)),
+        }
+    }
+
+    pub(super) async fn post_json(&self, url: Url, body: &impl Serialize) -> Result<Bytes, FetchError> {
+        self.post(self.http.post(url).json(body)).await
+    }
+
+    pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<Bytes, FetchError> {
+        self.post(self.http.post(url).form(form)).await
+    }
+
+    /// Sends with the API's credential; any success is one.
+    async fn post(&self, request: RequestBuilder) -> Result<Bytes, FetchError> {
+        let credential = self.credential.as_ref().ok_or(FetchError::NoCredential)?;
+        let request = request.basic_auth(&credential.client_id, Some(credential.secret.expose_secret()));
+        let response = request.header("accept", "application/json").send().await?;
+        match response.status().as_u16() {
+            200..=299 => read(response, MAX_ANSWER).await,
+            status @ (401 | 403) => {
+                tracing::error!(client_id = credential.client_id, status, "the issuer refuses this API's credential");
+                Err(FetchError::CredentialRefused(status))
+            }
+            status => Err(FetchError::Status(status)),
+        }
+    }
+}
+
+async fn read(mut response: Response, max: usize) -> Result<Bytes, FetchError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > max {
+            return Err(FetchError::TooLarge(max));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_with_a_character_that_encodings_disagree_about_is_refused() {
+        assert!(ApiCredential::new("cli_1".into(), "dw_cs_aB-9".into()).is_some());
+        for (id, secret) in [("", "s"), ("cli:1", "s"), ("cli_1", ""), ("cli_1", "a b"), ("cli_1", "a+b")] {
+            assert!(ApiCredential::new(id.into(), secret.into()).is_none(), "{id} {secret}");
+        }
+    }
+}

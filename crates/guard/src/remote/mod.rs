@@ -1,0 +1,189 @@
+//! The verifier of an API: JWTs are verified here with the issuer's published keys, everything else is asked about.
+//!
+//! What is remembered, and how long: a verified JWT until it ends or the key set changes; a yes about an API key or an
+//! opaque token for 500 ms from when it was asked; a no never.
+
+mod api_key;
+mod delivery;
+mod fetch;
+mod flight;
+mod introspection;
+mod issuer;
+mod key_set;
+mod metadata;
+mod seen_tokens;
+mod verdicts;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use doorward_core::{
+    access_token::{self, Expectation},
+    api_key::ApiKey,
+    clock::{Clock, Timestamp},
+    credential::Credential,
+    denial::Denial,
+    digest::Digest,
+    jwk::Algorithm,
+    principal::Principal,
+    refusal::Refusal,
+    resource::ResourceIdentifier,
+    scope::ScopeSet,
+    secret::{ExposeSecret, SecretString},
+};
+
+pub(crate) use self::{
+    delivery::DeliverySink,
+    fetch::{ApiCredential, FetchError},
+    issuer::{Issuer, IssuerUrl},
+};
+use self::{
+    key_set::{IssuerKeys, Snapshot},
+    seen_tokens::SeenTokens,
+    verdicts::Verdicts,
+};
+use crate::verifier::{BoxFuture, Verifier};
+
+/// How long a yes that came over the network counts.
+const VERDICT_LIFETIME: Duration = Duration::from_millis(500);
+/// How often the keys and the metadata are fetched anew in the background.
+const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How often the background looks whether something is due.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What an API may choose about verification.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) skew: Duration,
+    pub(crate) key_set_interval: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            algorithms: Algorithm::ALL.to_vec(),
+            skew: Duration::from_secs(30),
+            key_set_interval: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Verifies credentials by what one issuer publishes and answers.
+pub(crate) struct RemoteVerifier {
+    issuer: Arc<Issuer>,
+    audience: ResourceIdentifier,
+    settings: Settings,
+    keys: Arc<IssuerKeys>,
+    seen: SeenTokens,
+    verdicts: Verdicts,
+    clock: Arc<dyn Clock>,
+    has_ticker: AtomicBool,
+}
+
+impl RemoteVerifier {
+    pub(crate) fn new(
+        issuer: Arc<Issuer>,
+        audience: ResourceIdentifier,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let keys = Arc::new(IssuerKeys::new(issuer.clone(), settings.key_set_interval));
+        Self {
+            issuer,
+            audience,
+            settings,
+            keys,
+            seen: SeenTokens::default(),
+            verdicts: Verdicts::new(VERDICT_LIFETIME),
+            clock,
+            has_ticker: AtomicBool::new(false),
+        }
+    }
+
+    async fn jwt(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+        let digest = Digest::sha256(token.as_bytes());
+        if let Some(keys) = self.keys.loaded()
+            && let Some(seen) = self.seen.find(&digest, keys.generation)
+        {
+            return seen.principal(self.settings.skew, now);
+        }
+        let keys = self.keys.current(now).await?;
+        let (keys, token) = match self.verify(token, &keys, now) {
+            Err(refusal) if refusal.denial == Denial::TokenKeyUnknown => {
+                let Some(newer) = self.keys.newer_than(&keys, now).await? else { return Err(refusal) };
+                let token = self.verify(token, &newer, now)?;
+                (newer, token)
+            }
+            verified => (keys, verified?),
+        };
+        Ok(self.seen.keep(digest, token, self.audience.clone(), keys.generation))
+    }
+
+    fn verify(&self, token: &str, keys: &Snapshot, now: Timestamp) -> Result<access_token::AccessToken, Refusal> {
+        let expect = Expectation {
+            issuer: self.issuer.url().as_str(),
+            audience: self.audience.as_str(),
+            algorithms: &self.settings.algorithms,
+            skew: self.settings.skew,
+        };
+        access_token::verify(token, &keys.keys, &expect, now)
+    }
+
+    async fn api_key(&self, key: &SecretString, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+        let key = ApiKey::parse(key.expose_secret()).ok_or(Denial::KeyMistyped)?;
+        let digest = Digest::sha256(key.reveal().as_bytes());
+        let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
+        self.verdicts.find_or(digest, now, async move { api_key::look_up(&issuer, &audience, &key, now).await }).await
+    }
+
+    async fn opaque(&self, token: &SecretString, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+        let digest = Digest::sha256(token.expose_secret().as_bytes());
+        let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), token.clone());
+        let skew = self.settings.skew;
+        let ask = async move { introspection::introspect(&issuer, &audience, &token, skew, now).await };
+        self.verdicts.find_or(digest, now, ask).await
+    }
+
+    /// Starts the background with the first request, since a guard may be built before there is a runtime. It ends
+    /// with the guard.
+    fn start_ticker(&self) {
+        if self.has_ticker.load(Ordering::Relaxed) || self.has_ticker.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (keys, clock) = (Arc::downgrade(&self.keys), self.clock.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TICK).await;
+                let Some(keys) = keys.upgrade() else { return };
+                keys.refresh_if_due(REFRESH_EVERY, clock.now()).await;
+            }
+        });
+    }
+}
+
+impl Verifier for RemoteVerifier {
+    fn verify<'a>(
+        &'a self,
+        credential: &'a Credential,
+        _: &'a ScopeSet,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+        self.start_ticker();
+        match credential {
+            Credential::ApiKey(key) => Box::pin(self.api_key(key, now)),
+            Credential::Jwt(token) => Box::pin(self.jwt(token.expose_secret(), now)),
+            Credential::Opaque(token) => Box::pin(self.opaque(token, now)),
+        }
+    }
+}
+
+/// A refusal for want of an answer, with what the operator should know.
+fn unavailable(reason: impl std::fmt::Display) -> Refusal {
+    Refusal::new(Denial::VerifierUnavailable).fact("reason", reason).retry_after(Duration::from_secs(1))
+}

@@ -1,0 +1,88 @@
+//! What a route demands, written beside the route.
+//!
+//! Everything named is needed. A role never stands alone: it says what a person may do, not what the credential was
+//! given for, so a route names its scope first (RFC 9068 section 2.2.3.1 and Doorward's rule on roles).
+
+use std::fmt;
+
+use doorward_core::{
+    policy,
+    resource::Role,
+    scope::{Scope, ScopeSet},
+};
+
+/// What a route demands of its callers: see [`scope`] and [`authenticated`].
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Requirement(policy::Requirement);
+
+/// Any principal will do.
+pub fn authenticated() -> Requirement {
+    Requirement::default()
+}
+
+/// Demands a scope.
+///
+/// # Panics
+/// If `name` is no scope. Routes are written once and built at start-up, so that is where a typing error shows.
+pub fn scope(name: &str) -> Requirement {
+    authenticated().and_scope(name)
+}
+
+impl Requirement {
+    /// Demands a scope as well.
+    ///
+    /// # Panics
+    /// If `name` is no scope.
+    pub fn and_scope(self, name: &str) -> Self {
+        Self(self.0.scope(read("scope", name, Scope::parse)))
+    }
+
+    /// Demands a role as well.
+    ///
+    /// # Panics
+    /// If `name` is no role.
+    pub fn and_role(self, name: &str) -> Self {
+        Self(self.0.role(read("role", name, Role::parse)))
+    }
+
+    /// The scopes demanded.
+    pub fn scopes(&self) -> &ScopeSet {
+        self.0.scopes()
+    }
+
+    pub(crate) fn policy(&self) -> &policy::Requirement {
+        &self.0
+    }
+}
+
+impl From<policy::Requirement> for Requirement {
+    fn from(requirement: policy::Requirement) -> Self {
+        Self(requirement)
+    }
+}
+
+fn read<T, E: fmt::Display>(what: &str, name: &str, parse: fn(&str) -> Result<T, E>) -> T {
+    match parse(name) {
+        Ok(value) => value,
+        Err(error) => panic!("a route demands the {what} {name:?}, which can't exist: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_and_roles_add_up() {
+        let requirement = scope("notes:read").and_scope("notes:write").and_role("admin");
+        assert_eq!(requirement.scopes().to_string(), "notes:read notes:write");
+        assert!(requirement.policy().roles().contains(&Role::parse("admin").unwrap()));
+        assert!(authenticated().scopes().is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "demands the scope \"notes read\"")]
+    fn a_scope_that_cannot_exist_stops_the_program_when_the_route_is_built() {
+        scope("notes read");
+    }
+}

@@ -1,0 +1,287 @@
+//! An issuer for the tests of an API: it mints credentials and makes the guard that takes them, in the process and
+//! without a network. What is refused is refused by the same code as in production.
+//!
+//! ```
+//! # #[cfg(feature = "axum")]
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+//! use axum::{Router, routing::get};
+//! use doorward_guard::{Guard, Principal, scope, testing::{TestIssuer, status}};
+//!
+//! // The API under test.
+//! fn app(guard: &Guard) -> Router {
+//!     let notes = get(async |who: Principal| who.subject.clone());
+//!     Router::new().route("/notes", notes).layer(guard.require(scope("notes:read")))
+//! }
+//!
+//! let issuer = TestIssuer::new("http://localhost:8401");
+//! let app = app(&issuer.guard());
+//!
+//! assert_eq!(status(&app, "GET", "/notes", None).await, 401);
+//! assert_eq!(status(&app, "GET", "/notes", Some(&issuer.token("notes:write"))).await, 403);
+//! assert_eq!(status(&app, "GET", "/notes", Some(&issuer.token("notes:read"))).await, 200);
+//! assert_eq!(status(&app, "GET", "/notes", Some(&issuer.api_key("notes:read"))).await, 200);
+//! # });
+//! ```
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    audit::{AuditSink, LogSink},
+    guard::Guard,
+    verifier::{BoxFuture, Verifier},
+};
+use doorward_core::{
+    access_token::{self, Claims, Expectation},
+    api_key::{ApiKey, Environment, KeyPrefix},
+    checksummed::{self, ACCESS_TOKEN_PREFIX},
+    clock::{Clock, ManualClock, Timestamp},
+    credential::Credential,
+    denial::Denial,
+    digest::Digest,
+    id::TokenId,
+    jwk::{Algorithm, KeySet, SigningKey},
+    principal::{self, CredentialKind, PrincipalKind},
+    random::{Rng, SeededRng},
+    refusal::Refusal,
+    resource::{ResourceIdentifier, Role},
+    scope::ScopeSet,
+    secret::ExposeSecret,
+};
+
+/// The `iss` of every test issuer.
+pub const ISSUER: &str = "http://localhost:8400";
+
+/// How long what a test issuer mints is good for.
+pub const LIFETIME: Duration = Duration::from_secs(300);
+
+const START: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+/// Mints credentials for one API. Its time stands still until [`TestIssuer::advance`].
+#[derive(Clone)]
+pub struct TestIssuer(Arc<Inner>);
+
+struct Inner {
+    audience: ResourceIdentifier,
+    clock: Arc<ManualClock>,
+    rng: Arc<SeededRng>,
+    key: SigningKey,
+    keys: KeySet,
+    known: Mutex<Known>,
+}
+
+impl TestIssuer {
+    /// An issuer for the API `audience`.
+    ///
+    /// # Panics
+    /// If `audience` can't identify an API.
+    pub fn new(audience: &str) -> Self {
+        let audience = ResourceIdentifier::parse(audience).expect("the audience of a test is a resource identifier");
+        let rng = Arc::new(SeededRng::new(1));
+        let key = SigningKey::generate("test".into(), Algorithm::EdDSA, &*rng).expect("an Ed25519 key can be made");
+        let keys = KeySet::new(vec![key.verifying_key()]);
+        let clock = Arc::new(ManualClock::at(START));
+        Self(Arc::new(Inner { audience, clock, rng, key, keys, known: Mutex::default() }))
+    }
+
+    /// A guard that takes what this issuer mints. Refusals go to the log.
+    pub fn guard(&self) -> Guard {
+        self.guard_with_audit(LogSink)
+    }
+
+    /// The same, with a sink to look into.
+    pub fn guard_with_audit(&self, sink: impl AuditSink) -> Guard {
+        Guard::with_verifier(ISSUER, self.0.audience.clone(), Arc::new(self.clone()))
+            .audit(sink)
+            .clock(self.0.clock.clone())
+            .rng(self.0.rng.clone())
+            .build()
+            .expect("the issuer of tests is a good one")
+    }
+
+    /// An access token (JWT) of a user, with these scopes separated by spaces.
+    pub fn token(&self, scopes: &str) -> String {
+        self.mint(scopes).jwt()
+    }
+
+    /// An API key with these scopes.
+    pub fn api_key(&self, scopes: &str) -> String {
+        self.mint(scopes).api_key()
+    }
+
+    /// Begins a credential with particulars.
+    ///
+    /// # Panics
+    /// If `scopes` is no list of scopes.
+    pub fn mint(&self, scopes: &str) -> Mint<'_> {
+        let scopes = ScopeSet::parse(scopes).expect("the scopes of a test are a list of scopes");
+        Mint { issuer: self, subject: "usr_test".into(), client_id: "cli_test".into(), scopes, roles: BTreeSet::new() }
+    }
+
+    /// From now on the API key or opaque token is refused as revoked. JWTs live until they expire, as everywhere.
+    pub fn revoke(&self, credential: &str) {
+        let denial = match Credential::classify(credential) {
+            Ok(Credential::ApiKey(_)) => Denial::KeyRevoked,
+            _ => Denial::TokenUnknown,
+        };
+        self.known().insert(Digest::sha256(credential.as_bytes()), Err(denial));
+    }
+
+    /// Moves the issuer's and its guards' time ahead.
+    pub fn advance(&self, by: Duration) {
+        self.0.clock.advance(by);
+    }
+
+    fn look_up(&self, credential: &str, unknown: Denial, expired: Denial, now: Timestamp) -> Verdict {
+        let principal = self.known().get(&Digest::sha256(credential.as_bytes())).cloned().unwrap_or(Err(unknown))?;
+        match principal.expires_at {
+            Some(end) if end <= now => Err(expired.into()),
+            _ => Ok(principal),
+        }
+    }
+
+    fn verify_jwt(&self, token: &str, now: Timestamp) -> Verdict {
+        let expect = Expectation {
+            issuer: ISSUER,
+            audience: self.0.audience.as_str(),
+            algorithms: &Algorithm::ALL,
+            skew: Duration::ZERO,
+        };
+        let token = access_token::verify(token, &self.0.keys, &expect, now)?;
+        Ok(Arc::new(token.into_principal(self.0.audience.clone())))
+    }
+
+    fn rng(&self) -> &dyn Rng {
+        &*self.0.rng
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What was minted, and what was revoked of it.
+type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
+type Verdict = Result<Arc<principal::Principal>, Refusal>;
+
+impl Verifier for TestIssuer {
+    fn verify<'a>(&'a self, credential: &'a Credential, _: &'a ScopeSet, now: Timestamp) -> BoxFuture<'a, Verdict> {
+        let verdict = match credential {
+            Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
+            Credential::Opaque(token) => {
+                self.look_up(token.expose_secret(), Denial::TokenUnknown, Denial::TokenUnknown, now)
+            }
+            Credential::ApiKey(key) => match ApiKey::parse(key.expose_secret()) {
+                Some(key) => self.look_up(key.reveal(), Denial::KeyUnknown, Denial::KeyExpired, now),
+                None => Err(Denial::KeyMistyped.into()),
+            },
+        };
+        Box::pin(std::future::ready(verdict))
+    }
+}
+
+/// A credential in the making.
+#[must_use = "nothing is minted until the form of the credential is said"]
+pub struct Mint<'a> {
+    issuer: &'a TestIssuer,
+    subject: String,
+    client_id: String,
+    scopes: ScopeSet,
+    roles: BTreeSet<Role>,
+}
+
+impl Mint<'_> {
+    /// With a role at the API.
+    ///
+    /// # Panics
+    /// If `name` is no role.
+    pub fn role(mut self, name: &str) -> Self {
+        self.roles.insert(Role::parse(name).expect("the role of a test is a role"));
+        self
+    }
+
+    /// For this subject instead of `usr_test`.
+    pub fn subject(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
+        self
+    }
+
+    /// For the client itself, as by client_credentials.
+    pub fn client(mut self) -> Self {
+        self.subject = self.client_id.clone();
+        self
+    }
+
+    /// An access token as a JWT.
+    pub fn jwt(self) -> String {
+        let issuer = &self.issuer.0;
+        let now = issuer.clock.now();
+        let claims = Claims {
+            issuer: ISSUER.into(),
+            subject: self.subject,
+            audience: vec![issuer.audience.as_str().into()],
+            expires_at: now.plus(LIFETIME),
+            issued_at: now,
+            id: TokenId::new(now, &*issuer.rng),
+            client_id: self.client_id,
+            scopes: self.scopes,
+            roles: self.roles,
+            grant_id: None,
+            auth_time: None,
+        };
+        claims.sign(&issuer.key).expect("an Ed25519 key signs everything")
+    }
+
+    /// An opaque access token.
+    pub fn opaque(self) -> String {
+        let token = checksummed::generate(ACCESS_TOKEN_PREFIX, self.issuer.rng()).expose_secret().to_owned();
+        let kind = if self.subject == self.client_id { PrincipalKind::Client } else { PrincipalKind::User };
+        self.remember(token, kind, CredentialKind::AccessTokenOpaque)
+    }
+
+    /// An API key.
+    pub fn api_key(self) -> String {
+        let key = ApiKey::generate(&KeyPrefix::default(), Environment::Test, self.issuer.rng()).reveal().to_owned();
+        self.remember(key, PrincipalKind::Key, CredentialKind::ApiKey)
+    }
+
+    fn remember(self, text: String, kind: PrincipalKind, credential: CredentialKind) -> String {
+        let principal = principal::Principal {
+            kind,
+            client_id: (kind != PrincipalKind::Key).then_some(self.client_id),
+            owner: (kind == PrincipalKind::Key).then(|| self.subject.clone()),
+            subject: self.subject,
+            name: None,
+            credential,
+            credential_id: None,
+            grant_id: None,
+            audience: self.issuer.0.audience.clone(),
+            scopes: self.scopes,
+            roles: self.roles,
+            expires_at: Some(self.issuer.0.clock.now().plus(LIFETIME)),
+        };
+        self.issuer.known().insert(Digest::sha256(text.as_bytes()), Ok(Arc::new(principal)));
+        text
+    }
+}
+
+/// The status that an axum application answers to a request with this credential as a bearer token and without a body.
+///
+/// # Panics
+/// If method, path or credential can't be sent.
+#[cfg(feature = "axum")]
+pub async fn status(app: &axum::Router, method: &str, path: &str, credential: Option<&str>) -> u16 {
+    use tower_service::Service;
+
+    let mut request = http::Request::builder().method(method).uri(path);
+    if let Some(credential) = credential {
+        request = request.header("authorization", format!("Bearer {credential}"));
+    }
+    let request = request.body(axum::body::Body::empty()).expect("a test sends what can be sent");
+    // A router is always ready (it waits within the call) and can't fail.
+    let Ok(response) = app.clone().call(request).await;
+    response.status().as_u16()
+}

@@ -1,0 +1,245 @@
+//! An issuer on an ephemeral port that answers as told, and counts what it was asked.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::{Body, Bytes},
+    extract::{Form, Request, State},
+    http::StatusCode,
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use doorward_core::{
+    api_key::{ApiKey, Environment, KeyPrefix},
+    checksummed::{self, ACCESS_TOKEN_PREFIX},
+    clock::Timestamp,
+    jwk::{Algorithm, SigningKey},
+    jws,
+    random::SeededRng,
+    secret::ExposeSecret,
+};
+use serde_json::{Value, json};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+pub(crate) const API: &str = "http://localhost:8401";
+pub(crate) const CLIENT_ID: &str = "cli_api";
+pub(crate) const CLIENT_SECRET: &str = "dw_cs_canary-of-the-api";
+pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+pub(crate) const METADATA: &str = "/.well-known/oauth-authorization-server";
+pub(crate) const JWKS: &str = "/jwks";
+pub(crate) const VERIFY: &str = "/v1/keys/verify";
+pub(crate) const INTROSPECT: &str = "/introspect";
+pub(crate) const REFUSALS: &str = "/v1/audit/refusals";
+
+/// How a path answers instead of as it should.
+#[derive(Clone)]
+pub(crate) enum Misbehaviour {
+    Body(String),
+    Never,
+    Redirect(String),
+    Status(u16),
+}
+
+pub(crate) struct FakeIssuer {
+    pub(crate) url: String,
+    address: SocketAddr,
+    shared: Shared,
+    server: JoinHandle<()>,
+}
+
+type Shared = Arc<Mutex<Inner>>;
+
+#[derive(Default)]
+struct Inner {
+    url: String,
+    keys: Vec<Arc<SigningKey>>,
+    answers: HashMap<String, Value>,
+    asked: HashMap<String, usize>,
+    misbehaviour: HashMap<String, Misbehaviour>,
+    refusals: Vec<Value>,
+    minted: u64,
+}
+
+impl FakeIssuer {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let url = format!("http://{address}");
+        let shared = Shared::default();
+        lock(&shared).url = url.clone();
+        lock(&shared).keys = vec![key("k1", 1)];
+        Self { url, address, server: serve(listener, &shared), shared }
+    }
+
+    /// Closes its port; nothing answers there any more.
+    pub(crate) async fn stop(&mut self) {
+        self.server.abort();
+        let _ = (&mut self.server).await;
+    }
+
+    pub(crate) async fn start_again(&mut self) {
+        self.server = serve(TcpListener::bind(self.address).await.unwrap(), &self.shared);
+    }
+
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        lock(&self.shared).asked.get(path).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn misbehave(&self, path: &str, how: Misbehaviour) {
+        lock(&self.shared).misbehaviour.insert(path.into(), how);
+    }
+
+    pub(crate) fn behave(&self) {
+        lock(&self.shared).misbehaviour.clear();
+    }
+
+    /// Replaces the published keys by one.
+    pub(crate) fn rotate_to(&self, kid: &str, seed: u64) {
+        lock(&self.shared).keys = vec![key(kid, seed)];
+    }
+
+    pub(crate) fn claims(&self, scopes: &str) -> Value {
+        let mut inner = lock(&self.shared);
+        inner.minted += 1;
+        json!({"iss": inner.url, "sub": "usr_1", "aud": API, "client_id": "cli_app", "scope": scopes,
+            "jti": format!("tok_{}", inner.minted), "iat": NOW.as_secs(), "exp": NOW.as_secs() + 300})
+    }
+
+    /// An access token under the newest key.
+    pub(crate) fn jwt(&self, scopes: &str) -> String {
+        self.sign("at+jwt", &self.claims(scopes))
+    }
+
+    pub(crate) fn sign(&self, typ: &str, claims: &Value) -> String {
+        let key = lock(&self.shared).keys[0].clone();
+        jws::sign(&key, typ, claims.to_string().as_bytes()).unwrap()
+    }
+
+    /// A well-formed key about which the issuer says nothing yet.
+    pub(crate) fn unknown_key(&self) -> String {
+        let mut inner = lock(&self.shared);
+        inner.minted += 1;
+        let rng = SeededRng::new(1_000 + inner.minted);
+        ApiKey::generate(&KeyPrefix::default(), Environment::Test, &rng).reveal().to_owned()
+    }
+
+    pub(crate) fn api_key(&self, scopes: &str, roles: &[&str]) -> String {
+        let key = self.unknown_key();
+        let principal = json!({"kind": "key", "sub": "key_1", "credential": "api_key", "audience": API,
+            "scope": scopes, "roles": roles});
+        self.answer(&key, json!({"valid": true, "principal": principal}));
+        key
+    }
+
+    pub(crate) fn opaque(&self, scopes: &str) -> String {
+        let seed = lock(&self.shared).minted + 5_000;
+        let token = checksummed::generate(ACCESS_TOKEN_PREFIX, &SeededRng::new(seed)).expose_secret().to_owned();
+        let mut answer = self.claims(scopes);
+        answer["active"] = true.into();
+        self.answer(&token, answer);
+        token
+    }
+
+    /// What it says from now on about a key or an opaque token.
+    pub(crate) fn answer(&self, credential: &str, answer: Value) {
+        lock(&self.shared).answers.insert(credential.into(), answer);
+    }
+
+    /// The refusals that were delivered, in order.
+    pub(crate) fn refusals(&self) -> Vec<Value> {
+        lock(&self.shared).refusals.clone()
+    }
+}
+
+impl Drop for FakeIssuer {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+pub(crate) fn key(kid: &str, seed: u64) -> Arc<SigningKey> {
+    Arc::new(SigningKey::generate(kid.into(), Algorithm::EdDSA, &SeededRng::new(seed)).unwrap())
+}
+
+fn serve(listener: TcpListener, shared: &Shared) -> JoinHandle<()> {
+    let app = Router::new()
+        .route(METADATA, get(metadata))
+        .route(JWKS, get(jwks))
+        .route(VERIFY, post(verify))
+        .route(INTROSPECT, post(introspect))
+        .route(REFUSALS, post(refusals))
+        .layer(from_fn_with_state(shared.clone(), misbehave))
+        .with_state(shared.clone());
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
+}
+
+async fn misbehave(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let how = {
+        let mut inner = lock(&shared);
+        *inner.asked.entry(path.clone()).or_default() += 1;
+        inner.misbehaviour.get(&path).cloned()
+    };
+    match how {
+        Some(Misbehaviour::Body(body)) => body.into_response(),
+        Some(Misbehaviour::Never) => std::future::pending().await,
+        Some(Misbehaviour::Redirect(to)) => (StatusCode::TEMPORARY_REDIRECT, [("location", to)]).into_response(),
+        Some(Misbehaviour::Status(status)) => (StatusCode::from_u16(status).unwrap(), "{}").into_response(),
+        None if needs_credential(&path) && !has_credential(&request) => StatusCode::UNAUTHORIZED.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+fn needs_credential(path: &str) -> bool {
+    matches!(path, VERIFY | INTROSPECT | REFUSALS)
+}
+
+fn has_credential(request: &Request<Body>) -> bool {
+    let expected = reqwest::Client::new().get("http://localhost").basic_auth(CLIENT_ID, Some(CLIENT_SECRET));
+    let expected = expected.build().unwrap().headers()["authorization"].clone();
+    request.headers().get("authorization") == Some(&expected)
+}
+
+async fn metadata(State(shared): State<Shared>) -> Json<Value> {
+    let url = lock(&shared).url.clone();
+    Json(json!({
+        "issuer": url,
+        "jwks_uri": format!("{url}{JWKS}"),
+        "introspection_endpoint": format!("{url}{INTROSPECT}"),
+    }))
+}
+
+async fn jwks(State(shared): State<Shared>) -> Json<Value> {
+    let keys: Vec<_> = lock(&shared).keys.iter().map(|key| key.public_jwk()).collect();
+    Json(json!({"keys": keys}))
+}
+
+async fn verify(State(shared): State<Shared>, Json(question): Json<Value>) -> Json<Value> {
+    let key = question["key"].as_str().unwrap();
+    Json(lock(&shared).answers.get(key).cloned().unwrap_or_else(|| json!({"valid": false, "code": "key_unknown"})))
+}
+
+async fn introspect(State(shared): State<Shared>, Form(form): Form<HashMap<String, String>>) -> Json<Value> {
+    Json(lock(&shared).answers.get(&form["token"]).cloned().unwrap_or_else(|| json!({"active": false})))
+}
+
+async fn refusals(State(shared): State<Shared>, body: Bytes) -> StatusCode {
+    let Ok(Value::Array(events)) = serde_json::from_slice(&body) else { return StatusCode::BAD_REQUEST };
+    lock(&shared).refusals.extend(events);
+    StatusCode::ACCEPTED
+}
+
+fn lock(shared: &Shared) -> MutexGuard<'_, Inner> {
+    shared.lock().unwrap()
+}
+
+/// Long enough that every pause of the guard is over, and short enough that no token is.
+pub(crate) const LATER: Duration = Duration::from_secs(11);

@@ -1,0 +1,13 @@
+//! The guard as an API has it: requests over TCP to an axum service, in front of an issuer that can misbehave.
+
+#![expect(clippy::unwrap_used, reason = "what the tests share stands outside of test functions")]
+
+mod api;
+mod api_keys;
+mod fake_issuer;
+mod issuer_away;
+mod jwts;
+mod layers;
+mod opaque_tokens;
+mod refusals;
+mod resource_metadata;

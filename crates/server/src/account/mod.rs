@@ -1,0 +1,6 @@
+//! The account: which applications and which browsers have access, and how to end it.
+
+pub(crate) mod actions;
+pub(crate) mod page;
+pub(crate) mod show;
+pub(crate) mod user_agent;

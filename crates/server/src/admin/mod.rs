@@ -1,0 +1,68 @@
+//! What operators do: APIs, clients, users, roles. The command line calls these functions, and HTTP will.
+//!
+//! Keys have a folder of their own.
+
+use doorward_core::refusal::Refusal;
+use doorward_store::StoreError;
+
+pub mod apis;
+pub mod clients;
+pub mod roles;
+pub mod tokens;
+pub mod users;
+
+/// Why an operator's wish was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// Something of this name exists already, or a scope is another API's.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value can't be used: which, and why.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// There is nothing of this name or id.
+    #[error("there is no {kind} {name:?}")]
+    NotFound {
+        /// Of what kind.
+        kind: &'static str,
+        /// What was looked for.
+        name: String,
+    },
+    /// The server refused, for a reason of the list.
+    #[error("{}", .0.denial.sentence())]
+    Refused(#[from] Refusal),
+    /// A signing key could not be made.
+    #[error("a signing key could not be made")]
+    Signing,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl AdminError {
+    pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Self {
+        Self::Invalid { what, why: why.to_string() }
+    }
+
+    /// A conflict of the store, told in the words of the caller.
+    pub(crate) fn conflict(told: impl FnOnce() -> String) -> impl FnOnce(StoreError) -> Self {
+        move |error| match error {
+            StoreError::Conflict => Self::Conflict(told()),
+            error => Self::Store(error),
+        }
+    }
+}
+
+/// A name for people: 1 to 100 characters, none of them a control character.
+pub(crate) fn display_name(what: &'static str, name: &str) -> Result<String, AdminError> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        return Err(AdminError::invalid(what, "1 to 100 characters without control characters"));
+    }
+    Ok(name.to_owned())
+}

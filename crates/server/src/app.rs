@@ -1,0 +1,189 @@
+//! Everything that a handler may use.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use doorward_core::{
+    clock::{Clock, Timestamp},
+    denial::Denial,
+    digest::{KeyedDigest, MasterKey, Peppers},
+    id::AuditId,
+    random::{self, Rng},
+    refusal::Refusal,
+    trace::TraceId,
+};
+use doorward_store::{Operation, Store, StoreError, audit::AuditEvent};
+use serde_json::{Map, Value};
+
+use crate::{
+    audit::AuditQueue,
+    cache::Caches,
+    pages::{Layout, assets::Assets},
+    passwords::Passwords,
+    settings::Settings,
+    signing::SigningKeys,
+    snapshot::Snapshots,
+};
+
+/// One authorization server: its settings, its store, its secrets and what it keeps in memory.
+pub struct App {
+    /// What was set.
+    pub settings: Settings,
+    /// What is remembered.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// The keys for digests.
+    pub peppers: Peppers,
+    pub(crate) master_keys: Vec<MasterKey>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) caches: Caches,
+    pub(crate) audit: AuditQueue,
+    pub(crate) passwords: Passwords,
+    pub(crate) layout: Layout,
+    pub(crate) assets: Assets,
+    pub(crate) uses: crate::keys::uses::KeyUses,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// What was set.
+    pub settings: Settings,
+    /// The opened store, migrated.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// The master keys, the newest first; at least one.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// Why an [`App`] can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A signing key does not open: the master key is not the one that it was sealed under.
+    #[error("signing key {0} does not open: the master key {1} that it was sealed under is not among those given")]
+    MasterKey(String, String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, OpenError> {
+        let Parts { settings, store, clock, rng, master_keys } = parts;
+        let assets = Assets::new(&settings.accent);
+        let app = Self {
+            peppers: Peppers::new(&master_keys),
+            snapshots: Snapshots::load(&store, &master_keys).await?,
+            caches: Caches::new(settings.limits.cache_entries),
+            audit: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
+            passwords: Passwords::new(&settings.password),
+            layout: Layout::new(settings.name.clone(), &assets),
+            assets,
+            uses: Default::default(),
+            settings,
+            store,
+            clock,
+            rng,
+            master_keys,
+        };
+        Ok(Arc::new(app))
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs an operation that changes something. What the store can't do now is a refusal with 503.
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
+        self.store.write(operation).await.map_err(unavailable)
+    }
+
+    /// Runs an operation that only reads.
+    pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
+        self.store.read(operation).await.map_err(unavailable)
+    }
+
+    /// The digests under which a secret may be stored.
+    pub(crate) fn candidates(&self, secret: &str) -> Vec<KeyedDigest> {
+        self.peppers.candidates(secret).collect()
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        random::bytes(&*self.rng)
+    }
+
+    /// The signing keys at this moment.
+    pub(crate) fn signing_keys(&self) -> Arc<SigningKeys> {
+        self.snapshots.signing_keys()
+    }
+
+    /// An event of the audit, done by `actor`.
+    pub(crate) fn event(&self, actor: &Actor, action: &str, subject: Option<String>, details: Details) -> AuditEvent {
+        AuditEvent {
+            id: AuditId::new(self.now(), &*self.rng),
+            at: self.now(),
+            trace_id: actor.trace_id.map(|id| id.to_string()),
+            action: action.to_owned(),
+            code: None,
+            actor: actor.id.clone(),
+            subject,
+            address: actor.address.map(|address| address.to_string()),
+            count: 1,
+            details: Value::Object(details.0).to_string(),
+        }
+    }
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("issuer", &self.settings.issuer).finish_non_exhaustive()
+    }
+}
+
+/// Who does something: for the audit.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    /// The id of a user, client or key, or `os:name` for the command line; `None` for the server itself.
+    pub id: Option<String>,
+    /// Where from.
+    pub address: Option<IpAddr>,
+    /// The trace id of the request.
+    pub trace_id: Option<TraceId>,
+}
+
+impl Actor {
+    /// The user of the operating system who typed a command.
+    pub fn command_line(user: &str) -> Self {
+        Self { id: Some(format!("os:{user}")), ..Self::default() }
+    }
+}
+
+/// Names and values without secrets, for an audit event.
+#[derive(Clone, Debug, Default)]
+pub struct Details(Map<String, Value>);
+
+impl Details {
+    /// Nothing more to say.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.0.insert(name.to_owned(), value.to_string().into());
+        self
+    }
+}
+
+/// A failure of the store as the caller sees it; the log has the cause.
+pub(crate) fn unavailable(error: StoreError) -> Refusal {
+    tracing::error!(%error, "the store failed");
+    Refusal::new(Denial::Unavailable).fact("store", &error).retry_after(std::time::Duration::from_secs(2))
+}

@@ -1,0 +1,50 @@
+//! `POST /v1/audit/refusals`: guards deliver what they refused, so that `explain` knows the API's refusals too.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{denial::Denial, event::RefusalEvent, json, refusal::Refusal};
+use http::{Request, Response, StatusCode};
+
+use crate::{
+    app::App,
+    http::{Origin, body, respond},
+    oauth::client_authentication,
+};
+
+/// The most events in one delivery.
+const MOST: usize = 500;
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    match receive(&app, &origin, request).await {
+        Ok(()) => respond::empty(StatusCode::NO_CONTENT),
+        Err(refusal) => respond::problem(&app, &origin, &refusal),
+    }
+}
+
+async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(), Refusal> {
+    let (head, body) = request.into_parts();
+    let bytes = body::json(app, &head, body).await?;
+    let (_, api) = client_authentication::api(app, origin, &head).await?;
+    let malformed = |what| Refusal::new(Denial::BodyMalformed).fact("refusals", what);
+    let mut events: Vec<RefusalEvent> = json::parse_as(&bytes).map_err(|_| malformed("not a list of refusals"))?;
+    if events.len() > MOST {
+        return Err(malformed("too many in one delivery"));
+    }
+    for event in &mut events {
+        // An API speaks for itself alone, and for the present.
+        event.at = api.identifier.to_string();
+        event.at_ms = event.at_ms.clamp(app.now().as_millis() - 3_600_000, app.now().as_millis());
+        event.path = event.path.split('?').next().unwrap_or_default().chars().take(RefusalEvent::MAX_PATH).collect();
+        event.method.truncate(16);
+        event.facts.truncate(16);
+        for (name, value) in &mut event.facts {
+            *name = name.chars().take(64).collect();
+            *value = value.chars().take(256).collect();
+        }
+        event.principal = event.principal.take().map(|principal| principal.chars().take(64).collect());
+    }
+    app.note_delivered(events);
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! The whole story of a trace: what was refused, why, and what to do about it.
+
+use doorward_core::{clock::Timestamp, denial::Denial};
+use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditTail};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{admin::AdminError, app::App};
+
+/// One event, with what the list of denials says of it.
+#[derive(Clone, Debug, Serialize)]
+pub struct Explained {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What happened.
+    pub action: String,
+    /// The trace id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The operator's code of the denial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The status that the caller got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the caller was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<&'static str>,
+    /// The true cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// Who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// To what it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Where from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// How many equal events this one stands for.
+    pub count: i64,
+    /// What else is known.
+    pub details: Map<String, Value>,
+}
+
+impl Explained {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.at_ms)
+    }
+}
+
+impl From<AuditEvent> for Explained {
+    fn from(event: AuditEvent) -> Self {
+        let denial = event.code.as_deref().and_then(Denial::from_code);
+        Self {
+            at_ms: event.at.as_millis(),
+            action: event.action,
+            trace_id: event.trace_id,
+            code: event.code,
+            status: denial.map(Denial::status),
+            told: denial.map(Denial::sentence),
+            cause: denial.map(Denial::cause),
+            remedy: denial.map(Denial::remedy),
+            actor: event.actor,
+            subject: event.subject,
+            address: event.address,
+            count: event.count,
+            details: serde_json::from_str(&event.details).unwrap_or_default(),
+        }
+    }
+}
+
+/// Every event of a trace, oldest first. Refusals are written within a second, so a fresh trace may not be there yet.
+pub async fn explain(app: &App, trace_id: &str) -> Result<Vec<Explained>, AdminError> {
+    let events = app.store.read(AuditOfTrace { trace_id: trace_id.to_owned() }).await?;
+    Ok(events.into_iter().map(Explained::from).collect())
+}
+
+/// The newest events, oldest first; after the event with the id `after`, if given. Each with its id.
+pub async fn tail(
+    app: &App,
+    after: Option<String>,
+    about: Option<String>,
+    limit: i64,
+) -> Result<Vec<(String, Explained)>, AdminError> {
+    let events = app.store.read(AuditTail { after, about, limit }).await?;
+    Ok(events.into_iter().map(|event| (event.id.to_string(), event.into())).collect())
+}

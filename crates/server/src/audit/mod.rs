@@ -1,0 +1,199 @@
+//! The audit of what changes no state: refusals, and tokens that have no row.
+//!
+//! They go through a bounded queue that is flushed at least every second, so they never delay an answer and a crash
+//! loses a second of them. Floods are folded: beyond a number of equal events of one address in a minute, the rest
+//! become one counted row. State changes are no business of this queue; each writes its event in its own transaction.
+
+use std::{
+    collections::HashMap,
+    mem,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
+};
+
+use doorward_core::{clock::Timestamp, event::RefusalEvent, id::AuditId, refusal::Refusal};
+use doorward_store::{
+    StoreError,
+    audit::{AppendAudit, AuditEvent},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    app::{Actor, App, Details},
+    http::Origin,
+};
+
+pub(crate) mod deliver;
+pub mod explain;
+
+/// The action of a refusal.
+pub const REFUSED: &str = "request.refused";
+/// The action of a client_credentials token that has no row.
+pub const ISSUED: &str = "token.issued";
+
+const MINUTE_MS: i64 = 60_000;
+const BATCH: usize = 1_000;
+
+/// Events that wait to be written.
+pub(crate) struct AuditQueue {
+    longest: usize,
+    fold_after: u32,
+    state: Mutex<Pending>,
+}
+
+#[derive(Default)]
+struct Pending {
+    events: Vec<AuditEvent>,
+    minute: i64,
+    counts: HashMap<Fold, Folded>,
+    dropped: u64,
+}
+
+#[derive(Clone, Eq, Hash, PartialEq)]
+struct Fold {
+    action: &'static str,
+    code: Option<&'static str>,
+    address: Option<IpAddr>,
+    actor: Option<String>,
+}
+
+struct Folded {
+    seen: u32,
+    beyond: i64,
+}
+
+impl AuditQueue {
+    pub(crate) fn new(longest: usize, fold_after: u32) -> Self {
+        Self { longest, fold_after, state: Mutex::default() }
+    }
+
+    /// Takes an event, or counts it where enough equal ones were taken in this minute.
+    fn push(&self, fold: Fold, now: Timestamp, event: impl FnOnce() -> AuditEvent) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // One minute's counters are few: an entry for each address, code and client.
+        if state.counts.len() >= self.longest && !state.counts.contains_key(&fold) {
+            state.dropped += 1;
+            return;
+        }
+        let minute = now.as_millis().div_euclid(MINUTE_MS);
+        if state.minute != minute && state.counts.values().all(|folded| folded.beyond == 0) {
+            state.minute = minute;
+            state.counts.clear();
+        }
+        let folded = state.counts.entry(fold).or_insert(Folded { seen: 0, beyond: 0 });
+        if folded.seen >= self.fold_after {
+            folded.beyond += 1;
+            return;
+        }
+        folded.seen += 1;
+        if state.events.len() >= self.longest {
+            state.dropped += 1;
+            return;
+        }
+        state.events.push(event());
+    }
+
+    /// What is to be written now; counted events come as one row each.
+    fn take(&self, app: &App) -> Vec<AuditEvent> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut events = mem::take(&mut state.events);
+        for (fold, folded) in &mut state.counts {
+            if folded.beyond > 0 {
+                let actor = Actor { id: fold.actor.clone(), address: fold.address, trace_id: None };
+                let mut event = app.event(&actor, fold.action, None, Details::none());
+                event.code = fold.code.map(str::to_owned);
+                event.count = mem::take(&mut folded.beyond);
+                events.push(event);
+            }
+        }
+        if state.dropped > 0 {
+            let count = mem::take(&mut state.dropped);
+            tracing::warn!(count, "audit events were dropped: the queue is full");
+        }
+        events
+    }
+
+    fn put_back(&self, events: Vec<AuditEvent>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = self.longest.saturating_sub(state.events.len());
+        let lost = events.len().saturating_sub(room);
+        state.dropped += lost as u64;
+        let later = mem::take(&mut state.events);
+        state.events = events.into_iter().take(room).chain(later).collect();
+    }
+}
+
+impl App {
+    /// Notes a refusal: for the audit, and for the log.
+    pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
+        let fold =
+            Fold { action: REFUSED, code: Some(refusal.denial.code()), address: Some(origin.address), actor: None };
+        tracing::info!(
+            trace_id = %origin.trace_id, code = refusal.denial.code(), method = %origin.method, path = %origin.path,
+            address = %origin.address, "refused"
+        );
+        self.audit.push(fold, self.now(), || {
+            let mut event = RefusalEvent::new(
+                origin.trace_id,
+                self.now(),
+                refusal,
+                &self.settings.issuer,
+                &origin.method,
+                &origin.path,
+            );
+            event.address = Some(origin.address.to_string());
+            refusal_row(AuditId::new(self.now(), &*self.rng), event)
+        });
+    }
+
+    /// Notes refusals that a guard delivered.
+    pub(crate) fn note_delivered(&self, events: Vec<RefusalEvent>) {
+        for event in events {
+            let Some(denial) = event.denial() else { continue };
+            let address = event.address.as_deref().and_then(|address| address.parse().ok());
+            let fold = Fold { action: REFUSED, code: Some(denial.code()), address, actor: Some(event.at.clone()) };
+            self.audit.push(fold, self.now(), || refusal_row(AuditId::new(self.now(), &*self.rng), event));
+        }
+    }
+
+    /// Notes a token that has no row of its own.
+    pub(crate) fn note_issued(&self, actor: &Actor, subject: &str, details: impl FnOnce() -> Details) {
+        let fold = Fold { action: ISSUED, code: None, address: actor.address, actor: actor.id.clone() };
+        self.audit.push(fold, self.now(), || self.event(actor, ISSUED, Some(subject.to_owned()), details()));
+    }
+
+    /// Writes what waits. What can't be written now waits on, as far as there is room.
+    pub async fn flush_audit(&self) -> Result<(), StoreError> {
+        let mut events = self.audit.take(self);
+        while !events.is_empty() {
+            let rest = events.split_off(events.len().min(BATCH));
+            if let Err(error) = self.store.write(AppendAudit { events: events.clone() }).await {
+                events.extend(rest);
+                self.audit.put_back(events);
+                return Err(error);
+            }
+            events = rest;
+        }
+        Ok(())
+    }
+}
+
+fn refusal_row(id: AuditId, event: RefusalEvent) -> AuditEvent {
+    let mut details: Map<String, Value> =
+        event.facts.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+    details.insert("method".into(), event.method.into());
+    details.insert("path".into(), event.path.into());
+    details.insert("at".into(), event.at.into());
+    AuditEvent {
+        id,
+        at: Timestamp::from_millis(event.at_ms),
+        trace_id: Some(event.trace_id.to_string()),
+        action: REFUSED.to_owned(),
+        code: Some(event.code),
+        actor: event.principal,
+        subject: None,
+        address: event.address,
+        count: 1,
+        details: Value::Object(details).to_string(),
+    }
+}

@@ -1,0 +1,146 @@
+//! `/consent/{id}`: shows what is asked for, and takes the decision.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+};
+use doorward_core::{
+    denial::Denial,
+    form::Parameters,
+    refusal::Refusal,
+    scope::{Scope, ScopeSet},
+};
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use super::page::{ConsentPage, ConsentScope};
+use crate::{
+    app::App,
+    http::{Origin, body, respond},
+    oauth::authorize,
+    pages::security_headers::FormsEnd,
+    signin::{
+        csrf::Browser,
+        interaction::{self, Interaction},
+        session::{self, Session},
+    },
+};
+
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    let shown = async {
+        let (interaction, session) = load(&app, &head.headers, &id).await?;
+        match session {
+            Some(session) => render(&app, &head.headers, &interaction, &session).await,
+            None => Ok(respond::redirect(&format!("/continue/{id}"))),
+        }
+    };
+    match shown.await {
+        Ok(response) => response,
+        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}
+
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, body) = request.into_parts();
+    let decided = async {
+        let bytes = body::form(&app, &head, body).await?;
+        let form = Parameters::parse(&bytes)?;
+        let (interaction, session) = load(&app, &head.headers, &id).await?;
+        match session {
+            Some(session) => decide(&app, &origin, &head.headers, interaction, &session, &form).await,
+            // The session ended while the page stood open.
+            None => Ok(respond::redirect(&format!("/continue/{id}"))),
+        }
+    };
+    match decided.await {
+        Ok(response) => response,
+        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}
+
+/// The interaction, and the session if it is one that this request accepts.
+async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(Interaction, Option<Session>), Refusal> {
+    let interaction = interaction::find(app, headers, id).await?;
+    let (request, requested_at) = (&interaction.stored.request, interaction.stored.requested_at);
+    let session = session::current(app, headers)
+        .await?
+        .filter(|session| !request.demands_sign_in(session.record.times.created_at, requested_at, app.now()));
+    Ok((interaction, session))
+}
+
+async fn decide(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    interaction: Interaction,
+    session: &Session,
+    form: &Parameters<'_>,
+) -> Result<Response<Body>, Refusal> {
+    let browser = Browser::known(app, headers).ok_or(Denial::FormExpired)?;
+    let token = form.optional("csrf")?.unwrap_or_default();
+    if let Err(refusal) = browser.check_form(app, Some(session.record.id.as_str()), token) {
+        app.note_refusal(origin, &refusal);
+        let mut response = render(app, headers, &interaction, session).await?;
+        *response.status_mut() = respond::status(refusal.denial);
+        return Ok(response);
+    }
+    let Interaction { id, stored } = interaction;
+    let request = &stored.request;
+    let granted = match form.optional("decision")? {
+        Some("allow") => {
+            let ticked: ScopeSet = form.all("scope").filter_map(|scope| Scope::parse(scope).ok()).collect();
+            request.consented(&ticked)
+        }
+        Some("deny") => Err(Denial::AccessDenied.into()),
+        // Enter in a box decides nothing: the page is shown again.
+        _ => return render(app, headers, &Interaction { id, stored }, session).await,
+    };
+    let location = match granted {
+        Ok(scopes) => authorize::allow(app, origin, request, session, scopes, app.candidates(&id)).await?,
+        Err(refusal) => authorize::deny(app, origin, request, &id, refusal).await?,
+    };
+    Ok(respond::redirect(&location))
+}
+
+async fn render(
+    app: &App,
+    headers: &HeaderMap,
+    interaction: &Interaction,
+    session: &Session,
+) -> Result<Response<Body>, Refusal> {
+    let request = &interaction.stored.request;
+    let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
+    let apis = app.snapshots.apis();
+    let described = apis.iter().flat_map(|api| api.scopes.iter());
+    let of_apis = described.filter(|described| request.scopes.contains(described.scope.as_str())).map(|described| {
+        ConsentScope { scope: described.scope.to_string(), sentence: described.description.clone(), required: false }
+    });
+    let of_openid = request.scopes.iter().filter_map(|scope| ConsentScope::of_openid_connect(scope.as_str()));
+    let browser = Browser::of(app, headers);
+    let page = ConsentPage {
+        layout: &app.layout,
+        action: format!("/consent/{}", interaction.id),
+        csrf: browser.form_token(app, Some(session.record.id.as_str())),
+        app: client.name.clone(),
+        username: session.user.username.clone(),
+        switch_account: format!("/sign-in/{}/other", interaction.id),
+        returns_to: request.target.display_host(),
+        identity_assured: !request.target.is_unassured,
+        scopes: of_apis.chain(of_openid).collect(),
+    };
+    let mut response = respond::page(StatusCode::OK, &page, FormsEnd::AtClient);
+    browser.remember(app, response.headers_mut());
+    Ok(response)
+}

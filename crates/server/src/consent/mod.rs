@@ -1,0 +1,4 @@
+//! Consent: the user decides what an application may have.
+
+pub(crate) mod decide;
+pub(crate) mod page;

@@ -1,0 +1,122 @@
+//! Following the log of changes: what another process wrote is known here within a moment.
+//!
+//! A server that could not read the log for [`MAX_BLINDNESS`] answers issuance and verification with 503, since what
+//! it keeps in memory may be revoked by now.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use doorward_core::{denial::Denial, refusal::Refusal};
+use doorward_store::{Change, StoreError};
+
+use crate::app::{App, OpenError};
+
+/// For how long a server may answer without having read the log.
+pub(crate) const MAX_BLINDNESS: Duration = Duration::from_secs(5);
+
+const BATCH: i64 = 1_000;
+
+/// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token.
+#[derive(Debug)]
+pub(crate) struct LastRead(Mutex<Instant>);
+
+impl Default for LastRead {
+    fn default() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+}
+
+impl LastRead {
+    fn touch(&self) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+    }
+
+    fn age(&self) -> Duration {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
+    }
+}
+
+impl App {
+    /// Refuses if what is kept in memory may be stale.
+    pub(crate) fn check_sight(&self) -> Result<(), Refusal> {
+        let age = self.caches.last_read.age();
+        if age <= MAX_BLINDNESS {
+            return Ok(());
+        }
+        Err(Refusal::new(Denial::Unavailable)
+            .fact("changes_unread_for_s", age.as_secs())
+            .retry_after(Duration::from_secs(2)))
+    }
+
+    /// Applies every change that was committed by the time this is called. For tests and after own writes.
+    pub async fn catch_up(&self, position: i64) -> Result<i64, OpenError> {
+        let mut position = position;
+        loop {
+            let changes = self.store.changes_after(position, BATCH).await?;
+            // Positions are dense: a hole means that the log was swept past us.
+            let has_gap = changes.first().is_some_and(|first| first.position > position + 1);
+            if has_gap {
+                self.reload_all().await?;
+            }
+            for change in &changes {
+                self.apply(change).await?;
+                position = change.position;
+            }
+            self.caches.last_read.touch();
+            if changes.is_empty() {
+                return Ok(position);
+            }
+        }
+    }
+
+    /// Forgets all that is kept and reads the snapshots anew.
+    pub(crate) async fn reload_all(&self) -> Result<(), OpenError> {
+        self.caches.clear();
+        self.snapshots.reload_apis(&self.store).await?;
+        self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await
+    }
+
+    async fn apply(&self, change: &Change) -> Result<(), OpenError> {
+        let subject = change.subject.as_str();
+        match change.kind.as_str() {
+            "api" => self.snapshots.reload_apis(&self.store).await?,
+            "signing_key" => self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?,
+            "client" => self.caches.forget_client(subject),
+            "key" => self.caches.forget_keys(|key| key.id.as_str() == subject),
+            "user" => self.caches.forget_keys(|key| key.owner.as_deref() == Some(subject)),
+            // Grants and tokens are asked of the store at each use.
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Follows the log until the task is aborted. Begins at `position`, which was read before the snapshots were.
+pub(crate) async fn follow(app: Arc<App>, mut position: i64) {
+    let mut pause = Duration::from_millis(100);
+    loop {
+        let followed: Result<i64, OpenError> = async {
+            app.store.wait_for_change(position, Duration::from_secs(1)).await?;
+            app.catch_up(position).await
+        }
+        .await;
+        match followed {
+            Ok(reached) => {
+                position = reached;
+                pause = Duration::from_millis(100);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the log of changes can't be read");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+        }
+    }
+}
+
+/// Reads the position that [`follow`] begins at.
+pub(crate) async fn position(app: &App) -> Result<i64, StoreError> {
+    app.store.position().await
+}

@@ -1,0 +1,64 @@
+//! Cookies (RFC 6265bis): their names and attributes follow the configured issuer and nothing else.
+//!
+//! With an `https` issuer the name begins with `__Host-`, and no other name is read: a cookie that a neighbour domain
+//! or plain HTTP could plant is not seen at all.
+
+use std::time::Duration;
+
+use http::{
+    HeaderMap, HeaderValue,
+    header::{COOKIE, SET_COOKIE},
+};
+
+use crate::app::App;
+
+/// A cookie of ours.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cookie {
+    /// Says which browser this is, before anybody signed in: binds stored requests and forms.
+    Browser,
+    /// Says that this browser signed in to an account before.
+    Device,
+    /// The session.
+    Session,
+}
+
+impl Cookie {
+    fn name(self, app: &App) -> String {
+        let name = match self {
+            Self::Browser => "doorward-browser",
+            Self::Device => "doorward-device",
+            Self::Session => "doorward-session",
+        };
+        if app.settings.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+    }
+
+    /// The cookie's value; `None` if it is missing or stands twice.
+    pub(crate) fn read<'a>(self, app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+        let name = self.name(app);
+        let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut values = pairs
+            .flat_map(|pairs| pairs.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .filter(|(stated, _)| *stated == name)
+            .map(|(_, value)| value);
+        let value = values.next()?;
+        (values.next().is_none() && value.len() <= 512).then_some(value)
+    }
+
+    /// Sets the cookie, for as long as said or until the browser is closed.
+    pub(crate) fn set(self, app: &App, headers: &mut HeaderMap, value: &str, max_age: Option<Duration>) {
+        let secure = if app.settings.is_https() { "; Secure" } else { "" };
+        let max_age = max_age.map(|age| format!("; Max-Age={}", age.as_secs())).unwrap_or_default();
+        let cookie = format!("{}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{max_age}", self.name(app));
+        if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+            cookie.set_sensitive(true);
+            headers.append(SET_COOKIE, cookie);
+        }
+    }
+
+    /// Takes the cookie away.
+    pub(crate) fn clear(self, app: &App, headers: &mut HeaderMap) {
+        self.set(app, headers, "", Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,63 @@
+//! HTTP as every endpoint meets it: where a request comes from, bodies within their bounds, answers, and the listener.
+
+use std::net::IpAddr;
+
+use doorward_core::trace::TraceId;
+use http::{HeaderMap, Request, header::USER_AGENT};
+
+use crate::app::{Actor, App};
+
+pub(crate) mod body;
+pub(crate) mod cookies;
+pub(crate) mod cors;
+pub mod listener;
+pub(crate) mod proxy;
+pub(crate) mod respond;
+pub mod tls;
+
+/// Where a request comes from. Set once, by the outermost layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    /// What the caller can name to the operator.
+    pub(crate) trace_id: TraceId,
+    /// The caller's address.
+    pub(crate) address: IpAddr,
+    /// The method.
+    pub(crate) method: String,
+    /// The path, without the query.
+    pub(crate) path: String,
+    /// The browser, as it says itself; bounded.
+    pub(crate) user_agent: String,
+}
+
+impl Origin {
+    /// Reads where a request comes from: `peer` is the other end of the connection.
+    pub(crate) fn read<B>(app: &App, request: &Request<B>, peer: IpAddr) -> Self {
+        let trace_id = header(request.headers(), "traceparent").and_then(TraceId::from_traceparent);
+        let user_agent = header(request.headers(), USER_AGENT.as_str()).unwrap_or_default();
+        Self {
+            trace_id: trace_id.unwrap_or_else(|| TraceId::new(&*app.rng)),
+            address: proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies),
+            method: request.method().to_string(),
+            path: request.uri().path().chars().take(512).collect(),
+            user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
+        }
+    }
+
+    /// The origin that the outermost layer set.
+    pub(crate) fn of<B>(request: &Request<B>) -> Self {
+        request.extensions().get::<Self>().cloned().expect("the router's outermost layer sets the origin")
+    }
+
+    /// Somebody who acts from here.
+    pub(crate) fn actor(&self, id: impl Into<String>) -> Actor {
+        Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id) }
+    }
+}
+
+/// The value of a header that stands once and is text.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?.to_str().ok()?;
+    values.next().is_none().then_some(value)
+}

@@ -1,0 +1,169 @@
+//! `POST /v1/keys/verify`: is this key good, for what, and whose is it?
+//!
+//! An API asks by its own credential about keys that name it; a management key with `keys:verify` asks about keys of
+//! the APIs that it is limited to. A key of another API is answered exactly as one that does not exist.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{
+    api_key::ApiKey,
+    denial::Denial,
+    id::ApiId,
+    json,
+    policy::{self, Requirement},
+    principal::{CredentialKind, Principal, PrincipalKind},
+    refusal::Refusal,
+    resource::Api,
+    scope::{Scope, ScopeSet},
+};
+use doorward_store::keys::KeyRecord;
+use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    admin::apis::KEYS_VERIFY,
+    app::App,
+    http::{Origin, body, header, respond},
+    oauth::client_authentication,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyRequest {
+    key: String,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+}
+
+/// The answer about a key.
+#[derive(Serialize)]
+pub(crate) struct Verdict {
+    /// Whether it may be used so.
+    valid: bool,
+    /// `valid`, or the caller's code of the denial.
+    code: &'static str,
+    /// Who it stands for; also where only a scope is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Principal>,
+}
+
+/// Who asks, and about the keys of which APIs.
+enum Asker {
+    Api(Arc<Api>),
+    /// A management key, and the APIs that it is limited to; all if empty.
+    Management(Vec<ApiId>),
+}
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    match answer(&app, &origin, request).await {
+        Ok(verdict) => respond::json_no_store(StatusCode::OK, &verdict),
+        Err(refusal) => respond::problem(&app, &origin, &refusal),
+    }
+}
+
+async fn answer(app: &App, origin: &Origin, request: Request<Body>) -> Result<Verdict, Refusal> {
+    app.check_sight()?;
+    let (head, body) = request.into_parts();
+    let asker = asker(app, origin, &head).await?;
+    let bytes = body::json(app, &head, body).await?;
+    let malformed = |_| Refusal::new(Denial::BodyMalformed).fact("expected", r#"{"key":"…","scopes":["…"]}"#);
+    let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
+    let needed: ScopeSet = request.scopes.into_iter().collect();
+    match verify(app, &asker, &request.key).await {
+        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Err(refusal) => Ok(Verdict { valid: false, code: refusal.denial.shown_as(), principal: None }),
+        Ok(principal) => {
+            let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);
+            let code = policy::authorize(&principal, &requirement).map_or_else(|no| no.denial.shown_as(), |()| "valid");
+            Ok(Verdict { valid: code == "valid", code, principal: Some(principal) })
+        }
+    }
+}
+
+async fn asker(app: &App, origin: &Origin, head: &http::request::Parts) -> Result<Asker, Refusal> {
+    let uses_basic = header(&head.headers, AUTHORIZATION.as_str())
+        .and_then(|value| value.split_once(' '))
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
+    if uses_basic {
+        let (_, api) = client_authentication::api(app, origin, head).await?;
+        return Ok(Asker::Api(api));
+    }
+    let (principal, key) = crate::keys::verify::management(app, head).await?;
+    let scope = Scope::parse(KEYS_VERIFY).map_err(|_| Denial::InsufficientScope)?;
+    policy::authorize(&principal, &Requirement::authenticated().scope(scope))?;
+    Ok(Asker::Management(key.limited_to.clone()))
+}
+
+/// The management key of a request to the server's own API.
+pub(crate) async fn management(app: &App, head: &http::request::Parts) -> Result<(Principal, Arc<KeyRecord>), Refusal> {
+    use doorward_core::{credential, secret::ExposeSecret};
+    let values = |name| head.headers.get_all(name).iter().map(|value: &http::HeaderValue| value.as_bytes());
+    let found = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
+    let api = app.snapshots.apis().by_name(crate::admin::apis::MANAGEMENT).cloned();
+    match (found, api) {
+        (None, _) => Err(Denial::CredentialMissing.into()),
+        (Some(credential::Credential::ApiKey(secret)), Some(api)) => check(app, &api, secret.expose_secret()).await,
+        (Some(_), _) => Err(Refusal::new(Denial::TokenMalformed).fact("expected", "a management key")),
+    }
+}
+
+async fn verify(app: &App, asker: &Asker, text: &str) -> Result<Principal, Refusal> {
+    match asker {
+        Asker::Api(api) => Ok(check(app, api, text).await?.0),
+        Asker::Management(limited_to) => {
+            let key = find(app, text).await?;
+            let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
+            let apis = app.snapshots.apis();
+            let api = key.apis.iter().find(is_allowed).and_then(|id| apis.by_id(id));
+            let api = api.ok_or_else(|| of_another_api(&key))?;
+            Ok(check(app, api, text).await?.0)
+        }
+    }
+}
+
+/// Verifies a key for one API.
+pub(crate) async fn check(app: &App, api: &Api, text: &str) -> Result<(Principal, Arc<KeyRecord>), Refusal> {
+    let key = find(app, text).await?;
+    if !key.apis.contains(&api.id) {
+        return Err(of_another_api(&key));
+    }
+    let refuse = |denial| Err(Refusal::new(denial).fact("key", &key.id));
+    if key.revoked_at.is_some() {
+        return refuse(Denial::KeyRevoked);
+    }
+    if key.expires_at.is_some_and(|at| app.now() >= at) {
+        return refuse(Denial::KeyExpired);
+    }
+    if key.owner_is_disabled {
+        return refuse(Denial::KeyOwnerDisabled);
+    }
+    app.note_use(&key, text);
+    let principal = Principal {
+        kind: PrincipalKind::Key,
+        subject: key.id.to_string(),
+        client_id: None,
+        owner: key.owner.clone(),
+        name: Some(key.name.clone()),
+        credential: CredentialKind::ApiKey,
+        credential_id: Some(key.id.to_string()),
+        grant_id: None,
+        audience: api.identifier.clone(),
+        scopes: key.scopes.filtered(|scope| api.has_scope(scope)),
+        roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
+        expires_at: key.expires_at,
+    };
+    Ok((principal, key))
+}
+
+/// Finds a key. A text that is none, or fails its checksum, is refused without a look-up.
+async fn find(app: &App, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
+    let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
+    let found = app.key(key.reveal()).await?;
+    found.ok_or_else(|| Refusal::new(Denial::KeyUnknown).fact("hint", key.hint()))
+}
+
+fn of_another_api(key: &KeyRecord) -> Refusal {
+    Refusal::new(Denial::KeyOfAnotherApi).fact("key", &key.id)
+}

@@ -1,0 +1,104 @@
+//! Client authentication at our endpoints: reads what was presented, finds the client, counts failures.
+//!
+//! Only failures count and only failures are slowed down: who has the right secret gets in, however much others guess
+//! from the same address.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_core::{
+    client::Client,
+    client_auth::{self, AssertionAudience, Authenticated},
+    denial::Denial,
+    form::Parameters,
+    refusal::Refusal,
+    resource::Api,
+};
+use doorward_store::{
+    assertions::UseAssertion,
+    failures::{Counter, Reservation, ReserveAttempt},
+};
+use http::{header::AUTHORIZATION, request::Parts};
+
+use crate::{app::App, http::Origin};
+
+/// The authenticated client of a request to an OAuth endpoint.
+pub(crate) async fn client(
+    app: &App,
+    origin: &Origin,
+    head: &Parts,
+    form: &Parameters<'_>,
+) -> Result<Arc<Client>, Refusal> {
+    let mut headers = head.headers.get_all(AUTHORIZATION).iter();
+    let authorization = headers.next().map(|value| value.as_bytes());
+    if headers.next().is_some() {
+        return Err(Denial::ClientAuthenticationMultiple.into());
+    }
+    let presented = client_auth::present(authorization, form)?;
+    let client = app.client(&presented.client_id).await?;
+    let token_endpoint = app.settings.url("/token");
+    let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: &token_endpoint };
+    let authenticated = client_auth::authenticate(&presented, client.as_deref(), &app.peppers, audience, app.now());
+    let outcome = match (authenticated, client) {
+        (Ok(Authenticated::Yes), Some(client)) => Ok(client),
+        (Ok(Authenticated::OnceByAssertion { id, expires_at }), Some(client)) => {
+            let operation = UseAssertion { client_id: client.id.clone(), id, expires_at };
+            match app.write(operation).await? {
+                true => Ok(client),
+                false => Err(Refusal::new(Denial::ClientAssertionReplayed).fact("client_id", &client.id)),
+            }
+        }
+        (Err(refusal), _) => Err(refusal),
+        (Ok(_), None) => Err(Denial::ClientUnknown.into()),
+    };
+    match outcome {
+        Ok(client) => Ok(client),
+        Err(refusal) => Err(count_failure(app, origin, refusal).await?),
+    }
+}
+
+/// The API whose credential authenticates a request, by Basic alone.
+pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<(Arc<Client>, Arc<Api>), Refusal> {
+    if head.headers.get(AUTHORIZATION).is_none() {
+        return Err(Denial::CredentialMissing.into());
+    }
+    let credential = client(app, origin, head, &Parameters::parse(&[])?).await?;
+    let api = credential.api.as_ref().and_then(|id| app.snapshots.apis().by_id(id).cloned());
+    let api = api.ok_or_else(|| {
+        Refusal::new(Denial::InsufficientPermission)
+            .fact("client_id", &credential.id)
+            .fact("needed", "an API's credential")
+    })?;
+    Ok((credential, api))
+}
+
+/// Whether a request tried Basic: its challenge is answered in kind.
+pub(crate) fn used_basic(head: &Parts) -> bool {
+    head.headers.contains_key(AUTHORIZATION)
+}
+
+/// Counts a failure by address and minute; gives the refusal to answer with.
+async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Result<Refusal, Refusal> {
+    let now = app.now();
+    let minute = now.as_secs().div_euclid(60);
+    let rest = Duration::from_secs(u64::try_from(60 - now.as_secs().rem_euclid(60)).unwrap_or(60));
+    let throttled = || Refusal::new(Denial::ClientThrottled).fact("instead_of", refusal.denial).retry_after(rest);
+    let subject = format!("client/{}/{minute}", origin.address);
+    if app.caches.throttled.get(&subject).is_some() {
+        return Ok(throttled());
+    }
+    let counter = Counter {
+        subject: subject.clone(),
+        free: app.settings.throttle.client_failures_per_minute,
+        most_in_a_row: None,
+    };
+    let reserved =
+        app.write(ReserveAttempt { counters: vec![counter], max_wait: Duration::from_secs(60), now }).await?;
+    match reserved {
+        Reservation::Go => Ok(refusal),
+        Reservation::Closed | Reservation::Wait(_) => {
+            // Further failures of this minute cost no write.
+            app.caches.throttled.insert(subject, ());
+            Ok(throttled())
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Introspection (RFC 7662): an API sees access tokens whose `aud` names it, a client sees its own tokens; everything
+//! else is `{"active":false}` and no other member.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{
+    access_token::AccessToken,
+    checksummed::{self, REFRESH_TOKEN_PREFIX},
+    client::Client,
+    credential::Credential,
+    form::Parameters,
+    refusal::Refusal,
+};
+use doorward_store::refresh::FindRefreshToken;
+use http::{Request, Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{client_authentication, own_token};
+use crate::{
+    app::App,
+    http::{Origin, body, respond},
+};
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, body) = request.into_parts();
+    let answer = async {
+        app.check_sight()?;
+        let bytes = body::form(&app, &head, body).await?;
+        let form = Parameters::parse(&bytes)?;
+        form.refuse_repeated(&[])?;
+        let client = client_authentication::client(&app, &origin, &head, &form).await?;
+        let token = form.required("token")?;
+        if !client.is_confidential() {
+            // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
+            return Err(doorward_core::denial::Denial::ClientMethodRefused.into());
+        }
+        introspect(&app, &client, token).await
+    };
+    match answer.await {
+        Ok(state) => respond::json_no_store(StatusCode::OK, &state),
+        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
+    }
+}
+
+async fn introspect(app: &App, client: &Client, token: &str) -> Result<Value, Refusal> {
+    let found = match checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
+        true => refresh_token(app, client, token).await,
+        false => access_token(app, client, token).await,
+    };
+    match found {
+        // That the store is away is no statement about the token.
+        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Ok(Some(state)) => Ok(state),
+        Ok(None) | Err(_) => Ok(json!({"active": false})),
+    }
+}
+
+async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Refusal> {
+    let token = own_token::read(app, &Credential::classify(token)?).await?;
+    if !may_see(app, client, &token) {
+        return Ok(None);
+    }
+    own_token::check_alive(app, &token).await?;
+    let audience = match &token.audience[..] {
+        [one] => json!(one),
+        many => json!(many),
+    };
+    let mut state = json!({
+        "active": true,
+        "iss": &*app.settings.issuer,
+        "sub": token.subject,
+        "aud": audience,
+        "client_id": token.client_id,
+        "scope": token.scopes,
+        "token_type": "Bearer",
+        "exp": token.expires_at.as_secs(),
+        "iat": token.issued_at.as_secs(),
+        "jti": token.id,
+    });
+    if !token.roles.is_empty() {
+        state["roles"] = json!(token.roles);
+    }
+    if let Some(grant) = token.grant_id {
+        state["grant_id"] = grant.into();
+    }
+    Ok(Some(state))
+}
+
+fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {
+    match &client.api {
+        None => token.client_id == client.id.as_str(),
+        Some(id) => {
+            let apis = app.snapshots.apis();
+            let identifier = apis.by_id(id).map(|api| api.identifier.as_str());
+            token.audience.iter().any(|audience| Some(audience.as_str()) == identifier)
+        }
+    }
+}
+
+/// A client sees its own live refresh token; an API sees none.
+async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Refusal> {
+    let Some(found) = app.read(FindRefreshToken { candidates: app.candidates(token) }).await? else { return Ok(None) };
+    let idle_end = found.issued_at.plus(app.settings.tokens.refresh.idle);
+    let expires_at = idle_end.min(found.family_expires_at);
+    if found.grant.client_id != client.id || app.now() >= expires_at {
+        return Ok(None);
+    }
+    Ok(Some(json!({
+        "active": true,
+        "iss": &*app.settings.issuer,
+        "sub": found.grant.user_id,
+        "client_id": found.grant.client_id,
+        "scope": found.grant.scopes,
+        "exp": expires_at.as_secs(),
+        "iat": found.issued_at.as_secs(),
+        "grant_id": found.grant.id,
+    })))
+}

@@ -1,0 +1,13 @@
+//! The JWK set (RFC 7517 section 5).
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use http::Response;
+
+use crate::{app::App, http::respond};
+
+pub(crate) async fn handle(State(app): State<Arc<App>>) -> Response<Body> {
+    let jwks = app.signing_keys().jwks(&app.settings.signing, app.now());
+    respond::json_cacheable(&jwks, "public, max-age=60")
+}

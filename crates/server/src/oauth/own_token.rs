@@ -1,0 +1,50 @@
+//! Our own access tokens, looked at by the issuer itself: for introspection, revocation and /userinfo.
+//!
+//! Signature and times are not enough here: a token is also dead when it was revoked, when its grant was ended, or
+//! when its client is gone or disabled.
+
+use std::time::Duration;
+
+use doorward_core::{
+    access_token::{self, AccessToken},
+    credential::Credential,
+    denial::Denial,
+    json,
+    jwk::Algorithm,
+    refusal::Refusal,
+    secret::ExposeSecret,
+};
+use doorward_store::tokens::{FindAccessToken, IsTokenRevoked};
+
+use crate::app::App;
+
+/// Reads a token that we issued, in either form, whether or not it is still good.
+pub(crate) async fn read(app: &App, credential: &Credential) -> Result<AccessToken, Refusal> {
+    match credential {
+        Credential::ApiKey(_) => Err(Denial::TokenMalformed.into()),
+        Credential::Jwt(token) => {
+            let keys = app.signing_keys().verifying().clone();
+            access_token::verify_issued(token.expose_secret(), &keys, &app.settings.issuer, &Algorithm::ALL)
+        }
+        Credential::Opaque(token) => {
+            let found = app.read(FindAccessToken { candidates: app.candidates(token.expose_secret()) }).await?;
+            let claims = found.ok_or(Denial::TokenUnknown)?;
+            let claims = json::parse_object(claims.as_bytes()).map_err(|_| Denial::TokenClaimsInvalid)?;
+            AccessToken::from_claims(&claims)
+        }
+    }
+}
+
+/// Refuses a token that is not good any more.
+pub(crate) async fn check_alive(app: &App, token: &AccessToken) -> Result<(), Refusal> {
+    // No skew: the issuer's clock made these times.
+    token.check_times(Duration::ZERO, app.now())?;
+    let revoked = || Refusal::new(Denial::TokenRevoked).fact("jti", &token.id);
+    if app.read(IsTokenRevoked { id: token.id.clone(), grant_id: token.grant_id.clone() }).await? {
+        return Err(revoked());
+    }
+    match app.client(&token.client_id).await? {
+        Some(client) if client.disabled_at.is_none() => Ok(()),
+        _ => Err(revoked().fact("client_id", &token.client_id)),
+    }
+}

@@ -1,0 +1,85 @@
+//! /userinfo (OpenID Connect Core section 5.3): claims of the user, as far as the scopes permit.
+//!
+//! The token must name the issuer in `aud`. It comes in the Authorization header, or in the form body of a POST, which
+//! no other endpoint takes (RFC 6750 section 2.2).
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{
+    credential::{self, Credential},
+    denial::Denial,
+    form::Parameters,
+    id::UserId,
+    id_token::UserClaims,
+    refusal::Refusal,
+    scope,
+};
+use doorward_store::users::FindUser;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use serde::Serialize;
+
+use crate::{
+    app::App,
+    http::{Origin, body, respond},
+    oauth::own_token,
+};
+
+#[derive(Serialize)]
+struct UserInfo {
+    sub: UserId,
+    #[serde(flatten)]
+    claims: UserClaims,
+}
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    match answer(&app, request).await {
+        Ok(info) => respond::json_no_store(StatusCode::OK, &info),
+        Err(refusal) => respond::problem(&app, &origin, &refusal),
+    }
+}
+
+async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> {
+    app.check_sight()?;
+    let (head, body) = request.into_parts();
+    let values = |name| head.headers.get_all(name).iter().map(|value: &HeaderValue| value.as_bytes());
+    let in_header = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
+    let is_form = head.method == Method::POST && head.headers.contains_key(CONTENT_TYPE);
+    let in_body = match is_form {
+        false => None,
+        true => {
+            let bytes = body::form(app, &head, body).await?;
+            let form = Parameters::parse(&bytes)?;
+            form.optional("access_token")?.map(Credential::classify).transpose()?
+        }
+    };
+    let credential = match (in_header, in_body) {
+        (None, None) => return Err(Denial::CredentialMissing.into()),
+        (Some(_), Some(_)) => return Err(Denial::CredentialMultiple.into()),
+        (Some(credential), None) | (None, Some(credential)) => credential,
+    };
+    let token = own_token::read(app, &credential).await?;
+    if !token.audience.iter().any(|audience| **audience == *app.settings.issuer) {
+        return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", token.audience.join(" ")));
+    }
+    own_token::check_alive(app, &token).await?;
+    if !token.scopes.contains(scope::OPENID) {
+        let openid = scope::Scope::parse(scope::OPENID).map_err(|_| Denial::InsufficientScope)?;
+        return Err(Refusal::new(Denial::InsufficientScope).required_scopes([openid].into_iter().collect()));
+    }
+    let id = UserId::parse(&token.subject).map_err(|_| Denial::TokenClaimsInvalid)?;
+    let user = app.read(FindUser::ById(id)).await?.filter(|user| user.disabled_at.is_none());
+    let user = user.ok_or(Denial::TokenRevoked)?;
+    let has_email = token.scopes.contains(scope::EMAIL) && user.email.is_some();
+    let has_profile = token.scopes.contains(scope::PROFILE);
+    Ok(UserInfo {
+        sub: user.id,
+        claims: UserClaims {
+            name: user.name.filter(|_| has_profile),
+            preferred_username: has_profile.then_some(user.username),
+            email_verified: has_email.then_some(user.email_verified),
+            email: user.email.filter(|_| has_email),
+        },
+    })
+}

@@ -1,0 +1,189 @@
+//! The one colour that an operator may choose, and its contrast (WCAG 2.2, success criterion 1.4.3).
+//!
+//! The accent fills buttons whose text has the page's own colour, so a single ratio, accent to page, covers both.
+//! No colour reaches 4.5 to 1 on a light and on a dark page alike: the operator gives the light scheme's, and the
+//! dark scheme gets the same hue, lightened until it is legible there.
+
+use std::fmt;
+
+const STYLE: &str = include_str!("style.css");
+
+/// `--page` of the light scheme in `style.css`.
+const LIGHT_PAGE: Colour = Colour([0xfc, 0xfd, 0xfe]);
+/// `--page` of the dark scheme in `style.css`.
+const DARK_PAGE: Colour = Colour([0x12, 0x16, 0x1b]);
+/// Level AA for text of ordinary size.
+const LEGIBLE: f64 = 4.5;
+/// Thin light strokes on dark look fainter than their ratio says, so the dark scheme aims at level AAA.
+const LEGIBLE_ON_DARK: f64 = 7.0;
+
+/// A colour for buttons, links and the focus ring, legible in both schemes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Accent {
+    light: Colour,
+    dark: Colour,
+}
+
+/// A text that can't be the accent.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum InvalidAccent {
+    /// Too light for the page and for the text of buttons.
+    #[error(
+        "the accent #{colour} has a contrast of {contrast:.1} to 1 with the page; 4.5 to 1 is needed: choose a darker colour"
+    )]
+    Faint {
+        /// The colour, without `#`.
+        colour: String,
+        /// Its ratio to the light page, 1 to 21.
+        contrast: f64,
+    },
+    /// Not `#rrggbb`.
+    #[error("the accent is written #rrggbb, six hexadecimal digits: #0f5c8a for example")]
+    Form,
+}
+
+impl Accent {
+    /// Reads `#rrggbb` and checks that people can read it.
+    ///
+    /// Errors: another form, or less than 4.5 to 1 with the light page (WCAG 2.2 AA).
+    pub fn parse(text: &str) -> Result<Self, InvalidAccent> {
+        let light = Colour::parse(text).ok_or(InvalidAccent::Form)?;
+        let contrast = light.contrast(LIGHT_PAGE);
+        if contrast < LEGIBLE {
+            // Rounded down: "4.5, but 4.5 is needed" would help nobody.
+            let contrast = (contrast * 10.0).floor() / 10.0;
+            return Err(InvalidAccent::Faint { colour: light.to_string(), contrast });
+        }
+        Ok(Self { light, dark: light.lightened_for(DARK_PAGE) })
+    }
+}
+
+impl Default for Accent {
+    fn default() -> Self {
+        Self { light: Colour([0x0f, 0x5c, 0x8a]), dark: Colour([0x0f, 0x5c, 0x8a]).lightened_for(DARK_PAGE) }
+    }
+}
+
+/// The style sheet of all pages, with `accent` in the place of the one that stands in `style.css`.
+pub(crate) fn stylesheet(accent: &Accent) -> String {
+    let mut css = String::with_capacity(STYLE.len());
+    let mut schemes = [accent.light, accent.dark].into_iter();
+    for line in STYLE.lines() {
+        let declaration = line.trim_start();
+        match declaration.starts_with("--accent:").then(|| schemes.next()).flatten() {
+            Some(colour) => {
+                let indent = &line[..line.len() - declaration.len()];
+                css.push_str(&format!("{indent}--accent: #{colour};"));
+            }
+            None => css.push_str(line),
+        }
+        css.push('\n');
+    }
+    css
+}
+
+/// Red, green and blue in sRGB.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Colour([u8; 3]);
+
+impl Colour {
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#')?;
+        if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let [_, r, g, b] = u32::from_str_radix(digits, 16).ok()?.to_be_bytes();
+        Some(Self([r, g, b]))
+    }
+
+    /// Relative luminance, 0 to 1 (WCAG 2.2, "relative luminance").
+    fn luminance(self) -> f64 {
+        let [r, g, b] = self.0.map(|channel| {
+            let c = f64::from(channel) / 255.0;
+            if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
+        });
+        0.2126 * r + 0.7152 * g + 0.0722 * b
+    }
+
+    /// Contrast ratio, 1 to 21 (WCAG 2.2, "contrast ratio").
+    fn contrast(self, other: Self) -> f64 {
+        let (a, b) = (self.luminance() + 0.05, other.luminance() + 0.05);
+        if a > b { a / b } else { b / a }
+    }
+
+    /// The first step from this colour towards white that is legible on a dark `page`.
+    fn lightened_for(self, page: Self) -> Self {
+        (0..=32)
+            .map(|step| Self(self.0.map(|c| c + ((255 - u32::from(c)) * step / 32) as u8)))
+            .find(|colour| colour.contrast(page) >= LEGIBLE_ON_DARK)
+            .unwrap_or(Self([255; 3]))
+    }
+}
+
+impl fmt::Display for Colour {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [r, g, b] = self.0;
+        write!(f, "{r:02x}{g:02x}{b:02x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contrast_is_that_of_wcag() {
+        let (black, white, grey) = (Colour([0; 3]), Colour([255; 3]), Colour([0x76; 3]));
+        assert!((black.contrast(white) - 21.0).abs() < 0.001);
+        assert!((white.contrast(grey) - 4.54).abs() < 0.01, "#767676 is the well-known limit on white");
+        assert!((black.contrast(black) - 1.0).abs() < 0.001);
+    }
+
+    #[test]
+    fn a_faint_accent_is_refused_with_its_ratio() {
+        let error = Accent::parse("#ffcc00").unwrap_err();
+        assert!(error.to_string().contains("#ffcc00 has a contrast of 1.4 to 1"), "{error}");
+        assert!(matches!(Accent::parse("#7f7f7f"), Err(InvalidAccent::Faint { .. })));
+    }
+
+    #[test]
+    fn another_form_is_refused() {
+        for text in ["", "#", "0f5c8a", "#0f5c8", "#0f5c8a0", "#0f5c8g", "#+f5c8a", "#0f5c8a;", "red", "#ééé"] {
+            assert_eq!(Accent::parse(text), Err(InvalidAccent::Form), "{text}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_accepted_is_legible_in_both_schemes() {
+        let mut accepted = 0;
+        for packed in (0..0x0100_0000u32).step_by(4099) {
+            let Ok(accent) = Accent::parse(&format!("#{packed:06x}")) else { continue };
+            assert!(accent.light.contrast(LIGHT_PAGE) >= LEGIBLE);
+            assert!(accent.dark.contrast(DARK_PAGE) >= LEGIBLE);
+            accepted += 1;
+        }
+        assert!(accepted > 1000);
+    }
+
+    #[test]
+    fn the_style_sheet_carries_the_accent_once_per_scheme() {
+        let accent = Accent::parse("#7A1FA2").unwrap();
+        let css = stylesheet(&accent);
+        let declared: Vec<_> = css.lines().filter_map(|line| line.trim().strip_prefix("--accent: ")).collect();
+        assert_eq!(declared, [format!("#{};", accent.light), format!("#{};", accent.dark)]);
+        assert_eq!(css.matches("--accent:").count(), 2);
+    }
+
+    #[test]
+    fn the_default_accent_is_legible_and_the_pages_are_those_of_the_style_sheet() {
+        assert_eq!(Accent::parse("#0f5c8a"), Ok(Accent::default()));
+        assert_eq!(stylesheet(&Accent::default()), STYLE, "the file shows what is served");
+        let pages: Vec<_> = STYLE.lines().filter_map(|line| line.trim().strip_prefix("--page: ")).collect();
+        assert_eq!(pages, [format!("#{LIGHT_PAGE};"), format!("#{DARK_PAGE};")]);
+    }
+
+    #[test]
+    fn the_style_sheet_stays_under_8_kilobytes() {
+        assert!(stylesheet(&Accent::default()).len() < 8192);
+    }
+}

@@ -1,0 +1,117 @@
+//! What people see when a request can't go on: what happened, what to do, a reference for the operator.
+//!
+//! A code alone helps nobody, so what a developer needs stands folded away. Easy to get wrong: an authorization
+//! request whose client or redirect URI is in doubt ends here and is never answered by redirect (RFC 6749 section
+//! 4.1.2.1).
+
+use askama::Template;
+use doorward_core::{refusal::Refusal, trace::TraceId};
+
+use super::Layout;
+
+/// The error page.
+#[derive(Debug, Template)]
+#[template(path = "pages/error.html")]
+pub(crate) struct ErrorPage<'a> {
+    /// The frame.
+    pub(crate) layout: &'a Layout,
+    /// What happened, as a heading without full stop: "This page has expired".
+    pub(crate) what_happened: String,
+    /// What to do, in a sentence or two.
+    pub(crate) what_to_do: String,
+    /// A way on, if there is one.
+    pub(crate) way_on: Option<WayOn>,
+    /// The trace id: 32 hexadecimal digits that `doorward explain` understands.
+    pub(crate) reference: String,
+    /// Names and values for a developer: the code, the parameter, the value that was sent. Never a secret.
+    pub(crate) details: Vec<(String, String)>,
+}
+
+/// A link that leads out of the error.
+#[derive(Clone, Debug)]
+pub(crate) struct WayOn {
+    /// Where it leads.
+    pub(crate) href: String,
+    /// What it does, as a verb: "Start over".
+    pub(crate) label: String,
+}
+
+impl<'a> ErrorPage<'a> {
+    /// What a refusal shows to a person. A developer is told the code, and what of the request did not fit; the
+    /// operator's facts stay with the operator.
+    pub(crate) fn of_refusal(layout: &'a Layout, refusal: &Refusal, trace_id: TraceId) -> Self {
+        let denial = refusal.denial;
+        let (what_happened, what_to_do) = denial.sentence().split_once(". ").unwrap_or((denial.sentence(), ""));
+        let for_developers = |name: &str| matches!(name, "client_id" | "parameter" | "redirect_uri");
+        let facts = refusal.facts.iter().filter(|(name, _)| for_developers(name));
+        let code = ("code".to_owned(), denial.shown_as().to_owned());
+        let why = ("why".to_owned(), denial.cause().to_owned());
+        let is_ours = denial.error() == "temporarily_unavailable";
+        Self {
+            layout,
+            what_happened: what_happened.trim_end_matches('.').to_owned(),
+            what_to_do: match what_to_do {
+                "" if is_ours => "Wait a moment and load the page again.".to_owned(),
+                "" => "Go back to the app, and tell its makers if this goes on.".to_owned(),
+                what_to_do => what_to_do.to_owned(),
+            },
+            way_on: None,
+            reference: trace_id.to_string(),
+            details: [code, why]
+                .into_iter()
+                .take(if denial.code() == denial.shown_as() { 2 } else { 1 })
+                .chain(facts.map(|(name, value)| ((*name).to_owned(), value.clone())))
+                .collect(),
+        }
+    }
+
+    /// A page was left open for too long, or its form came twice. `start_over` begins the same request anew; without
+    /// it the request is not known any more.
+    pub(crate) fn expired(layout: &'a Layout, reference: String, start_over: Option<String>) -> Self {
+        let what_to_do = match start_over {
+            Some(_) => "It was open for too long, or was already used. Nothing is lost: you can start over.",
+            None => "It was open for too long, or was already used. Go back to the app you came from and try again.",
+        };
+        Self {
+            layout,
+            what_happened: "This page has expired".to_owned(),
+            what_to_do: what_to_do.to_owned(),
+            way_on: start_over.map(|href| WayOn { href, label: "Start over".to_owned() }),
+            reference,
+            details: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pages::{accent::Accent, assets::Assets};
+
+    fn layout() -> Layout {
+        Layout::new("Doorward", &Assets::new(&Accent::default()))
+    }
+
+    #[test]
+    fn what_a_stranger_sent_is_shown_as_text() {
+        let layout = layout();
+        let sent = r#"https://evil.example/"><script>alert(1)</script>"#;
+        let page = ErrorPage {
+            details: vec![("redirect_uri".into(), sent.into())],
+            ..ErrorPage::expired(&layout, "4bf92f3577b34da6a3ce929d0e0e4736".into(), None)
+        };
+        let html = page.render().unwrap();
+        assert!(!html.contains("<script>alert"), "{html}");
+        assert!(html.contains("https://evil.example/&#34;&#62;&#60;script&#62;"), "{html}");
+    }
+
+    #[test]
+    fn an_expired_page_offers_to_start_over_only_if_that_is_possible() {
+        let layout = layout();
+        let lost = ErrorPage::expired(&layout, "0".repeat(32), None).render().unwrap();
+        let known = ErrorPage::expired(&layout, "0".repeat(32), Some("/sign-in/abc".into())).render().unwrap();
+        assert!(!lost.contains("Start over"));
+        assert!(known.contains(r#"href="/sign-in/abc""#) && known.contains("Start over"));
+        assert!(known.contains("<title>This page has expired"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What people see: the frame that all pages share, its style, and the words that more than one page needs.
+//!
+//! Every page is whole without script, and nothing on it is inline, so that the content security policy can refuse
+//! inline style and script altogether. Easy to get wrong: a `style` or `on…` attribute in a template is ignored by
+//! the browser without a word.
+
+pub(crate) mod accent;
+pub(crate) mod assets;
+pub(crate) mod error;
+pub(crate) mod security_headers;
+pub(crate) mod time_in_words;
+
+use self::assets::Assets;
+
+/// The frame around each page. Made once at start.
+#[derive(Clone, Debug)]
+pub(crate) struct Layout {
+    /// What this server is called: stands above each page and at the end of its title.
+    pub(crate) site: String,
+    /// Path of the style sheet.
+    pub(crate) style: String,
+    /// Path of the script.
+    pub(crate) script: String,
+    /// Path of the icon.
+    pub(crate) icon: String,
+}
+
+impl Layout {
+    /// The frame of the server called `site`.
+    pub(crate) fn new(site: impl Into<String>, assets: &Assets) -> Self {
+        Self {
+            site: site.into(),
+            style: assets.style.path.clone(),
+            script: assets.script.path.clone(),
+            icon: assets.icon.path.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    const TEMPLATES: [(&str, &str); 7] = [
+        ("account", include_str!("../account/account.html")),
+        ("consent", include_str!("../consent/consent.html")),
+        ("error", include_str!("error.html")),
+        ("layout", include_str!("layout.html")),
+        ("parts", include_str!("parts.html")),
+        ("sign_in", include_str!("../signin/sign_in.html")),
+        ("signed_out", include_str!("../account/signed_out.html")),
+    ];
+
+    #[test]
+    fn no_template_carries_what_the_content_security_policy_refuses() {
+        for (name, html) in TEMPLATES {
+            for refused in [" style=", "<style", " onclick=", " onload=", " onsubmit=", "javascript:", "//"] {
+                assert!(!html.contains(refused), "{name} has {refused}");
+            }
+            assert_eq!(html.matches("<script").count(), html.matches("<script src=").count(), "{name}");
+        }
+    }
+
+    #[test]
+    fn no_template_marks_what_strangers_send_as_safe() {
+        for (name, html) in TEMPLATES {
+            assert!(!html.contains("safe"), "{name}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Every route, and what stands around them all.
+
+use std::{net::IpAddr, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, Request, State},
+    middleware::{self, Next},
+    routing::{get, post},
+};
+use doorward_core::denial::Denial;
+use http::{
+    HeaderValue, Response, StatusCode,
+    header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+};
+
+use crate::{
+    account,
+    app::App,
+    audit, consent,
+    http::{Origin, cors, respond},
+    keys, oauth, oidc,
+    pages::assets,
+    signin,
+};
+
+/// The other end of a connection; the listener puts it into each request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// The routes of one authorization server.
+pub(crate) fn router(app: Arc<App>) -> Router {
+    let any_origin = Router::new()
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth))
+        .route("/.well-known/openid-configuration", get(oauth::metadata::openid))
+        .route("/jwks", get(oauth::jwks::handle))
+        .route("/token", post(oauth::token::handle))
+        .route("/revoke", post(oauth::revoke::handle))
+        .route("/userinfo", get(oidc::userinfo::handle).post(oidc::userinfo::handle))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn(cors::allow_any));
+    let same_origin = Router::new()
+        .route("/", get(home))
+        .route("/health", get(health))
+        .route("/authorize", get(oauth::authorize::handle).post(oauth::authorize::handle))
+        .route("/introspect", post(oauth::introspect::handle))
+        .route("/v1/keys/verify", post(keys::verify::handle))
+        .route("/v1/audit/refusals", post(audit::deliver::handle))
+        .route("/continue/{id}", get(signin::interaction::proceed))
+        .route("/start-over/{id}", get(signin::interaction::start_over))
+        .route("/sign-in", get(signin::sign_in::show_for_account).post(signin::sign_in::submit_for_account))
+        .route("/sign-in/{id}", get(signin::sign_in::show).post(signin::sign_in::submit))
+        .route("/sign-in/{id}/other", get(signin::sign_in::other_account))
+        .route("/consent/{id}", get(consent::decide::show).post(consent::decide::submit))
+        .route("/account", get(account::show::handle))
+        .route("/account/disconnect", post(account::actions::disconnect))
+        .route("/account/end-session", post(account::actions::end_session))
+        .route("/account/end-other-sessions", post(account::actions::end_other_sessions))
+        .route("/account/sign-out", post(account::actions::sign_out))
+        .route("/assets/{name}", get(asset))
+        .method_not_allowed_fallback(method_not_allowed);
+    any_origin
+        .merge(same_origin)
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(app.clone(), outermost))
+        .with_state(app)
+}
+
+/// Sets where the request comes from, and refuses a credential in the URL before anything is logged.
+async fn outermost(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
+    let origin = Origin::read(&app, &request, peer);
+    let path = request.uri().path();
+    let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
+    let query = request.uri().query();
+    if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
+        return respond::problem(&app, &origin, &Denial::CredentialInQuery.into());
+    }
+    request.extensions_mut().insert(origin);
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn home() -> Response<Body> {
+    respond::redirect("/account")
+}
+
+/// Says that the server runs and can answer.
+async fn health(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    match app.check_sight() {
+        Ok(()) => respond::json_no_store(StatusCode::OK, &serde_json::json!({"status": "ok"})),
+        Err(refusal) => respond::problem(&app, &Origin::of(&request), &refusal),
+    }
+}
+
+async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response<Body> {
+    match app.assets.find(&format!("{}{name}", assets::PREFIX)) {
+        Some(asset) => {
+            let mut response = respond::with_type(StatusCode::OK, asset.content_type, asset.body.clone());
+            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
+            response
+        }
+        None => respond::problem(&app, &Origin::of(&request), &Denial::NotFound.into()),
+    }
+}
+
+async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    respond::problem(&app, &Origin::of(&request), &Denial::NotFound.into())
+}
+
+async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
+    respond::problem(&app, &Origin::of(&request), &Denial::MethodNotAllowed.into())
+}

@@ -1,0 +1,177 @@
+//! Everything that can be set, as plain values. Where they come from is the program's business.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
+use ipnet::IpNet;
+
+use crate::pages::accent::Accent;
+
+/// The settings of one authorization server.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The issuer: `https://…`, or `http://` on a loopback host.
+    pub issuer: Arc<str>,
+    /// Lifetimes of codes and tokens.
+    pub tokens: Tokens,
+    /// When signing keys change.
+    pub signing: RotationSchedule,
+    /// How long sessions last.
+    pub session: SessionLimits,
+    /// What passwords must be and cost.
+    pub password: Password,
+    /// How guesses are slowed down.
+    pub throttle: Throttle,
+    /// Bounds on what comes from outside and on what is kept in memory.
+    pub limits: Limits,
+    /// How the audit is kept.
+    pub audit: Audit,
+    /// What the server is called on its pages.
+    pub name: String,
+    /// The accent of the pages.
+    pub accent: Accent,
+    /// The proxies whose `X-Forwarded-For` is believed; nobody's if empty.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Lifetimes of codes and tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct Tokens {
+    /// Of access tokens that are for no API.
+    pub access_token_ttl: Duration,
+    /// Of authorization codes.
+    pub code_ttl: Duration,
+    /// Of id_tokens.
+    pub id_token_ttl: Duration,
+    /// How long a user may take to sign in and consent.
+    pub authorization_ttl: Duration,
+    /// Of refresh tokens.
+    pub refresh: RefreshLimits,
+    /// How far other machines' clocks may differ.
+    pub clock_skew: Duration,
+}
+
+/// What passwords must be and cost.
+#[derive(Clone, Debug)]
+pub struct Password {
+    /// The fewest characters.
+    pub min_length: usize,
+    /// Memory of a hash in KiB.
+    pub memory_kib: u32,
+    /// Passes over the memory.
+    pub iterations: u32,
+    /// Lanes.
+    pub parallelism: u32,
+    /// Hashes that are computed at the same time.
+    pub max_concurrent_hashes: usize,
+    /// Attempts that may wait for a hash; more are answered 503.
+    pub hash_queue: usize,
+    /// Passwords that are refused beyond the built-in list, in lower case.
+    pub breached: Arc<std::collections::HashSet<String>>,
+}
+
+/// How guesses are slowed down.
+#[derive(Clone, Copy, Debug)]
+pub struct Throttle {
+    /// Failed sign-ins that are free by name.
+    pub free_failures_per_name: u32,
+    /// Failed sign-ins that are free by address.
+    pub free_failures_per_address: u32,
+    /// The longest wait.
+    pub max_wait: Duration,
+    /// Failed client authentications that are free by address and minute.
+    pub client_failures_per_minute: u32,
+}
+
+/// Bounds on what comes from outside and on what is kept in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+    /// Bytes of a request's head.
+    pub header_bytes: usize,
+    /// How long a head may take to arrive.
+    pub header_timeout: Duration,
+    /// How long a body may take to arrive.
+    pub body_timeout: Duration,
+    /// Open connections.
+    pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Entries of each cache.
+    pub cache_entries: usize,
+    /// Audit events that wait to be written.
+    pub audit_queue: usize,
+    /// Live sessions of one user.
+    pub sessions_per_user: i64,
+}
+
+/// How the audit is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Audit {
+    /// How long.
+    pub retention: Duration,
+    /// How many equal events of one address in a minute have a row each; the rest become one counted row.
+    pub fold_after: u32,
+}
+
+impl Settings {
+    /// The defaults for an issuer.
+    pub fn new(issuer: &str) -> Self {
+        const MINUTE: Duration = Duration::from_secs(60);
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            issuer: issuer.into(),
+            tokens: Tokens {
+                access_token_ttl: 5 * MINUTE,
+                code_ttl: MINUTE,
+                id_token_ttl: 5 * MINUTE,
+                authorization_ttl: 30 * MINUTE,
+                refresh: RefreshLimits::default(),
+                clock_skew: MINUTE / 2,
+            },
+            signing: RotationSchedule { rotate_every: 30 * DAY, publish_before_use: DAY, retire_after: DAY },
+            session: SessionLimits { idle: DAY / 2, absolute: 30 * DAY },
+            password: Password {
+                min_length: 15,
+                memory_kib: 19_456,
+                iterations: 2,
+                parallelism: 1,
+                max_concurrent_hashes: std::thread::available_parallelism().map_or(1, usize::from),
+                hash_queue: 64,
+                breached: Arc::default(),
+            },
+            throttle: Throttle {
+                free_failures_per_name: 5,
+                free_failures_per_address: 50,
+                max_wait: 15 * MINUTE,
+                client_failures_per_minute: 20,
+            },
+            limits: Limits {
+                body_bytes: 64 * 1024,
+                header_bytes: 16 * 1024,
+                header_timeout: Duration::from_secs(10),
+                body_timeout: Duration::from_secs(10),
+                connections: 10_000,
+                connections_per_address: 1_000,
+                cache_entries: 100_000,
+                audit_queue: 20_000,
+                sessions_per_user: 50,
+            },
+            audit: Audit { retention: 90 * DAY, fold_after: 1_000 },
+            name: "Doorward".into(),
+            accent: Accent::default(),
+            trusted_proxies: Vec::new(),
+        }
+    }
+
+    /// The URL of a path below the issuer.
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    /// Whether the issuer is `https`: cookies follow it.
+    pub fn is_https(&self) -> bool {
+        self.issuer.starts_with("https://")
+    }
+}

@@ -1,0 +1,150 @@
+//! A stored authorization request while a person signs in and consents.
+//!
+//! It is found by the unguessable id in the page's address and bound to one browser. No step reads a parameter of the
+//! protocol from the browser again.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+};
+use doorward_core::{
+    authorization_request::AuthorizationRequest, checksummed, denial::Denial, digest::Digest, refusal::Refusal,
+    secret::ExposeSecret,
+};
+use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, StoredRequest};
+use http::{HeaderMap, Request, Response};
+
+use super::csrf::Browser;
+use crate::{
+    app::App,
+    http::{Origin, respond},
+    oauth::authorize,
+    pages::{error::ErrorPage, security_headers::FormsEnd},
+};
+
+/// A stored request, and the id that it was found by.
+#[derive(Debug)]
+pub(crate) struct Interaction {
+    pub(crate) id: String,
+    pub(crate) stored: StoredRequest,
+}
+
+/// Stores a request for a browser, or for whichever browser comes with its id first. Gives the id.
+pub(crate) async fn store(
+    app: &App,
+    request: AuthorizationRequest,
+    browser: Option<&Browser>,
+) -> Result<String, Refusal> {
+    let id = checksummed::random_text(32, &*app.rng).expose_secret().to_owned();
+    let now = app.now();
+    let stored = StoredRequest {
+        request,
+        browser: browser.map_or(UNBOUND, |browser| browser.digest(app)),
+        requested_at: now,
+        expires_at: now.plus(app.settings.tokens.authorization_ttl),
+        answered_at: None,
+    };
+    app.write(StoreRequest { digest: app.peppers.digest(&id), stored }).await?;
+    Ok(id)
+}
+
+/// A request that was posted by another site, which came without our cookies, is bound at the first look.
+const UNBOUND: Digest = Digest::from_bytes([0; 32]);
+
+/// The request of this id, still to be answered, if it belongs to this browser.
+pub(crate) async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<Interaction, Refusal> {
+    let (stored, is_ours) = load(app, headers, id).await?;
+    let is_open = stored.answered_at.is_none() && app.now() < stored.expires_at;
+    match is_ours && is_open {
+        true => Ok(Interaction { id: id.to_owned(), stored }),
+        false => Err(Denial::InteractionUnknown.into()),
+    }
+}
+
+async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(StoredRequest, bool), Refusal> {
+    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    let found = match is_id {
+        true => app.read(FindRequest { candidates: app.candidates(id) }).await?,
+        false => None,
+    };
+    let stored = found.ok_or(Denial::InteractionUnknown)?;
+    let is_ours = Browser::known(app, headers).is_some_and(|browser| browser.is(app, &stored.browser));
+    Ok((stored, is_ours))
+}
+
+/// The page for an interaction that can't go on. Where the browser's own request is only too old or answered, it can
+/// be started over.
+pub(crate) async fn refused(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    id: &str,
+    refusal: &Refusal,
+) -> Response<Body> {
+    if refusal.denial != Denial::InteractionUnknown {
+        return respond::error_page(app, origin, refusal);
+    }
+    app.note_refusal(origin, refusal);
+    let start_over = match load(app, headers, id).await {
+        Ok((_, true)) => Some(format!("/start-over/{id}")),
+        _ => None,
+    };
+    let page = ErrorPage::expired(&app.layout, origin.trace_id.to_string(), start_over);
+    respond::page(respond::status(refusal.denial), &page, FormsEnd::Here)
+}
+
+/// `GET /continue/{id}`: whatever comes next.
+pub(crate) async fn proceed(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    let browser = Browser::of(&app, &head.headers);
+    let next = async {
+        let is_unbound = matches!(load(&app, &head.headers, &id).await, Ok((stored, _)) if stored.browser == UNBOUND);
+        if is_unbound {
+            let operation =
+                BindRequest { candidates: app.candidates(&id), unbound: UNBOUND, browser: browser.digest(&app) };
+            if !app.write(operation).await? {
+                return Err(Denial::InteractionUnknown.into());
+            }
+            let (stored, _) = load(&app, &head.headers, &id).await?;
+            return authorize::next(&app, &origin, &head.headers, Interaction { id: id.clone(), stored }).await;
+        }
+        let interaction = find(&app, &head.headers, &id).await?;
+        authorize::next(&app, &origin, &head.headers, interaction).await
+    };
+    match next.await {
+        Ok(location) => {
+            let mut response = respond::redirect(&location);
+            browser.remember(&app, response.headers_mut());
+            response
+        }
+        Err(refusal) => refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}
+
+/// `GET /start-over/{id}`: the same request anew, for the browser that it belongs to.
+pub(crate) async fn start_over(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    let started = async {
+        let browser = Browser::known(&app, &head.headers).ok_or(Denial::InteractionUnknown)?;
+        match load(&app, &head.headers, &id).await? {
+            (stored, true) => store(&app, stored.request, Some(&browser)).await,
+            (_, false) => Err(Denial::InteractionUnknown.into()),
+        }
+    };
+    match started.await {
+        Ok(id) => respond::redirect(&format!("/continue/{id}")),
+        Err(refusal) => refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}

@@ -1,0 +1,277 @@
+//! The sign-in itself, and its page.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::{Path, State},
+};
+use doorward_core::{denial::Denial, form::Parameters, refusal::Refusal, secret::SecretString};
+use doorward_store::users::{FindUser, UserRecord};
+use http::{HeaderMap, Request, Response, StatusCode};
+
+use super::{
+    csrf::Browser,
+    interaction::{self, Interaction},
+    page::{Problem, SignInPage, Username},
+    session::{self, Session},
+    throttle::{self, Attempt},
+};
+use crate::{
+    app::App,
+    http::{Origin, body, cookies::Cookie, respond},
+    pages::security_headers::FormsEnd,
+};
+
+/// Longest name that is looked at.
+const MAX_USERNAME: usize = 256;
+
+/// Why the page is shown, where the form leads, and what stands in it.
+struct Shown {
+    action: String,
+    app_name: Option<String>,
+    username: Username,
+    other_account: Option<String>,
+    problem: Option<Problem>,
+}
+
+/// `GET /sign-in/{id}`: for an application.
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    let shown = async {
+        let interaction = interaction::find(&app, &head.headers, &id).await?;
+        let session = session::current(&app, &head.headers).await?;
+        let stored = &interaction.stored;
+        let is_good = session.as_ref().is_some_and(|session| {
+            let auth_time = session.record.times.created_at;
+            !stored.request.demands_sign_in(auth_time, stored.requested_at, app.now())
+        });
+        if is_good {
+            return Ok(respond::redirect(&format!("/continue/{id}")));
+        }
+        let shown = describe(&app, &interaction, session.as_ref()).await?;
+        Ok(render(&app, &head.headers, StatusCode::OK, shown, session.as_ref()))
+    };
+    match shown.await {
+        Ok(response) => response,
+        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}
+
+/// `POST /sign-in/{id}`.
+pub(crate) async fn submit(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, body) = request.into_parts();
+    let interaction = match interaction::find(&app, &head.headers, &id).await {
+        Ok(interaction) => interaction,
+        Err(refusal) => return interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
+    };
+    let next = format!("/continue/{id}");
+    let session = match session::current(&app, &head.headers).await {
+        Ok(session) => session,
+        Err(refusal) => return respond::error_page(&app, &origin, &refusal),
+    };
+    match describe(&app, &interaction, session.as_ref()).await {
+        Ok(shown) => finish(&app, &origin, &head, body, session, shown, &next).await,
+        Err(refusal) => respond::error_page(&app, &origin, &refusal),
+    }
+}
+
+/// `GET /sign-in`: for the account page.
+pub(crate) async fn show_for_account(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    match session::current(&app, &head.headers).await {
+        Ok(Some(_)) => respond::redirect("/account"),
+        Ok(None) => render(&app, &head.headers, StatusCode::OK, for_account(), None),
+        Err(refusal) => respond::error_page(&app, &origin, &refusal),
+    }
+}
+
+/// `POST /sign-in`.
+pub(crate) async fn submit_for_account(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, body) = request.into_parts();
+    match session::current(&app, &head.headers).await {
+        Ok(session) => finish(&app, &origin, &head, body, session, for_account(), "/account").await,
+        Err(refusal) => respond::error_page(&app, &origin, &refusal),
+    }
+}
+
+fn for_account() -> Shown {
+    Shown {
+        action: "/sign-in".into(),
+        app_name: None,
+        username: Username::Asked(String::new()),
+        other_account: None,
+        problem: None,
+    }
+}
+
+async fn describe(app: &App, interaction: &Interaction, session: Option<&Session>) -> Result<Shown, Refusal> {
+    let request = &interaction.stored.request;
+    let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
+    // Somebody else is wanted where an account is to be chosen; otherwise who is signed in confirms it.
+    let confirms = session.filter(|_| !request.prompt.select_account);
+    let other = format!("/sign-in/{}/other", interaction.id);
+    Ok(Shown {
+        action: format!("/sign-in/{}", interaction.id),
+        app_name: Some(client.name.clone()),
+        username: match confirms {
+            Some(session) => Username::Fixed(session.user.username.clone()),
+            None => Username::Asked(request.login_hint.clone().unwrap_or_default()),
+        },
+        other_account: confirms.map(|_| other),
+        problem: None,
+    })
+}
+
+fn render(
+    app: &App,
+    headers: &HeaderMap,
+    status: StatusCode,
+    shown: Shown,
+    session: Option<&Session>,
+) -> Response<Body> {
+    let browser = Browser::of(app, headers);
+    let page = SignInPage {
+        layout: &app.layout,
+        action: shown.action,
+        csrf: browser.form_token(app, session.map(|session| session.record.id.as_str())),
+        app: shown.app_name,
+        username: shown.username,
+        other_account: shown.other_account,
+        problem: shown.problem,
+    };
+    let mut response = respond::page(status, &page, FormsEnd::AtClient);
+    browser.remember(app, response.headers_mut());
+    response
+}
+
+/// Tries what was submitted; goes on to `next`, or shows the page again with what went wrong.
+async fn finish(
+    app: &App,
+    origin: &Origin,
+    head: &http::request::Parts,
+    body: Body,
+    session: Option<Session>,
+    shown: Shown,
+    next: &str,
+) -> Response<Body> {
+    let outcome = async {
+        let bytes = body::form(app, head, body).await?;
+        let form = Parameters::parse(&bytes)?;
+        let browser = Browser::known(app, &head.headers).ok_or(Denial::FormExpired)?;
+        let session_id = session.as_ref().map(|session| session.record.id.as_str());
+        browser.check_form(app, session_id, form.optional("csrf")?.unwrap_or_default())?;
+        let username = match &shown.username {
+            Username::Fixed(username) => username.clone(),
+            Username::Asked(_) => form.optional("username")?.unwrap_or_default().to_owned(),
+        };
+        let password = form.optional("password")?.unwrap_or_default();
+        let user = sign_in(app, origin, &head.headers, &username, password.into()).await;
+        Ok::<_, Refusal>((username, user))
+    };
+    let (username, user) = match outcome.await {
+        Ok(outcome) => outcome,
+        Err(refusal) if refusal.denial == Denial::FormExpired => {
+            // A page that was left open, or cookies that were cleared: show it anew, nothing is lost.
+            app.note_refusal(origin, &refusal);
+            return render(app, &head.headers, respond::status(refusal.denial), shown, session.as_ref());
+        }
+        Err(refusal) => return respond::error_page(app, origin, &refusal),
+    };
+    match user {
+        Ok(user) => {
+            let replaces = session.map(|session| session.record.id);
+            match session::begin(app, origin, &user, replaces).await {
+                Ok(secret) => signed_in(app, &user, &secret, next),
+                Err(refusal) => respond::error_page(app, origin, &refusal),
+            }
+        }
+        Err(refusal) => {
+            let problem = match refusal.denial {
+                Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
+                denial if denial.shown_as() == Denial::PasswordWrong.shown_as() => Problem::WrongCredentials,
+                _ => return respond::error_page(app, origin, &refusal),
+            };
+            app.note_refusal(origin, &refusal);
+            let username = match shown.username {
+                Username::Fixed(username) => Username::Fixed(username),
+                Username::Asked(_) => Username::Asked(username),
+            };
+            let shown = Shown { problem: Some(problem), username, ..shown };
+            let mut response = render(app, &head.headers, respond::status(refusal.denial), shown, session.as_ref());
+            respond::retry_after(&mut response, &refusal);
+            response
+        }
+    }
+}
+
+fn signed_in(app: &App, user: &UserRecord, secret: &SecretString, next: &str) -> Response<Body> {
+    use doorward_core::secret::ExposeSecret;
+    let mut response = respond::redirect(next);
+    let headers = response.headers_mut();
+    Cookie::Session.set(app, headers, secret.expose_secret(), Some(app.settings.session.absolute));
+    let device = throttle::device_cookie(app, &user.id);
+    Cookie::Device.set(app, headers, &device, Some(throttle::DEVICE_LIFETIME));
+    response
+}
+
+/// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
+pub(crate) async fn sign_in(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    username: &str,
+    password: SecretString,
+) -> Result<UserRecord, Refusal> {
+    let username = username.get(..MAX_USERNAME).unwrap_or(username).trim();
+    let user = app.read(FindUser::ByUsername(username.to_owned())).await?;
+    let attempt = Attempt::reserve(app, origin, headers, username, user.as_ref().map(|user| &user.id)).await?;
+    let hash = user.as_ref().map(|user| user.password_hash.clone());
+    let matches = match app.passwords.verify(password, hash).await {
+        Ok(matches) => matches,
+        Err(refusal) => {
+            attempt.was_not_tried(app).await?;
+            return Err(refusal);
+        }
+    };
+    match user {
+        None => Err(Denial::UserUnknown.into()),
+        Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
+        Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).fact("user", &user.id)),
+        Some(user) => {
+            attempt.succeeded(app).await?;
+            Ok(user)
+        }
+    }
+}
+
+/// `GET /sign-in/{id}/other`: forgets who is signed in, for this browser, and asks anew.
+pub(crate) async fn other_account(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, _) = request.into_parts();
+    match interaction::find(&app, &head.headers, &id).await {
+        Ok(_) => {
+            // The session itself lives on: ending it by a link would let any page sign people out.
+            let mut response = respond::redirect(&format!("/sign-in/{id}"));
+            Cookie::Session.clear(&app, response.headers_mut());
+            response
+        }
+        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
+    }
+}

@@ -1,0 +1,88 @@
+//! APIs: few, read whole into a snapshot.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use doorward_core::{
+    client::Client,
+    resource::{Api, DescribedScope},
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    clients,
+    record::{json, word},
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// Adds an API and its credential. [`TxError::Conflict`] if its name, its identifier or one of its scopes is taken.
+#[derive(Clone, Debug)]
+pub struct CreateApi {
+    /// The API.
+    pub api: Api,
+    /// Its own credential.
+    pub credential: Client,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for CreateApi {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let api = &self.api;
+        tx.execute(
+            "INSERT INTO apis (id, name, identifier, scopes, roles, token_format, signing_algorithm,
+                               access_token_ttl_ms, key_prefix, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            &[
+                api.id.as_str().into(),
+                api.name.as_str().into(),
+                api.identifier.as_str().into(),
+                json(&api.scopes),
+                json(&api.roles),
+                word(&api.token_format),
+                api.signing_algorithm.as_str().into(),
+                i64::try_from(api.access_token_ttl.as_millis()).unwrap_or(i64::MAX).into(),
+                api.key_prefix.as_str().into(),
+                api.created_at.into(),
+            ],
+        )
+        .await?;
+        for DescribedScope { scope, .. } in &api.scopes {
+            let row = [scope.as_str().into(), api.id.as_str().into()];
+            tx.execute("INSERT INTO api_scopes (scope, api_id) VALUES ($1, $2)", &row).await?;
+        }
+        clients::insert(tx, &self.credential).await?;
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "api", api.id.as_str(), api.created_at.as_millis()).await?;
+        Ok(())
+    }
+}
+
+/// Every API.
+#[derive(Clone, Debug)]
+pub struct ListApis;
+
+impl Operation for ListApis {
+    type Output = Vec<Api>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
+        tx.query("SELECT * FROM apis ORDER BY id", &[]).await?.iter().map(api).collect()
+    }
+}
+
+fn api(row: &Row) -> Result<Api, TxError> {
+    Ok(Api {
+        id: row.parsed("id")?,
+        name: row.text("name")?.to_owned(),
+        identifier: row.parsed("identifier")?,
+        scopes: row.json("scopes")?,
+        roles: row.json::<BTreeSet<_>>("roles")?,
+        token_format: row.word("token_format")?,
+        signing_algorithm: row.word("signing_algorithm")?,
+        access_token_ttl: Duration::from_millis(u64::try_from(row.int("access_token_ttl_ms")?).unwrap_or(0)),
+        key_prefix: row.parsed("key_prefix")?,
+        created_at: row.time("created_at")?,
+    })
+}

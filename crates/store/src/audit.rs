@@ -1,0 +1,173 @@
+//! The audit: structured, append-only, without secrets.
+//!
+//! A state change appends its event in its own transaction; refusals and issuance that writes nothing come later, in
+//! batches, out of a bounded queue.
+
+use doorward_core::{clock::Timestamp, id::AuditId};
+
+use crate::tx::{Operation, Row, Tx, TxError, Value};
+
+/// What happened, to whom, and who did it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AuditEvent {
+    /// Its row.
+    pub id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// The trace id of the request, 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// What happened, as `subject.verb`: `key.created`, `request.refused`.
+    pub action: String,
+    /// The denial, if it is a refusal.
+    pub code: Option<String>,
+    /// Who did it: the id of a user, client or key, or `os:name` for the command line.
+    pub actor: Option<String>,
+    /// To what it happened: an id.
+    pub subject: Option<String>,
+    /// Where from.
+    pub address: Option<String>,
+    /// How many equal events this one stands for.
+    pub count: i64,
+    /// What else is known: a JSON object of texts.
+    pub details: String,
+}
+
+/// Appends an event within an operation.
+pub async fn append(tx: &mut impl Tx, event: &AuditEvent) -> Result<(), TxError> {
+    tx.execute(
+        "INSERT INTO audit (id, at, trace_id, action, code, actor, subject, address, count, details)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        &[
+            event.id.as_str().into(),
+            event.at.as_millis().into(),
+            event.trace_id.clone().into(),
+            event.action.as_str().into(),
+            event.code.clone().into(),
+            event.actor.clone().into(),
+            event.subject.clone().into(),
+            event.address.clone().into(),
+            event.count.into(),
+            event.details.as_str().into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// Appends a batch of events.
+#[derive(Clone, Debug)]
+pub struct AppendAudit {
+    /// The events.
+    pub events: Vec<AuditEvent>,
+}
+
+impl Operation for AppendAudit {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        for event in &self.events {
+            append(tx, event).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Every event of one trace, oldest first.
+#[derive(Clone, Debug)]
+pub struct AuditOfTrace {
+    /// The trace id.
+    pub trace_id: String,
+}
+
+impl Operation for AuditOfTrace {
+    type Output = Vec<AuditEvent>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
+        let rows = tx
+            .query(
+                "SELECT * FROM audit WHERE trace_id = $1 ORDER BY at, id LIMIT 100",
+                &[self.trace_id.as_str().into()],
+            )
+            .await?;
+        rows.iter().map(event).collect()
+    }
+}
+
+/// The newest events, oldest first.
+#[derive(Clone, Debug)]
+pub struct AuditTail {
+    /// Only events with a greater id than this; ids are ordered by time.
+    pub after: Option<String>,
+    /// Only about this id, as subject or actor.
+    pub about: Option<String>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for AuditTail {
+    type Output = Vec<AuditEvent>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
+        let after = self.after.clone().unwrap_or_default();
+        let limit = Value::from(self.limit);
+        let mut rows = match &self.about {
+            None => {
+                let sql = "SELECT * FROM audit WHERE id > $1 ORDER BY id DESC LIMIT $2";
+                tx.query(sql, &[after.into(), limit]).await?
+            }
+            Some(about) => {
+                let sql =
+                    "SELECT * FROM audit WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3";
+                tx.query(sql, &[after.into(), about.as_str().into(), limit]).await?
+            }
+        };
+        rows.reverse();
+        rows.iter().map(event).collect()
+    }
+}
+
+/// The newest events that a user may want to know of, newest first: what the user did, what was done to the account,
+/// and what happened to what the user granted.
+#[derive(Clone, Debug)]
+pub struct AuditOfUser {
+    /// The user's id.
+    pub user_id: doorward_core::id::UserId,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for AuditOfUser {
+    type Output = Vec<AuditEvent>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
+        // Each part has its index; one condition with OR would walk the whole audit, the newest first.
+        let sql = "SELECT * FROM audit WHERE id IN (
+                     SELECT id FROM audit WHERE actor = $1 AND action IN ('session.began', 'sessions.ended',
+                       'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
+                     UNION
+                     SELECT id FROM audit WHERE subject = $1 AND action IN ('session.began', 'sessions.ended',
+                       'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
+                     UNION
+                     SELECT audit.id FROM grants JOIN audit ON audit.subject = grants.id
+                     WHERE grants.user_id = $1 AND audit.action IN ('grant.given', 'code.replayed',
+                       'refresh_token.reused'))
+                   ORDER BY id DESC LIMIT $2";
+        let rows = tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?;
+        rows.iter().map(event).collect()
+    }
+}
+
+fn event(row: &Row) -> Result<AuditEvent, TxError> {
+    Ok(AuditEvent {
+        id: row.parsed("id")?,
+        at: row.time("at")?,
+        trace_id: row.opt_text("trace_id")?.map(str::to_owned),
+        action: row.text("action")?.to_owned(),
+        code: row.opt_text("code")?.map(str::to_owned),
+        actor: row.opt_text("actor")?.map(str::to_owned),
+        subject: row.opt_text("subject")?.map(str::to_owned),
+        address: row.opt_text("address")?.map(str::to_owned),
+        count: row.int("count")?,
+        details: row.text("details")?.to_owned(),
+    })
+}

@@ -1,0 +1,209 @@
+//! Authorization requests, stored once and answered once.
+
+use doorward_core::{
+    authorization_request::AuthorizationRequest,
+    clock::Timestamp,
+    digest::{Digest, KeyedDigest},
+    pkce::CodeChallenge,
+};
+
+use crate::{
+    audit::{self, AuditEvent},
+    grants::{self, GrantRecord},
+    record::json,
+    tx::{Operation, Tx, TxError},
+    users,
+};
+
+/// A stored authorization request.
+#[derive(Clone, Debug)]
+pub struct StoredRequest {
+    /// The request.
+    pub request: AuthorizationRequest,
+    /// What binds it to one browser.
+    pub browser: Digest,
+    /// When it was made.
+    pub requested_at: Timestamp,
+    /// Until when it can be answered.
+    pub expires_at: Timestamp,
+    /// When it was answered, if it was.
+    pub answered_at: Option<Timestamp>,
+}
+
+/// Stores a request.
+#[derive(Clone, Debug)]
+pub struct StoreRequest {
+    /// The digest of its id.
+    pub digest: KeyedDigest,
+    /// The request.
+    pub stored: StoredRequest,
+}
+
+impl Operation for StoreRequest {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        tx.execute(
+            "INSERT INTO authorization_requests (digest, pepper, browser, request, requested_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6)",
+            &[
+                (&self.digest.digest).into(),
+                self.digest.pepper.as_str().into(),
+                (&self.stored.browser).into(),
+                json(&self.stored.request),
+                self.stored.requested_at.into(),
+                self.stored.expires_at.into(),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+}
+
+/// The request with one of these digests.
+#[derive(Clone, Debug)]
+pub struct FindRequest {
+    /// The digests of the id under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+impl Operation for FindRequest {
+    type Output = Option<StoredRequest>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<StoredRequest>, TxError> {
+        for candidate in &self.candidates {
+            let sql = "SELECT * FROM authorization_requests WHERE digest = $1 AND pepper = $2";
+            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            if let Some(row) = rows.first() {
+                return Ok(Some(StoredRequest {
+                    request: row.json("request")?,
+                    browser: row.digest("browser")?,
+                    requested_at: row.time("requested_at")?,
+                    expires_at: row.time("expires_at")?,
+                    answered_at: row.opt_time("answered_at")?,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Binds a request that no browser has yet to the first one that comes with its id. Gives whether this was it.
+#[derive(Clone, Debug)]
+pub struct BindRequest {
+    /// The digests of the id under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+    /// What stands in place of a browser until then.
+    pub unbound: Digest,
+    /// The browser.
+    pub browser: Digest,
+}
+
+impl Operation for BindRequest {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let mut bound = false;
+        for candidate in &self.candidates {
+            let sql =
+                "UPDATE authorization_requests SET browser = $1 WHERE digest = $2 AND pepper = $3 AND browser = $4";
+            let row = [
+                (&self.browser).into(),
+                (&candidate.digest).into(),
+                candidate.pepper.as_str().into(),
+                (&self.unbound).into(),
+            ];
+            bound |= tx.execute(sql, &row).await? == 1;
+        }
+        Ok(bound)
+    }
+}
+
+/// A code that is given out.
+#[derive(Clone, Debug)]
+pub struct NewCode {
+    /// Its digest.
+    pub digest: KeyedDigest,
+    /// The redirect URI as it was asked.
+    pub redirect_uri: String,
+    /// What the verifier must fit.
+    pub code_challenge: CodeChallenge,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// How a request is answered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// With a code.
+    Allow {
+        /// What was allowed.
+        grant: Box<GrantRecord>,
+        /// The code.
+        code: Box<NewCode>,
+        /// Whether the same need not be asked again.
+        remember: bool,
+    },
+    /// With a no.
+    Deny,
+}
+
+/// Answers a request, once. Gives whether this was the time; never for a user who was disabled meanwhile.
+#[derive(Clone, Debug)]
+pub struct AnswerRequest {
+    /// The digests of the stored request's id; empty where it was never stored, since no page was needed.
+    pub stored: Vec<KeyedDigest>,
+    /// How.
+    pub answer: Answer,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for AnswerRequest {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        if let Answer::Allow { grant, .. } = &self.answer {
+            let user = users::lock(tx, &grant.user_id).await?;
+            if user.is_none_or(|user| user.disabled_at.is_some()) {
+                return Ok(false);
+            }
+        }
+        let mut answered = self.stored.is_empty();
+        for digest in &self.stored {
+            let sql = "UPDATE authorization_requests SET answered_at = $1
+                       WHERE digest = $2 AND pepper = $3 AND answered_at IS NULL AND expires_at > $1";
+            let row = [self.now.into(), (&digest.digest).into(), digest.pepper.as_str().into()];
+            answered |= tx.execute(sql, &row).await? == 1;
+        }
+        if !answered {
+            return Ok(false);
+        }
+        if let Answer::Allow { grant, code, remember } = &self.answer {
+            grants::insert(tx, grant).await?;
+            if *remember {
+                grants::remember_consent(tx, &grant.user_id, &grant.client_id, &grant.scopes, self.now).await?;
+            }
+            tx.execute(
+                "INSERT INTO codes (digest, pepper, grant_id, client_id, redirect_uri, code_challenge, issued_at,
+                                    expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                &[
+                    (&code.digest.digest).into(),
+                    code.digest.pepper.as_str().into(),
+                    grant.id.as_str().into(),
+                    grant.client_id.as_str().into(),
+                    code.redirect_uri.as_str().into(),
+                    code.code_challenge.as_str().into(),
+                    self.now.into(),
+                    code.expires_at.into(),
+                ],
+            )
+            .await?;
+        }
+        audit::append(tx, &self.audit).await?;
+        Ok(true)
+    }
+}

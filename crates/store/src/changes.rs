@@ -1,0 +1,153 @@
+//! The changes log: what caches in this and other processes must hear of, in the order of the commits.
+//!
+//! A position is taken from one counter row, whose lock is held to the commit: a follower that has seen position n
+//! has seen every commit before it. Sequences and time-ordered ids don't promise that.
+//!
+//! Easy to get wrong: followers must notice a gap. When the first change after a known position is not its successor,
+//! or [`Store::position`] differs while there is no change after it, changes were swept (or a backup was restored):
+//! then everything is reloaded.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::tx::{Operation, Tx, TxError};
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// 1, 2, 3…: without holes, in the order of the commits.
+    pub position: i64,
+    /// What kind of thing changed.
+    pub kind: String,
+    /// Which one.
+    pub subject: String,
+    /// When, in milliseconds since the Unix epoch.
+    pub at_ms: i64,
+}
+
+/// Appends a change in the transaction that makes it, and gives its position. Call it last: from here to the commit
+/// every other change waits.
+pub async fn append_change(tx: &mut impl Tx, kind: &str, subject: &str, at_ms: i64) -> Result<i64, TxError> {
+    let counter =
+        tx.query("UPDATE change_counter SET position = position + 1 WHERE id = 1 RETURNING position", &[]).await?;
+    let position =
+        counter.first().ok_or_else(|| TxError::Defect("change_counter has no row".to_owned()))?.int("position")?;
+    tx.execute(
+        "INSERT INTO changes (position, kind, subject, at) VALUES ($1, $2, $3, $4)",
+        &[position.into(), kind.into(), subject.into(), at_ms.into()],
+    )
+    .await?;
+    tx.announce_change();
+    Ok(position)
+}
+
+/// Takes the lock that every change is appended under: until the commit, nobody else changes what others cache.
+pub(crate) async fn hold_changes(tx: &mut impl Tx) -> Result<(), TxError> {
+    tx.execute("UPDATE change_counter SET position = position WHERE id = 1", &[]).await?;
+    Ok(())
+}
+
+/// Deletes the oldest changes, `limit` at most, and gives their number. Never leaves a hole among those that stay.
+#[derive(Clone, Debug)]
+pub struct SweepChanges {
+    /// Changes from here on stay, and all that follow them. Milliseconds since the Unix epoch.
+    pub before_ms: i64,
+    /// How many to delete at most, so that one sweep stays short.
+    pub limit: i64,
+}
+
+impl Operation for SweepChanges {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        tx.execute(
+            "DELETE FROM changes
+             WHERE position < (SELECT min(position) FROM changes) + $2
+             AND position < coalesce(
+                 (SELECT min(position) FROM changes WHERE at >= $1),
+                 (SELECT max(position) + 1 FROM changes))",
+            &[self.before_ms.into(), self.limit.into()],
+        )
+        .await
+    }
+}
+
+impl Store {
+    /// The position of the last committed change; 0 before the first.
+    pub async fn position(&self) -> Result<i64, StoreError> {
+        self.read(Position).await
+    }
+
+    /// The changes after `position`, oldest first, `limit` at most.
+    pub async fn changes_after(&self, position: i64, limit: i64) -> Result<Vec<Change>, StoreError> {
+        self.read(ChangesAfter { position, limit }).await
+    }
+
+    /// Waits until the log's position is another than `position`, whichever process wrote, or until `max_wait` is
+    /// over. Gives the position found, which is `position` itself when nothing happened, and smaller when a backup
+    /// was restored.
+    pub async fn wait_for_change(&self, position: i64, max_wait: Duration) -> Result<i64, StoreError> {
+        let deadline = Instant::now() + max_wait.min(LONGEST_WAIT);
+        let mut hints = self.change_hints();
+        loop {
+            hints.mark_unchanged();
+            let found = self.position().await?;
+            let now = Instant::now();
+            if found != position || now >= deadline {
+                return Ok(found);
+            }
+            // Neither outcome needs handling: a hint and its absence both lead to another look.
+            let _ = timeout_at(deadline.min(now + self.recheck_interval()), hints.changed()).await;
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Position;
+
+impl Operation for Position {
+    type Output = i64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
+        tx.query("SELECT position FROM change_counter WHERE id = 1", &[])
+            .await?
+            .first()
+            .ok_or_else(|| TxError::Defect("change_counter has no row".to_owned()))?
+            .int("position")
+    }
+}
+
+#[derive(Clone)]
+struct ChangesAfter {
+    position: i64,
+    limit: i64,
+}
+
+impl Operation for ChangesAfter {
+    type Output = Vec<Change>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Change>, TxError> {
+        tx.query(
+            "SELECT position, kind, subject, at FROM changes
+             WHERE position > $1 ORDER BY position LIMIT $2",
+            &[self.position.into(), self.limit.into()],
+        )
+        .await?
+        .iter()
+        .map(|row| {
+            Ok(Change {
+                position: row.int("position")?,
+                kind: row.text("kind")?.to_owned(),
+                subject: row.text("subject")?.to_owned(),
+                at_ms: row.int("at")?,
+            })
+        })
+        .collect()
+    }
+}
+
+/// Keeps the deadline representable.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);

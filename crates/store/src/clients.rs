@@ -1,0 +1,189 @@
+//! Clients, and the credentials of APIs, which are clients that may get no token.
+
+use doorward_core::{
+    client::Client,
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{ApiId, ClientId},
+    resource::Role,
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    grants,
+    record::{json, word},
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// Adds a client.
+#[derive(Clone, Debug)]
+pub struct CreateClient {
+    /// The client.
+    pub client: Client,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for CreateClient {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        insert(tx, &self.client).await?;
+        audit::append(tx, &self.audit).await
+    }
+}
+
+/// The row of a client, without its roles.
+pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxError> {
+    tx.execute(
+        "INSERT INTO clients (id, name, authentication, secret_pepper, secret_digest, jwks,
+                              assertion_for_token_endpoint, grant_types, redirect_uris, scopes, default_scopes,
+                              id_token_algorithm, api_id, created_at, disabled_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        &[
+            client.id.as_str().into(),
+            client.name.as_str().into(),
+            word(&client.authentication),
+            client.secret.as_ref().map(|secret| secret.pepper.clone()).into(),
+            client.secret.as_ref().map(|secret| secret.digest.as_bytes().to_vec()).into(),
+            client.jwks.clone().into(),
+            client.assertion_for_token_endpoint.into(),
+            json(&client.grant_types),
+            json(&client.redirect_uris),
+            client.scopes.to_string().into(),
+            client.default_scopes.to_string().into(),
+            client.id_token_algorithm.as_str().into(),
+            client.api.as_ref().map(|api| api.as_str().to_owned()).into(),
+            client.created_at.into(),
+            client.disabled_at.map(Timestamp::as_millis).into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// One client, with its roles.
+#[derive(Clone, Debug)]
+pub struct FindClient {
+    /// Its id.
+    pub id: ClientId,
+}
+
+impl Operation for FindClient {
+    type Output = Option<Client>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<Client>, TxError> {
+        let rows = tx.query("SELECT * FROM clients WHERE id = $1", &[self.id.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let mut client = client(row)?;
+        client.roles = crate::roles::all_of(tx, self.id.as_str()).await?;
+        Ok(Some(client))
+    }
+}
+
+/// Every client, without their roles; the credentials of APIs only if asked for.
+#[derive(Clone, Debug)]
+pub struct ListClients {
+    /// Whether the credentials of APIs are wanted instead.
+    pub of_apis: bool,
+}
+
+impl Operation for ListClients {
+    type Output = Vec<Client>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
+        let sql = match self.of_apis {
+            false => "SELECT * FROM clients WHERE api_id IS NULL ORDER BY id",
+            true => "SELECT * FROM clients WHERE api_id IS NOT NULL ORDER BY id",
+        };
+        tx.query(sql, &[]).await?.iter().map(client).collect()
+    }
+}
+
+/// What can be changed of a client.
+#[derive(Clone, Debug)]
+pub enum ClientChange {
+    /// Remove it, and end its grants.
+    Delete,
+    /// Refuse it from now on, and end its grants.
+    Disable,
+    /// Let it in again.
+    Enable,
+    /// Give it another secret; the old one is refused from now on.
+    Secret(KeyedDigest),
+}
+
+/// Changes a client. Gives whether it exists.
+#[derive(Clone, Debug)]
+pub struct ChangeClient {
+    /// The client.
+    pub id: ClientId,
+    /// What changes.
+    pub change: ClientChange,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for ChangeClient {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let id = self.id.as_str();
+        let changed = match &self.change {
+            ClientChange::Delete => {
+                tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
+            }
+            ClientChange::Disable => {
+                let sql = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $1) WHERE id = $2";
+                tx.execute(sql, &[self.now.into(), id.into()]).await?
+            }
+            ClientChange::Enable => {
+                tx.execute("UPDATE clients SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?
+            }
+            ClientChange::Secret(secret) => {
+                let sql = "UPDATE clients SET secret_pepper = $1, secret_digest = $2 WHERE id = $3";
+                tx.execute(sql, &[secret.pepper.as_str().into(), (&secret.digest).into(), id.into()]).await?
+            }
+        };
+        if changed == 0 {
+            return Ok(false);
+        }
+        match &self.change {
+            ClientChange::Delete => {
+                tx.execute("DELETE FROM role_grants WHERE holder = $1", &[id.into()]).await?;
+                tx.execute("DELETE FROM consents WHERE client_id = $1", &[id.into()]).await?;
+                grants::end_all(tx, grants::Of::Client(&self.id), "client_deleted", self.now).await?;
+            }
+            ClientChange::Disable => {
+                grants::end_all(tx, grants::Of::Client(&self.id), "client_disabled", self.now).await?;
+            }
+            ClientChange::Enable | ClientChange::Secret(_) => {}
+        }
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "client", id, self.now.as_millis()).await?;
+        Ok(true)
+    }
+}
+
+fn client(row: &Row) -> Result<Client, TxError> {
+    Ok(Client {
+        id: row.parsed("id")?,
+        name: row.text("name")?.to_owned(),
+        authentication: row.word("authentication")?,
+        secret: row.opt_keyed_digest("secret_pepper", "secret_digest")?,
+        jwks: row.opt_text("jwks")?.map(str::to_owned),
+        assertion_for_token_endpoint: row.flag("assertion_for_token_endpoint")?,
+        grant_types: row.json("grant_types")?,
+        redirect_uris: row.json("redirect_uris")?,
+        scopes: row.parsed("scopes")?,
+        default_scopes: row.parsed("default_scopes")?,
+        id_token_algorithm: row.word("id_token_algorithm")?,
+        roles: Vec::<(ApiId, Role)>::new(),
+        api: row.opt_parsed("api_id")?,
+        created_at: row.time("created_at")?,
+        disabled_at: row.opt_time("disabled_at")?,
+    })
+}

@@ -1,0 +1,171 @@
+//! Redeeming an authorization code: one operation, one winner.
+
+use std::sync::Arc;
+
+use doorward_core::{
+    access_token::Claims,
+    authorization_request::gives_refresh_token,
+    client::Client,
+    clock::Timestamp,
+    denial::Denial,
+    digest::KeyedDigest,
+    grant::{
+        audience::Apis,
+        code::{self, CodeEffect, CodeFacts, CodeRedemption},
+    },
+    id::FamilyId,
+    refusal::Refusal,
+    resource::Api,
+    scope::ScopeSet,
+};
+
+use crate::{
+    audit::{self, AuditEvent},
+    grants::{self, Credential, GrantRecord},
+    refresh, roles,
+    tokens::{Bearer, NewAccessToken},
+    tx::{Operation, Tx, TxError},
+    users::{UserRecord, user},
+};
+
+/// Redeems a code for tokens.
+#[derive(Clone, Debug)]
+pub struct RedeemCode {
+    /// The digests of the code under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+    /// What the client presents.
+    pub redemption: CodeRedemption,
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// All APIs.
+    pub apis: Arc<Apis>,
+    /// `resource`, if sent.
+    pub resource: Option<String>,
+    /// The access token that would be made.
+    pub access_token: NewAccessToken,
+    /// The refresh family that would begin, with the digest of its first token and its end.
+    pub family: NewFamily,
+    /// What the audit says of it: the action is filled in by the outcome.
+    pub audit: AuditEvent,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// A refresh family that would begin.
+#[derive(Clone, Debug)]
+pub struct NewFamily {
+    /// Its id.
+    pub id: FamilyId,
+    /// The digest of its first token.
+    pub token: KeyedDigest,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
+}
+
+/// What a grant gave: everything that the answer is made of.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// The grant.
+    pub grant: GrantRecord,
+    /// The user.
+    pub user: UserRecord,
+    /// The API of the access token; `None`: for the issuer alone.
+    pub api: Option<Arc<Api>>,
+    /// What the access token may be used for.
+    pub scopes: ScopeSet,
+    /// What the access token says.
+    pub claims: Claims,
+    /// Whether a refresh token comes with it.
+    pub has_refresh_token: bool,
+}
+
+impl Operation for RedeemCode {
+    type Output = Result<Issued, Refusal>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let Some((digest, grant)) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
+        let sql = "SELECT u.*, c.client_id, c.redirect_uri, c.code_challenge, c.expires_at, c.redeemed_at
+                   FROM codes c JOIN users u ON u.id = $2 WHERE c.digest = $1";
+        let rows = tx.query(sql, &[(&digest.digest).into(), grant.user_id.as_str().into()]).await?;
+        // It may have been swept since.
+        let Some(row) = rows.first() else { return Ok(Err(Denial::CodeUnknown.into())) };
+        let user = user(row)?;
+        let facts = CodeFacts {
+            client_id: row.parsed("client_id")?,
+            redirect_uri: row.text("redirect_uri")?.to_owned(),
+            code_challenge: row.parsed("code_challenge")?,
+            expires_at: row.time("expires_at")?,
+            is_redeemed: row.opt_int("redeemed_at")?.is_some(),
+            grant_has_ended: grant.ended_at.is_some(),
+            user_is_unavailable: user.disabled_at.is_some(),
+        };
+        let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
+        if effect == CodeEffect::EndGrant {
+            self.append_audit(tx, "code.replayed", &grant).await?;
+            grants::end_all(tx, grants::Of::Grant(&grant.id), "code_replayed", self.now).await?;
+        }
+        if let Err(refusal) = outcome {
+            return Ok(Err(refusal));
+        }
+        // A resource that was not granted consumes nothing either.
+        let (api, scopes) = match self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref()) {
+            Ok(narrowed) => narrowed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let sql = "UPDATE codes SET redeemed_at = $1 WHERE digest = $2";
+        tx.execute(sql, &[self.now.into(), (&digest.digest).into()]).await?;
+        let has_refresh_token = gives_refresh_token(&self.client, &grant.scopes, &grant.requested_scopes);
+        if has_refresh_token {
+            let NewFamily { id, token, expires_at } = &self.family;
+            refresh::begin(tx, id, &grant, self.client.is_confidential(), token, *expires_at, self.now).await?;
+        }
+        let issued = issue(tx, &self.access_token, grant, user, api, scopes, has_refresh_token).await?;
+        self.append_audit(tx, "code.redeemed", &issued.grant).await?;
+        Ok(Ok(issued))
+    }
+}
+
+impl RedeemCode {
+    /// The grant that the code stands for, locked, and the digest by which the code was found.
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<(&KeyedDigest, GrantRecord)>, TxError> {
+        for digest in &self.candidates {
+            let client = &self.redemption.client_id;
+            if let Some(grant) = grants::lock(tx, Credential::Code, digest, client, self.now).await? {
+                return Ok(Some((digest, grant)));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn append_audit(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {
+        let event = AuditEvent { action: action.to_owned(), subject: Some(grant.id.to_string()), ..self.audit.clone() };
+        audit::append(tx, &event).await
+    }
+}
+
+/// Makes the access token of a grant.
+pub(crate) async fn issue(
+    tx: &mut impl Tx,
+    token: &NewAccessToken,
+    grant: GrantRecord,
+    user: UserRecord,
+    api: Option<Arc<Api>>,
+    scopes: ScopeSet,
+    has_refresh_token: bool,
+) -> Result<Issued, TxError> {
+    let roles = match &api {
+        None => Default::default(),
+        Some(api) => roles::at_api(tx, user.id.as_str(), &api.id).await?,
+    };
+    let bearer = Bearer {
+        subject: user.id.to_string(),
+        client_id: grant.client_id.to_string(),
+        scopes: scopes.clone(),
+        roles,
+        grant_id: Some(grant.id.clone()),
+        auth_time: Some(grant.auth_time),
+    };
+    let claims = token.claims(api.as_deref(), bearer);
+    token.store(tx, api.as_deref(), &claims).await?;
+    Ok(Issued { grant, user, api, scopes, claims, has_refresh_token })
+}

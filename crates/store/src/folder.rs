@@ -1,0 +1,235 @@
+//! Who may use a data folder: its owner alone, on a disk of this machine.
+//!
+//! The folder holds the master key beside the database, so it is closed to everybody else (mode 0700). SQLite's
+//! locks and shared memory don't work across a network file system: the database would be damaged, not slow.
+//!
+//! Easy to get wrong: root can open everything, and would leave files behind that the server's own user can't.
+
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Why a folder can't be used; each says what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// A running server has the folder.
+    #[error("{} is in use by a running server{}: stop it, or name another folder", .folder.display(), process(*.pid))]
+    Held {
+        /// The data folder.
+        folder: PathBuf,
+        /// The server's process, if it could be read.
+        pid: Option<u32>,
+    },
+    /// The operating system refuses.
+    #[error("{} can't be used: {source}", .folder.display())]
+    Io {
+        /// The data folder.
+        folder: PathBuf,
+        /// What it says.
+        source: io::Error,
+    },
+    /// There is no such folder.
+    #[error("{} does not exist", .folder.display())]
+    Missing {
+        /// The data folder.
+        folder: PathBuf,
+    },
+    /// On a network file system, where SQLite's locks don't hold.
+    #[error("{} is on a network file system ({kind}): put it on a local disk, or use PostgreSQL", .folder.display())]
+    Network {
+        /// The data folder.
+        folder: PathBuf,
+        /// The file system's type as the kernel names it.
+        kind: String,
+    },
+    /// Something else than a folder.
+    #[error("{} is not a folder", .folder.display())]
+    NotAFolder {
+        /// What was named as the data folder.
+        folder: PathBuf,
+    },
+    /// Others than the owner may enter.
+    #[error("{} can be entered by others than its owner (mode {mode:04o}): run chmod 700 on it", .folder.display())]
+    Open {
+        /// The data folder.
+        folder: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The process runs as another user.
+    #[error("{} belongs to user {owner}, this program runs as user {user}: run it as the owner", .folder.display())]
+    Owner {
+        /// The data folder.
+        folder: PathBuf,
+        /// The id of the user who owns it.
+        owner: u32,
+        /// The id of the user who runs this program.
+        user: u32,
+    },
+}
+
+/// Makes the folder if it is missing, closes it to others if it is still empty, and checks it.
+pub fn prepare_folder(folder: &Path) -> Result<(), FolderError> {
+    let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
+    match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+        // Something else than a folder stands there: check_folder says so.
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+        _ => {}
+    }
+    // Somebody's full folder with a wider mode was named by mistake more likely than by intent: it is left alone.
+    if let Err(FolderError::Open { .. }) = check_access(folder)
+        && fs::read_dir(folder).map_err(failed)?.next().is_none()
+    {
+        fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(failed)?;
+    }
+    check_folder(folder)
+}
+
+/// Whether this process may use the folder: it exists, the process's user owns it, nobody else may enter, and it is
+/// on a local disk.
+pub fn check_folder(folder: &Path) -> Result<(), FolderError> {
+    check_access(folder)?;
+    // Only Linux has this file; elsewhere the type of the file system is not known.
+    let Ok(mounts) = fs::read_to_string("/proc/self/mountinfo") else {
+        return Ok(());
+    };
+    let path = fs::canonicalize(folder).map_err(|source| FolderError::Io { folder: folder.to_owned(), source })?;
+    match file_system(&mounts, &path) {
+        Some(kind) if NETWORK.contains(&kind) => {
+            Err(FolderError::Network { folder: folder.to_owned(), kind: kind.to_owned() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_access(folder: &Path) -> Result<(), FolderError> {
+    let folder = folder.to_owned();
+    let metadata = match fs::metadata(&folder) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(FolderError::Missing { folder });
+        }
+        Err(source) => return Err(FolderError::Io { folder, source }),
+    };
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let mode = metadata.mode() & 0o7777;
+    if !metadata.is_dir() {
+        Err(FolderError::NotAFolder { folder })
+    } else if owner != user {
+        Err(FolderError::Owner { folder, owner, user })
+    } else if mode & 0o077 != 0 {
+        Err(FolderError::Open { folder, mode })
+    } else {
+        Ok(())
+    }
+}
+
+/// The type of the file system that holds the path: that of the longest mount point above it, and the last of equals,
+/// which covers the others. The format is that of proc_pid_mountinfo(5).
+fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
+    let mut deepest = (0, None);
+    for line in mounts.lines() {
+        let Some((mount, system)) = line.split_once(" - ") else {
+            continue;
+        };
+        let (Some(point), kind) = (mount.split(' ').nth(4), system.split(' ').next()) else {
+            continue;
+        };
+        let point = PathBuf::from(unescape(point));
+        let depth = point.components().count();
+        if path.starts_with(&point) && depth >= deepest.0 {
+            deepest = (depth, kind);
+        }
+    }
+    deepest.1
+}
+
+/// Mount points are written with space, tab, newline and backslash as octal escapes.
+fn unescape(point: &str) -> String {
+    point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+const NETWORK: &[&str] = &[
+    "9p",
+    "afs",
+    "beegfs",
+    "ceph",
+    "cifs",
+    "fuse.ceph",
+    "fuse.davfs",
+    "fuse.gcsfuse",
+    "fuse.glusterfs",
+    "fuse.rclone",
+    "fuse.s3fs",
+    "fuse.smbnetfs",
+    "fuse.sshfs",
+    "glusterfs",
+    "lustre",
+    "ncpfs",
+    "nfs",
+    "nfs4",
+    "smb3",
+    "smbfs",
+];
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::{FolderError, check_folder, file_system, prepare_folder};
+
+    #[test]
+    fn a_missing_folder_is_made_for_the_owner_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("a/b");
+
+        assert!(matches!(check_folder(&folder), Err(FolderError::Missing { .. })));
+        prepare_folder(&folder).unwrap();
+
+        let mode = fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        check_folder(&folder).unwrap();
+    }
+
+    #[test]
+    fn an_open_folder_is_closed_when_empty_and_refused_when_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+
+        open();
+        prepare_folder(folder.path()).unwrap();
+
+        open();
+        fs::write(folder.path().join("photo"), "").unwrap();
+        assert!(matches!(prepare_folder(folder.path()), Err(FolderError::Open { mode: 0o755, .. })));
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert!(matches!(prepare_folder(file.path()), Err(FolderError::NotAFolder { .. })));
+    }
+
+    #[test]
+    fn the_file_system_is_that_of_the_deepest_mount() {
+        let mounts = "\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:40 / /mnt/my\\040share rw - nfs4 host:/x rw
+31 22 0:41 / /mnt/data rw - tmpfs tmpfs rw
+32 31 0:42 / /mnt/data rw master:3 - fuse.sshfs host: rw
+";
+        let kind = |path| file_system(mounts, Path::new(path));
+        assert_eq!(kind("/var/lib/doorward"), Some("ext4"));
+        assert_eq!(kind("/mnt/my share/doorward"), Some("nfs4"));
+        assert_eq!(kind("/mnt/data/x"), Some("fuse.sshfs"));
+        assert_eq!(kind("/mnt/database"), Some("ext4"));
+    }
+}

@@ -1,0 +1,263 @@
+//! Grants: what a user allowed a client, once; and what a user allowed to be given without asking again.
+//!
+//! Ending a grant ends everything that came from it: its refresh families here, its access tokens wherever they are
+//! introspected, since those look at the grant.
+//!
+//! Easy to get wrong: the grant's row is the one lock for all that came from it. Redeeming a code, rotating a refresh
+//! token and ending the grant each begin with an update of that row, so that nothing is issued once an end has
+//! committed, and none of them can wait for another in a circle.
+
+use doorward_core::{
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{ClientId, GrantId, SessionId, UserId},
+    resource::ResourceIdentifier,
+    scope::ScopeSet,
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    record::json,
+    tx::{Operation, Row, Tx, TxError},
+    users,
+};
+
+/// A grant as remembered.
+#[derive(Clone, Debug)]
+pub struct GrantRecord {
+    /// Its id.
+    pub id: GrantId,
+    /// The user.
+    pub user_id: UserId,
+    /// The client.
+    pub client_id: ClientId,
+    /// The session in which it was given.
+    pub session_id: SessionId,
+    /// What was granted.
+    pub scopes: ScopeSet,
+    /// What had been asked.
+    pub requested_scopes: ScopeSet,
+    /// The resources named in the request.
+    pub resources: Vec<ResourceIdentifier>,
+    /// `nonce` of the request.
+    pub nonce: Option<String>,
+    /// When the user had signed in.
+    pub auth_time: Timestamp,
+    /// When it was given.
+    pub created_at: Timestamp,
+    /// When its client last presented the code or a refresh token that came from it.
+    pub last_used_at: Option<Timestamp>,
+    /// When nothing that came from it can live any more.
+    pub expires_at: Timestamp,
+    /// When it was ended, if it was.
+    pub ended_at: Option<Timestamp>,
+}
+
+pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), TxError> {
+    tx.execute(
+        "INSERT INTO grants (id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, auth_time,
+                             created_at, expires_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        &[
+            grant.id.as_str().into(),
+            grant.user_id.as_str().into(),
+            grant.client_id.as_str().into(),
+            grant.session_id.as_str().into(),
+            grant.scopes.to_string().into(),
+            grant.requested_scopes.to_string().into(),
+            json(&grant.resources),
+            grant.nonce.clone().into(),
+            grant.auth_time.into(),
+            grant.created_at.into(),
+            grant.expires_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+/// The live grants of a user, the newest first.
+#[derive(Clone, Debug)]
+pub struct ListGrants {
+    /// The user.
+    pub user_id: UserId,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+impl Operation for ListGrants {
+    type Output = Vec<GrantRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<GrantRecord>, TxError> {
+        let sql = "SELECT * FROM grants WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
+                   ORDER BY created_at DESC LIMIT 500";
+        tx.query(sql, &[self.user_id.as_str().into(), self.now.into()]).await?.iter().map(grant).collect()
+    }
+}
+
+/// What a user allowed a client without being asked again.
+#[derive(Clone, Debug)]
+pub struct FindConsent {
+    /// The user.
+    pub user_id: UserId,
+    /// The client.
+    pub client_id: ClientId,
+}
+
+impl Operation for FindConsent {
+    type Output = Option<ScopeSet>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<ScopeSet>, TxError> {
+        consent(tx, &self.user_id, &self.client_id).await
+    }
+}
+
+async fn consent(tx: &mut impl Tx, user: &UserId, client: &ClientId) -> Result<Option<ScopeSet>, TxError> {
+    let sql = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2";
+    let rows = tx.query(sql, &[user.as_str().into(), client.as_str().into()]).await?;
+    rows.first().map(|row| row.parsed("scopes")).transpose()
+}
+
+/// Remembers a consent; what was allowed before stays allowed. The user's row must be locked.
+pub(crate) async fn remember_consent(
+    tx: &mut impl Tx,
+    user: &UserId,
+    client: &ClientId,
+    scopes: &ScopeSet,
+    now: Timestamp,
+) -> Result<(), TxError> {
+    let before = consent(tx, user, client).await?.unwrap_or_default();
+    let sql = "INSERT INTO consents (user_id, client_id, scopes, given_at) VALUES ($1, $2, $3, $4)
+               ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, given_at = excluded.given_at";
+    let scopes = before.union(scopes).to_string();
+    tx.execute(sql, &[user.as_str().into(), client.as_str().into(), scopes.into(), now.into()]).await?;
+    Ok(())
+}
+
+/// Ends all that a user granted a client, and forgets the consent. Gives how many grants were ended.
+#[derive(Clone, Debug)]
+pub struct DisconnectClient {
+    /// The user.
+    pub user_id: UserId,
+    /// The client.
+    pub client_id: ClientId,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for DisconnectClient {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        // Answers to this user's requests take the same lock, so that none brings the consent back.
+        users::lock(tx, &self.user_id).await?;
+        let sql = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
+        tx.execute(sql, &[self.user_id.as_str().into(), self.client_id.as_str().into()]).await?;
+        audit::append(tx, &self.audit).await?;
+        let of = Of::UserAtClient(&self.user_id, &self.client_id);
+        end_all(tx, of, "disconnected", self.now).await
+    }
+}
+
+/// A credential that came from a grant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Credential {
+    Code,
+    RefreshToken,
+}
+
+/// The grant that a credential came from, locked: whoever comes second waits here, and each of its later statements
+/// sees what the first one did. `None` if no such credential is known.
+pub(crate) async fn lock(
+    tx: &mut impl Tx,
+    credential: Credential,
+    digest: &KeyedDigest,
+    presented_by: &ClientId,
+    now: Timestamp,
+) -> Result<Option<GrantRecord>, TxError> {
+    let sql = match credential {
+        Credential::Code => {
+            "UPDATE grants SET
+               last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
+             WHERE id = (SELECT grant_id FROM codes WHERE digest = $3 AND pepper = $4) RETURNING *"
+        }
+        Credential::RefreshToken => {
+            "UPDATE grants SET
+               last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
+             WHERE id = (SELECT f.grant_id FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
+                         WHERE t.digest = $3 AND t.pepper = $4) RETURNING *"
+        }
+    };
+    let parameters = [presented_by.as_str().into(), now.into(), (&digest.digest).into(), digest.pepper.as_str().into()];
+    tx.query(sql, &parameters).await?.first().map(grant).transpose()
+}
+
+/// Whose grants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of<'a> {
+    Client(&'a ClientId),
+    Grant(&'a GrantId),
+    User(&'a UserId),
+    UserAtClient(&'a UserId, &'a ClientId),
+}
+
+/// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
+pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
+    let ended = match of {
+        Of::Client(client) => {
+            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE client_id = $3 AND ended_at IS NULL RETURNING id";
+            tx.query(sql, &[now.into(), why.into(), client.as_str().into()]).await?
+        }
+        Of::Grant(grant) => {
+            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE id = $3 AND ended_at IS NULL RETURNING id";
+            tx.query(sql, &[now.into(), why.into(), grant.as_str().into()]).await?
+        }
+        Of::User(user) => {
+            let sql =
+                "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE user_id = $3 AND ended_at IS NULL RETURNING id";
+            tx.query(sql, &[now.into(), why.into(), user.as_str().into()]).await?
+        }
+        Of::UserAtClient(user, client) => {
+            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2
+                       WHERE user_id = $3 AND client_id = $4 AND ended_at IS NULL RETURNING id";
+            tx.query(sql, &[now.into(), why.into(), user.as_str().into(), client.as_str().into()]).await?
+        }
+    };
+    for row in &ended {
+        let id = row.text("id")?;
+        let sql = "UPDATE refresh_families SET
+                     ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END
+                   WHERE grant_id = $2 AND ended_at IS NULL";
+        tx.execute(sql, &[now.into(), id.into()]).await?;
+        let sql = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL
+                   WHERE successor_sealed IS NOT NULL
+                     AND family_id IN (SELECT id FROM refresh_families WHERE grant_id = $1)";
+        tx.execute(sql, &[id.into()]).await?;
+    }
+    // From the first change to the commit, every other change waits.
+    for row in &ended {
+        append_change(tx, "grant", row.text("id")?, now.as_millis()).await?;
+    }
+    Ok(ended.len() as u64)
+}
+
+pub(crate) fn grant(row: &Row) -> Result<GrantRecord, TxError> {
+    Ok(GrantRecord {
+        id: row.parsed("id")?,
+        user_id: row.parsed("user_id")?,
+        client_id: row.parsed("client_id")?,
+        session_id: row.parsed("session_id")?,
+        scopes: row.parsed("scopes")?,
+        requested_scopes: row.parsed("requested_scopes")?,
+        resources: row.json("resources")?,
+        nonce: row.opt_text("nonce")?.map(str::to_owned),
+        auth_time: row.time("auth_time")?,
+        created_at: row.time("created_at")?,
+        last_used_at: row.opt_time("last_used_at")?,
+        expires_at: row.time("expires_at")?,
+        ended_at: row.opt_time("ended_at")?,
+    })
+}

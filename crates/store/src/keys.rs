@@ -1,0 +1,257 @@
+//! API keys. Looked up by digest; cached by the servers, so every change goes into the log of changes.
+
+use doorward_core::{
+    api_key::Environment,
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{ApiId, KeyId},
+    resource::Role,
+    scope::ScopeSet,
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    record::{json, word},
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// An API key as it is remembered.
+#[derive(Clone, Debug)]
+pub struct KeyRecord {
+    /// Its id, which is no secret.
+    pub id: KeyId,
+    /// The digest of the key.
+    pub digest: KeyedDigest,
+    /// Its first characters, to be recognised by.
+    pub hint: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Whom it belongs to: the id of a user or client.
+    pub owner: Option<String>,
+    /// The APIs that it names.
+    pub apis: Vec<ApiId>,
+    /// Of a key for the management API: the APIs that it may manage; empty for all.
+    pub limited_to: Vec<ApiId>,
+    /// What it may be used for.
+    pub scopes: ScopeSet,
+    /// Its roles, each at an API.
+    pub roles: Vec<(ApiId, Role)>,
+    /// For real use or for tests.
+    pub environment: Environment,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// Whether its owner is disabled or gone.
+    pub owner_is_disabled: bool,
+}
+
+/// Adds a key with its roles.
+#[derive(Clone, Debug)]
+pub struct CreateKey {
+    /// The key.
+    pub key: KeyRecord,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for CreateKey {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let key = &self.key;
+        tx.execute(
+            "INSERT INTO api_keys (id, digest, pepper, hint, name, owner, api_ids, limited_to, scopes, environment,
+                                   created_at, expires_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            &[
+                key.id.as_str().into(),
+                (&key.digest.digest).into(),
+                key.digest.pepper.as_str().into(),
+                key.hint.as_str().into(),
+                key.name.as_str().into(),
+                key.owner.clone().into(),
+                json(&key.apis),
+                json(&key.limited_to),
+                key.scopes.to_string().into(),
+                word(&key.environment),
+                key.created_at.into(),
+                key.expires_at.map(Timestamp::as_millis).into(),
+            ],
+        )
+        .await?;
+        for (api, role) in &key.roles {
+            let row = [key.id.as_str().into(), api.as_str().into(), role.as_str().into(), key.created_at.into()];
+            let sql = "INSERT INTO role_grants (holder, api_id, role, created_at) VALUES ($1, $2, $3, $4)";
+            tx.execute(sql, &row).await?;
+        }
+        audit::append(tx, &self.audit).await
+    }
+}
+
+/// The key with one of these digests.
+#[derive(Clone, Debug)]
+pub struct FindKeyByDigest {
+    /// The digests under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+impl Operation for FindKeyByDigest {
+    type Output = Option<KeyRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
+        for candidate in &self.candidates {
+            let sql = "SELECT * FROM api_keys WHERE digest = $1 AND pepper = $2";
+            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            if let Some(row) = rows.first() {
+                return complete(tx, row).await.map(Some);
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The key with this id.
+#[derive(Clone, Debug)]
+pub struct FindKey {
+    /// Its id.
+    pub id: KeyId,
+}
+
+impl Operation for FindKey {
+    type Output = Option<KeyRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
+        let rows = tx.query("SELECT * FROM api_keys WHERE id = $1", &[self.id.as_str().into()]).await?;
+        match rows.first() {
+            None => Ok(None),
+            Some(row) => complete(tx, row).await.map(Some),
+        }
+    }
+}
+
+/// Keys in the order that they were made, without their roles.
+#[derive(Clone, Debug)]
+pub struct ListKeys {
+    /// Only keys made after this one.
+    pub after: Option<KeyId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for ListKeys {
+    type Output = Vec<KeyRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
+        let after = self.after.as_ref().map_or("", KeyId::as_str);
+        let sql = "SELECT * FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2";
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter().map(key).collect()
+    }
+}
+
+/// What became of a revocation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum KeyRevocation {
+    /// It had been revoked before.
+    Before,
+    /// It is revoked now.
+    Now,
+    /// There is no such key.
+    Unknown,
+}
+
+/// Revokes a key.
+#[derive(Clone, Debug)]
+pub struct RevokeKey {
+    /// The key.
+    pub id: KeyId,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for RevokeKey {
+    type Output = KeyRevocation;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<KeyRevocation, TxError> {
+        let id = self.id.as_str();
+        let sql = "UPDATE api_keys SET revoked_at = $1 WHERE id = $2 AND revoked_at IS NULL";
+        if tx.execute(sql, &[self.now.into(), id.into()]).await? == 0 {
+            let exists = tx.query("SELECT id FROM api_keys WHERE id = $1", &[id.into()]).await?;
+            return Ok(if exists.is_empty() { KeyRevocation::Unknown } else { KeyRevocation::Before });
+        }
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "key", id, self.now.as_millis()).await?;
+        Ok(KeyRevocation::Now)
+    }
+}
+
+/// Notes that keys were used, and digests them under the current pepper where they were under an older one.
+#[derive(Clone, Debug)]
+pub struct TouchKeys {
+    /// The keys, when each was used, and its new digest if it needs one.
+    pub uses: Vec<(KeyId, Timestamp, Option<KeyedDigest>)>,
+}
+
+impl Operation for TouchKeys {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        // In one order, so that two servers that write at the same time never wait for each other in a circle.
+        let mut uses: Vec<_> = self.uses.iter().collect();
+        uses.sort_by(|(left, ..), (right, ..)| left.cmp(right));
+        for (id, at, digest) in uses {
+            let sql = "UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND COALESCE(last_used_at, 0) < $1";
+            tx.execute(sql, &[(*at).into(), id.as_str().into()]).await?;
+            if let Some(digest) = digest {
+                let sql = "UPDATE api_keys SET digest = $1, pepper = $2 WHERE id = $3";
+                let row = [(&digest.digest).into(), digest.pepper.as_str().into(), id.as_str().into()];
+                tx.execute(sql, &row).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn complete(tx: &mut impl Tx, row: &Row) -> Result<KeyRecord, TxError> {
+    let mut key = key(row)?;
+    key.roles = crate::roles::all_of(tx, key.id.as_str()).await?;
+    if let Some(owner) = &key.owner {
+        let sql = match owner.starts_with("cli_") {
+            true => "SELECT disabled_at FROM clients WHERE id = $1",
+            false => "SELECT disabled_at FROM users WHERE id = $1",
+        };
+        let rows = tx.query(sql, &[owner.as_str().into()]).await?;
+        key.owner_is_disabled = match rows.first() {
+            None => true,
+            Some(row) => row.opt_int("disabled_at")?.is_some(),
+        };
+    }
+    Ok(key)
+}
+
+fn key(row: &Row) -> Result<KeyRecord, TxError> {
+    Ok(KeyRecord {
+        id: row.parsed("id")?,
+        digest: KeyedDigest { pepper: row.text("pepper")?.to_owned(), digest: row.digest("digest")? },
+        hint: row.text("hint")?.to_owned(),
+        name: row.text("name")?.to_owned(),
+        owner: row.opt_text("owner")?.map(str::to_owned),
+        apis: row.json("api_ids")?,
+        limited_to: row.json("limited_to")?,
+        scopes: row.parsed("scopes")?,
+        roles: Vec::new(),
+        environment: row.word("environment")?,
+        created_at: row.time("created_at")?,
+        expires_at: row.opt_time("expires_at")?,
+        revoked_at: row.opt_time("revoked_at")?,
+        last_used_at: row.opt_time("last_used_at")?,
+        owner_is_disabled: false,
+    })
+}

@@ -1,0 +1,48 @@
+//! What Doorward must remember: operations on a database, each written once, for SQLite and for PostgreSQL.
+//!
+//! An [`Operation`] is a value with everything it needs inside. [`Store::write`] runs it in one transaction and
+//! answers when the outcome is durable; [`Store::read`] runs it on a snapshot and never waits for a writer.
+//! The SQL is one text for both engines. What others cache is announced by [`append_change`] in the same
+//! transaction, and followed by [`Store::wait_for_change`].
+//!
+//! This crate must never know HTTP, nor decide: the rules are pure functions of `doorward-core`, called by the
+//! operations between reading and writing. It draws no randomness and reads no clock for what it stores.
+#![forbid(unsafe_code)]
+
+// The engine.
+mod changes;
+mod error;
+mod folder;
+mod lock;
+mod migrate;
+mod postgres;
+mod record;
+mod sqlite;
+mod store;
+mod tx;
+
+// The operations, a file per family.
+pub mod apis;
+pub mod assertions;
+pub mod audit;
+pub mod authorization;
+pub mod clients;
+pub mod codes;
+pub mod failures;
+pub mod grants;
+pub mod keys;
+pub mod refresh;
+pub mod roles;
+pub mod sessions;
+pub mod signing_keys;
+pub mod sweep;
+pub mod tokens;
+pub mod users;
+
+pub use changes::{Change, SweepChanges, append_change};
+pub use error::StoreError;
+pub use folder::{FolderError, check_folder, prepare_folder};
+pub use lock::FolderLock;
+pub use migrate::{Applied, KNOWN_SCHEMA};
+pub use store::{Location, Store};
+pub use tx::{Operation, Row, Tx, TxError, Value};

@@ -1,0 +1,104 @@
+//! Which process serves a data folder: an advisory lock on `doorward.lock`, held while a server runs.
+//!
+//! The command line works beside a server, so the lock does not guard the database (SQLite does that itself). It
+//! keeps a second server away, and tells the command line that migrating is not its business.
+//!
+//! Easy to get wrong: the file stays when the server ends; only the lock says whether one runs.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::folder::FolderError;
+
+/// Held by a running server; let go when dropped, and by the operating system when the process dies.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    /// Takes the folder for this server.
+    ///
+    /// # Errors
+    /// [`FolderError::Held`] when another server has it.
+    pub fn acquire(folder: &Path) -> Result<FolderLock, FolderError> {
+        let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
+        let mut file = open(folder, true).map_err(failed)?;
+        let mut attempt = 1;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // A command that asks `is_held` has the lock for a moment.
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => {
+                    attempt += 1;
+                    thread::sleep(PAUSE);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut pid = String::new();
+                    let read = file.read_to_string(&mut pid);
+                    return Err(FolderError::Held {
+                        folder: folder.to_owned(),
+                        pid: read.ok().and_then(|_| pid.trim().parse().ok()),
+                    });
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
+        }
+        file.set_len(0).map_err(failed)?;
+        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        Ok(FolderLock { _file: file })
+    }
+
+    /// Whether a server has the folder now.
+    pub fn is_held(folder: &Path) -> Result<bool, FolderError> {
+        let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
+        let file = match open(folder, false) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(failed(error)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
+    }
+}
+
+fn open(folder: &Path, create: bool) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(create)
+        .truncate(false)
+        .mode(0o600)
+        .open(folder.join("doorward.lock"))
+}
+
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::FolderLock;
+    use crate::folder::FolderError;
+
+    #[test]
+    fn a_second_server_is_refused_until_the_first_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!FolderLock::is_held(folder.path()).unwrap());
+
+        let first = FolderLock::acquire(folder.path()).unwrap();
+        assert!(FolderLock::is_held(folder.path()).unwrap());
+        let refused = FolderLock::acquire(folder.path()).unwrap_err();
+        assert!(matches!(refused, FolderError::Held { pid: Some(pid), .. } if pid == std::process::id()));
+
+        drop(first);
+        assert!(!FolderLock::is_held(folder.path()).unwrap());
+        FolderLock::acquire(folder.path()).unwrap();
+    }
+}

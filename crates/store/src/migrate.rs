@@ -1,0 +1,238 @@
+//! The schema's history: numbered SQL files, applied once each, forward only, each in its own transaction.
+//!
+//! Two processes may start at once. Each step takes the lock first and then reads the version again; the lock is
+//! SQLite's one writer, and an advisory lock in PostgreSQL.
+//!
+//! Easy to get wrong: a migration that was released is never edited. A new file gets the next number.
+
+use crate::error::StoreError;
+use crate::store::{Engine, Store};
+use crate::tx::{Operation, Tx, TxError};
+
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "changes", sql: include_str!("../migrations/0001_changes.sql") },
+    Migration { number: 2, name: "foundation", sql: include_str!("../migrations/0002_foundation.sql") },
+];
+
+/// The newest migration that this program knows.
+pub const KNOWN_SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
+
+/// What [`Store::migrate`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The schema's version before; 0 for an empty database.
+    pub from: i64,
+    /// The schema's version now.
+    pub to: i64,
+}
+
+impl Store {
+    /// Brings the schema to [`KNOWN_SCHEMA`]. Does nothing when it is there already.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaNewer`] when a newer program has migrated the database.
+    pub async fn migrate(&self) -> Result<Applied, StoreError> {
+        self.migrate_to(KNOWN_SCHEMA).await
+    }
+
+    /// Brings the schema to an earlier version than the newest: for tests of what an upgrade finds.
+    pub async fn migrate_to(&self, target: i64) -> Result<Applied, StoreError> {
+        let mut first = None;
+        loop {
+            let step = Step { target, before: self.before_migration() };
+            let (found, done) = self.write(step).await?;
+            if found > KNOWN_SCHEMA {
+                return Err(StoreError::SchemaNewer { found, known: KNOWN_SCHEMA });
+            }
+            let from = *first.get_or_insert(found);
+            if done {
+                return Ok(Applied { from, to: found });
+            }
+        }
+    }
+
+    /// The newest migration that was applied; 0 for an empty database. Changes nothing.
+    pub async fn schema_version(&self) -> Result<i64, StoreError> {
+        let catalogue = match &*self.engine {
+            // The engines have no catalogue in common.
+            Engine::Postgres(_) => {
+                "SELECT 1 AS found FROM pg_catalog.pg_class
+                 WHERE oid = to_regclass('schema_migrations')"
+            }
+            Engine::Sqlite(_) => {
+                "SELECT 1 AS found FROM sqlite_schema
+                 WHERE type = 'table' AND name = 'schema_migrations'"
+            }
+        };
+        self.read(Version { catalogue }).await
+    }
+
+    /// Refuses a database that this program can't work on as it is: for programs that don't migrate it.
+    ///
+    /// # Errors
+    /// [`StoreError::SchemaBehind`], [`StoreError::SchemaNewer`].
+    pub async fn check_schema(&self) -> Result<(), StoreError> {
+        let found = self.schema_version().await?;
+        let known = KNOWN_SCHEMA;
+        if found < known {
+            Err(StoreError::SchemaBehind { found, known })
+        } else if found > known {
+            Err(StoreError::SchemaNewer { found, known })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What must precede a step on this engine.
+    fn before_migration(&self) -> &'static [&'static str] {
+        match &*self.engine {
+            // Waiting for another process's migration, and a long one, are no reason to give up. The number is the
+            // lock's name, nothing more.
+            Engine::Postgres(_) => &[
+                "SET LOCAL lock_timeout = 0",
+                "SET LOCAL statement_timeout = 0",
+                "SELECT pg_advisory_xact_lock(4919131752989213764)",
+            ],
+            // BEGIN IMMEDIATE holds the only lock there is.
+            Engine::Sqlite(_) => &[],
+        }
+    }
+}
+
+/// Applies the next migration, if there is one. Gives the version found, and whether it was the last step.
+#[derive(Clone)]
+struct Step {
+    target: i64,
+    before: &'static [&'static str],
+}
+
+impl Operation for Step {
+    type Output = (i64, bool);
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(i64, bool), TxError> {
+        for statement in self.before {
+            tx.execute(statement, &[]).await?;
+        }
+        tx.execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (
+                 number bigint NOT NULL PRIMARY KEY,
+                 name text NOT NULL
+             )",
+            &[],
+        )
+        .await?;
+        let version = newest(tx).await?;
+        let Some(next) =
+            MIGRATIONS.iter().find(|migration| migration.number > version && migration.number <= self.target)
+        else {
+            return Ok((version, true));
+        };
+        for statement in statements(next.sql) {
+            tx.execute(statement, &[]).await?;
+        }
+        tx.execute(
+            "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)",
+            &[next.number.into(), next.name.into()],
+        )
+        .await?;
+        Ok((version, false))
+    }
+}
+
+#[derive(Clone)]
+struct Version {
+    catalogue: &'static str,
+}
+
+impl Operation for Version {
+    type Output = i64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
+        if tx.query(self.catalogue, &[]).await?.is_empty() {
+            return Ok(0);
+        }
+        newest(tx).await
+    }
+}
+
+async fn newest(tx: &mut impl Tx) -> Result<i64, TxError> {
+    tx.query("SELECT coalesce(max(number), 0) AS number FROM schema_migrations", &[])
+        .await?
+        .first()
+        .ok_or_else(|| TxError::Defect("an aggregate gave no row".to_owned()))?
+        .int("number")
+}
+
+/// The statements of a migration, without the semicolons between them.
+///
+/// Knows quotes and comments, which may hold semicolons. Knows no dollar quoting and no trigger bodies, which are
+/// not SQL of both engines.
+fn statements(sql: &'static str) -> Vec<&'static str> {
+    let bytes = sql.as_bytes();
+    let mut found = Vec::new();
+    let (mut start, mut at, mut code) = (0, 0, false);
+    while at < bytes.len() {
+        let length = match bytes[at] {
+            b'\'' | b'"' => {
+                code = true;
+                // A doubled quote is the end of one string and the start of the next, which comes to the same.
+                past(&sql[at + 1..], &sql[at..=at]).saturating_add(1)
+            }
+            b'-' if bytes[at..].starts_with(b"--") => past(&sql[at..], "\n"),
+            b'/' if bytes[at..].starts_with(b"/*") => past(&sql[at + 2..], "*/").saturating_add(2),
+            b';' => {
+                if code {
+                    found.push(sql[start..at].trim());
+                }
+                (start, code) = (at + 1, false);
+                1
+            }
+            byte => {
+                code |= !byte.is_ascii_whitespace();
+                1
+            }
+        };
+        at = at.saturating_add(length);
+    }
+    if code {
+        found.push(sql[start..].trim());
+    }
+    found
+}
+
+/// How much of the text is over once `end` has been read; all of it when there is none.
+fn past(text: &str, end: &str) -> usize {
+    text.find(end).map_or(text.len(), |at| at + end.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KNOWN_SCHEMA, MIGRATIONS, statements};
+
+    #[test]
+    fn migrations_are_numbered_from_one_without_holes() {
+        let numbers: Vec<_> = MIGRATIONS.iter().map(|m| m.number).collect();
+        assert_eq!(numbers, (1..=KNOWN_SCHEMA).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn statements_end_at_semicolons_outside_of_quotes_and_comments() {
+        let sql = "-- one; two\nA ';''' \";\" /* ; */ ;\n\n ; B -- last;\n";
+        assert_eq!(statements(sql), ["-- one; two\nA ';''' \";\" /* ; */", "B -- last;"]);
+        assert_eq!(statements("A; -- nothing; follows"), ["A"]);
+        assert_eq!(statements("A 'é;'; B"), ["A 'é;'", "B"]);
+        assert!(statements(" ;; \n").is_empty());
+    }
+
+    #[test]
+    fn an_open_quote_or_comment_reaches_to_the_end() {
+        assert_eq!(statements("A 'x; B"), ["A 'x; B"]);
+        assert_eq!(statements("A; B /* x; C"), ["A", "B /* x; C"]);
+    }
+}

@@ -1,0 +1,157 @@
+//! Rotating a refresh token: all of the rule in one operation.
+//!
+//! The successor is fresh random bits. It is sealed under a key derived from the predecessor itself, so that a repeat
+//! can be answered with the same successor and nobody but the holder of the predecessor can open it.
+
+mod family;
+mod introspection;
+mod revocation;
+
+use std::sync::Arc;
+
+use doorward_core::{
+    client::Client,
+    clock::Timestamp,
+    denial::Denial,
+    digest::KeyedDigest,
+    grant::{
+        audience::Apis,
+        refresh::{self, RefreshEffect, RefreshLimits, RefreshRequest},
+    },
+    refusal::Refusal,
+    resource::Api,
+    scope::ScopeSet,
+    secret::SecretString,
+};
+
+pub(crate) use self::family::begin;
+pub use self::{
+    introspection::{FindRefreshToken, LiveRefreshToken},
+    revocation::{RefreshRevocation, RevokeRefreshToken},
+};
+use crate::{
+    audit::{self, AuditEvent},
+    codes::{Issued, issue},
+    grants::{self, GrantRecord},
+    tokens::NewAccessToken,
+    tx::{Operation, Tx, TxError},
+};
+
+/// Presents a refresh token for an access token and a successor.
+#[derive(Clone)]
+pub struct Refresh {
+    /// The presented token.
+    pub token: SecretString,
+    /// Its digests under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+    /// Who presents it.
+    pub request: RefreshRequest,
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// All APIs.
+    pub apis: Arc<Apis>,
+    /// `scope`, if sent: what the access token is narrowed to.
+    pub scopes: Option<ScopeSet>,
+    /// `resource`, if sent.
+    pub resource: Option<String>,
+    /// The successor that would be made.
+    pub successor: SecretString,
+    /// The successor's digest.
+    pub successor_digest: KeyedDigest,
+    /// 12 random bytes for the successor's seal.
+    pub seal_nonce: [u8; 12],
+    /// The access token that would be made.
+    pub access_token: NewAccessToken,
+    /// The bounds.
+    pub limits: RefreshLimits,
+    /// What the audit says of it: the action is filled in by the outcome.
+    pub audit: AuditEvent,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// What a refresh gave.
+#[derive(Clone)]
+pub struct Refreshed {
+    /// Everything that the answer is made of.
+    pub issued: Issued,
+    /// The successor: the new one, or the one that was made before.
+    pub refresh_token: SecretString,
+}
+
+impl Operation for Refresh {
+    type Output = Result<Refreshed, Refusal>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
+        let Some((grant, user, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
+        let facts = presented.facts(&grant, &user);
+        let (effect, outcome) = refresh::decide(&self.request, &facts, &self.limits, self.now);
+        match effect {
+            RefreshEffect::EndFamily => {
+                self.append_audit(tx, "refresh_token.reused", &grant, outcome.as_ref().err()).await?;
+                grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+            }
+            RefreshEffect::Signal => {
+                self.append_audit(tx, "refresh_token.suspicious", &grant, outcome.as_ref().err()).await?;
+            }
+            _ => {}
+        }
+        if let Err(refusal) = outcome {
+            return Ok(Err(refusal));
+        }
+        // What was not granted is refused before anything is consumed.
+        let (api, scopes) = match self.narrow(&grant) {
+            Ok(narrowed) => narrowed,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (refresh_token, action) = if effect == RefreshEffect::Rotate {
+            presented.rotate(tx, self).await?;
+            (self.successor.clone(), "refresh_token.rotated")
+        } else {
+            let Some(successor) = presented.open_successor(&self.token) else {
+                // The seal was erased at the end of the grace, by a clock that is ahead of this one.
+                return Ok(Err(Denial::RefreshTokenGraceOver.into()));
+            };
+            if effect == RefreshEffect::CountRepeat {
+                presented.count_repeat(tx, self.now).await?;
+            }
+            (successor, "refresh_token.repeated")
+        };
+        self.append_audit(tx, action, &grant, None).await?;
+        let issued = issue(tx, &self.access_token, grant, user, api, scopes, true).await?;
+        Ok(Ok(Refreshed { issued, refresh_token }))
+    }
+}
+
+impl Refresh {
+    /// What the access token is for: the grant, narrowed by `scope` and `resource`.
+    fn narrow(&self, grant: &GrantRecord) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
+        let scopes = match &self.scopes {
+            None => grant.scopes.clone(),
+            Some(asked) if asked.is_subset(&grant.scopes) => asked.clone(),
+            Some(asked) => {
+                let beyond = asked.difference(&grant.scopes);
+                return Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", beyond));
+            }
+        };
+        self.apis.narrow(&scopes, &grant.resources, self.resource.as_deref())
+    }
+
+    async fn append_audit(
+        &self,
+        tx: &mut impl Tx,
+        action: &str,
+        grant: &GrantRecord,
+        refusal: Option<&Refusal>,
+    ) -> Result<(), TxError> {
+        let mut event =
+            AuditEvent { action: action.to_owned(), subject: Some(grant.id.to_string()), ..self.audit.clone() };
+        if let Some(refusal) = refusal {
+            let facts = refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
+            event.code = Some(refusal.denial.code().to_owned());
+            event.details = serde_json::Value::Object(facts.collect()).to_string();
+        }
+        audit::append(tx, &event).await
+    }
+}

@@ -1,0 +1,50 @@
+//! A refresh token as its own client may see it (RFC 7662): only the live one of a live grant is active.
+
+use doorward_core::{clock::Timestamp, digest::KeyedDigest};
+
+use crate::{
+    grants::{self, GrantRecord},
+    tx::{Operation, Tx, TxError},
+};
+
+/// The live refresh token with one of these digests.
+#[derive(Clone, Debug)]
+pub struct FindRefreshToken {
+    /// The digests under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+/// The live refresh token of a live grant. Whether it has expired is for the caller to say.
+#[derive(Clone, Debug)]
+pub struct LiveRefreshToken {
+    /// Its grant.
+    pub grant: GrantRecord,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// When its family ends in any case.
+    pub family_expires_at: Timestamp,
+}
+
+impl Operation for FindRefreshToken {
+    type Output = Option<LiveRefreshToken>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        for candidate in &self.candidates {
+            let sql = "SELECT g.*, t.issued_at, f.expires_at AS family_expires_at
+                       FROM refresh_tokens t
+                       JOIN refresh_families f ON f.id = t.family_id
+                       JOIN grants g ON g.id = f.grant_id
+                       WHERE t.digest = $1 AND t.pepper = $2 AND t.rotated_at IS NULL
+                         AND f.ended_at IS NULL AND g.ended_at IS NULL";
+            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            if let Some(row) = rows.first() {
+                return Ok(Some(LiveRefreshToken {
+                    grant: grants::grant(row)?,
+                    issued_at: row.time("issued_at")?,
+                    family_expires_at: row.time("family_expires_at")?,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,56 @@
+//! Revoking a refresh token (RFC 7009 section 2.1): its family ends, with the grant and all tokens of that.
+//!
+//! Easy to get wrong: a predecessor ends its family too. Whoever has one may hold its successor.
+
+use std::sync::Arc;
+
+use doorward_core::{client::Client, clock::Timestamp, digest::KeyedDigest};
+
+use super::family;
+use crate::{
+    audit::{self, AuditEvent},
+    grants,
+    tx::{Operation, Tx, TxError},
+};
+
+/// Revokes a refresh token, and with it its family.
+#[derive(Clone, Debug)]
+pub struct RevokeRefreshToken {
+    /// The digests under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+    /// The authenticated client.
+    pub client: Arc<Client>,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+/// What became of the revocation of a refresh token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum RefreshRevocation {
+    /// The family, its grant and its tokens were ended, or had been.
+    Ended,
+    /// The token is another client's; nothing was revoked.
+    OfAnotherClient,
+    /// There is no such token.
+    Unknown,
+}
+
+impl Operation for RevokeRefreshToken {
+    type Output = RefreshRevocation;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<RefreshRevocation, TxError> {
+        let found = family::lock(tx, &self.candidates, &self.client.id, self.now).await?;
+        let Some((grant, _, presented)) = found else { return Ok(RefreshRevocation::Unknown) };
+        if presented.client_id != self.client.id {
+            return Ok(RefreshRevocation::OfAnotherClient);
+        }
+        if grant.ended_at.is_none() {
+            let event = AuditEvent { subject: Some(grant.id.to_string()), ..self.audit.clone() };
+            audit::append(tx, &event).await?;
+            grants::end_all(tx, grants::Of::Grant(&grant.id), "revoked", self.now).await?;
+        }
+        Ok(RefreshRevocation::Ended)
+    }
+}

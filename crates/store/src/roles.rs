@@ -1,0 +1,89 @@
+//! Roles: of an API, given to users, clients and keys.
+
+use std::collections::BTreeSet;
+
+use doorward_core::{clock::Timestamp, id::ApiId, resource::Role};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// Gives a role to a holder, or takes it back. Gives whether anything changed.
+#[derive(Clone, Debug)]
+pub struct ChangeRole {
+    /// The id of a user, client or key.
+    pub holder: String,
+    /// The API.
+    pub api: ApiId,
+    /// The role.
+    pub role: Role,
+    /// Whether it is given, or taken back.
+    pub is_granted: bool,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for ChangeRole {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let (holder, api, role) = (self.holder.as_str(), self.api.as_str(), self.role.as_str());
+        let changed = match self.is_granted {
+            true => {
+                let sql = "INSERT INTO role_grants (holder, api_id, role, created_at) VALUES ($1, $2, $3, $4)
+                           ON CONFLICT (holder, api_id, role) DO NOTHING";
+                tx.execute(sql, &[holder.into(), api.into(), role.into(), self.now.into()]).await?
+            }
+            false => {
+                let sql = "DELETE FROM role_grants WHERE holder = $1 AND api_id = $2 AND role = $3";
+                tx.execute(sql, &[holder.into(), api.into(), role.into()]).await?
+            }
+        };
+        if changed > 0 {
+            audit::append(tx, &self.audit).await?;
+            append_change(tx, kind_of(holder), holder, self.now.as_millis()).await?;
+        }
+        Ok(changed > 0)
+    }
+}
+
+/// The roles of a holder at every API.
+#[derive(Clone, Debug)]
+pub struct RolesOf {
+    /// The id of a user, client or key.
+    pub holder: String,
+}
+
+impl Operation for RolesOf {
+    type Output = Vec<(ApiId, Role)>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<(ApiId, Role)>, TxError> {
+        all_of(tx, &self.holder).await
+    }
+}
+
+/// The roles of a holder at every API.
+pub(crate) async fn all_of(tx: &mut impl Tx, holder: &str) -> Result<Vec<(ApiId, Role)>, TxError> {
+    let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
+    let pair = |row: &Row| Ok((row.parsed("api_id")?, row.parsed("role")?));
+    tx.query(sql, &[holder.into()]).await?.iter().map(pair).collect()
+}
+
+/// The roles of a holder at one API.
+pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Result<BTreeSet<Role>, TxError> {
+    let sql = "SELECT role FROM role_grants WHERE holder = $1 AND api_id = $2";
+    let rows = tx.query(sql, &[holder.into(), api.as_str().into()]).await?;
+    rows.iter().map(|row| row.parsed("role")).collect()
+}
+
+fn kind_of(holder: &str) -> &'static str {
+    match holder.split('_').next() {
+        Some("cli") => "client",
+        Some("key") => "key",
+        _ => "user",
+    }
+}

@@ -1,0 +1,211 @@
+//! Sessions of signed-in users.
+
+use doorward_core::{
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{SessionId, UserId},
+    session::SessionTimes,
+};
+
+use crate::{
+    audit::{self, AuditEvent},
+    tx::{Operation, Row, Tx, TxError},
+    users::{self, UserRecord, user},
+};
+
+/// A session as remembered.
+#[derive(Clone, Debug)]
+pub struct SessionRecord {
+    /// Its id, which is no secret.
+    pub id: SessionId,
+    /// Its user.
+    pub user_id: UserId,
+    /// When it began, was used and was ended.
+    pub times: SessionTimes,
+    /// Where it began.
+    pub address: String,
+    /// With which browser.
+    pub user_agent: String,
+}
+
+/// Begins a session, and ends the one that the browser had before.
+#[derive(Clone, Debug)]
+pub struct BeginSession {
+    /// The session.
+    pub session: SessionRecord,
+    /// The digest of its cookie.
+    pub digest: KeyedDigest,
+    /// The session that it takes the place of.
+    pub replaces: Option<SessionId>,
+    /// The most live sessions of a user; the ones unused longest are ended.
+    pub most: i64,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for BeginSession {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let session = &self.session;
+        let now = session.times.created_at;
+        // A user who was disabled since the password was checked gets a session that has ended.
+        let user = users::lock(tx, &session.user_id).await?;
+        let ended_at = user.and_then(|user| user.disabled_at).map(|_| now.as_millis());
+        if let Some(replaced) = &self.replaces {
+            // A browser that changes hands leaves nothing of the former user behind, whoever that was.
+            let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
+            tx.execute(sql, &[now.into(), replaced.as_str().into()]).await?;
+        }
+        tx.execute(
+            "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, ended_at, address,
+                                   user_agent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            &[
+                session.id.as_str().into(),
+                (&self.digest.digest).into(),
+                self.digest.pepper.as_str().into(),
+                session.user_id.as_str().into(),
+                now.into(),
+                session.times.last_seen_at.into(),
+                ended_at.into(),
+                session.address.as_str().into(),
+                session.user_agent.as_str().into(),
+            ],
+        )
+        .await?;
+        tx.execute(
+            "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL AND id NOT IN
+               (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL ORDER BY last_seen_at DESC, id DESC LIMIT $3)",
+            &[now.into(), session.user_id.as_str().into(), self.most.into()],
+        )
+        .await?;
+        audit::append(tx, &self.audit).await
+    }
+}
+
+/// The session with one of these digests, and its user. Whether it is still good is for `core` to say.
+#[derive(Clone, Debug)]
+pub struct FindSession {
+    /// The digests of the cookie under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+impl Operation for FindSession {
+    type Output = Option<(SessionRecord, UserRecord)>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        for candidate in &self.candidates {
+            let sql = "SELECT * FROM sessions WHERE digest = $1 AND pepper = $2";
+            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            let Some(row) = rows.first() else { continue };
+            let session = session(row)?;
+            let users = tx.query("SELECT * FROM users WHERE id = $1", &[session.user_id.as_str().into()]).await?;
+            return users.first().map(|row| Ok((session, user(row)?))).transpose();
+        }
+        Ok(None)
+    }
+}
+
+/// Notes that a session was used.
+#[derive(Clone, Debug)]
+pub struct TouchSession {
+    /// The session.
+    pub id: SessionId,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Operation for TouchSession {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let sql = "UPDATE sessions SET last_seen_at = $1 WHERE id = $2 AND last_seen_at < $1";
+        tx.execute(sql, &[self.now.into(), self.id.as_str().into()]).await?;
+        Ok(())
+    }
+}
+
+/// The sessions of a user that were not ended, the last used first.
+#[derive(Clone, Debug)]
+pub struct ListSessions {
+    /// The user.
+    pub user_id: UserId,
+}
+
+impl Operation for ListSessions {
+    type Output = Vec<SessionRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
+        let sql = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT 100";
+        tx.query(sql, &[self.user_id.as_str().into()]).await?.iter().map(session).collect()
+    }
+}
+
+/// Which sessions of a user are ended.
+#[derive(Clone, Debug)]
+pub enum WhichSessions {
+    /// All but this one.
+    AllBut(SessionId),
+    /// This one.
+    One(SessionId),
+}
+
+/// Ends sessions of one user; another user's are not touched. Gives how many.
+#[derive(Clone, Debug)]
+pub struct EndSessions {
+    /// The user.
+    pub user_id: UserId,
+    /// Which.
+    pub which: WhichSessions,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for EndSessions {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        let ended = match &self.which {
+            WhichSessions::AllBut(kept) => end_all(tx, &self.user_id, Some(kept), self.now).await?,
+            WhichSessions::One(id) => end(tx, id, &self.user_id, self.now).await?,
+        };
+        if ended > 0 {
+            audit::append(tx, &self.audit).await?;
+        }
+        Ok(ended)
+    }
+}
+
+async fn end(tx: &mut impl Tx, id: &SessionId, user: &UserId, now: Timestamp) -> Result<u64, TxError> {
+    let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL";
+    tx.execute(sql, &[now.into(), id.as_str().into(), user.as_str().into()]).await
+}
+
+/// Ends every session of a user, but for one.
+pub(crate) async fn end_all(
+    tx: &mut impl Tx,
+    user: &UserId,
+    kept: Option<&SessionId>,
+    now: Timestamp,
+) -> Result<u64, TxError> {
+    let kept = kept.map_or("", SessionId::as_str);
+    let sql = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND id <> $3 AND ended_at IS NULL";
+    tx.execute(sql, &[now.into(), user.as_str().into(), kept.into()]).await
+}
+
+fn session(row: &Row) -> Result<SessionRecord, TxError> {
+    Ok(SessionRecord {
+        id: row.parsed("id")?,
+        user_id: row.parsed("user_id")?,
+        times: SessionTimes {
+            created_at: row.time("created_at")?,
+            last_seen_at: row.time("last_seen_at")?,
+            ended_at: row.opt_time("ended_at")?,
+        },
+        address: row.text("address")?.to_owned(),
+        user_agent: row.text("user_agent")?.to_owned(),
+    })
+}

@@ -1,0 +1,122 @@
+//! Signing keys: sealed, with the times that give their state.
+
+use doorward_core::{
+    clock::Timestamp,
+    signing::{self, KeyTimes, RotationSchedule},
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    changes::hold_changes,
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// A signing key as it is remembered.
+#[derive(Clone, Debug)]
+pub struct SigningKeyRecord {
+    /// Its id, algorithm and times.
+    pub times: KeyTimes,
+    /// The private key in PKCS #8, sealed.
+    pub sealed: Vec<u8>,
+    /// The id of the master key that it is sealed under.
+    pub sealed_under: String,
+    /// The public key as a JWK.
+    pub public_jwk: String,
+}
+
+/// Every signing key.
+#[derive(Clone, Debug)]
+pub struct ListSigningKeys;
+
+impl Operation for ListSigningKeys {
+    type Output = Vec<SigningKeyRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        tx.query("SELECT * FROM signing_keys ORDER BY id", &[]).await?.iter().map(signing_key).collect()
+    }
+}
+
+/// Adds a signing key, unless another process was faster.
+#[derive(Clone, Debug)]
+pub struct AddSigningKey {
+    /// The key.
+    pub key: SigningKeyRecord,
+    /// Add it only if by this schedule one is still due; `None`: in any case.
+    pub only_if_due: Option<RotationSchedule>,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for AddSigningKey {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        // Two processes that find a key due at the same time are settled here, before either reads.
+        hold_changes(tx).await?;
+        if let Some(schedule) = &self.only_if_due {
+            let keys = ListSigningKeys.run(tx).await?;
+            let times: Vec<_> = keys.into_iter().map(|key| key.times).collect();
+            if signing::due(self.key.times.algorithm, &times, schedule, self.now).is_none() {
+                return Ok(false);
+            }
+        }
+        tx.execute(
+            "INSERT INTO signing_keys (id, algorithm, sealed, sealed_under, public_jwk, published_at, active_from)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                self.key.times.id.as_str().into(),
+                self.key.times.algorithm.as_str().into(),
+                self.key.sealed.clone().into(),
+                self.key.sealed_under.as_str().into(),
+                self.key.public_jwk.as_str().into(),
+                self.key.times.published_at.into(),
+                self.key.times.active_from.into(),
+            ],
+        )
+        .await?;
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "signing_key", self.key.times.id.as_str(), self.now.as_millis()).await?;
+        Ok(true)
+    }
+}
+
+/// Removes a signing key that is gone by its schedule.
+#[derive(Clone, Debug)]
+pub struct RemoveSigningKey {
+    /// Its id.
+    pub id: doorward_core::id::SigningKeyId,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for RemoveSigningKey {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        if tx.execute("DELETE FROM signing_keys WHERE id = $1", &[self.id.as_str().into()]).await? == 0 {
+            return Ok(false);
+        }
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "signing_key", self.id.as_str(), self.now.as_millis()).await?;
+        Ok(true)
+    }
+}
+
+fn signing_key(row: &Row) -> Result<SigningKeyRecord, TxError> {
+    Ok(SigningKeyRecord {
+        times: KeyTimes {
+            id: row.parsed("id")?,
+            algorithm: row.word("algorithm")?,
+            published_at: row.time("published_at")?,
+            active_from: row.time("active_from")?,
+        },
+        sealed: row.bytes("sealed")?.to_vec(),
+        sealed_under: row.text("sealed_under")?.to_owned(),
+        public_jwk: row.text("public_jwk")?.to_owned(),
+    })
+}

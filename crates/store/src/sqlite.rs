@@ -1,0 +1,70 @@
+//! The embedded engine: SQLite in WAL mode, one writer thread, a few reader threads.
+//!
+//! A commit costs one fsync however many operations it carries, so the writer commits all that wait as a group.
+//! Sources: sqlite.org/wal.html, sqlite.org/lang_savepoint.html, sqlite.org/pragma.html.
+//!
+//! Easy to get wrong: WAL with `synchronous=NORMAL` loses the last commits in a power failure; only FULL keeps what
+//! was answered.
+
+mod connection;
+mod data_version;
+mod readers;
+mod transaction;
+mod writer;
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use tokio::sync::watch;
+use tokio::task;
+
+use self::data_version::DataVersion;
+use self::readers::Readers;
+use self::writer::Writer;
+use crate::error::StoreError;
+use crate::folder::check_folder;
+use crate::tx::Operation;
+
+/// A database file, open. Its threads end when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Sqlite {
+    writer: Writer,
+    readers: Readers,
+    path: PathBuf,
+    hints: watch::Sender<u64>,
+    /// Watches other processes from the first time that somebody wants to hear of changes.
+    others: OnceLock<DataVersion>,
+}
+
+impl Sqlite {
+    pub(crate) async fn open(folder: PathBuf) -> Result<Sqlite, StoreError> {
+        task::spawn_blocking(move || {
+            check_folder(&folder)?;
+            let path = folder.join("doorward.db");
+            let connection = connection::create(&path)?;
+            let hints = watch::Sender::new(0);
+            Ok(Sqlite {
+                writer: Writer::start(connection, path.clone(), hints.clone())?,
+                readers: Readers::start(&path)?,
+                path,
+                hints,
+                others: OnceLock::new(),
+            })
+        })
+        .await
+        .map_err(|_| StoreError::Fault("opening the database panicked".to_owned()))?
+    }
+
+    pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        self.writer.write(operation).await
+    }
+
+    pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        self.readers.read(operation).await
+    }
+
+    pub(crate) fn change_hints(&self) -> watch::Receiver<u64> {
+        self.others.get_or_init(|| DataVersion::watch(self.path.clone(), self.hints.clone()));
+        self.hints.subscribe()
+    }
+}

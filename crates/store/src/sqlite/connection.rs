@@ -1,0 +1,94 @@
+//! A connection as every thread opens it, and what SQLite's errors mean to callers.
+//!
+//! Easy to get wrong: SQLite opens a file without write permission as read-only and says so at the first write only;
+//! a connection that failed is therefore replaced, not kept.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+
+use crate::error::StoreError;
+use crate::tx::TxError;
+
+/// Opens the database, and makes the file (mode 0600) if there is none.
+pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    open(path).map_err(StoreError::from)
+}
+
+/// Opens the database that is there. A file that vanished is not made again: it would be an empty one.
+pub(super) fn open(path: &Path) -> Result<Connection, TxError> {
+    configured(path).map_err(|error| explain(&error))
+}
+
+fn configured(path: &Path) -> rusqlite::Result<Connection> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    write_ahead_log(&connection)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(connection)
+}
+
+/// Two processes that open a new file at once both turn WAL on, and SQLite does not wait for that lock.
+fn write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let mut attempt = 1;
+    loop {
+        match connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(())) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempt < ATTEMPTS => {
+                attempt += 1;
+                thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// SQLite's error as callers must tell them apart. Its messages name tables and columns, never values.
+pub(super) fn explain(error: &rusqlite::Error) -> TxError {
+    let rusqlite::Error::SqliteFailure(failure, _) = error else {
+        return TxError::Defect(error.to_string());
+    };
+    match failure.code {
+        ErrorCode::ConstraintViolation => match failure.extended_code {
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY | ffi::SQLITE_CONSTRAINT_ROWID | ffi::SQLITE_CONSTRAINT_UNIQUE => {
+                TxError::Conflict
+            }
+            _ => TxError::Defect(error.to_string()),
+        },
+        ErrorCode::CannotOpen
+        | ErrorCode::DatabaseBusy
+        | ErrorCode::DatabaseCorrupt
+        | ErrorCode::DatabaseLocked
+        | ErrorCode::DiskFull
+        | ErrorCode::FileLockingProtocolFailed
+        | ErrorCode::NotADatabase
+        | ErrorCode::OperationInterrupted
+        | ErrorCode::OutOfMemory
+        | ErrorCode::PermissionDenied
+        | ErrorCode::ReadOnly
+        | ErrorCode::SchemaChanged
+        | ErrorCode::SystemIoFailure => TxError::Unavailable(error.to_string()),
+        _ => TxError::Defect(error.to_string()),
+    }
+}
+
+/// How long the writer of another process may hold the lock.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Prepared statements kept per connection; more than the operations have.
+const STATEMENTS: usize = 512;
+
+const ATTEMPTS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(20);

@@ -1,0 +1,55 @@
+//! Hears of other processes' commits: `PRAGMA data_version` (sqlite.org/pragma.html#pragma_data_version) on a
+//! connection of its own changes when any other connection has committed, and costs no read of the disk.
+//!
+//! Easy to get wrong: the number means something only compared with an earlier one of the same connection.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::watch;
+
+use super::connection;
+
+/// A thread that looks every 100 ms; ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct DataVersion {
+    _alive: Sender<()>,
+}
+
+impl DataVersion {
+    pub(super) fn watch(path: PathBuf, hints: watch::Sender<u64>) -> DataVersion {
+        let (alive, ended) = channel();
+        let started =
+            thread::Builder::new().name("doorward-watch".to_owned()).spawn(move || look(path, &hints, &ended));
+        if let Err(error) = started {
+            // Followers look at the log themselves every second.
+            tracing::warn!(%error, "no thread to watch other processes' commits");
+        }
+        DataVersion { _alive: alive }
+    }
+}
+
+fn look(path: PathBuf, hints: &watch::Sender<u64>, ended: &Receiver<()>) {
+    let mut open: Option<Connection> = None;
+    let mut seen = None;
+    while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        if open.is_none() {
+            open = connection::open(&path).ok();
+        }
+        let found = open.as_ref().and_then(|connection| {
+            connection.pragma_query_value(None, "data_version", |row| row.get::<_, i64>(0)).ok()
+        });
+        if found.is_none() {
+            open = None;
+        }
+        if found != seen {
+            seen = found;
+            hints.send_modify(|count| *count = count.wrapping_add(1));
+        }
+    }
+}
+
+const INTERVAL: Duration = Duration::from_millis(100);

@@ -1,0 +1,162 @@
+//! The one thread that writes: takes every operation that waits, runs each in a SAVEPOINT of its own inside one
+//! transaction, commits once, and only then answers.
+//!
+//! Easy to get wrong: an outcome is worth nothing before the COMMIT. If that fails, or SQLite gave the transaction up
+//! on the way, every operation of the group gets the error, also those that had gone well.
+
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::connection;
+use super::transaction::{SqliteTx, control, is_open, run};
+use crate::error::StoreError;
+use crate::tx::{Operation, TxError};
+
+/// The way to the writer thread. The thread ends when this is dropped, after what it holds.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Box<dyn Job>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        connection: Connection,
+        path: PathBuf,
+        hints: watch::Sender<u64>,
+    ) -> Result<Writer, StoreError> {
+        let (queue, jobs) = mpsc::channel(WAITING);
+        let committer = Committer { connection: Some(connection), path, hints };
+        thread::Builder::new()
+            .name("doorward-write".to_owned())
+            .spawn(move || committer.work(jobs))
+            .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
+        Ok(Writer { queue })
+    }
+
+    pub(super) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        let (caller, answer) = oneshot::channel();
+        let job = Waiting { operation, outcome: None, caller };
+        self.queue
+            .try_send(Box::new(job))
+            .map_err(|_| StoreError::Unavailable("too many writes are waiting".to_owned()))?;
+        answer.await.map_err(|_| StoreError::Unavailable("the writer gave up".to_owned()))?
+    }
+}
+
+/// An operation in the queue, whatever its type.
+trait Job: Send {
+    /// Runs it and keeps its outcome. Says whether its effects are to stay.
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool;
+
+    /// Whether somebody still waits for it.
+    fn is_wanted(&self) -> bool;
+
+    /// Gives the caller the outcome, or the error that befell the whole group.
+    fn answer(self: Box<Self>, group: Result<(), TxError>);
+}
+
+struct Waiting<O: Operation> {
+    operation: O,
+    outcome: Option<Result<O::Output, TxError>>,
+    caller: oneshot::Sender<Result<O::Output, StoreError>>,
+}
+
+impl<O: Operation> Job for Waiting<O> {
+    fn run(&mut self, tx: &mut SqliteTx<'_>) -> bool {
+        let outcome = run(&self.operation, tx);
+        let stays = outcome.is_ok();
+        self.outcome = Some(outcome);
+        stays
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.caller.is_closed()
+    }
+
+    fn answer(self: Box<Self>, group: Result<(), TxError>) {
+        let Waiting { outcome, caller, .. } = *self;
+        let answer = match (group, outcome) {
+            (Err(error), _) => Err(error),
+            (Ok(()), Some(outcome)) => outcome,
+            // Skipped, because nobody waits for it.
+            (Ok(()), None) => return,
+        };
+        // The caller may have left meanwhile; the write stands.
+        let _ = caller.send(answer.map_err(StoreError::from));
+    }
+}
+
+struct Committer {
+    /// None after a failure; opened again for the next group.
+    connection: Option<Connection>,
+    path: PathBuf,
+    hints: watch::Sender<u64>,
+}
+
+impl Committer {
+    fn work(mut self, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
+        let mut group = Vec::with_capacity(GROUP);
+        while jobs.blocking_recv_many(&mut group, GROUP) > 0 {
+            // Operations catch their own panics. Should anything else panic, the callers of this group hear that the
+            // writer gave up, and the next group gets a fresh connection.
+            let survived = catch_unwind(AssertUnwindSafe(|| self.serve(mem::take(&mut group))));
+            if survived.is_err() {
+                self.connection = None;
+            }
+        }
+    }
+
+    fn serve(&mut self, mut group: Vec<Box<dyn Job>>) {
+        let committed = self.commit(&mut group);
+        match &committed {
+            Ok(true) => self.hints.send_modify(|count| *count = count.wrapping_add(1)),
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, operations = group.len(), "nothing of a group was committed");
+                self.connection = None;
+            }
+        }
+        for job in group {
+            job.answer(committed.clone().map(drop));
+        }
+    }
+
+    /// Says whether one of the operations that stay has appended to the changes log.
+    fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<bool, TxError> {
+        let connection = match &mut self.connection {
+            Some(connection) => connection,
+            none => none.insert(connection::open(&self.path)?),
+        };
+        control(connection, "BEGIN IMMEDIATE")?;
+        let mut announced = false;
+        for job in group.iter_mut().filter(|job| job.is_wanted()) {
+            control(connection, "SAVEPOINT operation")?;
+            let mut tx = SqliteTx::writing(connection);
+            let stays = job.run(&mut tx);
+            announced |= stays && tx.announced();
+            if !is_open(connection) {
+                return Err(TxError::Unavailable(
+                    "SQLite rolled the transaction back: disk full, or an I/O error".to_owned(),
+                ));
+            }
+            if !stays {
+                control(connection, "ROLLBACK TO operation")?;
+            }
+            control(connection, "RELEASE operation")?;
+        }
+        control(connection, "COMMIT")?;
+        Ok(announced)
+    }
+}
+
+/// Operations that may wait; beyond it callers are told to come back. Above what a second's commits take, so that
+/// only a stalled disk fills it.
+const WAITING: usize = 16_384;
+
+/// Operations in one commit at most, which bounds how long the first of them waits for the last.
+const GROUP: usize = 256;

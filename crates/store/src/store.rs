@@ -1,0 +1,88 @@
+//! The store: one of two engines behind the same three verbs, write, read and migrate.
+//!
+//! Easy to get wrong: a write whose future is dropped may still happen (SQLite's writer has taken it, PostgreSQL has
+//! the commit); what was not answered is unknown, not undone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use crate::error::StoreError;
+use crate::postgres::Postgres;
+use crate::sqlite::Sqlite;
+use crate::tx::Operation;
+
+/// A handle on the database. Cheap to clone; the database is closed with the last clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) engine: Arc<Engine>,
+}
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// `postgres://user:password@host/database`. Over a network it must say `sslmode=require` (the server's
+    /// certificate is verified against the platform's roots) or `sslmode=disable`.
+    Postgres(SecretString),
+    /// The data folder; the database is `doorward.db` in it. See [`prepare_folder`](crate::prepare_folder).
+    Sqlite(PathBuf),
+}
+
+#[derive(Debug)]
+pub(crate) enum Engine {
+    Postgres(Box<Postgres>),
+    Sqlite(Sqlite),
+}
+
+impl Store {
+    /// Opens the database, and creates the SQLite file if there is none. Creates no tables: see [`Store::migrate`].
+    ///
+    /// # Errors
+    /// [`StoreError::Folder`] and [`StoreError::Location`] need somebody to change something;
+    /// [`StoreError::Unavailable`] may pass.
+    pub async fn open(location: &Location) -> Result<Store, StoreError> {
+        let engine = match location {
+            Location::Postgres(url) => Engine::Postgres(Box::new(Postgres::open(url.expose_secret()).await?)),
+            Location::Sqlite(folder) => Engine::Sqlite(Sqlite::open(folder.clone()).await?),
+        };
+        Ok(Store { engine: Arc::new(engine) })
+    }
+
+    /// Runs the operation in one transaction. When this answers, the outcome survives a crash.
+    pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.write(&operation).await,
+            Engine::Sqlite(sqlite) => sqlite.write(operation).await,
+        }
+    }
+
+    /// Runs an operation that only reads, on one snapshot. Never waits for a writer, and sees every write that was
+    /// answered before.
+    pub async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.read(&operation).await,
+            Engine::Sqlite(sqlite) => sqlite.read(operation).await,
+        }
+    }
+
+    /// Wakes up when somebody may have appended to the changes log. A hint, which can be missing or false.
+    pub(crate) fn change_hints(&self) -> watch::Receiver<u64> {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.change_hints(),
+            Engine::Sqlite(sqlite) => sqlite.change_hints(),
+        }
+    }
+
+    /// How long to rely on hints before looking at the changes log itself.
+    pub(crate) fn recheck_interval(&self) -> Duration {
+        match &*self.engine {
+            // Other processes' NOTIFY is sent after the commit and can be lost with its sender.
+            Engine::Postgres(_) => Duration::from_millis(250),
+            // PRAGMA data_version, looked at every 100 ms, misses nothing.
+            Engine::Sqlite(_) => Duration::from_secs(1),
+        }
+    }
+}

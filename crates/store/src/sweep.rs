@@ -1,0 +1,106 @@
+//! Removing what has ended, in small steps, always on.
+//!
+//! Easy to get wrong: a condition that can become false while the sweep waits for a row must stand beside the
+//! sub-select, since PostgreSQL looks again only at what the outer statement says.
+
+use std::time::Duration;
+
+use doorward_core::{clock::Timestamp, throttle};
+
+use crate::{
+    changes::SweepChanges,
+    tx::{Operation, Tx, TxError, Value},
+};
+
+/// Removes at most [`Sweep::STEP`] rows of each table.
+#[derive(Clone, Debug)]
+pub struct Sweep {
+    /// The present time.
+    pub now: Timestamp,
+    /// How long audit events are kept.
+    pub audit_retention: Duration,
+    /// How long an unbound client may repeat a refresh: seals of older rotations are erased.
+    pub refresh_grace: Duration,
+}
+
+impl Sweep {
+    /// Rows of each table that one sweep removes at most, so that it never holds up others for long.
+    pub const STEP: i64 = 500;
+}
+
+impl Operation for Sweep {
+    /// How many rows were removed, and seals erased. As many as [`Sweep::STEP`]: more may be waiting.
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        let before = |ago: Duration| Value::from(self.now.minus(ago));
+        let mut removed = 0;
+        for (sql, time) in [
+            (ACCESS_TOKENS, before(SKEW)),
+            (REVOKED_TOKENS, before(SKEW)),
+            (ASSERTION_IDS, before(SKEW)),
+            (CODES, before(AFTERGLOW)),
+            (AUTHORIZATION_REQUESTS, before(AFTERGLOW)),
+            (REFRESH_SEALS, before(self.refresh_grace)),
+            (REFRESH_TOKENS, before(AFTERGLOW)),
+            (REFRESH_FAMILIES, before(AFTERGLOW)),
+            (GRANTS, before(AFTERGLOW)),
+            (SESSIONS, before(AFTERGLOW)),
+            (FAILURES, before(throttle::DECAY)),
+            (FAILURES_IN_A_ROW, before(FORGOTTEN)),
+            (AUDIT, before(self.audit_retention)),
+        ] {
+            removed += tx.execute(sql, &[time, Self::STEP.into()]).await?;
+        }
+        let changes = SweepChanges { before_ms: self.now.minus(AFTERGLOW).as_millis(), limit: Self::STEP };
+        Ok(removed + changes.run(tx).await?)
+    }
+}
+
+const ACCESS_TOKENS: &str =
+    "DELETE FROM access_tokens WHERE digest IN (SELECT digest FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
+const REVOKED_TOKENS: &str =
+    "DELETE FROM revoked_tokens WHERE id IN (SELECT id FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)";
+const ASSERTION_IDS: &str = "DELETE FROM assertion_ids WHERE (client_id, id) IN
+    (SELECT client_id, id FROM assertion_ids WHERE expires_at < $1 LIMIT $2)";
+const CODES: &str = "DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 LIMIT $2)";
+const AUTHORIZATION_REQUESTS: &str = "DELETE FROM authorization_requests WHERE digest IN
+    (SELECT digest FROM authorization_requests WHERE expires_at < $1 LIMIT $2)";
+const REFRESH_SEALS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL WHERE digest IN
+    (SELECT digest FROM refresh_tokens WHERE seal_counts_from <= $1 LIMIT $2)";
+/// A family can have tens of thousands of tokens, so these are counted one by one.
+const REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE digest IN
+    (SELECT t.digest FROM refresh_families f JOIN refresh_tokens t ON t.family_id = f.id
+     WHERE f.expires_at < $1 LIMIT $2)";
+const REFRESH_FAMILIES: &str = "DELETE FROM refresh_families WHERE id IN
+    (SELECT id FROM refresh_families f
+     WHERE expires_at < $1 AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.family_id = f.id) LIMIT $2)";
+const GRANTS: &str = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)";
+const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < $1 LIMIT $2)";
+const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1 AND subject IN
+    (SELECT subject FROM failures WHERE in_a_row = 0 AND last_at < $1 LIMIT $2)";
+/// The number is [`throttle::KNOWN_BROWSERS_ONLY_AFTER`]: from there on only another way in helps, not time.
+const FAILURES_IN_A_ROW: &str =
+    "DELETE FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 AND subject IN
+    (SELECT subject FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 LIMIT $2)";
+const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)";
+
+/// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
+const SKEW: Duration = Duration::from_secs(120);
+
+/// How long what has ended stays readable for `explain`.
+const AFTERGLOW: Duration = Duration::from_secs(24 * 3600);
+
+/// After how long failures in a row are forgotten. Much longer than their decay: guesses at a slow pace add up
+/// (NIST SP 800-63B-4 section 3.2.2).
+const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_that_closes_the_way_in_is_that_of_core() {
+        assert!(FAILURES_IN_A_ROW.contains(&format!("in_a_row < {} ", throttle::KNOWN_BROWSERS_ONLY_AFTER)));
+    }
+}

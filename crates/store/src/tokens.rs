@@ -1,0 +1,183 @@
+//! Access tokens: those that have a row, and those that were revoked before their end.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use doorward_core::{
+    access_token::Claims,
+    clock::Timestamp,
+    digest::KeyedDigest,
+    id::{GrantId, TokenId},
+    resource::{Api, Role, TokenFormat},
+    scope::{self, ScopeSet},
+};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    tx::{Operation, Tx, TxError},
+};
+
+/// What a new access token needs from outside: its names and its time.
+#[derive(Clone, Debug)]
+pub struct NewAccessToken {
+    /// The issuer.
+    pub issuer: Arc<str>,
+    /// Its `jti`.
+    pub id: TokenId,
+    /// The digest of its opaque form, stored if the API wants that form.
+    pub opaque: KeyedDigest,
+    /// How long it lives if it is for no API.
+    pub default_ttl: Duration,
+    /// When it is made.
+    pub now: Timestamp,
+}
+
+/// For whom a new access token is, and what it carries.
+#[derive(Clone, Debug)]
+pub struct Bearer {
+    /// `sub`.
+    pub subject: String,
+    /// `client_id`.
+    pub client_id: String,
+    /// What it may be used for.
+    pub scopes: ScopeSet,
+    /// The subject's roles at the API.
+    pub roles: BTreeSet<Role>,
+    /// What a user allowed, if one did.
+    pub grant_id: Option<GrantId>,
+    /// When the user signed in.
+    pub auth_time: Option<Timestamp>,
+}
+
+impl NewAccessToken {
+    /// What the token says. `aud` is the API, plus the issuer when `openid` was granted, or the issuer alone.
+    pub fn claims(&self, api: Option<&Api>, bearer: Bearer) -> Claims {
+        let issuer = (api.is_none() || bearer.scopes.contains(scope::OPENID)).then(|| self.issuer.to_string());
+        let ttl = api.map_or(self.default_ttl, |api| api.access_token_ttl);
+        Claims {
+            issuer: self.issuer.to_string(),
+            subject: bearer.subject,
+            audience: api.map(|api| api.identifier.to_string()).into_iter().chain(issuer).collect(),
+            expires_at: self.now.plus(ttl),
+            issued_at: self.now,
+            id: self.id.clone(),
+            client_id: bearer.client_id,
+            scopes: bearer.scopes,
+            roles: bearer.roles,
+            grant_id: bearer.grant_id,
+            auth_time: bearer.auth_time,
+        }
+    }
+
+    /// Stores the token if its form is the opaque one.
+    pub(crate) async fn store(&self, tx: &mut impl Tx, api: Option<&Api>, claims: &Claims) -> Result<(), TxError> {
+        if api.is_some_and(|api| api.token_format == TokenFormat::Opaque) {
+            let claims_json = serde_json::to_string(claims).map_err(|_| TxError::Defect("claims are JSON".into()))?;
+            tx.execute(
+                "INSERT INTO access_tokens (digest, pepper, claims, expires_at) VALUES ($1, $2, $3, $4)",
+                &[
+                    (&self.opaque.digest).into(),
+                    self.opaque.pepper.as_str().into(),
+                    claims_json.into(),
+                    claims.expires_at.into(),
+                ],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Stores an opaque token of a client that acts for itself.
+#[derive(Clone, Debug)]
+pub struct StoreAccessToken {
+    /// The token.
+    pub token: NewAccessToken,
+    /// Its API.
+    pub api: Arc<Api>,
+    /// What it says.
+    pub claims: Claims,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for StoreAccessToken {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        self.token.store(tx, Some(&self.api), &self.claims).await?;
+        audit::append(tx, &self.audit).await
+    }
+}
+
+/// The claims of an opaque token, as JSON.
+#[derive(Clone, Debug)]
+pub struct FindAccessToken {
+    /// The digests under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+impl Operation for FindAccessToken {
+    type Output = Option<String>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<String>, TxError> {
+        for candidate in &self.candidates {
+            let sql = "SELECT claims FROM access_tokens WHERE digest = $1 AND pepper = $2";
+            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            if let Some(row) = rows.first() {
+                return Ok(Some(row.text("claims")?.to_owned()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether an access token was ended before its time: by its own revocation, or with its grant.
+#[derive(Clone, Debug)]
+pub struct IsTokenRevoked {
+    /// `jti`.
+    pub id: String,
+    /// The grant, if a user granted it.
+    pub grant_id: Option<String>,
+}
+
+impl Operation for IsTokenRevoked {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let revoked = tx.query("SELECT id FROM revoked_tokens WHERE id = $1", &[self.id.as_str().into()]).await?;
+        if !revoked.is_empty() {
+            return Ok(true);
+        }
+        let Some(grant) = &self.grant_id else { return Ok(false) };
+        let rows = tx.query("SELECT ended_at FROM grants WHERE id = $1", &[grant.as_str().into()]).await?;
+        // A grant that is not there any more can't vouch for a token.
+        rows.first().map_or(Ok(true), |row| Ok(row.opt_int("ended_at")?.is_some()))
+    }
+}
+
+/// Remembers an access token as revoked until its end.
+#[derive(Clone, Debug)]
+pub struct RevokeAccessToken {
+    /// `jti`.
+    pub id: String,
+    /// Its end.
+    pub expires_at: Timestamp,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for RevokeAccessToken {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let sql = "INSERT INTO revoked_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+        if tx.execute(sql, &[self.id.as_str().into(), self.expires_at.into()]).await? > 0 {
+            audit::append(tx, &self.audit).await?;
+            append_change(tx, "token", &self.id, self.now.as_millis()).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! Users: who signs in.
+
+use doorward_core::{clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString};
+
+use crate::{
+    append_change,
+    audit::{self, AuditEvent},
+    grants, sessions,
+    tx::{Operation, Row, Tx, TxError},
+};
+
+/// A user as remembered.
+#[derive(Clone, Debug)]
+pub struct UserRecord {
+    /// Its id: the `sub` of its tokens.
+    pub id: UserId,
+    /// The name to sign in with, as it was given.
+    pub username: String,
+    /// The password's hash in PHC form.
+    pub password_hash: SecretString,
+    /// The name, for people.
+    pub name: Option<String>,
+    /// The mail address.
+    pub email: Option<String>,
+    /// Whether the mail address was verified.
+    pub email_verified: bool,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// The form of a user name that is compared: case does not tell two users apart.
+pub fn fold_username(username: &str) -> String {
+    username.trim().to_lowercase()
+}
+
+/// Adds a user. [`TxError::Conflict`] if the name is taken.
+#[derive(Clone, Debug)]
+pub struct CreateUser {
+    /// The user.
+    pub user: UserRecord,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for CreateUser {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let user = &self.user;
+        tx.execute(
+            "INSERT INTO users (id, username, username_folded, password_hash, name, email, email_verified, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            &[
+                user.id.as_str().into(),
+                user.username.as_str().into(),
+                fold_username(&user.username).into(),
+                user.password_hash.expose_secret().into(),
+                user.name.clone().into(),
+                user.email.clone().into(),
+                user.email_verified.into(),
+                user.created_at.into(),
+            ],
+        )
+        .await?;
+        audit::append(tx, &self.audit).await
+    }
+}
+
+/// How a user is looked for.
+#[derive(Clone, Debug)]
+pub enum FindUser {
+    /// By id.
+    ById(UserId),
+    /// By the name to sign in with.
+    ByUsername(String),
+}
+
+impl Operation for FindUser {
+    type Output = Option<UserRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<UserRecord>, TxError> {
+        let rows = match self {
+            Self::ById(id) => tx.query("SELECT * FROM users WHERE id = $1", &[id.as_str().into()]).await?,
+            // No text in a database holds this character.
+            Self::ByUsername(username) if username.contains('\0') => return Ok(None),
+            Self::ByUsername(username) => {
+                tx.query("SELECT * FROM users WHERE username_folded = $1", &[fold_username(username).into()]).await?
+            }
+        };
+        rows.first().map(user).transpose()
+    }
+}
+
+/// Users in the order that they were made.
+#[derive(Clone, Debug)]
+pub struct ListUsers {
+    /// Only users made after this one.
+    pub after: Option<UserId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for ListUsers {
+    type Output = Vec<UserRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<UserRecord>, TxError> {
+        let after = self.after.as_ref().map_or("", UserId::as_str);
+        let sql = "SELECT * FROM users WHERE id > $1 ORDER BY id LIMIT $2";
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter().map(user).collect()
+    }
+}
+
+/// What can be changed of a user.
+#[derive(Clone, Debug)]
+pub enum UserChange {
+    /// Refuse it from now on; end its sessions and grants.
+    Disable,
+    /// Let it in again.
+    Enable,
+    /// Another password; ends its sessions, and clears the counters of failures by the keys given.
+    Password {
+        /// The hash in PHC form.
+        hash: SecretString,
+        /// Subjects of counters to forget.
+        forget_failures: Vec<String>,
+    },
+}
+
+/// Changes a user. Gives whether it exists.
+#[derive(Clone, Debug)]
+pub struct ChangeUser {
+    /// The user.
+    pub id: UserId,
+    /// What changes.
+    pub change: UserChange,
+    /// When.
+    pub now: Timestamp,
+    /// What the audit says of it.
+    pub audit: AuditEvent,
+}
+
+impl Operation for ChangeUser {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let id = self.id.as_str();
+        let changed = match &self.change {
+            UserChange::Disable => {
+                let sql = "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE id = $2";
+                tx.execute(sql, &[self.now.into(), id.into()]).await?
+            }
+            UserChange::Enable => tx.execute("UPDATE users SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?,
+            UserChange::Password { hash, .. } => {
+                let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
+                tx.execute(sql, &[hash.expose_secret().into(), id.into()]).await?
+            }
+        };
+        if changed == 0 {
+            return Ok(false);
+        }
+        match &self.change {
+            UserChange::Disable => {
+                sessions::end_all(tx, &self.id, None, self.now).await?;
+                grants::end_all(tx, grants::Of::User(&self.id), "user_disabled", self.now).await?;
+            }
+            UserChange::Enable => {}
+            UserChange::Password { forget_failures, .. } => {
+                sessions::end_all(tx, &self.id, None, self.now).await?;
+                for subject in forget_failures {
+                    tx.execute("DELETE FROM failures WHERE subject = $1", &[subject.as_str().into()]).await?;
+                }
+            }
+        }
+        audit::append(tx, &self.audit).await?;
+        append_change(tx, "user", id, self.now.as_millis()).await?;
+        Ok(true)
+    }
+}
+
+/// A user, locked: against being disabled, and against another session or grant of the same user.
+pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRecord>, TxError> {
+    let sql = "UPDATE users SET disabled_at = disabled_at WHERE id = $1 RETURNING *";
+    tx.query(sql, &[id.as_str().into()]).await?.first().map(user).transpose()
+}
+
+pub(crate) fn user(row: &Row) -> Result<UserRecord, TxError> {
+    Ok(UserRecord {
+        id: row.parsed("id")?,
+        username: row.text("username")?.to_owned(),
+        password_hash: row.text("password_hash")?.into(),
+        name: row.opt_text("name")?.map(str::to_owned),
+        email: row.opt_text("email")?.map(str::to_owned),
+        email_verified: row.flag("email_verified")?,
+        created_at: row.time("created_at")?,
+        disabled_at: row.opt_time("disabled_at")?,
+    })
+}

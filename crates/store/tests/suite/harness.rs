@@ -1,0 +1,134 @@
+//! A fresh database for each test, and the operations that the tests are made of.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use doorward_store::{Location, Operation, Row, Store, StoreError, Tx, TxError, Value, prepare_folder};
+use secrecy::ExposeSecret;
+use tokio_postgres::{Client, NoTls};
+
+/// A database of one test.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pub(crate) location: Location,
+}
+
+impl Database {
+    /// A handle of its own, as another process would have it.
+    pub(crate) async fn open(&self) -> Store {
+        Store::open(&self.location).await.unwrap()
+    }
+
+    /// A handle on the migrated database, which has a table `things(name, value)` as well.
+    pub(crate) async fn store(&self) -> Store {
+        let store = self.open().await;
+        store.migrate().await.unwrap();
+        store
+            .write(Run::new("CREATE TABLE things (name text NOT NULL PRIMARY KEY, value bigint NOT NULL)", []))
+            .await
+            .unwrap();
+        store
+    }
+
+    /// The SQLite file, if this is SQLite.
+    pub(crate) fn sqlite_file(&self) -> Option<PathBuf> {
+        match &self.location {
+            Location::Sqlite(folder) => Some(folder.join("doorward.db")),
+            Location::Postgres(_) => None,
+        }
+    }
+
+    /// A connection of somebody else to the database, if this is PostgreSQL.
+    pub(crate) async fn postgres(&self) -> Option<Client> {
+        match &self.location {
+            Location::Postgres(url) => Some(connect(url.expose_secret()).await),
+            _ => None,
+        }
+    }
+}
+
+/// Runs a test on a fresh database of each engine.
+pub(crate) async fn on_each_engine<F: Future<Output = ()>>(test: impl Fn(Database) -> F) {
+    let folder = tempfile::tempdir().unwrap();
+    prepare_folder(folder.path()).unwrap();
+    test(Database { location: Location::Sqlite(folder.path().to_owned()) }).await;
+
+    if let Ok(cluster) = std::env::var("DOORWARD_TEST_POSTGRES") {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("doorward_store_{}_{number}", std::process::id());
+        let superuser = connect(&cluster).await;
+        let create = format!("CREATE DATABASE {name}");
+        superuser.batch_execute(&create).await.unwrap();
+        test(Database { location: Location::Postgres(database_url(&cluster, &name).into()) }).await;
+        let drop = format!("DROP DATABASE {name} WITH (FORCE)");
+        superuser.batch_execute(&drop).await.unwrap();
+    }
+}
+
+/// The cluster's URL with another database in its path.
+fn database_url(cluster: &str, name: &str) -> String {
+    let (base, query) = cluster.split_once('?').unwrap_or((cluster, ""));
+    let authority = base.find("://").unwrap() + 3;
+    let end = base[authority..].find('/').map_or(base.len(), |at| at + authority);
+    format!("{}/{name}?{query}", &base[..end])
+}
+
+async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+/// Executes one statement.
+#[derive(Clone)]
+pub(crate) struct Run {
+    sql: &'static str,
+    params: Vec<Value>,
+}
+
+impl Run {
+    pub(crate) fn new(sql: &'static str, params: impl IntoIterator<Item = Value>) -> Run {
+        Run { sql, params: params.into_iter().collect() }
+    }
+}
+
+impl Operation for Run {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        tx.execute(self.sql, &self.params).await
+    }
+}
+
+/// Runs one statement and gives its rows.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    sql: &'static str,
+    params: Vec<Value>,
+}
+
+impl Ask {
+    pub(crate) fn new(sql: &'static str, params: impl IntoIterator<Item = Value>) -> Ask {
+        Ask { sql, params: params.into_iter().collect() }
+    }
+}
+
+impl Operation for Ask {
+    type Output = Vec<Row>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Row>, TxError> {
+        tx.query(self.sql, &self.params).await
+    }
+}
+
+/// Inserts a thing.
+pub(crate) fn put(name: &str, value: i64) -> Run {
+    Run::new("INSERT INTO things (name, value) VALUES ($1, $2)", [name.into(), value.into()])
+}
+
+/// The values of all things, by name.
+pub(crate) async fn things(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = store.read(Ask::new("SELECT name, value FROM things ORDER BY name", [])).await?;
+    Ok(rows.iter().map(|row| (row.text("name").unwrap().to_owned(), row.int("value").unwrap())).collect())
+}

@@ -1,0 +1,32 @@
+//! Notes: a small API that Doorward protects, and a small app that a person signs in to.
+//!
+//! It is written as any user of `doorward-guard` would write a service, and knows Doorward's server only by its URL.
+//! The API and the app share a port here for the demo's sake; they trust each other no more than strangers do: the app
+//! calls the API over HTTP with the token that it was given.
+//!
+//! [`api`] is the protected service, `sign_in` and `callback` are the app's half of the authorization code flow,
+//! [`app`] is its page.
+#![forbid(unsafe_code)]
+
+pub mod api;
+pub mod app;
+mod callback;
+mod issuer;
+pub mod notes;
+mod page;
+mod pending;
+mod sample_app;
+mod sign_in;
+
+use axum::Router;
+use doorward_guard::Guard;
+
+pub use crate::sample_app::{InvalidSampleApp, SampleApp};
+
+/// The scopes of the notes API.
+pub const SCOPES: &str = "notes:read notes:write";
+
+/// The whole service. The guarded routes come last, so that the guard answers for addresses that no route has.
+pub fn router(guard: &Guard, app: SampleApp) -> Router {
+    sign_in::routes(app).merge(guard.metadata_router()).merge(api::routes(guard))
+}
