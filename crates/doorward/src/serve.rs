@@ -136,7 +136,6 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
             access_token_ttl: config.tokens.access_token_ttl,
             code_ttl: config.tokens.code_ttl,
             id_token_ttl: config.tokens.id_token_ttl,
-            clock_skew: config.tokens.clock_skew,
             refresh: RefreshLimits {
                 idle: config.tokens.refresh_idle,
                 absolute: config.tokens.refresh_absolute,

@@ -47,8 +47,6 @@ pub struct Tokens {
     pub authorization_ttl: Duration,
     /// Of refresh tokens.
     pub refresh: RefreshLimits,
-    /// How far other machines' clocks may differ.
-    pub clock_skew: Duration,
 }
 
 /// What passwords must be and cost.
@@ -128,7 +126,6 @@ impl Settings {
                 id_token_ttl: 5 * MINUTE,
                 authorization_ttl: 30 * MINUTE,
                 refresh: RefreshLimits::default(),
-                clock_skew: MINUTE / 2,
             },
             signing: RotationSchedule { rotate_every: 30 * DAY, publish_before_use: DAY, retire_after: DAY },
             session: SessionLimits { idle: DAY / 2, absolute: 30 * DAY },

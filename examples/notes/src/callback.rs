@@ -130,7 +130,11 @@ async fn show(app: &SampleApp, tokens: Tokens) -> Response {
     let access_token = claims(&tokens.access_token);
     let text =
         |claims: &Option<Value>, name| claims.as_ref().and_then(|claims| claims[name].as_str().map(str::to_owned));
-    let name = text(&id_token, "name").or_else(|| text(&id_token, "sub")).or_else(|| text(&access_token, "sub"));
+    let sub = text(&id_token, "sub").or_else(|| text(&access_token, "sub"));
+    let name = match &sub {
+        Some(sub) => app.name_of(sub, &tokens.access_token).await.or(Some(sub.clone())),
+        None => None,
+    };
     page::answer(app::State::SignedIn(Box::new(SignedIn {
         name: name.unwrap_or_else(|| "somebody".into()),
         id_token,

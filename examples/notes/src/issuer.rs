@@ -10,6 +10,15 @@ pub(crate) struct Metadata {
     issuer: String,
     pub(crate) authorization_endpoint: String,
     token_endpoint: String,
+    userinfo_endpoint: String,
+}
+
+/// Who signed in (OpenID Connect Core section 5.3.2).
+#[derive(Deserialize)]
+struct UserInfo {
+    sub: String,
+    name: Option<String>,
+    preferred_username: Option<String>,
 }
 
 /// What the issuer gave for a code.
@@ -49,6 +58,15 @@ impl SampleApp {
             true => Ok(metadata),
             false => Err(SignInError::new("server_error", "The issuer's metadata names another issuer.")),
         }
+    }
+
+    /// The name of the user `sub`, if the issuer tells it. An answer about somebody else is not used (OpenID Connect
+    /// Core section 5.3.2).
+    pub(crate) async fn name_of(&self, sub: &str, access_token: &str) -> Option<String> {
+        let metadata = self.metadata().await.ok()?;
+        let response = self.http.get(metadata.userinfo_endpoint).bearer_auth(access_token).send().await.ok()?;
+        let info: UserInfo = response.error_for_status().ok()?.json().await.ok()?;
+        (info.sub == sub).then(|| info.name.or(info.preferred_username)).flatten()
     }
 
     /// Redeems a code.

@@ -75,7 +75,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Create(args) => create(args, app, actor, output).await,
         Verb::List => {
             let apis = apis::list(app).await?;
-            output.print(&apis.iter().map(|api| describe(api)).collect::<Vec<_>>(), || {
+            output.print(&apis.iter().map(describe).collect::<Vec<_>>(), || {
                 let row = |api: &Api| {
                     let scopes: Vec<_> = api.scopes.iter().map(|described| described.scope.as_str()).collect();
                     [api.name.clone(), api.identifier.to_string(), scopes.join(" "), api.id.to_string()]

@@ -103,7 +103,6 @@ pub(crate) struct Tokens {
     pub(crate) access_token_ttl: Duration,
     pub(crate) id_token_ttl: Duration,
     pub(crate) code_ttl: Duration,
-    pub(crate) clock_skew: Duration,
     pub(crate) refresh_idle: Duration,
     pub(crate) refresh_absolute: Duration,
     pub(crate) refresh_grace_same_address: Duration,
@@ -155,23 +154,15 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
     pub(crate) connections: u32,
     pub(crate) connections_per_address: u32,
-    pub(crate) json_depth: u32,
-    pub(crate) form_pairs: u32,
-    pub(crate) scopes_per_request: u32,
-    pub(crate) redirect_uris_per_client: u32,
     pub(crate) sessions_per_user: u32,
-    pub(crate) keys_per_owner: u32,
-    pub(crate) live_codes_per_client: u32,
     pub(crate) cache_entries: u32,
     pub(crate) audit_queue: u32,
-    pub(crate) log_line_bytes: usize,
 }
 
 /// How long and how much the audit record remembers.
 #[derive(Debug, Default)]
 pub(crate) struct Audit {
     pub(crate) retention: Duration,
-    pub(crate) max_rows: u32,
     pub(crate) fold_after: u32,
 }
 

@@ -10,7 +10,7 @@ use doorward_core::{
     denial::Denial,
     form::Parameters,
     refusal::Refusal,
-    scope::{Scope, ScopeSet},
+    scope::{self, Scope, ScopeSet},
 };
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -127,7 +127,8 @@ async fn render(
     let of_apis = described.filter(|described| request.scopes.contains(described.scope.as_str())).map(|described| {
         ConsentScope { scope: described.scope.to_string(), sentence: described.description.clone(), required: false }
     });
-    let of_openid = request.scopes.iter().filter_map(|scope| ConsentScope::of_openid_connect(scope.as_str()));
+    let of_openid = scope::OIDC_SCOPES.into_iter().filter(|scope| request.scopes.contains(scope));
+    let of_openid = of_openid.filter_map(ConsentScope::of_openid_connect);
     let browser = Browser::of(app, headers);
     let page = ConsentPage {
         layout: &app.layout,

@@ -12,7 +12,7 @@ fn broken_syntax_is_told_with_its_line_beside_other_mistakes() {
 
 #[test]
 fn what_follows_a_line_that_stops_the_parser_is_read_too() {
-    let source = "[tokens]\ncode_ttl \"60s\"\nclock_skew \"1s\"\naccess_token_ttl = \"1x\"\n";
+    let source = "[tokens]\ncode_ttl \"60s\"\nid_token_ttl \"1s\"\naccess_token_ttl = \"1x\"\n";
     let json = parse(source).unwrap_err().to_json();
     let lines: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["line"].as_u64()).collect();
     assert_eq!(lines, [Some(2), Some(3), Some(4)], "{json:#}");

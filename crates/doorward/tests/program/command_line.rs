@@ -1,0 +1,131 @@
+//! The verbs beside a server, on its data folder.
+
+use crate::support::{Running, json, program, run, run_with_input};
+
+#[test]
+fn every_noun_can_be_made_listed_shown_and_ended() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("demo");
+    let _demo = Running::demo(&data);
+
+    let api = json(
+        &[
+            "api",
+            "create",
+            "--name",
+            "mails",
+            "--identifier",
+            "https://mails.example",
+            "--scope",
+            "mails:read=Read your mails",
+            "--role",
+            "postmaster",
+            "--token-format",
+            "opaque",
+        ],
+        &data,
+    );
+    assert!(api["client_secret"].as_str().is_some_and(|secret| secret.starts_with("dw_cs_")));
+    assert_eq!(json(&["api", "list"], &data).as_array().map(Vec::len), Some(3));
+    assert_eq!(json(&["api", "show", "mails"], &data)["token_format"], "opaque");
+
+    let client = json(
+        &[
+            "client",
+            "create",
+            "--name",
+            "Mail CLI",
+            "--public",
+            "--grant",
+            "authorization_code",
+            "--redirect-uri",
+            "http://127.0.0.1/callback",
+            "--scope",
+            "openid mails:read",
+        ],
+        &data,
+    );
+    let id = client["client_id"].as_str().expect("an id");
+    assert!(client.get("client_secret").is_none(), "a public client has no secret");
+    assert_eq!(json(&["client", "show", id], &data)["scope"], "mails:read openid");
+    json(&["client", "delete", id], &data);
+    assert_eq!(run(&["client", "show", id], &data).status.code(), Some(1));
+
+    let created = run_with_input(&["user", "create", "bob", "--json"], &data, "a fine long password\n");
+    assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
+    let changed = json(&["role", "grant", "bob", "postmaster", "--api", "mails"], &data);
+    assert_eq!(changed["changed"], true);
+    assert_eq!(json(&["user", "show", "bob"], &data)["roles"][0], "mails:postmaster");
+    json(&["role", "withdraw", "bob", "postmaster", "--api", "mails"], &data);
+    json(&["user", "disable", "bob"], &data);
+    assert!(json(&["user", "show", "bob"], &data)["disabled_at"].is_string());
+    let short = run_with_input(&["user", "set-password", "bob"], &data, "short\n");
+    assert_eq!(short.status.code(), Some(2));
+
+    let key =
+        json(&["key", "create", "--name", "k", "--api", "mails", "--scope", "mails:read", "--never-expires"], &data);
+    assert_eq!(key["never_expires"], true);
+    let listed = String::from_utf8(run(&["key", "list"], &data).stdout).expect("UTF-8");
+    assert!(listed.contains("NEVER EXPIRES"), "{listed}");
+    assert!(!listed.contains(key["key"].as_str().expect("a key")));
+
+    let before = json(&["jwks", "show"], &data).as_array().map(Vec::len);
+    assert_eq!(json(&["jwks", "rotate"], &data)["state"], "published");
+    assert_eq!(json(&["jwks", "show"], &data).as_array().map(Vec::len), before.map(|keys| keys + 1));
+
+    let audit = String::from_utf8(run(&["audit", "tail", "-n", "200", "--json"], &data).stdout).expect("UTF-8");
+    for action in
+        ["api.created", "client.deleted", "role.withdrawn", "user.disabled", "key.created", "signing_key.created"]
+    {
+        assert!(audit.contains(action), "{action}");
+    }
+    assert!(audit.contains("\"actor\":\"os:"), "the command line is audited as the operating system's user");
+}
+
+#[test]
+fn what_is_wrong_is_said_with_the_documented_exit_code() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("demo");
+    let _demo = Running::demo(&data);
+    for (arguments, code) in [
+        (&["key", "show", "key_00000000000000000000000000000000"][..], 1),
+        (&["key", "create", "--name", "x", "--api", "nothing"], 1),
+        (&["key", "create", "--name", "x", "--api", "notes", "--scope", "other:read"], 2),
+        (&["key", "create", "--name", "x", "--api", "notes", "--expires-in", "90"], 2),
+        (
+            &[
+                "client",
+                "create",
+                "--name",
+                "x",
+                "--grant",
+                "authorization_code",
+                "--redirect-uri",
+                "http://a.example/",
+            ],
+            2,
+        ),
+        (&["client", "create", "--name", "x", "--grant", "authorization_code"], 2),
+        (&["api", "create", "--name", "notes", "--identifier", "https://x.example"], 1),
+        (&["role", "grant", "nobody", "admin", "--api", "notes"], 1),
+        (&["explain", "not-a-trace"], 2),
+        (&["token", "verify", "x.y.z"], 1),
+        (&["nonsense"], 2),
+    ] {
+        let output = run(arguments, &data);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(!output.stderr.is_empty(), "{arguments:?}");
+    }
+    let nowhere = program().args(["key", "list"]).output().expect("the program runs");
+    assert_eq!(nowhere.status.code(), Some(2));
+    let missing = run(&["key", "list"], &folder.path().join("missing"));
+    assert_eq!(missing.status.code(), Some(3));
+}
+
+#[test]
+fn completions_are_printed_for_each_shell() {
+    for shell in ["bash", "zsh", "fish"] {
+        let output = program().args(["completions", shell]).output().expect("the program runs");
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("doorward"));
+    }
+}

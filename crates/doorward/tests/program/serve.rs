@@ -1,0 +1,149 @@
+//! `doorward init`, `config check` and `serve`, on SQLite and, where one is given, on PostgreSQL.
+
+use std::{net::TcpListener, path::Path, process::Output};
+
+use crate::support::{Running, eventually, form, http, program};
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
+}
+
+fn init(folder: &Path, issuer: &str) -> std::path::PathBuf {
+    let output = program().args(["init", "--issuer", issuer, "--dir"]).arg(folder).output().expect("the program runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    folder.join("doorward.toml")
+}
+
+fn configured(config: &Path, arguments: &[&str]) -> Output {
+    program().args(arguments).arg("--config").arg(config).output().expect("the program runs")
+}
+
+/// The last section wins nothing: keys are added to the file's own sections.
+fn set(config: &Path, section: &str, line: &str) {
+    let text = std::fs::read_to_string(config).expect("the configuration");
+    let text = text.replacen(&format!("[{section}]\n"), &format!("[{section}]\n{line}\n"), 1);
+    std::fs::write(config, text).expect("the configuration is written");
+}
+
+fn works(config: &Path, url: &str) {
+    let server = Running::serve(config, url);
+    let api =
+        ["api", "create", "--name", "things", "--identifier", "https://things.example", "--scope", "things:read=Read"];
+    let api = configured(config, &[&api[..], &["--json"]].concat());
+    assert!(api.status.success(), "{}", String::from_utf8_lossy(&api.stderr));
+    let api: serde_json::Value = serde_json::from_slice(&api.stdout).expect("JSON");
+    let client = [
+        "client",
+        "create",
+        "--name",
+        "Job",
+        "--grant",
+        "client_credentials",
+        "--scope",
+        "things:read",
+        "--default-scope",
+        "things:read",
+        "--json",
+    ];
+    let client: serde_json::Value = serde_json::from_slice(&configured(config, &client).stdout).expect("JSON");
+    let key = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read", "--json"];
+    let key: serde_json::Value = serde_json::from_slice(&configured(config, &key).stdout).expect("JSON");
+    let text = |value: &serde_json::Value, name: &str| value[name].as_str().expect("a text").to_owned();
+    let (id, secret) = (text(&client, "client_id"), text(&client, "client_secret"));
+    let mut token = String::new();
+    eventually("a token is given", || {
+        let pairs =
+            [("grant_type", "client_credentials"), ("client_id", id.as_str()), ("client_secret", secret.as_str())];
+        let answer = form(&format!("{url}/token"), &pairs);
+        if answer.status == 200 {
+            token = text(&answer.json(), "access_token");
+        }
+        answer.status == 200
+    });
+    let verified = configured(config, &["token", "verify", &token, "--json"]);
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+
+    // The API asks about the key by its own credential; after its revocation the answer changes.
+    let basic = {
+        use base64::{Engine, engine::general_purpose::STANDARD};
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", text(&api, "client_id"), text(&api, "client_secret"))))
+    };
+    let body = format!(r#"{{"key":"{}"}}"#, text(&key, "key"));
+    let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/json")];
+    let verdict = || http("POST", &format!("{url}/v1/keys/verify"), &headers, &body).expect("an answer").json();
+    assert_eq!(verdict()["valid"], true);
+    let revoked = configured(config, &["key", "revoke", &text(&key, "id")]);
+    assert!(revoked.status.success());
+    eventually("the key is revoked", || verdict()["code"] == "key_revoked");
+    server.kill();
+
+    let again = Running::serve(config, url);
+    assert_eq!(verdict()["code"], "key_revoked");
+    assert_eq!(again.terminate(), Some(0));
+}
+
+#[test]
+fn a_new_server_works_on_sqlite() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("http://localhost:{}", free_port());
+    let config = init(folder.path(), &url);
+    set(&config, "listen", &format!("address = \"{}\"", url.replace("http://localhost", "127.0.0.1")));
+    assert!(configured(&config, &["config", "check"]).status.success());
+    works(&config, &url.replace("localhost", "127.0.0.1"));
+}
+
+#[test]
+fn a_new_server_works_on_postgresql() {
+    let Ok(server) = std::env::var("DOORWARD_TEST_POSTGRES") else { return };
+    let database = format!("doorward_program_{}", std::process::id());
+    let created =
+        std::process::Command::new("psql").args([&server, "-c", &format!("CREATE DATABASE {database}")]).status();
+    assert!(created.expect("psql runs").success());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("http://localhost:{}", free_port());
+    let config = init(folder.path(), &url);
+    set(&config, "listen", &format!("address = \"{}\"", url.replace("http://localhost", "127.0.0.1")));
+    let (base, _) = server.rsplit_once('/').expect("a URL with a database");
+    set(&config, "data", &format!("postgres = \"{base}/{database}\""));
+    assert!(configured(&config, &["migrate"]).status.success());
+    works(&config, &url.replace("localhost", "127.0.0.1"));
+}
+
+#[test]
+fn every_mistake_of_a_configuration_is_named_with_its_line() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("doorward.toml");
+    std::fs::write(&config, "issuer = \"http://api.example\"\nbogus = 1\n[tokens]\ncode_ttl = \"2m\"\n")
+        .expect("written");
+    let output = configured(&config, &["config", "check", "--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let mistakes: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let lines: Vec<_> = mistakes["mistakes"].as_array().expect("a list").iter().map(|m| m["line"].as_u64()).collect();
+    for line in [1, 2, 4] {
+        assert!(lines.contains(&Some(line)), "{mistakes}");
+    }
+    let served = configured(&config, &["serve"]);
+    assert_eq!(served.status.code(), Some(2), "what has mistakes is not served");
+}
+
+#[test]
+fn plain_http_off_loopback_is_refused() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = init(folder.path(), "https://auth.example");
+    set(&config, "listen", "address = \"0.0.0.0:0\"");
+    let output = configured(&config, &["config", "check"]);
+    assert_eq!(output.status.code(), Some(2));
+    set(&config, "listen", "behind_proxy = true\ntrusted_proxies = [\"127.0.0.0/8\"]");
+    assert!(configured(&config, &["config", "check"]).status.success());
+}
+
+#[test]
+fn a_second_init_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = init(folder.path(), "http://localhost:8400");
+    let before = std::fs::read(folder.path().join("data/master.key")).expect("the master key");
+    let again = program().args(["init", "--dir"]).arg(folder.path()).output().expect("the program runs");
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(std::fs::read(folder.path().join("data/master.key")).expect("the master key"), before);
+    assert!(config.exists());
+}

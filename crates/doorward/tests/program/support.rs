@@ -1,0 +1,170 @@
+//! Starting the program and asking it.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// The built program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
+
+/// How long anything may take before the test gives up; nothing is asserted about the time itself.
+const CEILING: Duration = Duration::from_secs(30);
+
+/// A program that runs; killed when dropped.
+pub(crate) struct Running {
+    child: Child,
+    /// The demo's line of JSON, or null.
+    pub(crate) seed: Value,
+}
+
+impl Running {
+    /// Starts a demo on free ports and waits for its line of JSON.
+    pub(crate) fn demo(data: &Path) -> Self {
+        let mut child = program()
+            .args(["demo", "--json", "--port", "0", "--api-port", "0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut line = String::new();
+        let stdout = child.stdout.as_mut().expect("standard output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("the demo prints a line");
+        let seed = serde_json::from_str(&line).expect("the line is JSON");
+        Self { child, seed }
+    }
+
+    /// Starts a server and waits until it says that it is healthy.
+    pub(crate) fn serve(config: &Path, url: &str) -> Self {
+        let child = program().arg("serve").arg("--config").arg(config).stderr(Stdio::null()).spawn();
+        let running = Self { child: child.expect("the program starts"), seed: Value::Null };
+        eventually("the server answers", || {
+            http("GET", &format!("{url}/health"), &[], "").is_some_and(|a| a.status == 200)
+        });
+        running
+    }
+
+    /// A value of the demo's JSON.
+    pub(crate) fn get(&self, name: &str) -> &str {
+        self.seed[name].as_str().unwrap_or_else(|| panic!("{name} is a text in {}", self.seed))
+    }
+
+    /// Kills it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("SIGKILL is sent");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Ends it as an operator would, and gives the exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("SIGTERM is sent");
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The program, with an environment of its own.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(PROGRAM);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(arguments: &[&str], data: &Path) -> Output {
+    program().args(arguments).arg("--data").arg(data).output().expect("the program runs")
+}
+
+/// Runs a command that must succeed, and gives its JSON.
+pub(crate) fn json(arguments: &[&str], data: &Path) -> Value {
+    let output = run(&[arguments, &["--json"]].concat(), data);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {told}");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
+}
+
+/// Runs a command with a line on its standard input.
+pub(crate) fn run_with_input(arguments: &[&str], data: &Path, input: &str) -> Output {
+    let mut command = program();
+    command.args(arguments).arg("--data").arg(data);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    child.stdin.take().expect("standard input is piped").write_all(input.as_bytes()).expect("the line is written");
+    child.wait_with_output().expect("it ends")
+}
+
+/// Waits until `done`, with a generous ceiling.
+pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < CEILING, "{what}: not within {CEILING:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// An answer over HTTP.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
+/// Asks over plain HTTP, on a connection of its own. `None` if nobody answers.
+pub(crate) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
+    let rest = url.strip_prefix("http://").expect("plain HTTP");
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let mut stream = std::net::TcpStream::connect(host).ok()?;
+    stream.set_read_timeout(Some(CEILING)).ok()?;
+    let path = if path.is_empty() { "/" } else { path };
+    let mut request = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("Content-Length: {}\r\n\r\n{body}", body.len()));
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    Some(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+}
+
+/// Posts a form.
+pub(crate) fn form(url: &str, pairs: &[(&str, &str)]) -> Answer {
+    let body: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let headers = [("Content-Type", "application/x-www-form-urlencoded")];
+    http("POST", url, &headers, &body.join("&")).expect("the server answers")
+}
+
+/// The status of the notes API for a key.
+pub(crate) fn with_key(demo: &Running, method: &str, path: &str, key: &str) -> u16 {
+    let headers = [("X-API-Key", key), ("Content-Type", "application/json")];
+    let url = format!("{}{path}", demo.get("api"));
+    http(method, &url, &headers, r#"{"text":"hello"}"#).expect("the API answers").status
+}
