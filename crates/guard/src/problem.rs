@@ -27,7 +27,9 @@ struct Document<'a> {
 }
 
 impl Problem {
-    pub(crate) fn new(refusal: Refusal, trace_id: TraceId, resource_metadata: Option<&str>) -> Self {
+    /// A refusal as it is answered; `resource_metadata` is where the API's metadata stands (RFC 9728 section 5.1). It
+    /// tells no audit: a guard does that before it gives one out.
+    pub fn new(refusal: Refusal, trace_id: TraceId, resource_metadata: Option<&str>) -> Self {
         let challenge = challenge::bearer(&refusal, resource_metadata);
         Self { refusal: Box::new(refusal), trace_id, challenge }
     }

@@ -9,6 +9,7 @@ use doorward_core::{
     id::AuditId,
     random::{self, Rng},
     refusal::Refusal,
+    resource::ResourceIdentifier,
     trace::TraceId,
 };
 use doorward_store::{Operation, Store, StoreError, audit::AuditEvent};
@@ -97,6 +98,11 @@ impl App {
     /// The present time.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The identifier of the management API.
+    pub(crate) fn management_audience(&self) -> ResourceIdentifier {
+        ResourceIdentifier::parse(&self.settings.url("/v1")).expect("an issuer is an absolute URI")
     }
 
     /// Runs an operation that changes something. What the store can't do now is a refusal with 503.

@@ -24,6 +24,7 @@ pub mod settings;
 mod signin;
 pub mod signing;
 mod snapshot;
+pub mod verifier;
 
 pub use app::App;
 pub use pages::accent::{Accent, InvalidAccent};

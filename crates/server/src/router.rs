@@ -1,11 +1,14 @@
 //! Every route, and what stands around them all.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{ConnectInfo, Path, Request, State},
     middleware::{self, Next},
     routing::{get, post},
 };
@@ -23,6 +26,7 @@ use crate::{
     keys, oauth, oidc,
     pages::assets,
     signin,
+    verifier::Management,
 };
 
 /// The other end of a connection; the listener puts it into each request.
@@ -60,8 +64,10 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/account/sign-out", post(account::actions::sign_out))
         .route("/assets/{name}", get(asset))
         .method_not_allowed_fallback(method_not_allowed);
+    let management = Management::new(&app).expect("issuer and scope of the management API are valid");
     any_origin
-        .merge(same_origin)
+        .merge(management.0.metadata_router())
+        .merge(same_origin.layer(Extension(management)))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(app.clone(), outermost))
         .with_state(app)
@@ -77,6 +83,8 @@ async fn outermost(State(app): State<Arc<App>>, mut request: Request, next: Next
     if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
         return respond::problem(&app, &origin, &Denial::CredentialInQuery.into());
     }
+    // The guard of the management API tells its audit where a request came from: behind a proxy, that is not the peer.
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
     request.extensions_mut().insert(origin);
     let mut response = next.run(request).await;
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

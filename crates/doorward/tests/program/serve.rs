@@ -147,3 +147,40 @@ fn a_second_init_changes_nothing() {
     assert_eq!(std::fs::read(folder.path().join("data/master.key")).expect("the master key"), before);
     assert!(config.exists());
 }
+
+/// A certificate that is replaced on disk is served to new connections, without a restart.
+#[test]
+fn tls_is_served_and_its_certificate_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = free_port();
+    let config = init(folder.path(), &format!("https://localhost:{port}"));
+    let (certificate, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
+    let write = || {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        std::fs::write(&certificate, made.cert.pem()).expect("written");
+        made.cert.der().to_vec()
+    };
+    let first = write();
+    set(
+        &config,
+        "listen",
+        &format!("address = \"127.0.0.1:{port}\"\ntls.certificate = \"tls.pem\"\ntls.key = \"tls.key\""),
+    );
+    let _server = Running::start(&config);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let served = || {
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().tls_danger_accept_invalid_certs(true).tls_info(true).build();
+            let url = format!("https://localhost:{port}/health");
+            let answer = client.expect("a client").get(url).send().await.ok()?;
+            assert_eq!(answer.status(), 200);
+            let info = answer.extensions().get::<reqwest::tls::TlsInfo>()?;
+            info.peer_certificate().map(<[u8]>::to_vec)
+        })
+    };
+    eventually("TLS is served", || served() == Some(first.clone()));
+    assert!(http("GET", &format!("http://127.0.0.1:{port}/health"), &[], "").is_none(), "plain HTTP gets no answer");
+    let second = write();
+    eventually("the new certificate is served", || served() == Some(second.clone()));
+}

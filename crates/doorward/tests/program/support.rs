@@ -41,12 +41,17 @@ impl Running {
 
     /// Starts a server and waits until it says that it is healthy.
     pub(crate) fn serve(config: &Path, url: &str) -> Self {
-        let child = program().arg("serve").arg("--config").arg(config).stderr(Stdio::null()).spawn();
-        let running = Self { child: child.expect("the program starts"), seed: Value::Null };
+        let running = Self::start(config);
         eventually("the server answers", || {
             http("GET", &format!("{url}/health"), &[], "").is_some_and(|a| a.status == 200)
         });
         running
+    }
+
+    /// Starts a server and waits for nothing.
+    pub(crate) fn start(config: &Path) -> Self {
+        let child = program().arg("serve").arg("--config").arg(config).stderr(Stdio::null()).spawn();
+        Self { child: child.expect("the program starts"), seed: Value::Null }
     }
 
     /// A value of the demo's JSON.

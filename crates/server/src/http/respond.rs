@@ -6,6 +6,7 @@
 use askama::Template;
 use axum::body::Body;
 use doorward_core::{challenge, denial::Denial, refusal::Refusal};
+use doorward_guard::problem::Problem;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE},
@@ -103,24 +104,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
 /// A refusal as a problem (RFC 9457).
 pub(crate) fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
     app.note_refusal(origin, refusal);
-    let denial = refusal.denial;
-    let status = status(denial);
-    let body = json!({
-        "type": format!("urn:doorward:denial:{}", denial.shown_as()),
-        "title": status.canonical_reason(),
-        "status": denial.status(),
-        "detail": denial.sentence(),
-        "code": denial.shown_as(),
-        "trace_id": origin.trace_id,
-    });
-    let mut response = with_type(status, "application/problem+json", serde_json::to_vec(&body).unwrap_or_default());
-    no_store(&mut response);
-    let challenge = challenge::bearer(refusal, None).and_then(|text| HeaderValue::from_str(&text).ok());
-    if let Some(challenge) = challenge {
-        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-    }
-    retry_after(&mut response, refusal);
-    response
+    Problem::new(refusal.clone(), origin.trace_id, None).into_response()
 }
 
 /// A refusal on a page.

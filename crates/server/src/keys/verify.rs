@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     api_key::ApiKey,
     denial::Denial,
-    id::ApiId,
+    id::{ApiId, KeyId},
     json,
     policy::{self, Requirement},
     principal::{CredentialKind, Principal, PrincipalKind},
@@ -17,8 +17,8 @@ use doorward_core::{
     resource::Api,
     scope::{Scope, ScopeSet},
 };
-use doorward_store::keys::KeyRecord;
-use http::{Request, Response, StatusCode, header::AUTHORIZATION};
+use doorward_store::keys::{FindKey, KeyRecord};
+use http::{Request, Response, StatusCode, header::AUTHORIZATION, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,6 +26,7 @@ use crate::{
     app::App,
     http::{Origin, body, header, respond},
     oauth::client_authentication,
+    verifier::Management,
 };
 
 #[derive(Deserialize)]
@@ -55,23 +56,37 @@ enum Asker {
     Management(Vec<ApiId>),
 }
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(management): Extension<Management>,
+    request: Request<Body>,
+) -> Response<Body> {
     let origin = Origin::of(&request);
-    match answer(&app, &origin, request).await {
+    let (head, body) = request.into_parts();
+    let asker = if uses_basic(&head) {
+        client_authentication::api(&app, &origin, &head).await.map(|(_, api)| Asker::Api(api))
+    } else {
+        let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
+        let requirement = Requirement::authenticated().scope(scope).into();
+        match management.0.authorize(&head, &requirement).await {
+            Ok(principal) => limits_of(&app, &principal).await.map(Asker::Management),
+            Err(problem) => return problem.into_response(),
+        }
+    };
+    let verdict = async { answer(&app, &asker?, &head, body).await };
+    match verdict.await {
         Ok(verdict) => respond::json_no_store(StatusCode::OK, &verdict),
         Err(refusal) => respond::problem(&app, &origin, &refusal),
     }
 }
 
-async fn answer(app: &App, origin: &Origin, request: Request<Body>) -> Result<Verdict, Refusal> {
+async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Verdict, Refusal> {
     app.check_sight()?;
-    let (head, body) = request.into_parts();
-    let asker = asker(app, origin, &head).await?;
-    let bytes = body::json(app, &head, body).await?;
+    let bytes = body::json(app, head, body).await?;
     let malformed = |_| Refusal::new(Denial::BodyMalformed).fact("expected", r#"{"key":"…","scopes":["…"]}"#);
     let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
-    match verify(app, &asker, &request.key).await {
+    match verify(app, asker, &request.key).await {
         Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
         Err(refusal) => Ok(Verdict { valid: false, code: refusal.denial.shown_as(), principal: None }),
         Ok(principal) => {
@@ -82,31 +97,17 @@ async fn answer(app: &App, origin: &Origin, request: Request<Body>) -> Result<Ve
     }
 }
 
-async fn asker(app: &App, origin: &Origin, head: &http::request::Parts) -> Result<Asker, Refusal> {
-    let uses_basic = header(&head.headers, AUTHORIZATION.as_str())
+fn uses_basic(head: &Parts) -> bool {
+    header(&head.headers, AUTHORIZATION.as_str())
         .and_then(|value| value.split_once(' '))
-        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"));
-    if uses_basic {
-        let (_, api) = client_authentication::api(app, origin, head).await?;
-        return Ok(Asker::Api(api));
-    }
-    let (principal, key) = crate::keys::verify::management(app, head).await?;
-    let scope = Scope::parse(KEYS_VERIFY).map_err(|_| Denial::InsufficientScope)?;
-    policy::authorize(&principal, &Requirement::authenticated().scope(scope))?;
-    Ok(Asker::Management(key.limited_to.clone()))
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
 }
 
-/// The management key of a request to the server's own API.
-pub(crate) async fn management(app: &App, head: &http::request::Parts) -> Result<(Principal, Arc<KeyRecord>), Refusal> {
-    use doorward_core::{credential, secret::ExposeSecret};
-    let values = |name| head.headers.get_all(name).iter().map(|value: &http::HeaderValue| value.as_bytes());
-    let found = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
-    let api = app.snapshots.apis().by_name(crate::admin::apis::MANAGEMENT).cloned();
-    match (found, api) {
-        (None, _) => Err(Denial::CredentialMissing.into()),
-        (Some(credential::Credential::ApiKey(secret)), Some(api)) => check(app, &api, secret.expose_secret()).await,
-        (Some(_), _) => Err(Refusal::new(Denial::TokenMalformed).fact("expected", "a management key")),
-    }
+/// The APIs that a management key is limited to; all if empty.
+async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refusal> {
+    let id = KeyId::parse(&principal.subject).map_err(|_| Denial::InsufficientPermission)?;
+    let key = app.read(FindKey { id }).await?;
+    Ok(key.ok_or(Denial::KeyUnknown)?.limited_to)
 }
 
 async fn verify(app: &App, asker: &Asker, text: &str) -> Result<Principal, Refusal> {
