@@ -90,6 +90,13 @@ pub fn query_has_credential(query: &str) -> bool {
         .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_credential_of_ours(&value))
 }
 
+/// A path as it may be logged: a segment that has the form of a credential of ours is replaced. People put keys into
+/// paths as well, and a refusal must not be what records them.
+pub fn loggable_path(path: &str) -> String {
+    let loggable = |segment| if is_credential_of_ours(segment) { "[credential]" } else { segment };
+    path.split('/').map(loggable).collect::<Vec<_>>().join("/")
+}
+
 fn is_credential_of_ours(text: &str) -> bool {
     let is_opaque = |prefix| text.strip_prefix(prefix).is_some_and(checksummed::is_body);
     api_key::looks_like_key(text)
@@ -153,6 +160,12 @@ mod tests {
         ] {
             assert_eq!(find(&[], &[], Some(&query)).unwrap_err(), Denial::CredentialInQuery, "{query}");
         }
+    }
+
+    #[test]
+    fn a_credential_in_a_path_is_not_logged() {
+        assert_eq!(loggable_path(&format!("/v1/keys/{}/x", key())), "/v1/keys/[credential]/x");
+        assert_eq!(loggable_path("/notes/1"), "/notes/1");
     }
 
     #[test]

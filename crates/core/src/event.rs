@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{clock::Timestamp, denial::Denial, refusal::Refusal, trace::TraceId};
+use crate::{clock::Timestamp, credential, denial::Denial, refusal::Refusal, trace::TraceId};
 
 /// One refused request.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
@@ -36,7 +36,7 @@ impl RefusalEvent {
     /// Longest path that is kept, in characters.
     pub const MAX_PATH: usize = 512;
 
-    /// The event of a refusal. `path` is cut at its query and at [`Self::MAX_PATH`].
+    /// The event of a refusal. `path` is cut at its query and at [`Self::MAX_PATH`], and loses credentials.
     pub fn new(trace_id: TraceId, now: Timestamp, refusal: &Refusal, at: &str, method: &str, path: &str) -> Self {
         let path = path.split('?').next().unwrap_or_default();
         Self {
@@ -45,7 +45,7 @@ impl RefusalEvent {
             code: refusal.denial.code().to_owned(),
             at: at.to_owned(),
             method: method.chars().take(16).collect(),
-            path: path.chars().take(Self::MAX_PATH).collect(),
+            path: credential::loggable_path(path).chars().take(Self::MAX_PATH).collect(),
             address: None,
             principal: None,
             facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

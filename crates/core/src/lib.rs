@@ -13,6 +13,7 @@ pub mod clock;
 pub mod digest;
 pub mod id;
 pub mod json;
+pub mod network;
 pub mod random;
 pub mod seal;
 pub mod secret;

@@ -12,6 +12,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use doorward_core::{
     denial::Denial,
     random::{self, Rng},
@@ -36,14 +37,12 @@ impl Passwords {
     pub(crate) fn new(settings: &settings::Password) -> Self {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
             .expect("the configuration keeps argon2's bounds");
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let unknown_user = argon2
-            .hash_password_with_salt(b"a password that nobody has", b"doorward-unknown")
-            .expect("a fixed salt of 16 bytes hashes")
-            .to_string()
-            .into();
+        let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
+        // What stands for a hash is only ever compared with: no password needs to have it.
+        let (salt, hash) = (STANDARD_NO_PAD.encode([0; 16]), STANDARD_NO_PAD.encode([0; 32]));
+        let unknown_user = format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}").into();
         Self {
-            argon2,
+            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
             permits: Arc::new(Semaphore::new(settings.max_concurrent_hashes.max(1))),
             waiting: Arc::default(),
             longest_queue: settings.hash_queue,
@@ -115,5 +114,49 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_core::random::SeededRng;
+
+    use super::*;
+    use crate::Settings;
+
+    fn passwords() -> Passwords {
+        let settings = settings::Password { memory_kib: 64, ..Settings::new("http://localhost").password };
+        Passwords::new(&settings)
+    }
+
+    #[tokio::test]
+    async fn a_hash_fits_its_password_alone() {
+        let passwords = passwords();
+        let hash = passwords.hash("correct horse".into(), &SeededRng::new(1)).await.unwrap();
+        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify("correct hors".into(), Some(hash)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn an_unknown_user_costs_one_hash_of_the_same_parameters() {
+        let passwords = passwords();
+        let known = passwords.hash("correct horse".into(), &SeededRng::new(1)).await.unwrap();
+        let parameters = |hash: &SecretString| hash.expose_secret().split('$').take(4).collect::<Vec<_>>().join("$");
+        assert_eq!(parameters(&known), parameters(&passwords.unknown_user));
+        let before = passwords.computed();
+        assert!(!passwords.verify("correct horse".into(), None).await.unwrap());
+        assert_eq!(passwords.computed(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_is_refused_with_503_and_frees_itself() {
+        let settings = settings::Password { memory_kib: 64, hash_queue: 1, ..Settings::new("http://localhost").password };
+        let passwords = Passwords::new(&settings);
+        let place = Place::take(&passwords.waiting, 1).unwrap();
+        let refused = passwords.verify("x".into(), None).await.unwrap_err();
+        assert_eq!(refused.denial, Denial::Overloaded);
+        assert!(refused.retry_after.is_some());
+        drop(place);
+        assert!(passwords.verify("x".into(), None).await.is_ok());
     }
 }

@@ -7,12 +7,13 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo};
+use doorward_core::network::Network;
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -74,7 +75,7 @@ pub async fn serve(listeners: Vec<TcpListener>, serve: Serve, end: impl Future<O
             () = &mut end => break,
             Some((stream, peer)) = accepting.recv() => {
                 // Who has too many connections open gets no further one; the socket is closed at once.
-                let Some(place) = connections.take(peer.ip()) else { continue };
+                let Some(place) = connections.take(Network::of(peer.ip())) else { continue };
                 let watcher = graceful.watcher();
                 let serve = serve.clone();
                 tokio::spawn(async move {
@@ -163,7 +164,7 @@ where
 /// The connections that are open, in all and by address.
 struct Connections {
     all: Arc<Semaphore>,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    by_address: Arc<Mutex<HashMap<Network, usize>>>,
     most_by_address: usize,
 }
 
@@ -176,7 +177,7 @@ impl Connections {
         }
     }
 
-    fn take(&self, address: IpAddr) -> Option<Place> {
+    fn take(&self, address: Network) -> Option<Place> {
         let permit = self.all.clone().try_acquire_owned().ok()?;
         let mut open = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(address).or_default();
@@ -190,8 +191,8 @@ impl Connections {
 
 /// One open connection.
 struct Place {
-    address: IpAddr,
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    address: Network,
+    by_address: Arc<Mutex<HashMap<Network, usize>>>,
     _permit: tokio::sync::OwnedSemaphorePermit,
 }
 

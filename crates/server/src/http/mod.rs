@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use doorward_core::trace::TraceId;
+use axum::extract::MatchedPath;
+use doorward_core::{credential, trace::TraceId};
 use http::{HeaderMap, Request, header::USER_AGENT};
 
 use crate::app::{Actor, App};
@@ -39,7 +40,11 @@ impl Origin {
             trace_id: trace_id.unwrap_or_else(|| TraceId::new(&*app.rng)),
             address: proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies),
             method: request.method().to_string(),
-            path: request.uri().path().chars().take(512).collect(),
+            // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
+            path: match request.extensions().get::<MatchedPath>() {
+                Some(route) => route.as_str().to_owned(),
+                None => credential::loggable_path(request.uri().path()).chars().take(512).collect(),
+            },
             user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
         }
     }

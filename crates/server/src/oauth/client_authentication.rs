@@ -10,6 +10,7 @@ use doorward_core::{
     client_auth::{self, AssertionAudience, Authenticated},
     denial::Denial,
     form::Parameters,
+    network::Network,
     refusal::Refusal,
     resource::Api,
 };
@@ -82,7 +83,7 @@ async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Result<R
     let minute = now.as_secs().div_euclid(60);
     let rest = Duration::from_secs(u64::try_from(60 - now.as_secs().rem_euclid(60)).unwrap_or(60));
     let throttled = || Refusal::new(Denial::ClientThrottled).fact("instead_of", refusal.denial).retry_after(rest);
-    let subject = format!("client/{}/{minute}", origin.address);
+    let subject = format!("client/{}/{minute}", Network::of(origin.address));
     if app.caches.throttled.get(&subject).is_some() {
         return Ok(throttled());
     }

@@ -10,6 +10,7 @@ use doorward_core::{
     checksummed,
     denial::Denial,
     id::UserId,
+    network::Network,
     refusal::Refusal,
     secret::{ExposeSecret, constant_time_eq},
     throttle::KNOWN_BROWSERS_ONLY_AFTER,
@@ -47,7 +48,7 @@ impl Attempt {
     ) -> Result<Self, Refusal> {
         let device = user.and_then(|user| known_device(app, headers, user));
         let attempt =
-            Self { name: name_subject(app, username), address: format!("address/{}", origin.address), device };
+            Self { name: name_subject(app, username), address: format!("address/{}", Network::of(origin.address)), device };
         let throttle = &app.settings.throttle;
         let counter = |subject: &str, free, most_in_a_row| Counter { subject: subject.to_owned(), free, most_in_a_row };
         let by_name = throttle.free_failures_per_name;
