@@ -19,7 +19,7 @@ impl<'a> Parameters<'a> {
     /// The most pairs that are read.
     pub const MAX_PAIRS: usize = 100;
 
-    /// Reads a form. Refused are bytes that are not UTF-8, and more than [`Self::MAX_PAIRS`] pairs.
+    /// Reads a form. Refused are bytes that are not UTF-8, U+0000, and more than [`Self::MAX_PAIRS`] pairs.
     pub fn parse(form: &'a [u8]) -> Result<Self, Refusal> {
         let mut pairs = Vec::with_capacity(8);
         for pair in self::pairs(form) {
@@ -29,6 +29,10 @@ impl<'a> Parameters<'a> {
             // The decoder puts U+FFFD where bytes are no UTF-8; a sender who means U+FFFD itself is not missed.
             if pair.0.contains('\u{fffd}') || pair.1.contains('\u{fffd}') {
                 return Err(Refusal::new(Denial::BodyMalformed).fact("form", "not UTF-8"));
+            }
+            // PostgreSQL stores no U+0000, and nobody means it.
+            if pair.0.contains('\0') || pair.1.contains('\0') {
+                return Err(Refusal::new(Denial::BodyMalformed).fact("form", "U+0000"));
             }
             pairs.push(pair);
         }
@@ -88,6 +92,7 @@ mod tests {
     fn bytes_that_are_no_utf8_are_refused() {
         assert!(Parameters::parse(b"a=%ff").is_err());
         assert!(Parameters::parse(b"a=\xff").is_err());
+        assert!(Parameters::parse(b"a=x%00y").is_err());
         assert_eq!(Parameters::parse(b"a=%C3%A4+b").unwrap().required("a").unwrap(), "ä b");
     }
 

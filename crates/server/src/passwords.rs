@@ -150,7 +150,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_is_refused_with_503_and_frees_itself() {
-        let settings = settings::Password { memory_kib: 64, hash_queue: 1, ..Settings::new("http://localhost").password };
+        let settings =
+            settings::Password { memory_kib: 64, hash_queue: 1, ..Settings::new("http://localhost").password };
         let passwords = Passwords::new(&settings);
         let place = Place::take(&passwords.waiting, 1).unwrap();
         let refused = passwords.verify("x".into(), None).await.unwrap_err();

@@ -224,6 +224,7 @@ CREATE TABLE failures (
 CREATE INDEX failures_by_time ON failures (last_at) WHERE in_a_row = 0;
 CREATE INDEX failures_in_a_row_by_time ON failures (last_at) WHERE in_a_row > 0;
 
+-- Ids are ordered by time, so that `at` needs no index of its own.
 CREATE TABLE audit (
     id text NOT NULL PRIMARY KEY,
     at bigint NOT NULL,
@@ -237,6 +238,5 @@ CREATE TABLE audit (
     details text NOT NULL
 );
 CREATE INDEX audit_by_trace ON audit (trace_id);
-CREATE INDEX audit_by_time ON audit (at);
 CREATE INDEX audit_by_subject ON audit (subject, action);
 CREATE INDEX audit_by_actor ON audit (actor, action);

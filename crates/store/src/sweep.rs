@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use doorward_core::{clock::Timestamp, throttle};
+use doorward_core::{clock::Timestamp, id::AuditId, throttle};
 
 use crate::{
     changes::SweepChanges,
@@ -48,13 +48,19 @@ impl Operation for Sweep {
             (SESSIONS, before(AFTERGLOW)),
             (FAILURES, before(throttle::DECAY)),
             (FAILURES_IN_A_ROW, before(FORGOTTEN)),
-            (AUDIT, before(self.audit_retention)),
+            (AUDIT, oldest_kept_audit_id(self.now.minus(self.audit_retention)).into()),
         ] {
             removed += tx.execute(sql, &[time, Self::STEP.into()]).await?;
         }
         let changes = SweepChanges { before_ms: self.now.minus(AFTERGLOW).as_millis(), limit: Self::STEP };
         Ok(removed + changes.run(tx).await?)
     }
+}
+
+/// What comes before the ids of all audit events since `time`, and after all earlier ones: an id begins with its
+/// milliseconds (RFC 9562 section 5.7).
+fn oldest_kept_audit_id(time: Timestamp) -> String {
+    format!("{}_{:012x}", AuditId::PREFIX, time.as_millis().max(0))
 }
 
 const ACCESS_TOKENS: &str =
@@ -83,7 +89,7 @@ const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1
 const FAILURES_IN_A_ROW: &str =
     "DELETE FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 AND subject IN
     (SELECT subject FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 LIMIT $2)";
-const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < $1 LIMIT $2)";
+const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 LIMIT $2)";
 
 /// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
 const SKEW: Duration = Duration::from_secs(120);
@@ -97,7 +103,20 @@ const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
 
 #[cfg(test)]
 mod tests {
+    use doorward_core::random::SeededRng;
+
     use super::*;
+
+    #[test]
+    fn audit_events_are_kept_from_their_time_on() {
+        let rng = SeededRng::new(1);
+        let id = |millis| AuditId::new(Timestamp::from_millis(millis), &rng);
+        for kept_since in [0, 1, 1_700_000_000_000] {
+            let bound = oldest_kept_audit_id(Timestamp::from_millis(kept_since));
+            assert!(id(kept_since).as_str() >= bound.as_str());
+            assert!(kept_since == 0 || id(kept_since - 1).as_str() < bound.as_str());
+        }
+    }
 
     #[test]
     fn the_number_that_closes_the_way_in_is_that_of_core() {

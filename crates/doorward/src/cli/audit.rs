@@ -1,8 +1,9 @@
 //! `doorward audit …`
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Args, Subcommand};
+use doorward_core::id::AuditId;
 use doorward_server::{App, audit::explain};
 
 use super::explain::describe;
@@ -30,22 +31,29 @@ pub(super) struct TailArgs {
     follow: bool,
 }
 
+/// How far back each look goes: refusals are written up to a second after state changes that came later.
+const OVERLAP: Duration = Duration::from_secs(5);
+
 pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Failure> {
     let Verb::Tail(args) = verb;
-    let mut after = None;
+    let mut told = BTreeSet::new();
+    let mut events = explain::tail(app, None, args.about.clone(), i64::from(args.lines)).await?;
     loop {
-        let limit = if after.is_none() { i64::from(args.lines) } else { 1_000 };
-        for (id, event) in explain::tail(app, after.clone(), args.about.clone(), limit).await? {
-            match output.json {
-                true => line(&serde_json::to_string(&event).unwrap_or_default()),
-                false => line(describe(&event).trim_end()),
+        for (id, event) in events {
+            if told.insert(id) {
+                line(&match output.json {
+                    true => serde_json::to_string(&event).unwrap_or_default(),
+                    false => describe(&event).trim_end().to_owned(),
+                });
             }
-            after = Some(id);
         }
         if !args.follow {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        after = after.or_else(|| Some(String::new()));
+        // Ids begin with their time: this is before every id of that moment.
+        let since = format!("{}_{:012x}", AuditId::PREFIX, app.now().minus(OVERLAP).as_millis());
+        told = told.split_off(&since);
+        events = explain::tail(app, Some(since), args.about.clone(), 1_000).await?;
     }
 }

@@ -36,15 +36,20 @@ async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(
         // An API speaks for itself alone, and for the present.
         event.at = api.identifier.to_string();
         event.at_ms = event.at_ms.clamp(app.now().as_millis() - 3_600_000, app.now().as_millis());
-        event.path = event.path.split('?').next().unwrap_or_default().chars().take(RefusalEvent::MAX_PATH).collect();
-        event.method.truncate(16);
+        event.path = bounded(event.path.split('?').next().unwrap_or_default(), RefusalEvent::MAX_PATH);
+        event.method = bounded(&event.method, 16);
         event.facts.truncate(16);
         for (name, value) in &mut event.facts {
-            *name = name.chars().take(64).collect();
-            *value = value.chars().take(256).collect();
+            (*name, *value) = (bounded(name, 64), bounded(value, 256));
         }
-        event.principal = event.principal.take().map(|principal| principal.chars().take(64).collect());
+        event.principal = event.principal.take().map(|principal| bounded(&principal, 64));
+        event.address = event.address.take().map(|address| bounded(&address, 64));
     }
     app.note_delivered(events);
     Ok(())
+}
+
+/// At most so many characters, none of them a control character.
+fn bounded(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
 }

@@ -47,8 +47,11 @@ impl Attempt {
         user: Option<&UserId>,
     ) -> Result<Self, Refusal> {
         let device = user.and_then(|user| known_device(app, headers, user));
-        let attempt =
-            Self { name: name_subject(app, username), address: format!("address/{}", Network::of(origin.address)), device };
+        let attempt = Self {
+            name: name_subject(app, username),
+            address: format!("address/{}", Network::of(origin.address)),
+            device,
+        };
         let throttle = &app.settings.throttle;
         let counter = |subject: &str, free, most_in_a_row| Counter { subject: subject.to_owned(), free, most_in_a_row };
         let by_name = throttle.free_failures_per_name;

@@ -2,6 +2,7 @@
 //! a superuser on a throwaway cluster.
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect, its helpers too")]
 
+// The engines.
 mod changes;
 mod concurrency;
 mod harness;
@@ -9,3 +10,21 @@ mod migrations;
 mod recovery;
 mod statements;
 mod transactions;
+
+// The operations.
+mod audit;
+mod authorization;
+mod codes;
+mod crash;
+mod failures;
+mod grants;
+mod keys;
+mod records;
+mod refresh;
+mod refresh_model;
+mod secrets;
+mod sessions;
+mod signing_keys;
+mod sweep;
+mod tokens;
+mod world;

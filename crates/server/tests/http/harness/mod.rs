@@ -1,0 +1,25 @@
+//! What the tests share: a server on a free port, a clock that the test moves, and the parties that talk to it.
+
+mod answer;
+mod browser;
+mod caller;
+mod database;
+mod jwt;
+mod logs;
+mod raw;
+mod request;
+mod server;
+mod world;
+
+pub(crate) use self::{
+    answer::Answer,
+    browser::{Browser, Form},
+    caller::{Caller, basic},
+    database::{Database, Run, on_each_engine},
+    jwt::{claims, header, token},
+    logs::Logs,
+    raw::raw,
+    request::{AuthorizationRequest, CHALLENGE, VERIFIER},
+    server::{START, Stopped, TestServer, eventually, redemption},
+    world::{ALICE, BOB, PASSWORD, Registered, client, grants, key, new_key, operator, register, user},
+};

@@ -1,0 +1,157 @@
+//! Who is there in every test: two APIs, their clients, two users, and keys. All are made by the admin's functions.
+
+use std::collections::BTreeSet;
+
+use doorward_core::{
+    api_key::Environment,
+    client::{AuthenticationMethod, GrantType},
+    jwk::Algorithm,
+    resource::{DescribedScope, Role, TokenFormat},
+    scope::{Scope, ScopeSet},
+    secret::ExposeSecret,
+};
+use doorward_server::{
+    App,
+    admin::{
+        apis::{self, NewApi},
+        clients::{self, NewClient},
+        users::{self, NewUser},
+    },
+    app::Actor,
+    keys::{self, Expiry, NewKey},
+};
+
+/// A user.
+pub(crate) const ALICE: &str = "alice";
+/// Another user.
+pub(crate) const BOB: &str = "bob";
+/// The password of both.
+pub(crate) const PASSWORD: &str = "plenty of lemons in the shed";
+
+/// A client as it knows itself, or the credential of an API.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Registered {
+    pub(crate) id: String,
+    pub(crate) secret: Option<String>,
+    pub(crate) redirect_uri: String,
+}
+
+/// Who is there.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    /// The API `https://notes.example`: JWTs, the scopes `notes:read` and `notes:write`, the role `admin`.
+    pub(crate) notes: Registered,
+    /// The API `https://mails.example/v1`: opaque tokens, the scope `mails:read`, signing with ES256.
+    pub(crate) mails: Registered,
+    /// A confidential client that may use every grant type and every scope.
+    pub(crate) web: Registered,
+    /// A public client at a loopback address.
+    pub(crate) native: Registered,
+    /// A public client at an https address.
+    pub(crate) spa: Registered,
+    /// A key for notes with both scopes.
+    pub(crate) key: String,
+    /// A key of the management API with `keys:verify`.
+    pub(crate) management_key: String,
+}
+
+impl World {
+    pub(crate) async fn make(app: &App) -> Self {
+        let mut notes = NewApi::new("notes", "https://notes.example");
+        notes.scopes = vec![described("notes:read", "Read your notes"), described("notes:write", "Change your notes")];
+        notes.roles = [Role::parse("admin").unwrap()].into();
+        let mut mails = NewApi::new("mails", "https://mails.example/v1");
+        mails.scopes = vec![described("mails:read", "Read your mails")];
+        mails.token_format = TokenFormat::Opaque;
+        mails.signing_algorithm = Algorithm::ES256;
+        let notes = api(app, notes).await;
+        let mails = api(app, mails).await;
+        let web = NewClient {
+            grant_types: GrantType::ALL.into(),
+            default_scopes: ScopeSet::parse("notes:read").unwrap(),
+            ..client("Web", AuthenticationMethod::ClientSecret, "https://app.example/cb")
+        };
+        let native = client("Native", AuthenticationMethod::None, "http://127.0.0.1/cb");
+        let spa = client("Spa", AuthenticationMethod::None, "https://spa.example/cb");
+        for username in [ALICE, BOB] {
+            user(app, username).await;
+        }
+        Self {
+            notes,
+            mails,
+            web: register(app, web).await,
+            native: register(app, native).await,
+            spa: register(app, spa).await,
+            key: key(app, new_key("notes", "notes:read notes:write")).await,
+            management_key: key(app, new_key("doorward", "keys:verify")).await,
+        }
+    }
+}
+
+/// A client of the code flow, with refresh tokens and every scope.
+pub(crate) fn client(name: &str, authentication: AuthenticationMethod, redirect_uri: &str) -> NewClient {
+    NewClient {
+        name: name.into(),
+        authentication,
+        grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
+        redirect_uris: vec![redirect_uri.into()],
+        scopes: ScopeSet::parse("openid profile email offline_access notes:read notes:write mails:read").unwrap(),
+        default_scopes: ScopeSet::default(),
+        id_token_algorithm: Algorithm::RS256,
+        jwks: None,
+        assertion_for_token_endpoint: false,
+    }
+}
+
+pub(crate) async fn register(app: &App, new: NewClient) -> Registered {
+    let redirect_uri = new.redirect_uris.first().cloned().unwrap_or_default();
+    let created = clients::create(app, &operator(), new).await.unwrap();
+    let secret = created.secret.map(|secret| secret.expose_secret().to_owned());
+    Registered { id: created.client.id.to_string(), secret, redirect_uri }
+}
+
+/// A live key for one API, without an owner.
+pub(crate) fn new_key(api: &str, scopes: &str) -> NewKey {
+    NewKey {
+        name: format!("key for {api}"),
+        apis: vec![api.into()],
+        scopes: ScopeSet::parse(scopes).unwrap(),
+        roles: vec![],
+        owner: None,
+        limited_to: vec![],
+        environment: Environment::Live,
+        expiry: Expiry::Default,
+    }
+}
+
+pub(crate) async fn key(app: &App, new: NewKey) -> String {
+    keys::create(app, &operator(), new).await.unwrap().key.reveal().to_owned()
+}
+
+pub(crate) async fn user(app: &App, username: &str) {
+    let (name, email) = (Some(format!("{username} of the tests")), Some(format!("{username}@example.com")));
+    let new = NewUser { username: username.into(), password: PASSWORD.into(), name, email };
+    users::create(app, &operator(), new).await.unwrap();
+}
+
+pub(crate) fn operator() -> Actor {
+    Actor::command_line("tester")
+}
+
+async fn api(app: &App, new: NewApi) -> Registered {
+    let created = apis::create(app, &operator(), new).await.unwrap();
+    Registered {
+        id: created.client_id.to_string(),
+        secret: Some(created.client_secret.expose_secret().to_owned()),
+        redirect_uri: String::new(),
+    }
+}
+
+fn described(scope: &str, description: &str) -> DescribedScope {
+    DescribedScope { scope: Scope::parse(scope).unwrap(), description: description.into() }
+}
+
+/// The grant types of a client.
+pub(crate) fn grants<const N: usize>(grant_types: [GrantType; N]) -> BTreeSet<GrantType> {
+    grant_types.into()
+}

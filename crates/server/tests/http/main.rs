@@ -1,0 +1,9 @@
+//! The server under test, black box: requests over TCP to a server in the test's own process, whose clock the tests
+//! move. A file per route; what the routes share has files of its own.
+//!
+//! `DOORWARD_TEST_POSTGRES` names the URL of a superuser on a throwaway cluster; with it, the tests that depend on the
+//! store run on PostgreSQL as well.
+#![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect, its helpers too")]
+
+mod harness;
+mod smoke;

@@ -1,0 +1,94 @@
+//! The audit: by trace, by whom it is about, the newest, and what a user may want to know.
+
+use doorward_core::id::UserId;
+use doorward_store::audit::{AppendAudit, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
+
+use crate::{harness::on_each_engine, world::World};
+
+/// One event a second, none of them from the making of the world.
+async fn append(world: &World, events: Vec<AuditEvent>) -> Vec<AuditEvent> {
+    world.write(AppendAudit { events: events.clone() }).await;
+    events
+}
+
+fn event(world: &World, action: &str, actor: Option<&str>, subject: Option<&str>) -> AuditEvent {
+    world.advance(1);
+    let own = |text: &str| text.to_owned();
+    AuditEvent { actor: actor.map(own), subject: subject.map(own), ..world.audit(action) }
+}
+
+#[tokio::test]
+async fn an_event_reads_back_with_all_and_with_none_of_what_is_optional() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let full = AuditEvent {
+            trace_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
+            code: Some("credential_unknown".to_owned()),
+            address: Some("2001:db8::1".to_owned()),
+            count: 1_000,
+            details: r#"{"why":"\u0000 and é"}"#.to_owned(),
+            ..event(&world, "request.refused", Some("cli_1"), Some("key_1"))
+        };
+        let events = append(&world, vec![full.clone(), event(&world, "server.started", None, None)]).await;
+        let newest = world.read(AuditTail { after: None, about: None, limit: 2 }).await;
+        assert_eq!(newest, events);
+        let trace_id = full.trace_id.clone().unwrap();
+        assert_eq!(world.read(AuditOfTrace { trace_id }).await, [full]);
+        let unknown = AuditOfTrace { trace_id: "f".repeat(32) };
+        assert!(world.read(unknown).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_tail_goes_on_after_what_was_seen_and_can_be_about_one_thing() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let events = vec![
+            event(&world, "a", Some("usr_1"), Some("key_1")),
+            event(&world, "b", Some("usr_2"), Some("usr_1")),
+            event(&world, "c", Some("usr_2"), Some("key_1")),
+        ];
+        let events = append(&world, events).await;
+        let tail = async |after: Option<&AuditEvent>, about: Option<&str>, limit| {
+            let after = after.map(|event| event.id.to_string());
+            world.read(AuditTail { after, about: about.map(str::to_owned), limit }).await
+        };
+        assert_eq!(tail(Some(&events[0]), None, 10).await, events[1..]);
+        assert_eq!(tail(None, None, 1).await, events[2..]);
+        assert_eq!(tail(None, Some("usr_1"), 10).await, events[..2]);
+        assert_eq!(tail(Some(&events[0]), Some("key_1"), 10).await, events[2..]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_no_more() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (_, issued) = world.sign_in(&world.public).await;
+        let (user, grant) = (world.user.id.to_string(), issued.grant.id.to_string());
+        let stranger = UserId::new(world.now(), &world.rng);
+        let shown = vec![
+            event(&world, "session.began", Some(&user), None),
+            event(&world, "user.password_set", Some("os:root"), Some(&user)),
+            event(&world, "refresh_token.reused", Some("cli_1"), Some(&grant)),
+            // Both actor and subject: one row still.
+            event(&world, "client.disconnected", Some(&user), Some(&user)),
+        ];
+        let hidden = vec![
+            event(&world, "refresh_token.rotated", Some("cli_1"), Some(&grant)),
+            event(&world, "session.began", Some(stranger.as_str()), None),
+            event(&world, "request.refused", Some(&user), None),
+        ];
+        append(&world, hidden).await;
+        let mut shown = append(&world, shown).await;
+        shown.reverse();
+
+        let found = world.read(AuditOfUser { user_id: world.user.id.clone(), limit: 50 }).await;
+        assert_eq!(found, shown);
+        let newest = world.read(AuditOfUser { user_id: world.user.id.clone(), limit: 1 }).await;
+        assert_eq!(newest, shown[..1]);
+    })
+    .await;
+}

@@ -1,0 +1,173 @@
+//! A stored authorization request is bound to one browser and answered once, in time.
+
+use std::time::Duration;
+
+use doorward_core::{
+    authorization_request::{AuthorizationRequest, Target},
+    checksummed,
+    digest::{Digest, KeyedDigest},
+    form::Parameters,
+    pkce::CodeChallenge,
+};
+use doorward_store::{
+    authorization::{Answer, AnswerRequest, BindRequest, FindRequest, StoreRequest, StoredRequest},
+    users::{ChangeUser, UserChange},
+};
+
+use crate::{
+    harness::on_each_engine,
+    world::{CHALLENGE, REDIRECT_URI, World, race},
+};
+
+fn request(world: &World, response_type: &str) -> AuthorizationRequest {
+    let form = format!("client_id={}&redirect_uri={REDIRECT_URI}&response_type={response_type}", world.public.id);
+    let form = Parameters::parse(form.as_bytes()).unwrap();
+    AuthorizationRequest {
+        client_id: world.public.id.clone(),
+        target: Target::find(&form, Some(&world.public)).unwrap(),
+        scopes: world.public.scopes.clone(),
+        resources: vec![],
+        code_challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
+        nonce: None,
+        prompt: Default::default(),
+        max_age: None,
+        login_hint: None,
+    }
+}
+
+async fn stored(world: &World, request: AuthorizationRequest) -> (KeyedDigest, StoredRequest) {
+    let digest = world.digest(&checksummed::random_text(32, &world.rng));
+    let stored = StoredRequest {
+        request,
+        browser: Digest::sha256(b"unbound"),
+        requested_at: world.now(),
+        expires_at: world.now().plus(Duration::from_secs(600)),
+        answered_at: None,
+    };
+    world.write(StoreRequest { digest: digest.clone(), stored: stored.clone() }).await;
+    (digest, stored)
+}
+
+async fn find(world: &World, digest: &KeyedDigest) -> Option<StoredRequest> {
+    world.read(FindRequest { candidates: vec![digest.clone()] }).await
+}
+
+fn allow(world: &World, digest: &KeyedDigest) -> AnswerRequest {
+    AnswerRequest { stored: vec![digest.clone()], ..world.allow(&world.public).0 }
+}
+
+#[tokio::test]
+async fn a_request_reads_back_with_all_and_with_none_of_what_is_optional() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let bare = request(&world, "code");
+        let mut target = request(&world, "token").target;
+        (target.state, target.is_unassured) = (Some("st\0ate é".to_owned()), true);
+        let full = AuthorizationRequest {
+            target,
+            resources: vec![world.api.identifier.clone()],
+            nonce: Some("n".to_owned()),
+            prompt: doorward_core::authorization_request::Prompt { login: true, ..Default::default() },
+            max_age: Some(Duration::from_secs(5)),
+            login_hint: Some("ada".to_owned()),
+            ..bare.clone()
+        };
+        for request in [bare, full] {
+            let (digest, kept) = stored(&world, request.clone()).await;
+            let found = find(&world, &digest).await.unwrap();
+            assert_eq!(found.request, request);
+            assert_eq!(
+                (found.browser, found.requested_at, found.expires_at, found.answered_at),
+                (kept.browser, kept.requested_at, kept.expires_at, None)
+            );
+        }
+        assert!(find(&world, &world.peppers.digest("unknown")).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_browser_that_comes_gets_the_request() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, kept) = stored(&world, request(&world, "code")).await;
+        let binds: Vec<_> = (0..8_u8)
+            .map(|number| BindRequest {
+                candidates: vec![digest.clone()],
+                unbound: kept.browser,
+                browser: Digest::sha256(&[number]),
+            })
+            .collect();
+        let browsers: Vec<_> = binds.iter().map(|bind| bind.browser).collect();
+
+        let bound = race(&world, binds).await;
+
+        let winners: Vec<_> = bound.iter().zip(&browsers).filter(|(bound, _)| **bound).collect();
+        assert_eq!(winners.len(), 1);
+        assert_eq!(find(&world, &digest).await.unwrap().browser, *winners[0].1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_answers_one_counts() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, _) = stored(&world, request(&world, "code")).await;
+        let operations = (0..8).map(|_| allow(&world, &digest)).collect();
+
+        let answered = race(&world, operations).await.into_iter().filter(|answered| *answered).count();
+
+        assert_eq!(answered, 1);
+        assert_eq!(world.live_grants().await.len(), 1);
+        assert_eq!(find(&world, &digest).await.unwrap().answered_at, Some(world.now()));
+        let deny = AnswerRequest { answer: Answer::Deny, ..allow(&world, &digest) };
+        assert!(!world.write(deny).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_that_is_late_or_to_another_request_gives_nothing() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, _) = stored(&world, request(&world, "code")).await;
+        let wrong = KeyedDigest { pepper: "another".to_owned(), ..digest.clone() };
+        assert!(!world.write(allow(&world, &wrong)).await);
+        world.advance(600);
+        assert!(!world.write(allow(&world, &digest)).await);
+        assert!(world.live_grants().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_denial_gives_no_grant() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, _) = stored(&world, request(&world, "code")).await;
+        assert!(world.write(AnswerRequest { answer: Answer::Deny, ..allow(&world, &digest) }).await);
+        assert!(world.live_grants().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_disabled_user_allows_nothing_and_the_request_stays_open() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, _) = stored(&world, request(&world, "code")).await;
+        let change = |change| ChangeUser {
+            id: world.user.id.clone(),
+            change,
+            now: world.now(),
+            audit: world.audit("user.changed"),
+        };
+        world.write(change(UserChange::Disable)).await;
+        assert!(!world.write(allow(&world, &digest)).await);
+        world.write(change(UserChange::Enable)).await;
+        assert!(world.live_grants().await.is_empty());
+        assert!(world.write(allow(&world, &digest)).await);
+    })
+    .await;
+}

@@ -1,0 +1,198 @@
+//! Ending a grant ends all that came from it, whoever is beside.
+
+use doorward_core::{denial::Denial, id::GrantId, scope::ScopeSet, secret::SecretString};
+use doorward_store::{
+    clients::{ChangeClient, ClientChange, FindClient},
+    codes::Issued,
+    grants::{DisconnectClient, FindConsent},
+    tokens::IsTokenRevoked,
+    users::{ChangeUser, UserChange},
+};
+
+use crate::{
+    harness::on_each_engine,
+    world::{World, outcome},
+};
+
+fn disconnect(world: &World) -> DisconnectClient {
+    DisconnectClient {
+        user_id: world.user.id.clone(),
+        client_id: world.public.id.clone(),
+        now: world.now(),
+        audit: world.audit("client.disconnected"),
+    }
+}
+
+fn change_client(world: &World, change: ClientChange) -> ChangeClient {
+    ChangeClient { id: world.public.id.clone(), change, now: world.now(), audit: world.audit("client.changed") }
+}
+
+fn change_user(world: &World, change: UserChange) -> ChangeUser {
+    ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit("user.changed") }
+}
+
+async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
+    assert_eq!(world.refreshes(token, &world.public).await.err(), Some(Denial::GrantEnded));
+    let (id, grant_id) = (issued.claims.id.to_string(), Some(issued.grant.id.to_string()));
+    assert!(world.read(IsTokenRevoked { id, grant_id }).await);
+    assert!(!world.live_grants().await.iter().any(|grant| grant.id == issued.grant.id));
+}
+
+/// The grants that the log of changes names after a position.
+async fn announced(world: &World, position: i64) -> Vec<String> {
+    let changes = world.store.changes_after(position, 100).await.unwrap();
+    changes.into_iter().filter(|change| change.kind == "grant").map(|change| change.subject).collect()
+}
+
+#[tokio::test]
+async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_consent() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (first, first_issued) = world.sign_in(&world.public).await;
+        let (second, second_issued) = world.sign_in(&world.public).await;
+        let (kept, _) = world.sign_in(&world.confidential).await;
+        let consent = async |client: &doorward_core::client::Client| {
+            world.read(FindConsent { user_id: world.user.id.clone(), client_id: client.id.clone() }).await
+        };
+        assert_eq!(consent(&world.public).await, Some(world.public.scopes.clone()));
+        let position = world.store.position().await.unwrap();
+
+        assert_eq!(world.write(disconnect(&world)).await, 2);
+
+        assert_ended(&world, &first, &first_issued).await;
+        assert_ended(&world, &second, &second_issued).await;
+        assert_eq!(consent(&world.public).await, None);
+        assert_eq!(consent(&world.confidential).await, Some(world.confidential.scopes.clone()));
+        assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
+        let mut named = announced(&world, position).await;
+        named.sort();
+        let mut expected = [first_issued.grant.id.to_string(), second_issued.grant.id.to_string()];
+        expected.sort();
+        assert_eq!(named, expected);
+        assert_eq!(world.write(disconnect(&world)).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_refreshed_once_a_disconnection_was_answered() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for _ in 0..20 {
+            let (token, issued) = world.sign_in(&world.public).await;
+            let (refreshed, ended) = tokio::join!(
+                world.store.write(world.refresh(&token, &world.public, 1)),
+                world.other.write(disconnect(&world))
+            );
+            assert_eq!(ended.unwrap(), 1);
+            match outcome(refreshed.unwrap()) {
+                Ok(successor) => assert_ended(&world, &successor, &issued).await,
+                Err(denial) => assert_eq!(denial, Denial::GrantEnded),
+            }
+            assert_ended(&world, &token, &issued).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consent_that_was_answered_beside_a_disconnection_holds_nothing_of_before() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for _ in 0..10 {
+            world.give(&world.public).await;
+            let (mut answer, _) = world.allow(&world.public);
+            let narrow = ScopeSet::parse("notes1:read").unwrap();
+            if let doorward_store::authorization::Answer::Allow { grant, .. } = &mut answer.answer {
+                grant.scopes = narrow.clone();
+            }
+            let (answered, ended) = tokio::join!(world.store.write(answer), world.other.write(disconnect(&world)));
+            assert!(answered.unwrap());
+            let consent = FindConsent { user_id: world.user.id.clone(), client_id: world.public.id.clone() };
+            match world.read(consent).await {
+                // The disconnection came last, and ended both grants, or first, and only the new one is there.
+                None => assert_eq!(ended.unwrap(), 2),
+                Some(scopes) => assert_eq!((scopes, ended.unwrap()), (narrow, 1)),
+            }
+            world.write(disconnect(&world)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn disabling_a_client_ends_its_grants_for_good() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+        let find = FindClient { id: world.public.id.clone() };
+
+        assert!(world.write(change_client(&world, ClientChange::Disable)).await);
+        assert_eq!(world.read(find.clone()).await.unwrap().disabled_at, Some(world.now()));
+        assert_ended(&world, &token, &issued).await;
+
+        assert!(world.write(change_client(&world, ClientChange::Enable)).await);
+        assert_eq!(world.read(find).await.unwrap().disabled_at, None);
+        assert_ended(&world, &token, &issued).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn deleting_a_client_ends_its_grants_and_is_done_once() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+
+        assert!(world.write(change_client(&world, ClientChange::Delete)).await);
+
+        assert!(world.read(FindClient { id: world.public.id.clone() }).await.is_none());
+        assert_ended(&world, &token, &issued).await;
+        assert!(!world.write(change_client(&world, ClientChange::Delete)).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn disabling_a_user_ends_every_grant_of_the_user() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+        let (other, _) = world.sign_in(&world.confidential).await;
+
+        assert!(world.write(change_user(&world, UserChange::Disable)).await);
+
+        assert_ended(&world, &token, &issued).await;
+        assert_eq!(world.refreshes(&other, &world.confidential).await.err(), Some(Denial::GrantEnded));
+        assert!(world.live_grants().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_way_to_end_a_grant_at_once_ends_it_once() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for _ in 0..5 {
+            let position = world.store.position().await.unwrap();
+            let mut given: Vec<GrantId> = Vec::new();
+            for _ in 0..3 {
+                given.push(world.sign_in(&world.public).await.1.grant.id);
+            }
+            let (a, b, c) = tokio::join!(
+                world.store.write(disconnect(&world)),
+                world.other.write(change_client(&world, ClientChange::Disable)),
+                world.store.write(change_user(&world, UserChange::Disable))
+            );
+            assert!(a.is_ok() && b.unwrap() && c.unwrap());
+            let mut named = announced(&world, position).await;
+            named.sort();
+            let mut expected: Vec<_> = given.iter().map(ToString::to_string).collect();
+            expected.sort();
+            assert_eq!(named, expected);
+            world.write(change_user(&world, UserChange::Enable)).await;
+            world.write(change_client(&world, ClientChange::Enable)).await;
+        }
+    })
+    .await;
+}

@@ -1,0 +1,170 @@
+//! API keys: found by digest, revoked once, digested anew, and good only as long as their owner.
+
+use doorward_core::{
+    api_key::Environment,
+    digest::{MasterKey, Peppers},
+    id::KeyId,
+};
+use doorward_store::{
+    clients::{ChangeClient, ClientChange},
+    keys::{CreateKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, ListKeys, RevokeKey, TouchKeys},
+    users::{ChangeUser, UserChange},
+};
+
+use crate::{
+    harness::on_each_engine,
+    world::{World, race},
+};
+
+pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
+    KeyRecord {
+        id: KeyId::new(world.now(), &world.rng),
+        digest: world.peppers.digest(secret),
+        hint: "sk_live_abcd".to_owned(),
+        name: "a key".to_owned(),
+        owner: None,
+        apis: vec![world.api.id.clone()],
+        limited_to: vec![],
+        scopes: world.public.scopes.clone(),
+        roles: vec![],
+        environment: Environment::Live,
+        created_at: world.now(),
+        expires_at: None,
+        revoked_at: None,
+        last_used_at: None,
+        owner_is_disabled: false,
+    }
+}
+
+pub(crate) async fn created(world: &World, key: KeyRecord) -> KeyRecord {
+    world.write(CreateKey { key: key.clone(), audit: world.audit("key.created") }).await;
+    key
+}
+
+async fn find(world: &World, secret: &str) -> Option<KeyRecord> {
+    world.read(FindKeyByDigest { candidates: world.peppers.candidates(secret).collect() }).await
+}
+
+fn revoke(world: &World, key: &KeyRecord) -> RevokeKey {
+    RevokeKey { id: key.id.clone(), now: world.now(), audit: world.audit("key.revoked") }
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_its_digest_under_a_live_pepper_alone() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let created = created(&world, key(&world, "one")).await;
+        assert_eq!(find(&world, "one").await.unwrap().id, created.id);
+        assert!(find(&world, "two").await.is_none());
+        let mut other_pepper = created.digest.clone();
+        other_pepper.pepper = "another".to_owned();
+        assert!(world.read(FindKeyByDigest { candidates: vec![other_pepper] }).await.is_none());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_is_revoked_once_and_announced_once() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let created = created(&world, key(&world, "one")).await;
+        let position = world.store.position().await.unwrap();
+
+        let outcomes = race(&world, (0..8).map(|_| revoke(&world, &created)).collect()).await;
+
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == KeyRevocation::Now).count(), 1);
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == KeyRevocation::Before).count(), 7);
+        assert_eq!(find(&world, "one").await.unwrap().revoked_at, Some(world.now()));
+        let changes = world.store.changes_after(position, 10).await.unwrap();
+        let changes: Vec<_> = changes.iter().map(|change| (change.kind.as_str(), change.subject.as_str())).collect();
+        assert_eq!(changes, [("key", created.id.as_str())]);
+        let unknown = revoke(&world, &key(&world, "two"));
+        assert_eq!(world.write(unknown).await, KeyRevocation::Unknown);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_use_under_a_new_master_key_lets_the_old_pepper_go() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let created = created(&world, key(&world, "one")).await;
+        let new = Peppers::new([&MasterKey::generate(&world.rng)]);
+        let uses = vec![(created.id.clone(), world.now(), Some(new.digest("one")))];
+
+        world.write(TouchKeys { uses }).await;
+
+        assert!(find(&world, "one").await.is_none());
+        let found = world.read(FindKeyByDigest { candidates: new.candidates("one").collect() }).await.unwrap();
+        assert_eq!((found.id, found.last_used_at), (created.id, Some(world.now())));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_use_moves_forward_only_also_from_two_servers() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let mut keys = Vec::new();
+        for number in 0..8 {
+            keys.push(created(&world, key(&world, &format!("{number}"))).await);
+        }
+        let early = world.now();
+        world.advance(60);
+        let forth: Vec<_> = keys.iter().map(|key| (key.id.clone(), world.now(), None)).collect();
+        let back: Vec<_> = keys.iter().rev().map(|key| (key.id.clone(), early, None)).collect();
+
+        for _ in 0..5 {
+            race(&world, vec![TouchKeys { uses: forth.clone() }, TouchKeys { uses: back.clone() }]).await;
+        }
+
+        for key in keys {
+            assert_eq!(world.read(FindKey { id: key.id }).await.unwrap().last_used_at, Some(world.now()));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_says_whether_its_owner_is_disabled_or_gone() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let of = |secret: &str, owner: String| KeyRecord { owner: Some(owner), ..key(&world, secret) };
+        created(&world, of("user", world.user.id.to_string())).await;
+        created(&world, of("client", world.public.id.to_string())).await;
+        created(&world, of("nobody", world.fresh_user("Eve").id.to_string())).await;
+        let disabled = async |secret| find(&world, secret).await.unwrap().owner_is_disabled;
+        assert!(!disabled("user").await && !disabled("client").await && disabled("nobody").await);
+
+        let (now, audit) = (world.now(), world.audit("user.disabled"));
+        world.write(ChangeUser { id: world.user.id.clone(), change: UserChange::Disable, now, audit }).await;
+        let audit = world.audit("client.deleted");
+        world.write(ChangeClient { id: world.public.id.clone(), change: ClientChange::Delete, now, audit }).await;
+
+        assert!(disabled("user").await && disabled("client").await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn keys_are_listed_page_by_page_in_the_order_that_they_were_made() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let mut ids = Vec::new();
+        for number in 0..5 {
+            world.advance(1);
+            ids.push(created(&world, key(&world, &format!("{number}"))).await.id);
+        }
+        let mut seen = Vec::new();
+        loop {
+            let page = world.read(ListKeys { after: seen.last().cloned(), limit: 2 }).await;
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.len() <= 2);
+            seen.extend(page.into_iter().map(|key| key.id));
+        }
+        assert_eq!(seen, ids);
+    })
+    .await;
+}

@@ -1,0 +1,220 @@
+//! Every record reads back as it was written, with all and with none of what is optional.
+
+use std::time::Duration;
+
+use doorward_core::{
+    api_key::Environment,
+    client::{AuthenticationMethod, Client},
+    jwk::Algorithm,
+    resource::{Api, Role, TokenFormat},
+    scope::ScopeSet,
+};
+use doorward_store::{
+    StoreError,
+    apis::{CreateApi, ListApis},
+    authorization::Answer,
+    clients::{ChangeClient, ClientChange, CreateClient, FindClient, ListClients},
+    grants::GrantRecord,
+    keys::{FindKey, KeyRecord},
+    roles::{ChangeRole, RolesOf},
+    users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord},
+};
+
+use crate::{harness::on_each_engine, keys, world::World};
+
+/// Everything that the record says. Secrets don't show, and are compared on their own.
+fn text(record: &impl std::fmt::Debug) -> String {
+    format!("{record:?}")
+}
+
+#[tokio::test]
+async fn an_api() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        assert_eq!(world.read(ListApis).await, [(*world.api).clone()]);
+        let mut bare = Api {
+            id: doorward_core::id::ApiId::new(world.now(), &world.rng),
+            name: "bare".to_owned(),
+            identifier: doorward_core::resource::ResourceIdentifier::parse("urn:example:bare").unwrap(),
+            scopes: vec![],
+            roles: [].into(),
+            token_format: TokenFormat::Opaque,
+            signing_algorithm: Algorithm::PS256,
+            access_token_ttl: Duration::from_millis(1),
+            key_prefix: doorward_core::api_key::KeyPrefix::parse("zz").unwrap(),
+            created_at: world.now(),
+        };
+        let create = |api: &Api| CreateApi {
+            api: api.clone(),
+            credential: Client { api: Some(api.id.clone()), ..world.fresh_client() },
+            audit: world.audit("api.created"),
+        };
+        world.write(create(&bare)).await;
+        assert_eq!(world.read(ListApis).await, [(*world.api).clone(), bare.clone()]);
+        // A scope of another API is taken.
+        bare.scopes = vec![world.api.scopes[0].clone()];
+        bare.id = doorward_core::id::ApiId::new(world.now(), &world.rng);
+        (bare.name, bare.identifier) =
+            ("third".to_owned(), doorward_core::resource::ResourceIdentifier::parse("urn:example:third").unwrap());
+        assert!(matches!(world.store.write(create(&bare)).await, Err(StoreError::Conflict)));
+        assert_eq!(world.read(ListApis).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_client() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let bare = world.fresh_client();
+        let full = Client {
+            name: "Ünïcode".to_owned(),
+            authentication: AuthenticationMethod::PrivateKeyJwt,
+            secret: Some(world.peppers.digest("secret")),
+            jwks: Some(r#"{"keys":[]}"#.to_owned()),
+            assertion_for_token_endpoint: true,
+            default_scopes: ScopeSet::parse("notes1:read").unwrap(),
+            id_token_algorithm: Algorithm::EdDSA,
+            ..world.fresh_client()
+        };
+        for client in [bare, full] {
+            world.write(CreateClient { client: client.clone(), audit: world.audit("client.created") }).await;
+            let found = world.read(FindClient { id: client.id.clone() }).await.unwrap();
+            assert_eq!(text(&found), text(&client));
+            assert_eq!(found.secret, client.secret);
+            assert!(world.read(ListClients { of_apis: false }).await.iter().any(|listed| listed.id == client.id));
+            assert!(!world.read(ListClients { of_apis: true }).await.iter().any(|listed| listed.id == client.id));
+
+            let secret = world.peppers.digest("another");
+            let change = ClientChange::Secret(secret.clone());
+            let audit = world.audit("client.secret_rotated");
+            assert!(world.write(ChangeClient { id: client.id.clone(), change, now: world.now(), audit }).await);
+            assert_eq!(world.read(FindClient { id: client.id }).await.unwrap().secret, Some(secret));
+        }
+        let credentials = world.read(ListClients { of_apis: true }).await;
+        assert_eq!(
+            credentials.iter().map(|client| client.api.clone()).collect::<Vec<_>>(),
+            [Some(world.api.id.clone())]
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_user() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let full = UserRecord {
+            name: Some("Ada Lovelace".to_owned()),
+            email: Some("ada@example.com".to_owned()),
+            email_verified: true,
+            ..world.fresh_user("Ädä")
+        };
+        world.write(CreateUser { user: full.clone(), audit: world.audit("user.created") }).await;
+        for user in [&world.user, &full] {
+            let found = world.read(FindUser::ById(user.id.clone())).await.unwrap();
+            assert_eq!(text(&found), text(user));
+            use doorward_core::secret::ExposeSecret;
+            assert_eq!(found.password_hash.expose_secret(), user.password_hash.expose_secret());
+            let found = world.read(FindUser::ByUsername(format!(" {} ", user.username.to_uppercase()))).await;
+            assert_eq!(found.unwrap().id, user.id);
+        }
+        let taken = CreateUser { user: world.fresh_user("äDÄ"), audit: world.audit("user.created") };
+        assert!(matches!(world.store.write(taken).await, Err(StoreError::Conflict)));
+        for nobody in ["", "nobody", "ada\0", "' OR 1=1 --"] {
+            assert!(world.read(FindUser::ByUsername(nobody.to_owned())).await.is_none());
+        }
+        let mut ids = [world.user.id.clone(), full.id.clone()];
+        ids.sort();
+        let page = world.read(ListUsers { after: Some(ids[0].clone()), limit: 10 }).await;
+        assert_eq!(page.into_iter().map(|user| user.id).collect::<Vec<_>>(), ids[1..]);
+
+        let (change, now) = (UserChange::Disable, world.now());
+        let audit = world.audit("user.disabled");
+        assert!(world.write(ChangeUser { id: full.id.clone(), change: change.clone(), now, audit }).await);
+        assert_eq!(world.read(FindUser::ById(full.id)).await.unwrap().disabled_at, Some(now));
+        let audit = world.audit("user.disabled");
+        assert!(!world.write(ChangeUser { id: world.fresh_user("x").id, change, now, audit }).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let bare = keys::created(&world, keys::key(&world, "bare")).await;
+        let full = KeyRecord {
+            owner: Some(world.user.id.to_string()),
+            limited_to: vec![world.api.id.clone()],
+            roles: vec![(world.api.id.clone(), Role::parse("admin").unwrap())],
+            environment: Environment::Test,
+            expires_at: Some(world.now()),
+            ..keys::key(&world, "full")
+        };
+        let full = keys::created(&world, full).await;
+        for key in [bare, full] {
+            let found = world.read(FindKey { id: key.id.clone() }).await.unwrap();
+            assert_eq!(text(&found), text(&key));
+            assert_eq!(found.digest, key.digest);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_grant() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let bare = world.grant(&world.public);
+        let full = GrantRecord {
+            resources: vec![world.api.identifier.clone()],
+            nonce: Some("n".to_owned()),
+            requested_scopes: ScopeSet::parse("openid notes1:read").unwrap(),
+            ..world.grant(&world.public)
+        };
+        for grant in [bare, full] {
+            let (mut answer, given) = world.allow(&world.public);
+            if let Answer::Allow { grant: place, .. } = &mut answer.answer {
+                **place = grant.clone();
+            }
+            assert!(world.write(answer).await);
+            let found = world.live_grants().await.into_iter().find(|found| found.id == grant.id).unwrap();
+            assert_eq!(text(&found), text(&grant));
+            let issued = world.write(world.redeem(&given).0).await.unwrap();
+            let used = GrantRecord { last_used_at: Some(world.now()), ..grant };
+            assert_eq!(text(&issued.grant), text(&used));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_role() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let admin = Role::parse("admin").unwrap();
+        for holder in [world.user.id.to_string(), world.public.id.to_string()] {
+            let change = |is_granted| ChangeRole {
+                holder: holder.clone(),
+                api: world.api.id.clone(),
+                role: admin.clone(),
+                is_granted,
+                now: world.now(),
+                audit: world.audit("role.changed"),
+            };
+            let roles = async || world.read(RolesOf { holder: holder.clone() }).await;
+            assert!(world.write(change(true)).await);
+            assert!(!world.write(change(true)).await);
+            assert_eq!(roles().await, [(world.api.id.clone(), admin.clone())]);
+            if holder == world.user.id.as_str() {
+                let (_, issued) = world.sign_in(&world.public).await;
+                assert_eq!(issued.claims.roles, [admin.clone()].into());
+            }
+            assert!(world.write(change(false)).await);
+            assert!(!world.write(change(false)).await);
+            assert!(roles().await.is_empty());
+        }
+    })
+    .await;
+}

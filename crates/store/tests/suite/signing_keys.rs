@@ -1,0 +1,80 @@
+//! Signing keys: of two processes that find one due, one adds it.
+
+use std::time::Duration;
+
+use doorward_core::{
+    id::SigningKeyId,
+    jwk::Algorithm,
+    signing::{KeyTimes, RotationSchedule},
+};
+use doorward_store::signing_keys::{AddSigningKey, ListSigningKeys, RemoveSigningKey, SigningKeyRecord};
+
+use crate::{
+    harness::on_each_engine,
+    world::{World, race},
+};
+
+const SCHEDULE: RotationSchedule = RotationSchedule {
+    rotate_every: Duration::from_secs(30 * 86_400),
+    publish_before_use: Duration::from_secs(86_400),
+    retire_after: Duration::from_secs(86_400),
+};
+
+fn add(world: &World, algorithm: Algorithm, only_if_due: Option<RotationSchedule>) -> AddSigningKey {
+    let times = KeyTimes {
+        id: SigningKeyId::new(world.now(), &world.rng),
+        algorithm,
+        published_at: world.now(),
+        active_from: world.now(),
+    };
+    let key = SigningKeyRecord {
+        times,
+        sealed: vec![0, 1, 2, 255],
+        sealed_under: "master".to_owned(),
+        public_jwk: "{}".to_owned(),
+    };
+    AddSigningKey { key, only_if_due, now: world.now(), audit: world.audit("signing_key.added") }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_processes_that_find_a_key_due_one_adds_it() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for algorithm in [Algorithm::EdDSA, Algorithm::RS256] {
+            let position = world.store.position().await.unwrap();
+            let operations = (0..8).map(|_| add(&world, algorithm, Some(SCHEDULE))).collect();
+            let added = race(&world, operations).await.into_iter().filter(|added| *added).count();
+            assert_eq!(added, 1);
+            // Those that were too late change nothing.
+            assert_eq!(world.store.position().await.unwrap(), position + 1);
+        }
+        assert_eq!(world.read(ListSigningKeys).await.len(), 2);
+        assert!(world.write(add(&world, Algorithm::EdDSA, None)).await);
+        assert_eq!(world.read(ListSigningKeys).await.len(), 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_reads_back_and_is_removed_once() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let operation = add(&world, Algorithm::ES256, None);
+        world.write(operation.clone()).await;
+        let found = world.read(ListSigningKeys).await.remove(0);
+        assert_eq!(found.times, operation.key.times);
+        assert_eq!(
+            (found.sealed, found.sealed_under, found.public_jwk),
+            (operation.key.sealed, operation.key.sealed_under, operation.key.public_jwk)
+        );
+        let remove = || RemoveSigningKey {
+            id: operation.key.times.id.clone(),
+            now: world.now(),
+            audit: world.audit("signing_key.removed"),
+        };
+        assert!(world.write(remove()).await);
+        assert!(!world.write(remove()).await);
+        assert!(world.read(ListSigningKeys).await.is_empty());
+    })
+    .await;
+}

@@ -1,0 +1,140 @@
+//! What has ended is removed in small steps; what still means something stays.
+
+use std::time::Duration;
+
+use doorward_core::{checksummed, clock::Timestamp, denial::Denial, id::TokenId};
+use doorward_store::{
+    assertions::UseAssertion,
+    grants::DisconnectClient,
+    sessions::{BeginSession, EndSessions, WhichSessions},
+    sweep::Sweep,
+    tokens::{IsTokenRevoked, RevokeAccessToken},
+};
+
+use crate::{
+    harness::{Ask, on_each_engine},
+    world::World,
+};
+
+const DAY: u64 = 86_400;
+
+async fn swept(world: &World) -> u64 {
+    let (audit_retention, refresh_grace) = (Duration::from_secs(10 * DAY), Duration::from_secs(60));
+    world.write(Sweep { now: world.now(), audit_retention, refresh_grace }).await
+}
+
+async fn rows(world: &World, sql: &'static str) -> usize {
+    world.read(Ask::new(sql, [])).await.len()
+}
+
+#[tokio::test]
+async fn nothing_that_lives_is_removed() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+        let open = world.give(&world.public).await;
+        let id = TokenId::new(world.now(), &world.rng).to_string();
+        let expires_at = world.now().plus(Duration::from_secs(300));
+        let audit = world.audit("token.revoked");
+        world.write(RevokeAccessToken { id: id.clone(), expires_at, now: world.now(), audit }).await;
+
+        // The end of the revoked token, with all the skew that a verifier may allow.
+        world.advance(50);
+        assert_eq!(swept(&world).await, 0);
+        assert!(world.write(world.redeem(&open).0).await.is_ok());
+        world.advance(250 + 60);
+        assert_eq!(swept(&world).await, 0);
+        assert!(world.read(IsTokenRevoked { id, grant_id: Some(issued.grant.id.to_string()) }).await);
+        assert!(world.refreshes(&token, &world.public).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn everything_that_has_ended_is_gone_in_the_end() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for client in [&world.public, &world.confidential] {
+            let (mut token, _) = world.sign_in(client).await;
+            for _ in 0..3 {
+                token = world.refreshes(&token, client).await.unwrap();
+            }
+        }
+        let expires_at = world.now();
+        let id = TokenId::new(world.now(), &world.rng).to_string();
+        let audit = world.audit("token.revoked");
+        world.write(RevokeAccessToken { id, expires_at, now: world.now(), audit }).await;
+        let client_id = world.confidential.id.clone();
+        world.write(UseAssertion { client_id, id: "jti".to_owned(), expires_at }).await;
+        let session = world.session();
+        let digest = world.digest(&checksummed::random_text(32, &world.rng));
+        let which = WhichSessions::One(session.id.clone());
+        let audit = world.audit("session.began");
+        world.write(BeginSession { session, digest, replaces: None, most: 10, audit }).await;
+        let (user_id, audit) = (world.user.id.clone(), world.audit("sessions.ended"));
+        assert_eq!(world.write(EndSessions { user_id, which, now: world.now(), audit }).await, 1);
+
+        world.advance(182 * DAY);
+        while swept(&world).await > 0 {}
+
+        for sql in [
+            "SELECT id FROM revoked_tokens",
+            "SELECT id FROM assertion_ids",
+            "SELECT digest FROM codes",
+            "SELECT digest FROM refresh_tokens",
+            "SELECT id FROM refresh_families",
+            "SELECT id FROM grants",
+            "SELECT id FROM sessions",
+            "SELECT id FROM audit",
+            "SELECT position FROM changes",
+        ] {
+            assert_eq!(rows(&world, sql).await, 0, "{sql}");
+        }
+        assert_eq!(rows(&world, "SELECT id FROM users").await, 1);
+        assert!(world.store.position().await.unwrap() > 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+        let (kept, _) = world.sign_in(&world.confidential).await;
+        let (user_id, client_id) = (world.user.id.clone(), world.public.id.clone());
+        let audit = world.audit("client.disconnected");
+        world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
+
+        swept(&world).await;
+        assert_eq!(world.refreshes(&token, &world.public).await.err(), Some(Denial::GrantEnded));
+        world.advance(DAY + 1);
+        swept(&world).await;
+
+        assert_eq!(world.refreshes(&token, &world.public).await.err(), Some(Denial::RefreshTokenUnknown));
+        let (id, grant_id) = (issued.claims.id.to_string(), Some(issued.grant.id.to_string()));
+        assert!(world.read(IsTokenRevoked { id, grant_id }).await);
+        assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_sweep_takes_a_step_of_each_table_and_no_more() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let step = usize::try_from(Sweep::STEP).unwrap();
+        for number in 0..step + 10 {
+            let operation = UseAssertion {
+                client_id: world.public.id.clone(),
+                id: number.to_string(),
+                expires_at: Timestamp::from_millis(0),
+            };
+            assert!(world.write(operation).await);
+        }
+        assert_eq!(swept(&world).await, Sweep::STEP as u64);
+        assert_eq!(swept(&world).await, 10);
+        assert_eq!(swept(&world).await, 0);
+    })
+    .await;
+}
