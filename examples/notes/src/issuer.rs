@@ -10,7 +10,7 @@ pub(crate) struct Metadata {
     issuer: String,
     pub(crate) authorization_endpoint: String,
     token_endpoint: String,
-    userinfo_endpoint: String,
+    userinfo_endpoint: Option<String>,
 }
 
 /// Who signed in (OpenID Connect Core section 5.3.2).
@@ -64,7 +64,7 @@ impl SampleApp {
     /// Core section 5.3.2).
     pub(crate) async fn name_of(&self, sub: &str, access_token: &str) -> Option<String> {
         let metadata = self.metadata().await.ok()?;
-        let response = self.http.get(metadata.userinfo_endpoint).bearer_auth(access_token).send().await.ok()?;
+        let response = self.http.get(metadata.userinfo_endpoint?).bearer_auth(access_token).send().await.ok()?;
         let info: UserInfo = response.error_for_status().ok()?.json().await.ok()?;
         (info.sub == sub).then(|| info.name.or(info.preferred_username)).flatten()
     }

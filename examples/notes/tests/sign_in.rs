@@ -43,7 +43,7 @@ impl Scene {
     async fn start() -> Self {
         let ((issuer_listener, issuer), (app_listener, app)) = (listen().await, listen().await);
         let metadata = json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
-            "token_endpoint": format!("{issuer}/token")});
+            "token_endpoint": format!("{issuer}/token"), "userinfo_endpoint": format!("{issuer}/userinfo")});
         let redeem: Redeem = Arc::new(Mutex::new(Box::new(|_| (500, json!({"error": "server_error"})))));
         let told = redeem.clone();
         let token = async move |Form(form): Form<Query>| {
@@ -52,6 +52,7 @@ impl Scene {
         };
         let issuer_routes = Router::new()
             .route("/.well-known/openid-configuration", get(async move || Json(metadata)))
+            .route("/userinfo", get(async || Json(json!({"sub": "usr_1", "name": "Alice"}))))
             .route("/token", post(token));
         tokio::spawn(async move { axum::serve(issuer_listener, issuer_routes).await.unwrap() });
 
@@ -84,7 +85,7 @@ impl Scene {
 
     /// Makes the issuer give tokens for the code `good` of this request.
     fn give_tokens(&self, request: &Query, nonce: &str) {
-        let claims = json!({"iss": self.issuer, "aud": "cli_app", "sub": "usr_1", "name": "Alice", "nonce": nonce});
+        let claims = json!({"iss": self.issuer, "aud": "cli_app", "sub": "usr_1", "nonce": nonce});
         let id_token = format!("e30.{}.x", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let access_token = self.tokens.token("notes:read");
         let challenge = CodeChallenge::parse(&request["code_challenge"]).unwrap();
