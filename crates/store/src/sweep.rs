@@ -40,7 +40,7 @@ impl Operation for Sweep {
             (REVOKED_TOKENS, before(SKEW)),
             (ASSERTION_IDS, before(SKEW)),
             (CODES, before(AFTERGLOW)),
-            (AUTHORIZATION_REQUESTS, before(AFTERGLOW)),
+            (AUTHORIZATION_REQUESTS, before(START_OVER)),
             (REFRESH_SEALS, before(self.refresh_grace)),
             (REFRESH_TOKENS, before(AFTERGLOW)),
             (REFRESH_FAMILIES, before(AFTERGLOW)),
@@ -70,6 +70,9 @@ const REVOKED_TOKENS: &str =
 const ASSERTION_IDS: &str = "DELETE FROM assertion_ids WHERE (client_id, id) IN
     (SELECT client_id, id FROM assertion_ids WHERE expires_at < $1 LIMIT $2)";
 const CODES: &str = "DELETE FROM codes WHERE digest IN (SELECT digest FROM codes WHERE expires_at < $1 LIMIT $2)";
+/// How long an expired page can be started over. Anybody can make such rows, so they don't stay for long.
+const START_OVER: Duration = Duration::from_secs(3600);
+
 const AUTHORIZATION_REQUESTS: &str = "DELETE FROM authorization_requests WHERE digest IN
     (SELECT digest FROM authorization_requests WHERE expires_at < $1 LIMIT $2)";
 const REFRESH_SEALS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL WHERE digest IN
