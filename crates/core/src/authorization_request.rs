@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     client::{Client, GrantType},
+    client_auth,
     clock::Timestamp,
     denial::Denial,
     form::Parameters,
@@ -42,7 +43,9 @@ impl Target {
         let usable =
             client.filter(|client| client.disabled_at.is_none() && client.allows(GrantType::AuthorizationCode));
         let stated = form.all("client_id").next().unwrap_or("(none)");
-        let client = usable.ok_or_else(|| Refusal::new(Denial::AuthorizeClientUnknown).fact("client_id", stated))?;
+        let unknown =
+            || Refusal::new(Denial::AuthorizeClientUnknown).fact("client_id", client_auth::loggable_id(stated));
+        let client = usable.ok_or_else(unknown)?;
         // Two client ids or redirect URIs leave a doubt about both.
         form.optional("client_id")?;
         let asked = form.optional("redirect_uri")?;

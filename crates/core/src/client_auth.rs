@@ -9,6 +9,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 
 use crate::{
     access_token::{audience, text, time},
+    api_key,
     client::{AuthenticationMethod, Client},
     clock::Timestamp,
     denial::Denial,
@@ -119,7 +120,7 @@ pub fn authenticate(
     audience: AssertionAudience<'_>,
     now: Timestamp,
 ) -> Result<Authenticated, Refusal> {
-    let refuse = |denial| Refusal::new(denial).fact("client_id", &credential.client_id);
+    let refuse = |denial| Refusal::new(denial).fact("client_id", loggable_id(&credential.client_id));
     // A secret is compared in any case, so that the work is the same for a client that does not exist.
     let unmatchable = KeyedDigest { pepper: peppers.current().id().to_owned(), digest: Digest::from_bytes([0; 32]) };
     let secret_matches = match &credential.proof {
@@ -151,6 +152,12 @@ pub fn authenticate(
         Some(_) => Err(refuse(Denial::ClientDisabled)),
         None => Ok(authenticated),
     }
+}
+
+/// A stated `client_id` as it may be noted: people put the secret, or a key, where the id belongs.
+pub(crate) fn loggable_id(stated: &str) -> String {
+    let is_secret = stated.starts_with("dw_") || api_key::looks_like_key(stated);
+    if is_secret { format!("{}…", stated.chars().take(6).collect::<String>()) } else { stated.to_owned() }
 }
 
 /// RFC 7523 section 3. The error says what failed, for the operator.
@@ -329,6 +336,17 @@ mod tests {
         assert_eq!(attempt(&none, Some(&client(Method::ClientSecret))), Err(Denial::ClientMethodRefused));
         assert_eq!(attempt(&none, Some(&client(Method::None))), Ok(Authenticated::Yes));
         assert_eq!(attempt(&basic, Some(&client(Method::None))), Err(Denial::ClientMethodRefused));
+    }
+
+    #[test]
+    fn a_secret_where_the_id_belongs_is_not_noted() {
+        assert_eq!(loggable_id("dw_cs_wrongFieldwrongFieldwrongFieldwrongField"), "dw_cs_…");
+        for id in ["cli_0190", "my-app", ""] {
+            assert_eq!(loggable_id(id), id);
+        }
+        let swapped = read(Some(&basic_header("dw_cs_wrongField:cli_1")), "").unwrap();
+        let refusal = authenticate(&swapped, None, &peppers(), AUDIENCE, NOW).unwrap_err();
+        assert_eq!(refusal.facts, [("client_id", "dw_cs_…".to_owned())]);
     }
 
     #[test]

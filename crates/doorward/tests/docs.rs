@@ -63,10 +63,9 @@ fn the_guide_works_as_it_stands() {
 
 #[test]
 fn generated_pages_are_what_the_program_prints() {
-    for (page, arguments) in [
-        ("docs/reference/denials.md", &["denials"][..]),
-        ("docs/reference/configuration.md", &["config", "reference"]),
-    ] {
+    for (page, arguments) in
+        [("docs/reference/denials.md", &["denials"][..]), ("docs/reference/configuration.md", &["config", "reference"])]
+    {
         let output = Command::new(PROGRAM).args(arguments).output().expect("the program runs");
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
         assert_eq!(read(page), printed, "make it anew: doorward {} > {page}", arguments.join(" "));

@@ -37,11 +37,12 @@ pub struct App {
     pub rng: Arc<dyn Rng>,
     /// The keys for digests.
     pub peppers: Peppers,
+    /// What computes the hashes of passwords.
+    pub passwords: Passwords,
     pub(crate) master_keys: Vec<MasterKey>,
     pub(crate) snapshots: Snapshots,
     pub(crate) caches: Caches,
     pub(crate) audit: AuditQueue,
-    pub(crate) passwords: Passwords,
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: crate::keys::uses::KeyUses,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use doorward_store::sweep::Sweep;
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{admin::AdminError, app::App, follow, router, signing};
 
@@ -39,6 +39,8 @@ pub async fn run_due(app: &App) -> Result<(), AdminError> {
 pub struct Tasks {
     app: Arc<App>,
     tasks: Vec<JoinHandle<()>>,
+    flushing: JoinHandle<()>,
+    end_of_flushing: Arc<Notify>,
 }
 
 impl Tasks {
@@ -50,18 +52,21 @@ impl Tasks {
             crate::app::OpenError::Store(error) => AdminError::Store(error),
             crate::app::OpenError::MasterKey(..) => AdminError::Signing,
         })?;
-        let tasks = vec![
-            tokio::spawn(follow::follow(app.clone(), position)),
-            tokio::spawn(flush(app.clone())),
-            tokio::spawn(tick(app.clone())),
-        ];
-        Ok(Self { app: app.clone(), tasks })
+        let tasks = vec![tokio::spawn(follow::follow(app.clone(), position)), tokio::spawn(tick(app.clone()))];
+        let end_of_flushing = Arc::new(Notify::new());
+        let flushing = tokio::spawn(flush(app.clone(), end_of_flushing.clone()));
+        Ok(Self { app: app.clone(), tasks, flushing, end_of_flushing })
     }
 
     /// Ends the tasks and writes what waits.
     pub async fn stop(self) {
         for task in &self.tasks {
             task.abort();
+        }
+        // What it has taken from the queue is nowhere else: it is let finish.
+        self.end_of_flushing.notify_one();
+        if let Err(error) = self.flushing.await {
+            tracing::warn!(%error, "the task that writes audit events failed");
         }
         if let Err(error) = self.app.flush_audit().await {
             tracing::warn!(%error, "the last audit events could not be written");
@@ -72,11 +77,14 @@ impl Tasks {
     }
 }
 
-async fn flush(app: Arc<App>) {
+async fn flush(app: Arc<App>, end: Arc<Notify>) {
     let mut interval = tokio::time::interval(FLUSH);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = end.notified() => return,
+        }
         if let Err(error) = app.flush_audit().await {
             tracing::warn!(%error, "audit events wait: the store does not take them");
         }

@@ -22,7 +22,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
 };
 use tower::ServiceExt;
 
@@ -130,7 +130,10 @@ where
 {
     let limits = &serve.limits;
     let router = serve.router.clone();
+    let first_head = Arc::new(Notify::new());
+    let arrived = first_head.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        arrived.notify_one();
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(Peer(peer.ip()));
         request.extensions_mut().insert(ConnectInfo(peer));
@@ -157,8 +160,17 @@ where
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(limits.header_timeout);
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    // A peer that breaks off is its own business.
-    let _ = watcher.watch(connection).await;
+    // The builder has no bound on the bytes by which it tells HTTP/1 from HTTP/2: who sends none, or few, would stay.
+    let silence = async {
+        if tokio::time::timeout(limits.header_timeout, first_head.notified()).await.is_ok() {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        // A peer that breaks off is its own business.
+        _ = watcher.watch(connection) => {}
+        () = silence => {}
+    }
 }
 
 /// The connections that are open, in all and by address.

@@ -6,4 +6,22 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect, its helpers too")]
 
 mod harness;
-mod smoke;
+
+mod account;
+mod authorize;
+mod canary;
+mod consent;
+mod denials;
+mod introspect;
+mod jwks;
+mod keys_verify;
+mod metadata;
+mod pages;
+mod refusals;
+mod restart;
+mod revoke;
+mod sign_in;
+mod store_away;
+mod token;
+mod transport;
+mod userinfo;

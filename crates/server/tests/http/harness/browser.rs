@@ -59,7 +59,13 @@ impl Browser {
         self.send(Method::POST, path, headers, Some(form)).await
     }
 
-    async fn send(&self, method: Method, path: &str, headers: &[(&str, &str)], form: Option<&[(&str, &str)]>) -> Answer {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        form: Option<&[(&str, &str)]>,
+    ) -> Answer {
         let mut request = self.caller.request(method, path);
         let cookies: Vec<_> = self.lock().iter().map(|(name, value)| format!("{name}={value}")).collect();
         if !cookies.is_empty() {

@@ -102,6 +102,13 @@ impl Caller {
         }
     }
 
+    /// Whether introspection calls the token active, where the store may be away.
+    pub(crate) async fn is_active_or_unavailable(&self, asker: &Registered, token: &str) -> bool {
+        let answer = self.post_as(asker, "/introspect", &[("token", token)]).await;
+        assert!(matches!(answer.status, 200 | 503), "{} {}", answer.status, answer.body);
+        answer.status == 200 && answer.json()["active"] == true
+    }
+
     /// Presents an access token to `/userinfo`.
     pub(crate) async fn userinfo(&self, token: &str) -> Answer {
         self.get_with("/userinfo", &[("authorization", &format!("Bearer {token}"))]).await

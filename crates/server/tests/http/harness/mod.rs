@@ -20,6 +20,6 @@ pub(crate) use self::{
     logs::Logs,
     raw::raw,
     request::{AuthorizationRequest, CHALLENGE, VERIFIER},
-    server::{START, Stopped, TestServer, eventually, redemption},
+    server::{Stopped, TestServer, at_once, eventually, redemption},
     world::{ALICE, BOB, PASSWORD, Registered, client, grants, key, new_key, operator, register, user},
 };

@@ -30,8 +30,8 @@ use super::{
     world::{Registered, World},
 };
 
-/// When every test begins: in March 2030.
-pub(crate) const START: Timestamp = Timestamp::from_secs(1_900_000_000);
+/// When every server is made: in March 2030.
+const START: Timestamp = Timestamp::from_secs(1_900_000_000);
 
 /// How long a test waits for what must come. It never decides whether a test passes but when it hangs.
 const CEILING: Duration = Duration::from_secs(30);
@@ -76,7 +76,7 @@ impl TestServer {
         let app = open(&database, settings, clock.clone(), &master_key).await;
         run::run_due(&app).await.unwrap();
         admin::apis::ensure_management(&app).await.unwrap();
-        let world = World::make(&app).await;
+        let world = World::make(&app, &clock).await;
         let (tasks, end, serving) = serve(&app, listener).await;
         let caller = Caller::new(&base);
         Self { app, clock, caller, world, database, folder: None, master_key, tasks, end, serving }
@@ -191,15 +191,24 @@ impl TestServer {
         .await
     }
 
-    /// Every event of the audit.
-    pub(crate) async fn audit(&self) -> Vec<Explained> {
-        self.app.flush_audit().await.unwrap();
-        explain::tail(&self.app, None, None, 10_000).await.unwrap().into_iter().map(|(_, event)| event).collect()
+    /// The events of the audit, once they are what a test waits for: the server writes the queue by itself as well, and
+    /// may be about it at this moment.
+    pub(crate) async fn audit(&self, what: &str, are_there: impl Fn(&[Explained]) -> bool) -> Vec<Explained> {
+        eventually(what, async || {
+            self.app.flush_audit().await.unwrap();
+            let events = explain::tail(&self.app, None, None, 10_000).await.unwrap();
+            let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+            are_there(&events).then_some(events)
+        })
+        .await
     }
 
-    /// The actions in the audit, in their order.
-    pub(crate) async fn actions(&self) -> Vec<String> {
-        self.audit().await.into_iter().map(|event| event.action).collect()
+    /// The codes of so many refusals, in the order of the alphabet.
+    pub(crate) async fn refusals(&self, count: usize) -> Vec<String> {
+        let codes = |events: &[Explained]| events.iter().filter_map(|event| event.code.clone()).collect::<Vec<_>>();
+        let mut codes = codes(&self.audit("refusals", |events| codes(events).len() >= count).await);
+        codes.sort();
+        codes
     }
 }
 
@@ -254,10 +263,7 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
     App::open(Parts { settings, store, clock, rng: Arc::new(SystemRng::default()), master_keys }).await.unwrap()
 }
 
-async fn serve(
-    app: &Arc<App>,
-    listener: tokio::net::TcpListener,
-) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
+async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
     let tasks = Tasks::start(app).await.unwrap();
     let (end, ended) = oneshot::channel();
     let serve = Serve { router: run::router(app.clone()), limits: app.settings.limits, tls: None };
@@ -265,4 +271,17 @@ async fn serve(
         let _ = ended.await;
     }));
     (tasks, end, serving)
+}
+
+/// The answers to many requests that are under way at the same time.
+pub(crate) async fn at_once<F>(count: usize, ask: impl Fn(usize) -> F) -> Vec<super::Answer>
+where
+    F: Future<Output = super::Answer> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..count).map(|at| tokio::spawn(ask(at))).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
 }

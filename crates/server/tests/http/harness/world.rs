@@ -1,10 +1,11 @@
 //! Who is there in every test: two APIs, their clients, two users, and keys. All are made by the admin's functions.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
     api_key::Environment,
     client::{AuthenticationMethod, GrantType},
+    clock::ManualClock,
     jwk::Algorithm,
     resource::{DescribedScope, Role, TokenFormat},
     scope::{Scope, ScopeSet},
@@ -56,7 +57,8 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn make(app: &App) -> Self {
+    /// Makes everybody, one API after the other, so that they stand in this order everywhere.
+    pub(crate) async fn make(app: &App, clock: &ManualClock) -> Self {
         let mut notes = NewApi::new("notes", "https://notes.example");
         notes.scopes = vec![described("notes:read", "Read your notes"), described("notes:write", "Change your notes")];
         notes.roles = [Role::parse("admin").unwrap()].into();
@@ -64,7 +66,9 @@ impl World {
         mails.scopes = vec![described("mails:read", "Read your mails")];
         mails.token_format = TokenFormat::Opaque;
         mails.signing_algorithm = Algorithm::ES256;
+        clock.advance(Duration::from_secs(1));
         let notes = api(app, notes).await;
+        clock.advance(Duration::from_secs(1));
         let mails = api(app, mails).await;
         let web = NewClient {
             grant_types: GrantType::ALL.into(),

@@ -1,0 +1,106 @@
+//! `prompt`, `max_age` and `login_hint` (OpenID Connect Core section 3.1.2.1).
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn prompt_none_shows_no_page_and_says_what_is_missing() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let silent = AuthorizationRequest::of(&server.world.web).with("prompt", "none");
+    let answer = browser.get(&silent.path()).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("login_required"));
+    assert_eq!(answer.sent("state").as_deref(), Some("xyz"));
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let answer = browser.get(&silent.path()).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("consent_required"));
+    browser.authorize(&AuthorizationRequest::of(&server.world.web)).await.sent("code").unwrap();
+    let answer = browser.get(&silent.path()).await;
+    server.redeem(&server.world.web, &answer.sent("code").expect("in the first response")).await.expect(200);
+    // By POST, without cookies at first.
+    let posted = browser.follow(browser.caller.post("/authorize", &silent.pairs()).await).await;
+    assert!(posted.sent("code").is_some());
+}
+
+#[tokio::test]
+async fn a_native_client_is_never_silent() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.native);
+    browser.authorize(&request).await.sent("code").unwrap();
+    let answer = browser.get(&request.with("prompt", "none").path()).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("consent_required"));
+}
+
+#[tokio::test]
+async fn prompt_login_asks_the_signed_in_user_for_the_password_again() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    browser.authorize(&request).await.sent("code").unwrap();
+    server.advance_secs(10);
+    let page = browser.follow(browser.get(&request.with("prompt", "login").path()).await).await.expect(200);
+    assert!(page.body.contains(r#"value="alice" readonly"#), "{}", page.body);
+    // The name can't be changed by what the browser sends.
+    let answer = browser.submit(&Form::of(&page), &[("username", BOB), ("password", PASSWORD)]).await;
+    let code = browser.follow(answer).await.sent("code").unwrap();
+    let tokens = server.redeem(&server.world.web, &code).await.expect(200);
+    let id_token = claims(&tokens.text("id_token"));
+    assert_eq!(id_token["auth_time"], server.now(), "a fresh sign-in");
+    let userinfo = server.caller.userinfo(&tokens.text("access_token")).await.json();
+    assert_eq!(userinfo["preferred_username"], ALICE);
+}
+
+#[tokio::test]
+async fn prompt_consent_asks_again_what_was_allowed() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    browser.authorize(&request).await.sent("code").unwrap();
+    let page = browser.follow(browser.get(&request.with("prompt", "consent").path()).await).await.expect(200);
+    assert!(Form::of(&page).action.starts_with("/consent/"));
+}
+
+#[tokio::test]
+async fn prompt_select_account_lets_somebody_else_sign_in() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    browser.authorize(&request).await.sent("code").unwrap();
+    server.advance_secs(10);
+    let page = browser.follow(browser.get(&request.with("prompt", "select_account").path()).await).await.expect(200);
+    assert!(!page.body.contains("readonly"), "{}", page.body);
+    let answer = browser.submit(&Form::of(&page), &[("username", BOB), ("password", PASSWORD)]).await;
+    let page = browser.follow(answer).await.expect(200);
+    assert!(page.body.contains("Signed in as <strong>bob</strong>"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn max_age_bounds_the_age_of_the_sign_in() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web).with("max_age", "60");
+    browser.authorize(&request).await.sent("code").unwrap();
+    server.advance_secs(60);
+    assert!(browser.get(&request.path()).await.sent("code").is_some());
+    server.advance_secs(1);
+    assert!(browser.get(&request.path()).await.location().starts_with("/sign-in/"));
+    let silent = browser.get(&request.with("prompt", "none").path()).await;
+    assert_eq!(silent.sent("error").as_deref(), Some("login_required"));
+    // 0 asks each time, and the sign-in that was asked for is enough.
+    server.advance_secs(1);
+    let zero = browser.authorize(&request.with("max_age", "0")).await;
+    let tokens = server.redeem(&server.world.web, &zero.sent("code").unwrap()).await.expect(200);
+    assert_eq!(claims(&tokens.text("id_token"))["auth_time"], server.now());
+}
+
+#[tokio::test]
+async fn login_hint_stands_in_the_field_and_nowhere_else() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let hint = "<b>bob\"";
+    let request = AuthorizationRequest::of(&server.world.web).with("login_hint", hint);
+    let page = browser.follow(browser.get(&request.path()).await).await.expect(200);
+    assert!(page.body.contains(r#"value="&#60;b&#62;bob&#34;""#), "{}", page.body);
+    let answer = browser.submit(&Form::of(&page), &[("username", ALICE), ("password", PASSWORD)]).await;
+    assert!(answer.location().starts_with("/continue/"));
+}

@@ -1,0 +1,137 @@
+//! The authorization request is stored once, by the server, and bound to one browser; no later step reads a protocol
+//! parameter from the browser (security.md; Keycloak's CVE-2026-7571).
+
+use crate::harness::*;
+
+/// Protocol parameters that a later step might be tempted to read.
+const TAMPERED: &[(&str, &str)] = &[
+    ("client_id", "cli_00000000000000000000000000000000"),
+    ("redirect_uri", "https://evil.example/cb"),
+    ("response_type", "token"),
+    ("response_mode", "fragment"),
+    ("state", "evil"),
+    ("nonce", "evil"),
+    ("code_challenge", "EVIL0000000000000000000000000000000000000000"),
+    ("code_challenge_method", "plain"),
+    ("prompt", "none"),
+    ("max_age", "0"),
+    ("login_hint", "evil"),
+    ("resource", "https://mails.example/v1"),
+    ("iss", "https://evil.example"),
+];
+
+fn with_tampering(path: &str) -> String {
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(TAMPERED).finish();
+    format!("{path}?{query}&scope=mails:read")
+}
+
+#[tokio::test]
+async fn tampering_with_each_parameter_at_each_step_changes_nothing() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    let first = browser.get(&request.path()).await;
+    let page = browser.get(&with_tampering(first.location())).await.expect(200);
+    let form = Form::of(&page);
+    assert_eq!(page.body.matches(r#"type="hidden""#).count(), 1, "the token of the form and no protocol parameter");
+    let fields = [&[("csrf", form.csrf.as_str()), ("username", ALICE), ("password", PASSWORD)][..], TAMPERED].concat();
+    let answer = browser.post(&with_tampering(&form.action), &fields).await;
+    let next = browser.get(&with_tampering(answer.location())).await;
+    let page = browser.get(&with_tampering(next.location())).await.expect(200);
+    let form = Form::of(&page);
+    assert_eq!(page.body.matches(r#"type="hidden""#).count(), 1);
+    let decision = [("csrf", form.csrf.as_str()), ("decision", "allow"), ("scope", "notes:read")];
+    // Scopes that were not asked for can be ticked by a script; they are not given.
+    let more = [("scope", "mails:read"), ("scope", "keys:verify"), ("scope", "admin")];
+    let fields = [&decision[..], &more, TAMPERED].concat();
+    let answer = browser.post(&with_tampering(&form.action), &fields).await;
+    assert!(answer.location().starts_with("https://app.example/cb?"), "{}", answer.location());
+    assert_eq!(answer.sent("state").as_deref(), Some("xyz"));
+    assert_eq!(answer.sent("iss").as_deref(), Some(server.issuer()));
+    let tokens = server.redeem(&server.world.web, &answer.sent("code").unwrap()).await.expect(200);
+    assert_eq!(tokens.text("scope"), "notes:read openid");
+    assert_eq!(claims(&tokens.text("id_token"))["nonce"], "n-0S6_WzA2Mj");
+}
+
+#[tokio::test]
+async fn a_stored_request_is_of_use_to_its_browser_alone() {
+    on_each_engine(async |server| {
+        let (victim, stranger) = (server.browser(), server.browser());
+        let form = victim.consent(&AuthorizationRequest::of(&server.world.web)).await;
+        stranger.sign_in(BOB, PASSWORD).await.expect(303);
+        let id = form.action.rsplit('/').next().unwrap();
+        for path in
+            [form.action.clone(), format!("/continue/{id}"), format!("/sign-in/{id}"), format!("/start-over/{id}")]
+        {
+            let answer = stranger.get(&path).await;
+            assert_eq!(answer.error_page(), (400, "page_expired".into()), "{path}");
+            assert!(!answer.body.contains("Start over"), "{path}");
+        }
+        let stolen = stranger.post(&form.action, &[("csrf", &form.csrf), ("decision", "allow")]).await;
+        assert_eq!(stolen.error_page(), (400, "page_expired".into()));
+        let other = stranger.get(&format!("/sign-in/{id}/other")).await;
+        assert_eq!(other.error_page(), (400, "page_expired".into()));
+        // The victim goes on.
+        assert!(victim.allow(&form, &["notes:read"]).await.sent("code").is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_posted_request_belongs_to_the_browser_that_comes_first() {
+    on_each_engine(async |server| {
+        let (first, second) = (server.browser(), server.browser());
+        let request = AuthorizationRequest::of(&server.world.web);
+        let stored = server.caller.post("/authorize", &request.pairs()).await;
+        first.follow(stored.clone()).await.expect(200);
+        assert_eq!(second.get(stored.location()).await.error_page(), (400, "page_expired".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ids_that_nobody_gave_lead_nowhere() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.get("/sign-in").await.expect(200);
+    for id in ["x", "00000000000000000000000000000000", "%00", "..%2f..%2faccount", &"a".repeat(5_000)] {
+        for path in ["continue", "sign-in", "consent", "start-over"] {
+            let answer = browser.get(&format!("/{path}/{id}")).await;
+            assert_eq!(answer.error_page(), (400, "page_expired".into()), "{path}/{id}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_request_is_answered_once_also_when_the_form_comes_many_times() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
+        let answers = at_once(6, |_| {
+            let (browser, form) = (browser.copy(), form.clone());
+            async move { browser.allow(&form, &["notes:read"]).await }
+        })
+        .await;
+        let given = answers.iter().filter(|answer| answer.status == 303).count();
+        assert_eq!(given, 1, "{answers:#?}");
+        assert!(answers.iter().filter(|answer| answer.status != 303).all(|answer| answer.error_page().0 == 400));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_that_was_open_too_long_can_be_started_over() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    let form = browser.consent(&request).await;
+    server.advance_secs(30 * 60);
+    let late = browser.allow(&form, &["notes:read"]).await;
+    assert_eq!(late.error_page(), (400, "page_expired".into()));
+    let id = form.action.rsplit('/').next().unwrap();
+    assert!(late.body.contains(&format!(r#"href="/start-over/{id}""#)), "{}", late.body);
+    let page = browser.follow(browser.get(&format!("/start-over/{id}")).await).await.expect(200);
+    let again = Form::of(&page);
+    assert_ne!(again.action, form.action);
+    assert_eq!(browser.allow(&again, &["notes:read"]).await.sent("state").as_deref(), Some("xyz"));
+}

@@ -1,0 +1,150 @@
+//! What is refused to who presents a credential: at `/userinfo`, at the management API, and at an API behind a guard.
+
+use std::time::Duration;
+
+use doorward_core::{
+    api_key::{ApiKey, Environment, KeyPrefix},
+    denial::Denial,
+    jwk::{Algorithm, SigningKey},
+    jws,
+    secret::ExposeSecret,
+};
+use doorward_guard::SystemRng;
+use doorward_server::{
+    admin::users,
+    keys::{self, Expiry, NewKey},
+};
+use serde_json::{Value, json};
+
+use super::scene::Scene;
+use crate::harness::*;
+
+pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
+    use Denial::*;
+    let (server, world) = (&scene.server, &scene.server.world);
+    Some(match denial {
+        CredentialMissing => scene.get(&server.caller, "/userinfo", &[]).await,
+        CredentialInQuery => scene.get(&server.caller, "/userinfo?access_token=x", &[]).await,
+        CredentialMalformed => scene.get(&scene.api.caller, "/me", &[("authorization", "Basic eA==")]).await,
+        CredentialMultiple => {
+            let two = [("authorization", "Bearer x"), ("x-api-key", world.key.as_str())];
+            scene.get(&scene.api.caller, "/me", &two).await
+        }
+        KeyMistyped => {
+            let mut mistyped = world.management_key.clone();
+            mistyped.replace_range(10..11, if mistyped.as_bytes()[10] == b'a' { "b" } else { "a" });
+            by_key(scene, &mistyped).await
+        }
+        KeyUnknown => {
+            let prefix = KeyPrefix::parse("mk").unwrap();
+            by_key(scene, ApiKey::generate(&prefix, Environment::Live, &SystemRng::default()).reveal()).await
+        }
+        KeyOfAnotherApi => by_key(scene, &world.key).await,
+        KeyExpired => {
+            let short = NewKey { expiry: Expiry::After(Duration::from_secs(1)), ..management_key() };
+            let short = key(&server.app, short).await;
+            server.advance_secs(1);
+            by_key(scene, &short).await
+        }
+        KeyRevoked => {
+            let created = keys::create(&server.app, &operator(), management_key()).await.unwrap();
+            keys::revoke(&server.app, &operator(), created.record.id.as_str()).await.unwrap();
+            by_key(scene, created.key.reveal()).await
+        }
+        KeyOwnerDisabled => {
+            user(&server.app, "owner").await;
+            let owned = key(&server.app, NewKey { owner: Some("owner".into()), ..management_key() }).await;
+            users::disable(&server.app, &operator(), "owner").await.unwrap();
+            by_key(scene, &owned).await
+        }
+        TokenMalformed => scene.userinfo("nonsense").await,
+        TokenTypeWrong => scene.userinfo(&scene.gift(&world.web, "id_token").await).await,
+        TokenHeaderRefused => {
+            let token = scene.gift(&world.web, "access_token").await;
+            let mut head = header(&token);
+            head["crit"] = json!(["exp"]);
+            scene.userinfo(&crate::harness::token(&head, &claims(&token), b"x")).await
+        }
+        TokenAlgorithmRefused => {
+            let token = scene.gift(&world.web, "access_token").await;
+            let mut head = header(&token);
+            head["alg"] = json!("none");
+            scene.userinfo(&crate::harness::token(&head, &claims(&token), b"")).await
+        }
+        TokenKeyUnknown => {
+            let stranger = SigningKey::generate("sig_0".into(), Algorithm::EdDSA, &SystemRng::default()).unwrap();
+            let token = scene.gift(&world.web, "access_token").await;
+            scene.userinfo(&jws::sign(&stranger, "at+jwt", claims(&token).to_string().as_bytes()).unwrap()).await
+        }
+        TokenSignatureWrong => {
+            let token = scene.gift(&world.web, "access_token").await;
+            scene.userinfo(&crate::harness::token(&header(&token), &claims(&token), &[7; 64])).await
+        }
+        TokenIssuerWrong => scene.userinfo(&signed(scene, "iss", json!("https://other.example")).await).await,
+        TokenNotYetValid => scene.userinfo(&signed(scene, "nbf", json!(server.now() + 600)).await).await,
+        TokenClaimsInvalid => scene.userinfo(&signed(scene, "exp", json!("tomorrow")).await).await,
+        TokenBindingUnproven => {
+            // Only a guard can be asked to take a bound token; the server itself makes none.
+            let token = signed(scene, "cnf", json!({"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"})).await;
+            scene.get(&scene.api.caller, "/me", &[("authorization", &format!("Bearer {token}"))]).await
+        }
+        TokenAudienceWrong => {
+            let token = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
+            scene.userinfo(&token).await
+        }
+        TokenExpired => {
+            let token = scene.gift(&world.web, "access_token").await;
+            server.advance_secs(300);
+            scene.userinfo(&token).await
+        }
+        TokenUnknown => {
+            let unknown = doorward_core::checksummed::generate("dw_at_", &SystemRng::default());
+            scene.userinfo(unknown.expose_secret()).await
+        }
+        TokenRevoked => {
+            let token = scene.gift(&world.web, "access_token").await;
+            server.caller.post_as(&world.web, "/revoke", &[("token", &token)]).await.expect(200);
+            scene.userinfo(&token).await
+        }
+        InsufficientScope => {
+            let without = key(&server.app, new_key("doorward", "")).await;
+            by_key(scene, &without).await
+        }
+        InsufficientPermission => scene.get(&scene.api.caller, "/admin", &[("x-api-key", world.key.as_str())]).await,
+        _ => return None,
+    })
+}
+
+/// The API asks about a key while the issuer is away; it tells of the refusal when the issuer is back.
+pub(super) async fn while_the_issuer_is_away(scene: Scene) -> Scene {
+    let traceparent = scene.traceparent();
+    let (key, clock) = (scene.server.world.key.clone(), scene.server.clock.clone());
+    // The guard has met its issuer, so it knows where to deliver.
+    scene.api.caller.get_with("/me", &[("x-api-key", &key)]).await.expect(200);
+    let (stopped, address, api) = scene.close().await;
+    // Longer than a verdict is kept.
+    clock.advance(Duration::from_secs(1));
+    let refused = api.caller.get_with("/me", &[("x-api-key", &key), ("traceparent", &traceparent)]).await;
+    assert_eq!(refused.problem(), (503, "verifier_unavailable".into()));
+    assert!(refused.header("retry-after").is_some());
+    Scene::open(stopped.start(address).await, api, traceparent)
+}
+
+/// Asks the management API by a key.
+async fn by_key(scene: &Scene, key: &str) -> Answer {
+    let body = json!({"key": scene.server.world.key});
+    let request = scene.server.caller.request(reqwest::Method::POST, "/v1/keys/verify").json(&body);
+    scene.server.caller.send(request.header("x-api-key", key).header("traceparent", scene.traceparent())).await
+}
+
+fn management_key() -> NewKey {
+    new_key("doorward", "keys:verify")
+}
+
+/// A token that the server's own key signed, with one claim changed.
+async fn signed(scene: &Scene, claim: &str, value: Value) -> String {
+    let mut claims = claims(&scene.gift(&scene.server.world.web, "access_token").await);
+    claims[claim] = value;
+    let key = scene.server.signing_key(Algorithm::EdDSA).await;
+    jws::sign(&key, "at+jwt", claims.to_string().as_bytes()).unwrap()
+}

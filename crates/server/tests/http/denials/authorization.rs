@@ -1,0 +1,42 @@
+//! What is refused at `/authorize`: on a page, or told to the client.
+
+use doorward_core::denial::Denial;
+
+use super::scene::Scene;
+use crate::harness::*;
+
+pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
+    use Denial::*;
+    let server = &scene.server;
+    let good = AuthorizationRequest::of(&server.world.web);
+    let request = match denial {
+        AuthorizeClientUnknown => good.with("client_id", "nobody"),
+        RedirectUriMissing => good.without("redirect_uri"),
+        RedirectUriNotRegistered => good.with("redirect_uri", "https://evil.example/cb"),
+        ParameterInvalid => good.with("prompt", "made_up"),
+        ResponseTypeUnsupported => good.with("response_type", "token"),
+        ResponseModeUnsupported => good.with("response_mode", "form_post"),
+        PkceMissing => good.without("code_challenge"),
+        PkceMethodUnsupported => good.with("code_challenge_method", "plain"),
+        RequestObjectUnsupported => good.with("request", "e30.e30."),
+        RequestUriUnsupported => good.with("request_uri", "https://app.example/request"),
+        LoginRequired => good.with("prompt", "none"),
+        ConsentRequired => {
+            let browser = server.browser();
+            user(&server.app, "dave").await;
+            browser.sign_in("dave", PASSWORD).await.expect(303);
+            let traceparent = scene.traceparent();
+            return Some(browser.get_with(&good.with("prompt", "none").path(), &[("traceparent", &traceparent)]).await);
+        }
+        AccessDenied => {
+            let browser = server.browser();
+            let form = browser.consent(&good.with("prompt", "consent")).await;
+            let traceparent = scene.traceparent();
+            let no = [("csrf", form.csrf.as_str()), ("decision", "deny")];
+            return Some(browser.post_with(&form.action, &[("traceparent", &traceparent)], &no).await);
+        }
+        InteractionUnknown => return Some(scene.get(&server.caller, "/sign-in/nonsense", &[]).await),
+        _ => return None,
+    };
+    Some(scene.get(&server.caller, &request.path(), &[]).await)
+}

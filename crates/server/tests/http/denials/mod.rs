@@ -1,0 +1,66 @@
+//! Every denial of the list, given over HTTP and explained. A denial that is added to the list fails this test until
+//! a request is known that is refused with it.
+
+mod at_an_api;
+mod authorization;
+mod clients;
+mod grants;
+mod people;
+mod scene;
+mod transport;
+
+use doorward_core::denial::Denial;
+use doorward_server::audit::{REFUSED, explain::Explained};
+
+use self::scene::Scene;
+
+/// What no request is refused with: pages that need a session lead to the sign-in instead.
+const GIVEN_BY_NOTHING: &[Denial] = &[Denial::SessionMissing];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy() {
+    let mut scene = Scene::set().await;
+    for denial in Denial::ALL.iter().copied().filter(|denial| !GIVEN_BY_NOTHING.contains(denial)) {
+        scene.begin(denial);
+        let answer = match denial {
+            Denial::VerifierUnavailable => {
+                scene = at_an_api::while_the_issuer_is_away(scene).await;
+                None
+            }
+            Denial::Overloaded => {
+                people::in_a_crowd().await;
+                continue;
+            }
+            _ => Some(provoked(&scene, denial).await),
+        };
+        if let Some(answer) = answer {
+            // A page or a document says it with the denial's status; a redirect says it to the client.
+            if answer.status == 303 {
+                assert_eq!(answer.sent("error").as_deref(), Some(denial.error()), "{denial}");
+            } else {
+                assert_eq!(answer.status, denial.status(), "{denial}: {}", answer.body);
+            }
+        }
+        scene.api.guard.flush().await;
+        let story = scene.server.explain(&scene.trace_id()).await;
+        let is_meant = |event: &&Explained| event.action == REFUSED && event.code.as_deref() == Some(denial.code());
+        let event = story.iter().find(is_meant);
+        let event = event.unwrap_or_else(|| panic!("{denial} is not in its story: {story:#?}"));
+        assert_eq!(event.status, Some(denial.status()), "{denial}");
+        let told = [event.told, event.cause, event.remedy];
+        assert_eq!(told, [denial.sentence(), denial.cause(), denial.remedy()].map(Some), "{denial}");
+        assert!(event.details.contains_key("method") && event.details.contains_key("path"), "{denial}");
+    }
+}
+
+/// The answer to a request that is refused with this denial.
+async fn provoked(scene: &Scene, denial: Denial) -> crate::harness::Answer {
+    let answer = None
+        .or(at_an_api::provoke(scene, denial).await)
+        .or(transport::provoke(scene, denial).await)
+        .or(clients::provoke(scene, denial).await)
+        .or(grants::provoke(scene, denial).await)
+        .or(authorization::provoke(scene, denial).await)
+        .or(people::provoke(scene, denial).await);
+    answer.unwrap_or_else(|| panic!("no request is known that is refused with {denial}"))
+}

@@ -1,0 +1,115 @@
+//! `GET /jwks` (RFC 7517 section 5) and the rotation of signing keys.
+
+use std::collections::BTreeSet;
+
+use doorward_core::jwk::Algorithm;
+use doorward_server::{run, signing};
+
+use crate::harness::*;
+
+const HOUR: u64 = 3_600;
+const DAY: u64 = 24 * HOUR;
+
+/// Does what is due, and learns of it as any server does.
+async fn due(server: &TestServer) {
+    let position = server.app.store.position().await.unwrap();
+    run::run_due(&server.app).await.unwrap();
+    server.app.catch_up(position).await.unwrap();
+}
+
+/// The names of the keys that are published.
+async fn published(server: &TestServer) -> BTreeSet<String> {
+    let jwks = server.caller.get("/jwks").await.expect(200).json();
+    jwks["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn token(server: &TestServer) -> String {
+    server.caller.client_credentials(&server.world.web, "notes:read").await.expect(200).text("access_token")
+}
+
+fn kid(token: &str) -> String {
+    header(token)["kid"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn only_public_halves_are_published_with_their_use_and_algorithm() {
+    let server = TestServer::start().await;
+    let answer = server.caller.get("/jwks").await.expect(200);
+    assert_eq!(answer.header("cache-control"), Some("public, max-age=60"));
+    let jwks = answer.json();
+    let keys = jwks["keys"].as_array().unwrap();
+    let algorithms: BTreeSet<_> = keys.iter().map(|key| key["alg"].as_str().unwrap()).collect();
+    assert!(algorithms.is_superset(&["EdDSA", "RS256"].into()), "{algorithms:?}");
+    for key in keys {
+        assert_eq!(key["use"], "sig");
+        for private in ["d", "p", "q", "dp", "dq", "qi", "k", "oth"] {
+            assert_eq!(key.get(private), None, "{private}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_published_before_it_signs_and_after_it_signed() {
+    let server = TestServer::start().await;
+    let old = kid(&token(&server).await);
+    server.advance_secs(29 * DAY);
+    due(&server).await;
+    let with_successor = published(&server).await;
+    assert_eq!(kid(&token(&server).await), old, "the successor does not sign yet");
+    server.advance_secs(DAY - 1);
+    let last = token(&server).await;
+    assert_eq!(kid(&last), old);
+    server.advance_secs(1);
+    let new = kid(&token(&server).await);
+    assert_ne!(new, old);
+    assert!(with_successor.contains(&new), "it was published a day before");
+    assert!(published(&server).await.contains(&old), "what it signed is verified on");
+    assert!(server.caller.is_active(&server.world.notes, &last).await);
+    server.advance_secs(DAY);
+    due(&server).await;
+    assert!(!published(&server).await.contains(&old));
+}
+
+#[tokio::test]
+async fn through_many_rotations_every_token_verifies_by_a_key_set_of_the_hour_before_and_of_the_hour_after() {
+    let server = TestServer::start_with(|settings| {
+        settings.signing.rotate_every = std::time::Duration::from_secs(2 * DAY);
+        settings.signing.publish_before_use = std::time::Duration::from_secs(6 * HOUR);
+        settings.signing.retire_after = std::time::Duration::from_secs(6 * HOUR);
+    })
+    .await;
+    let (mut before, mut pending, mut signers) = (published(&server).await, None::<String>, BTreeSet::new());
+    for hour in 0..7 * 24 {
+        server.advance_secs(HOUR);
+        due(&server).await;
+        let token = token(&server).await;
+        assert!(before.contains(&kid(&token)), "hour {hour}: a verifier that fetched an hour ago");
+        before = published(&server).await;
+        if let Some(earlier) = pending {
+            assert!(before.contains(&kid(&earlier)), "hour {hour}: a verifier that fetches an hour later");
+        }
+        assert!(server.caller.is_active(&server.world.notes, &token).await, "hour {hour}");
+        signers.insert(kid(&token));
+        pending = Some(token);
+    }
+    assert!(signers.len() >= 3, "{signers:?}");
+}
+
+#[tokio::test]
+async fn a_rotation_by_hand_is_known_to_every_server_and_waits_for_the_verifiers() {
+    on_each_engine(async |server| {
+        let beside = server.beside().await;
+        let old = kid(&token(server).await);
+        let new = signing::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
+        let new = new.times.id.to_string();
+        for server in [server, &beside] {
+            eventually("the successor is published", async || published(server).await.contains(&new).then_some(()))
+                .await;
+            assert_eq!(kid(&token(server).await), old);
+        }
+        server.advance_secs(DAY);
+        assert_eq!(kid(&token(&beside).await), new);
+        assert!(server.caller.is_active(&server.world.notes, &token(&beside).await).await);
+    })
+    .await;
+}

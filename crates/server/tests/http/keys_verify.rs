@@ -1,0 +1,222 @@
+//! `POST /v1/keys/verify`: for an API about keys that name it, for a management key about keys of its APIs.
+
+use doorward_server::{admin::users, keys};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::harness::*;
+
+/// What the API notes is told about a key.
+async fn asked_by_notes(server: &TestServer, key: &str, scopes: &[&str]) -> Answer {
+    let notes = &server.world.notes;
+    let authorization = basic(&notes.id, notes.secret.as_deref().unwrap());
+    server.caller.verify_key(("authorization", &authorization), key, scopes).await.expect(200)
+}
+
+fn verdict(answer: &Answer) -> (bool, String) {
+    (answer.json()["valid"].as_bool().unwrap(), answer.text("code"))
+}
+
+/// Why a key is not good; nothing more is told.
+#[track_caller]
+fn no(answer: &Answer) -> String {
+    let (valid, code) = verdict(answer);
+    assert!(!valid);
+    assert_eq!(answer.body, format!(r#"{{"valid":false,"code":"{code}"}}"#));
+    code
+}
+
+#[tokio::test]
+async fn an_api_is_told_who_a_good_key_stands_for() {
+    let server = TestServer::start().await;
+    users::show(&server.app, ALICE).await.unwrap();
+    let new = keys::NewKey { owner: Some(ALICE.into()), roles: vec!["admin".into()], ..new_key("notes", "notes:read") };
+    let created = keys::create(&server.app, &operator(), new).await.unwrap();
+    let answer = asked_by_notes(&server, created.key.reveal(), &["notes:read"]).await;
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+    assert_eq!(verdict(&answer), (true, "valid".into()));
+    let principal = &answer.json()["principal"];
+    assert_eq!((&principal["kind"], &principal["sub"]), (&json!("key"), &json!(created.record.id)));
+    assert_eq!((&principal["scope"], &principal["roles"]), (&json!("notes:read"), &json!(["admin"])));
+    assert_eq!(principal["audience"], "https://notes.example");
+    assert_eq!(principal["owner"], users::show(&server.app, ALICE).await.unwrap().id.to_string());
+    assert_eq!(principal["exp"], server.now() + 90 * 86_400);
+}
+
+#[tokio::test]
+async fn a_missing_scope_is_told_with_the_principal() {
+    let server = TestServer::start().await;
+    let key = key(&server.app, new_key("notes", "notes:read")).await;
+    let answer = asked_by_notes(&server, &key, &["notes:read", "notes:write"]).await;
+    assert_eq!(verdict(&answer), (false, "insufficient_scope".into()));
+    assert_eq!(answer.json()["principal"]["scope"], "notes:read");
+}
+
+#[tokio::test]
+async fn a_key_of_another_api_is_answered_exactly_as_one_that_nobody_knows() {
+    let server = TestServer::start().await;
+    let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
+    let unknown = doorward_core::api_key::ApiKey::generate(
+        &doorward_core::api_key::KeyPrefix::default(),
+        doorward_core::api_key::Environment::Live,
+        &doorward_guard::SystemRng::default(),
+    );
+    let mut mistyped = server.world.key.clone();
+    mistyped.replace_range(10..11, if mistyped.as_bytes()[10] == b'a' { "b" } else { "a" });
+    let mut bodies = Vec::new();
+    for key in [&of_mails, &server.world.management_key, unknown.reveal(), &mistyped, "nonsense", ""] {
+        let answer = asked_by_notes(&server, key, &["notes:read"]).await;
+        assert_eq!(no(&answer), "key_unknown");
+        bodies.push(answer.body);
+    }
+    assert!(bodies.iter().all(|body| *body == bodies[0]));
+}
+
+#[tokio::test]
+async fn each_end_of_a_key_is_told_to_who_may_know_of_it() {
+    on_each_engine(async |server| {
+        let beside = server.beside().await;
+        let make = async |new| keys::create(&server.app, &operator(), new).await.unwrap();
+        let short = keys::Expiry::After(std::time::Duration::from_secs(60));
+        let expiring = make(keys::NewKey { expiry: short, ..new_key("notes", "notes:read") }).await;
+        let owned = make(keys::NewKey { owner: Some(BOB.into()), ..new_key("notes", "notes:read") }).await;
+        let revoked = make(new_key("notes", "notes:read")).await;
+        let never = make(keys::NewKey { expiry: keys::Expiry::Never, ..new_key("notes", "notes:read") }).await;
+        for server in [server, &beside] {
+            for created in [&expiring, &owned, &revoked, &never] {
+                assert!(verdict(&asked_by_notes(server, created.key.reveal(), &[]).await).0, "and it is cached");
+            }
+        }
+        server.advance_secs(60);
+        users::disable(&server.app, &operator(), BOB).await.unwrap();
+        keys::revoke(&server.app, &operator(), revoked.record.id.as_str()).await.unwrap();
+        for (created, code) in [(&expiring, "key_expired"), (&owned, "key_owner_disabled"), (&revoked, "key_revoked")] {
+            assert_eq!(no(&asked_by_notes(server, created.key.reveal(), &[]).await), code);
+            // Another server knows it within a moment.
+            eventually(code, async || {
+                let answer = asked_by_notes(&beside, created.key.reveal(), &[]).await;
+                (verdict(&answer) == (false, code.to_owned())).then_some(())
+            })
+            .await;
+        }
+        server.advance_secs(1_000 * 86_400);
+        assert!(verdict(&asked_by_notes(server, never.key.reveal(), &[]).await).0);
+        users::enable(&server.app, &operator(), BOB).await.unwrap();
+        assert_eq!(no(&asked_by_notes(server, owned.key.reveal(), &[]).await), "key_expired");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_management_key_asks_about_the_keys_of_its_apis() {
+    let server = TestServer::start().await;
+    let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
+    let limited = keys::NewKey { limited_to: vec!["mails".into()], ..new_key("doorward", "keys:verify") };
+    let limited = key(&server.app, limited).await;
+    let ask = async |by: &str, about: &str| {
+        let header = server.caller.verify_key(("x-api-key", by), about, &[]).await.expect(200);
+        let bearer = server.caller.verify_key(("authorization", &format!("Bearer {by}")), about, &[]).await;
+        assert_eq!(header.body, bearer.body);
+        header
+    };
+    let all = &server.world.management_key;
+    assert!(verdict(&ask(all, &server.world.key).await).0 && verdict(&ask(all, &of_mails).await).0);
+    assert!(verdict(&ask(&limited, &of_mails).await).0);
+    assert_eq!(no(&ask(&limited, &server.world.key).await), "key_unknown");
+}
+
+#[tokio::test]
+async fn who_asks_must_be_an_api_or_a_management_key_with_the_scope() {
+    let server = TestServer::start().await;
+    let (web, key_of_notes) = (&server.world.web, &server.world.key);
+    let without_scope = key(&server.app, new_key("doorward", "")).await;
+    let client = basic(&web.id, web.secret.as_deref().unwrap());
+    let wrong = basic(&server.world.notes.id, "dw_cs_wrong");
+    for (header, status, code) in [
+        (("x-api-key", key_of_notes.as_str()), 401, "key_unknown"),
+        (("x-api-key", without_scope.as_str()), 403, "insufficient_scope"),
+        (("authorization", client.as_str()), 403, "insufficient_permission"),
+        (("authorization", wrong.as_str()), 401, "client_authentication_failed"),
+        (("x-made-up", "x"), 401, "credential_missing"),
+        (("authorization", "Bearer nonsense"), 401, "token_malformed"),
+    ] {
+        let answer = server.caller.verify_key(header, key_of_notes, &[]).await;
+        assert_eq!(answer.problem(), (status, code.into()), "{header:?}");
+        // What the body says of an owner or a key changes nothing about who asks.
+        let body = json!({"key": key_of_notes, "scopes": [], "userId": "x", "owner": ALICE});
+        let request = server.caller.request(Method::POST, "/v1/keys/verify").header(header.0, header.1).json(&body);
+        assert_eq!(server.caller.send(request).await.status, status, "{header:?}");
+    }
+    let both = server.caller.request(Method::POST, "/v1/keys/verify").header("x-api-key", &without_scope);
+    let both = both.bearer_auth(&server.world.management_key).json(&json!({"key": key_of_notes}));
+    assert_eq!(server.caller.send(both).await.problem(), (400, "credential_multiple".into()));
+}
+
+#[tokio::test]
+async fn what_can_not_be_read_is_refused_by_its_kind() {
+    let server = TestServer::start().await;
+    let notes = &server.world.notes;
+    let post = async |content_type: &str, body: Vec<u8>| {
+        let request = server.caller.request(Method::POST, "/v1/keys/verify").body(body);
+        let request = request.basic_auth(&notes.id, notes.secret.as_deref());
+        server.caller.send(request.header("content-type", content_type)).await
+    };
+    let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
+    for body in [
+        &b"{"[..],
+        b"[]",
+        br#""key""#,
+        b"{}",
+        br#"{"key":"a","key":"b"}"#,
+        br#"{"key":1}"#,
+        br#"{"key":"a","scopes":"notes:read"}"#,
+        br#"{"key":"a","scopes":["\""]}"#,
+        br#"{"key":"a","owner":"b"}"#,
+        b"{\"key\":\"\xff\"}",
+        br#"{"key":"a"} {}"#,
+        &nested(17),
+        &nested(30_000),
+    ] {
+        let answer = post("application/json", body.to_vec()).await;
+        assert_eq!(
+            answer.problem(),
+            (400, "body_malformed".into()),
+            "{}",
+            String::from_utf8_lossy(&body[..body.len().min(50)])
+        );
+    }
+    assert_eq!(post("text/plain", b"{}".to_vec()).await.problem(), (415, "content_type_unsupported".into()));
+    let large = format!(r#"{{"key":"{}"}}"#, "a".repeat(70_000)).into_bytes();
+    assert_eq!(post("application/json", large).await.problem(), (413, "body_too_large".into()));
+}
+
+#[tokio::test]
+async fn a_key_in_the_url_is_refused_before_anything_is_logged() {
+    let logs = Logs::listen();
+    let server = TestServer::start().await;
+    let (key, management_key) = (&server.world.key, &server.world.management_key);
+    for path in [
+        format!("/v1/keys/verify?api_key={key}"),
+        format!("/v1/keys/verify?whatever={key}"),
+        format!("/v1/keys/verify?apikey={management_key}"),
+        format!("/v1/audit/refusals?k={key}"),
+        format!("/v1/nowhere?x={key}"),
+        format!("/userinfo?x={key}"),
+    ] {
+        for method in [Method::GET, Method::POST, Method::DELETE] {
+            let answer = server.caller.send(server.caller.request(method, &path)).await;
+            assert_eq!(answer.problem(), (400, "credential_in_query".into()), "{path}");
+            let story = server.explain(&answer.text("trace_id")).await;
+            assert_eq!(story[0].code.as_deref(), Some("credential_in_query"));
+            assert!(!serde_json::to_string(&story).unwrap().contains(&key[10..]));
+        }
+    }
+    // In a path, it is taken out of what is noted.
+    let answer = server.caller.get(&format!("/v1/keys/{key}")).await;
+    assert_eq!(answer.problem(), (404, "not_found".into()));
+    let story = server.explain(&answer.text("trace_id")).await;
+    assert_eq!(story[0].details["path"], "/v1/keys/[credential]");
+    let logged = logs.text();
+    assert!(logged.contains("credential_in_query"), "something is logged");
+    assert!(!logged.contains(&key[10..]) && !logged.contains(&management_key[10..]));
+}

@@ -1,0 +1,101 @@
+//! What every page carries (RFC 9700 sections 4.2, 4.12 and 4.16), and what none does.
+
+use crate::harness::*;
+
+/// Every page there is, and whether its form ends at a client.
+async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web);
+    let sign_in_for_app = browser.follow(browser.get(&request.path()).await).await;
+    let wrong = browser.submit(&Form::of(&sign_in_for_app), &[("username", ALICE), ("password", "wrong")]).await;
+    let form = browser.consent(&request).await;
+    let consent = browser.get(&form.action).await;
+    browser.allow(&form, &["notes:read"]).await.sent("code").unwrap();
+    let expired = browser.get(&form.action).await;
+    let account = browser.get("/account").await;
+    let sign_out = Form::to(&account, "/account/sign-out", "");
+    let error = browser.get(&request.with("redirect_uri", "https://evil.example").path()).await;
+    let signed_out = browser.submit(&sign_out, &[]).await;
+    vec![
+        ("sign-in", browser.get("/sign-in").await, true),
+        ("sign-in for an app", sign_in_for_app, true),
+        ("sign-in again", wrong, true),
+        ("consent", consent, true),
+        ("account", account, false),
+        ("signed out", signed_out, false),
+        ("error", error, false),
+        ("expired", expired, false),
+    ]
+}
+
+#[tokio::test]
+async fn every_page_refuses_frames_referrers_caches_and_inline_code() {
+    let server = TestServer::start().await;
+    for (name, page, ends_at_client) in every_page(&server).await {
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"), "{name}");
+        assert_eq!(page.header("x-content-type-options"), Some("nosniff"), "{name}");
+        assert_eq!(page.header("referrer-policy"), Some("no-referrer"), "{name}");
+        assert_eq!(page.header("cache-control"), Some("no-store"), "{name}");
+        let policy = page.header("content-security-policy").expect(name);
+        let directives: Vec<&str> = policy.split(';').map(str::trim).collect();
+        for needed in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "script-src 'self'"] {
+            assert!(directives.contains(&needed), "{name}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains("http"), "{name}: {policy}");
+        // Chromium applies form-action to the whole chain of redirects: the way back to a client would be blocked.
+        assert_eq!(directives.contains(&"form-action 'self'"), !ends_at_client, "{name}: {policy}");
+        assert!(page.headers.keys().all(|name| !name.as_str().starts_with("access-control-")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn no_page_loads_anything_from_elsewhere_or_carries_inline_code() {
+    let server = TestServer::start().await;
+    for (name, page, _) in every_page(&server).await {
+        for attribute in ["src=\"", "href=\"", "action=\""] {
+            for target in page.body.split(attribute).skip(1) {
+                assert!(
+                    target.starts_with('/') && !target.starts_with("//"),
+                    "{name}: {}",
+                    &target[..40.min(target.len())]
+                );
+            }
+        }
+        for inline in [" style=", "<style", " onclick=", " onload=", " onsubmit=", "javascript:"] {
+            assert!(!page.body.contains(inline), "{name} has {inline}");
+        }
+        let scripts = page.body.matches("<script").count();
+        assert_eq!(scripts, page.body.matches("<script src=").count(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_pages_load_is_there_and_may_be_kept_for_ever() {
+    let server = TestServer::start().await;
+    let page = server.caller.get("/sign-in").await;
+    let assets: Vec<&str> = page.body.split('"').filter(|text| text.starts_with("/assets/")).collect();
+    assert_eq!(assets.len(), 3, "{assets:?}");
+    for path in assets {
+        let asset = server.caller.get(path).await.expect(200);
+        assert!(asset.header("cache-control").unwrap().contains("immutable"), "{path}");
+        assert_eq!(asset.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert!(asset.header("content-type").is_some());
+    }
+    assert_eq!(server.caller.get("/assets/none.css").await.problem(), (404, "not_found".into()));
+}
+
+#[tokio::test]
+async fn every_control_has_its_stable_id() {
+    let server = TestServer::start().await;
+    let pages = every_page(&server).await;
+    let page = |wanted: &str| &pages.iter().find(|(name, _, _)| *name == wanted).unwrap().1.body;
+    for (name, ids) in [
+        ("sign-in", &["username", "password", "sign-in"][..]),
+        ("consent", &["allow", "deny", "switch-account"]),
+        ("account", &["sign-out"]),
+    ] {
+        for id in ids {
+            assert_eq!(page(name).matches(&format!(r#" id="{id}""#)).count(), 1, "{name}: {id}");
+        }
+    }
+}

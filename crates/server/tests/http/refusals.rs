@@ -1,0 +1,78 @@
+//! `POST /v1/audit/refusals`: guards deliver what they refused, and `explain` tells it.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn event(server: &TestServer) -> Value {
+    json!({
+        "trace_id": TRACE, "at_ms": server.now() * 1_000, "code": "insufficient_scope", "at": "https://notes.example",
+        "method": "POST", "path": "/notes", "address": "192.0.2.1", "principal": "key_1", "facts": [["missing", "x"]],
+    })
+}
+
+async fn deliver(server: &TestServer, by: &Registered, body: &Value) -> Answer {
+    let request = server.caller.request(Method::POST, "/v1/audit/refusals").json(body);
+    server.caller.send(request.basic_auth(&by.id, by.secret.as_deref())).await
+}
+
+#[tokio::test]
+async fn what_an_api_delivers_is_explained() {
+    on_each_engine(async |server| {
+        let answer = deliver(server, &server.world.notes, &json!([event(server)])).await;
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+        let story = &server.explain(TRACE).await[0];
+        assert_eq!((story.status, story.code.as_deref()), (Some(403), Some("insufficient_scope")));
+        assert!(story.told.is_some() && story.cause.is_some() && story.remedy.is_some());
+        assert_eq!((story.actor.as_deref(), story.address.as_deref()), (Some("key_1"), Some("192.0.2.1")));
+        assert_eq!(story.details["missing"], "x");
+        assert_eq!((&story.details["path"], &story.details["at"]), (&json!("/notes"), &json!("https://notes.example")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_speaks_for_itself_alone_and_for_the_present() {
+    let server = TestServer::start().await;
+    let mut forged = event(&server);
+    forged["at"] = "https://mails.example/v1".into();
+    forged["at_ms"] = ((server.now() + 86_400) * 1_000).into();
+    forged["path"] = "/notes?token=secret".into();
+    deliver(&server, &server.world.notes, &json!([forged])).await.expect(204);
+    let story = &server.explain(TRACE).await[0];
+    assert_eq!(story.details["at"], "https://notes.example");
+    assert_eq!(story.details["path"], "/notes");
+    assert_eq!(story.at_ms, server.now() * 1_000);
+}
+
+#[tokio::test]
+async fn only_an_api_delivers() {
+    let server = TestServer::start().await;
+    let body = json!([event(&server)]);
+    assert_eq!(deliver(&server, &server.world.web, &body).await.problem(), (403, "insufficient_permission".into()));
+    let wrong = Registered { secret: Some("dw_cs_wrong".into()), ..server.world.notes.clone() };
+    assert_eq!(deliver(&server, &wrong, &body).await.problem(), (401, "client_authentication_failed".into()));
+    let nobody = server.caller.send(server.caller.request(Method::POST, "/v1/audit/refusals").json(&body)).await;
+    assert_eq!(nobody.problem(), (401, "credential_missing".into()));
+    let by_key = server.caller.request(Method::POST, "/v1/audit/refusals").bearer_auth(&server.world.management_key);
+    assert!(server.caller.send(by_key.json(&body)).await.status >= 400);
+}
+
+#[tokio::test]
+async fn what_is_no_list_of_refusals_or_too_long_is_refused_and_unknown_codes_are_passed_over() {
+    let server = TestServer::start().await;
+    let mut unknown = event(&server);
+    unknown["code"] = "of_a_newer_guard".into();
+    deliver(&server, &server.world.notes, &json!([unknown, event(&server)])).await.expect(204);
+    assert_eq!(server.explain(TRACE).await.len(), 1);
+    for body in [json!({}), json!([{}]), json!([1]), json!([{"trace_id": "x"}])] {
+        let answer = deliver(&server, &server.world.notes, &body).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{body}");
+    }
+    let short = json!({"trace_id": TRACE, "at_ms": 0, "code": "not_found", "at": "", "method": "", "path": ""});
+    let many = vec![short; 501];
+    assert_eq!(deliver(&server, &server.world.notes, &json!(many)).await.problem().0, 400);
+}

@@ -1,0 +1,96 @@
+//! What was ended is remembered by the store and not by the process (security.md; Keycloak's CVE-2026-9802): a server
+//! that starts again on the same store refuses it, and what was good stays good.
+
+use doorward_server::keys;
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn what_was_revoked_or_used_up_before_a_restart_is_refused_after_it() {
+    let server = TestServer::start().await;
+    let (web, native) = (server.world.web.clone(), server.world.native.clone());
+    let revoked = server.tokens(&web).await;
+    let revoked = |name: &str| revoked[name].as_str().unwrap().to_owned();
+    server.caller.post_as(&web, "/revoke", &[("token", &revoked("access_token"))]).await.expect(200);
+    server.caller.post_as(&web, "/revoke", &[("token", &revoked("refresh_token"))]).await.expect(200);
+    let code = server.code(&web).await;
+    let replayed = server.redeem(&web, &code).await.expect(200);
+    let oldest = server.tokens(&native).await["refresh_token"].as_str().unwrap().to_owned();
+    let middle = server.caller.refresh(&native, &oldest).await.expect(200).text("refresh_token");
+    server.caller.refresh(&native, &middle).await.expect(200);
+    let opaque = server.caller.client_credentials(&web, "mails:read").await.text("access_token");
+    server.caller.post_as(&web, "/revoke", &[("token", &opaque)]).await.expect(200);
+    let key = keys::create(&server.app, &operator(), new_key("notes", "notes:read")).await.unwrap();
+    keys::revoke(&server.app, &operator(), key.record.id.as_str()).await.unwrap();
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let page = browser.get("/account").await;
+    let ended = browser.copy();
+    browser.submit(&Form::to(&page, "/account/sign-out", ""), &[]).await.expect(200);
+
+    let server = server.restart().await;
+
+    let refused = |code: &str| (400, "invalid_grant".to_owned(), code.to_owned());
+    assert!(!server.caller.is_active(&server.world.notes, &revoked("access_token")).await);
+    assert_eq!(server.caller.userinfo(&revoked("access_token")).await.problem(), (401, "token_revoked".into()));
+    assert_eq!(server.caller.refresh(&web, &revoked("refresh_token")).await.oauth_error(), refused("grant_ended"));
+    assert!(!server.caller.is_active(&server.world.mails, &opaque).await);
+    assert_eq!(server.redeem(&web, &code).await.oauth_error(), refused("code_replayed"));
+    assert!(!server.caller.is_active(&server.world.notes, &replayed.text("access_token")).await);
+    assert_eq!(server.caller.refresh(&native, &oldest).await.oauth_error(), refused("refresh_token_reused"));
+    let notes = &server.world.notes;
+    let authorization = basic(&notes.id, notes.secret.as_deref().unwrap());
+    let verdict = server.caller.verify_key(("authorization", &authorization), key.key.reveal(), &[]).await;
+    assert_eq!(verdict.text("code"), "key_revoked");
+    assert_eq!(ended.get("/account").await.location(), "/sign-in");
+}
+
+#[tokio::test]
+async fn everything_that_was_given_before_a_restart_works_after_it() {
+    let server = TestServer::start().await;
+    let web = server.world.web.clone();
+    let tokens = server.tokens(&web).await;
+    let opaque = server.caller.client_credentials(&web, "mails:read").await.text("access_token");
+    let code = server.code(&web).await;
+    let browser = server.browser();
+    let form = browser.consent(&AuthorizationRequest::of(&server.world.native)).await;
+
+    let server = server.restart().await;
+
+    assert!(server.caller.is_active(&server.world.notes, tokens["access_token"].as_str().unwrap()).await);
+    assert!(server.caller.is_active(&server.world.mails, &opaque).await);
+    server.caller.refresh(&web, tokens["refresh_token"].as_str().unwrap()).await.expect(200);
+    server.redeem(&web, &code).await.expect(200);
+    browser.get("/account").await.expect(200);
+    assert!(browser.allow(&form, &["notes:read"]).await.sent("code").is_some(), "a page that stood open goes on");
+}
+
+#[tokio::test]
+async fn a_repeat_after_a_restart_gets_the_same_successor() {
+    let server = TestServer::start().await;
+    let web = server.world.web.clone();
+    let token = server.tokens(&web).await["refresh_token"].as_str().unwrap().to_owned();
+    let successor = server.caller.refresh(&web, &token).await.expect(200).text("refresh_token");
+    let server = server.restart().await;
+    assert_eq!(server.caller.refresh(&web, &token).await.expect(200).text("refresh_token"), successor);
+}
+
+#[tokio::test]
+async fn guesses_before_a_restart_are_counted_after_it() {
+    let server = TestServer::start().await;
+    for _ in 0..5 {
+        server.browser().sign_in(ALICE, "a wrong password of mine").await.expect(401);
+    }
+    let server = server.restart().await;
+    server.browser().sign_in(ALICE, PASSWORD).await.expect(429);
+}
+
+#[tokio::test]
+async fn every_refusal_before_an_orderly_end_is_in_the_audit() {
+    let server = TestServer::start().await;
+    for _ in 0..50 {
+        server.caller.get("/nowhere").await.expect(404);
+    }
+    let server = server.restart().await;
+    assert_eq!(server.refusals(50).await.len(), 50);
+}

@@ -1,0 +1,61 @@
+//! Cookies follow the configured issuer (RFC 6265bis): `__Host-` with https, a plain name on a loopback.
+
+use crate::harness::*;
+
+/// The attributes of the cookies that a sign-in sets, by name.
+async fn set_by_sign_in(browser: &Browser) -> Vec<(String, Vec<String>)> {
+    let page = browser.get("/sign-in").await.expect(200);
+    let answer = browser.submit(&Form::of(&page), &[("username", ALICE), ("password", PASSWORD)]).await.expect(303);
+    let cookies = page.headers.get_all("set-cookie").iter().chain(answer.headers.get_all("set-cookie"));
+    let mut cookies: Vec<_> = cookies
+        .map(|cookie| {
+            let mut parts = cookie.to_str().unwrap().split("; ").map(str::to_owned);
+            let name = parts.next().unwrap().split_once('=').unwrap().0.to_owned();
+            let mut attributes: Vec<_> = parts.collect();
+            attributes.sort();
+            (name, attributes)
+        })
+        .collect();
+    cookies.sort();
+    cookies
+}
+
+#[tokio::test]
+async fn on_a_loopback_issuer_the_names_are_plain_and_nothing_is_secure() {
+    let server = TestServer::start().await;
+    let session = server.app.settings.session.absolute.as_secs();
+    let expected = [
+        ("doorward-browser", vec!["HttpOnly".to_owned(), "Path=/".into(), "SameSite=Lax".into()]),
+        ("doorward-device", vec!["HttpOnly".into(), "Max-Age=31536000".into(), "Path=/".into(), "SameSite=Lax".into()]),
+        (
+            "doorward-session",
+            vec!["HttpOnly".into(), format!("Max-Age={session}"), "Path=/".into(), "SameSite=Lax".into()],
+        ),
+    ]
+    .map(|(name, attributes)| (name.to_owned(), attributes));
+    assert_eq!(set_by_sign_in(&server.browser()).await, expected);
+}
+
+#[tokio::test]
+async fn on_an_https_issuer_the_names_begin_with_host_and_every_cookie_is_secure() {
+    let server = TestServer::start_with(|settings| settings.issuer = "https://auth.example".into()).await;
+    let browser = server.browser();
+    let cookies = set_by_sign_in(&browser).await;
+    let names: Vec<_> = cookies.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["__Host-doorward-browser", "__Host-doorward-device", "__Host-doorward-session"]);
+    for (name, attributes) in &cookies {
+        for needed in ["Secure", "HttpOnly", "Path=/", "SameSite=Lax"] {
+            assert!(attributes.iter().any(|attribute| attribute == needed), "{name}: {attributes:?}");
+        }
+        assert!(attributes.iter().all(|attribute| !attribute.starts_with("Domain")), "{name}");
+    }
+    browser.get("/account").await.expect(200);
+    // No other name is read: neither the plain one, nor another prefix or case.
+    let session = browser.cookie("__Host-doorward-session").unwrap();
+    for name in ["doorward-session", "__Secure-doorward-session", "__host-doorward-session", "__Host-Doorward-session"]
+    {
+        let planted = server.browser();
+        planted.set_cookie(name, &session);
+        assert_eq!(planted.get("/account").await.location(), "/sign-in", "{name}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Name and password (OWASP ASVS V6.3.8): unknown and wrong get the same answer and cost the same work.
+
+use doorward_server::admin::users;
+
+use crate::harness::*;
+
+/// The page without what differs from request to request.
+fn face(answer: &Answer, username: &str) -> (u16, String) {
+    let csrf = Form::of(answer).csrf;
+    (answer.status, answer.body.replace(&csrf, "CSRF").replace(&format!("value=\"{username}\""), "value=\"NAME\""))
+}
+
+#[tokio::test]
+async fn an_unknown_name_a_wrong_password_and_a_disabled_user_get_the_same_page_for_one_hash_each() {
+    let server = TestServer::start().await;
+    users::disable(&server.app, &operator(), BOB).await.unwrap();
+    let browser = server.browser();
+    let mut faces = Vec::new();
+    for (username, password) in [("nobody", "wrong"), (ALICE, "wrong"), (BOB, PASSWORD), ("", "wrong")] {
+        let before = server.app.passwords.computed();
+        let answer = browser.sign_in(username, password).await;
+        assert_eq!(server.app.passwords.computed() - before, 1, "{username}");
+        assert_eq!(answer.header("set-cookie"), None);
+        faces.push(face(&answer, username));
+    }
+    assert_eq!(faces[0].0, 401);
+    assert!(faces[0].1.contains("Wrong username or password"));
+    assert!(faces[..3].iter().all(|face| *face == faces[0]), "{faces:#?}");
+    // The operator is told them apart.
+    assert_eq!(server.refusals(4).await, ["password_wrong", "user_disabled", "user_unknown", "user_unknown"]);
+}
+
+#[tokio::test]
+async fn the_right_password_signs_in_whatever_the_case_of_the_name() {
+    let server = TestServer::start().await;
+    for username in ["alice", "ALICE", " Alice "] {
+        let answer = server.browser().sign_in(username, PASSWORD).await;
+        assert_eq!(answer.location(), "/account", "{username}");
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_compared_whole_and_as_it_is() {
+    let server = TestServer::start().await;
+    let long = "e\u{301} \u{1f511} ".repeat(21);
+    let new = users::NewUser { username: "carol".into(), password: long.as_str().into(), name: None, email: None };
+    users::create(&server.app, &operator(), new).await.unwrap();
+    let mut cut = long.clone();
+    cut.pop();
+    for wrong in [cut, long.replace("e\u{301}", "\u{e9}"), long.trim().to_owned(), long.to_uppercase()] {
+        server.browser().sign_in("carol", &wrong).await.expect(401);
+    }
+    assert_eq!(server.browser().sign_in("carol", &long).await.location(), "/account");
+}
+
+#[tokio::test]
+async fn hashing_with_the_default_settings_signs_in_too() {
+    let defaults = doorward_server::Settings::new("http://localhost").password;
+    let server = TestServer::start_with(|settings| settings.password = defaults.clone()).await;
+    assert_eq!(defaults.memory_kib, 19_456);
+    server.browser().sign_in(ALICE, "wrong").await.expect(401);
+    assert_eq!(server.browser().sign_in(ALICE, PASSWORD).await.location(), "/account");
+}
+
+#[tokio::test]
+async fn a_new_password_ends_the_old_one_and_every_session() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let new = "sixteen tin soldiers";
+    users::set_password(&server.app, &operator(), ALICE, new.into()).await.unwrap();
+    assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
+    server.browser().sign_in(ALICE, new).await.expect(303);
+}
+
+#[tokio::test]
+async fn beyond_the_queue_for_hashes_attempts_are_503_and_not_counted() {
+    let server = TestServer::start_with(|settings| {
+        settings.password.hash_queue = 1;
+        settings.password.max_concurrent_hashes = 1;
+        settings.password.iterations = 2_000;
+        settings.throttle.free_failures_per_name = 1_000;
+    })
+    .await;
+    let browser = server.browser();
+    let page = browser.get("/sign-in").await;
+    let form = Form::of(&page);
+    let answers = at_once(8, |_| {
+        let (browser, form) = (browser.copy(), form.clone());
+        async move { browser.submit(&form, &[("username", "nobody"), ("password", "wrong")]).await }
+    })
+    .await;
+    let busy: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
+    assert!(!busy.is_empty() && busy.len() < 8, "{answers:#?}");
+    for answer in busy {
+        assert_eq!(answer.error_page(), (503, "overloaded".into()));
+        assert_eq!(answer.header("retry-after"), Some("2"));
+    }
+}

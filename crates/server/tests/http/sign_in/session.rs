@@ -1,0 +1,106 @@
+//! The session (OWASP ASVS V7): new at sign-in, with an idle and an absolute end, and over when the user is disabled.
+
+use doorward_server::admin::users;
+
+use crate::harness::*;
+
+const COOKIE: &str = "doorward-session";
+
+#[tokio::test]
+async fn the_session_is_new_at_each_sign_in_and_the_one_before_is_dead() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        // A session that somebody planted is not taken over.
+        browser.set_cookie(COOKIE, &"p".repeat(43));
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let first = browser.cookie(COOKIE).unwrap();
+        assert_ne!(first, "p".repeat(43));
+        assert!(first.len() >= 43, "more than 128 bits");
+        server.advance_secs(1);
+        let request = AuthorizationRequest::of(&server.world.web).with("prompt", "login");
+        browser.authorize(&request).await.sent("code").unwrap();
+        let second = browser.cookie(COOKIE).unwrap();
+        assert_ne!(first, second);
+        let old = server.browser();
+        old.set_cookie(COOKIE, &first);
+        assert_eq!(old.get("/account").await.location(), "/sign-in");
+        browser.get("/account").await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_ends_idle_and_absolutely() {
+    let server = TestServer::start().await;
+    let limits = server.app.settings.session;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    server.advance(limits.idle - std::time::Duration::from_secs(1));
+    browser.get("/account").await.expect(200);
+    server.advance(limits.idle);
+    assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let steps = u32::try_from(limits.absolute.as_secs() / limits.idle.as_secs()).unwrap() * 2;
+    for _ in 1..steps {
+        server.advance(limits.idle / 2);
+        browser.get("/account").await.expect(200);
+    }
+    server.advance(limits.idle / 2);
+    assert_eq!(browser.get("/account").await.location(), "/sign-in");
+}
+
+#[tokio::test]
+async fn a_session_ends_at_once_when_its_user_is_disabled_and_does_not_come_back() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
+        users::disable(&server.app, &operator(), ALICE).await.unwrap();
+        assert_eq!(browser.get("/account").await.location(), "/sign-in");
+        // A consent page that stood open leads back to the sign-in and to no code.
+        let answer = browser.allow(&form, &["notes:read"]).await;
+        assert!(answer.location().starts_with("/continue/"), "{}", answer.location());
+        users::enable(&server.app, &operator(), ALICE).await.unwrap();
+        assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cookie_that_stands_twice_is_no_cookie() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let session = browser.cookie(COOKIE).unwrap();
+    let twice = format!("{COOKIE}=x; {COOKIE}={session}");
+    let answer = server.caller.get_with("/account", &[("cookie", &twice)]).await;
+    assert_eq!(answer.location(), "/sign-in");
+    let once = format!("a=b; {COOKIE}={session}; c");
+    server.caller.get_with("/account", &[("cookie", &once)]).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_is_signed_in_needs_no_sign_in_page() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    assert_eq!(browser.get("/sign-in").await.location(), "/account");
+    assert_eq!(browser.get("/").await.location(), "/account");
+}
+
+#[tokio::test]
+async fn another_account_can_be_chosen_and_the_session_of_the_first_lives_on() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let session = browser.cookie(COOKIE).unwrap();
+    let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
+    let other = form.action.replace("/consent/", "/sign-in/") + "/other";
+    let page = browser.follow(browser.get(&other).await).await.expect(200);
+    let answer = browser.submit(&Form::of(&page), &[("username", BOB), ("password", PASSWORD)]).await;
+    let page = browser.follow(answer).await.expect(200);
+    assert!(page.body.contains("Signed in as <strong>bob</strong>"), "{}", page.body);
+    let alice = server.browser();
+    alice.set_cookie(COOKIE, &session);
+    alice.get("/account").await.expect(200);
+}

@@ -1,0 +1,162 @@
+//! Guesses are slowed down and nobody is locked out for good (protocol.md, "Passwords and throttling").
+
+use doorward_server::admin::users;
+
+use crate::harness::*;
+
+const WRONG: &str = "a wrong password of mine";
+
+/// Says how many seconds to wait, on the page and in the header.
+#[track_caller]
+fn wait(answer: &Answer) -> u64 {
+    assert_eq!(answer.status, 429, "{}", answer.body);
+    assert!(answer.body.contains("Too many attempts"), "{}", answer.body);
+    Form::of(answer);
+    answer.header("retry-after").unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn five_failures_are_free_by_name_and_then_waits_grow_before_any_hashing() {
+    on_each_engine(async |server| {
+        // A name that nobody has is counted as one that somebody has.
+        for username in [ALICE, "nobody"] {
+            let browser = server.browser();
+            for _ in 0..5 {
+                browser.sign_in(username, WRONG).await.expect(401);
+            }
+            let before = server.app.passwords.computed();
+            assert_eq!(wait(&browser.sign_in(username, WRONG).await), 2);
+            // The right password is not looked at either.
+            assert_eq!(wait(&browser.sign_in(username, PASSWORD).await), 2);
+            assert_eq!(server.app.passwords.computed(), before);
+            server.advance_secs(2);
+            browser.sign_in(username, WRONG).await.expect(401);
+            assert_eq!(wait(&browser.sign_in(username, WRONG).await), 4);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn waits_end_at_a_quarter_of_an_hour_and_counters_decay_after_one() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let mut longest = 0;
+    for _ in 0..14 {
+        let answer = browser.sign_in(ALICE, WRONG).await;
+        if answer.status == 429 {
+            longest = wait(&answer);
+            server.advance_secs(longest);
+            browser.sign_in(ALICE, WRONG).await.expect(401);
+        }
+    }
+    assert!((512..=900).contains(&longest), "{longest}");
+    server.advance_secs(15 * 60);
+    for _ in 0..5 {
+        browser.sign_in(ALICE, WRONG).await.expect(401);
+    }
+    assert_eq!(wait(&browser.sign_in(ALICE, WRONG).await), 2);
+}
+
+#[tokio::test]
+async fn success_clears_the_counter_of_the_name() {
+    let server = TestServer::start().await;
+    for _ in 0..3 {
+        let browser = server.browser();
+        for _ in 0..4 {
+            browser.sign_in(ALICE, WRONG).await.expect(401);
+        }
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    }
+}
+
+#[tokio::test]
+async fn fifty_failures_are_free_by_address() {
+    let server = TestServer::start().await;
+    for at in 0..50 {
+        server.browser().sign_in(&format!("name{at}"), WRONG).await.expect(401);
+    }
+    assert_eq!(wait(&server.browser().sign_in("another", WRONG).await), 2);
+    let elsewhere = Browser::new(&server.caller_from([127, 0, 0, 2]));
+    elsewhere.sign_in("another", WRONG).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_stranger_can_not_lock_the_owner_out_of_a_browser_that_was_used_before() {
+    on_each_engine(async |server| {
+        let owner = server.browser();
+        owner.sign_in(ALICE, PASSWORD).await.expect(303);
+        owner.forget_cookie("doorward-session");
+        let strangers = [server.browser(), Browser::new(&server.caller_from([127, 0, 0, 66]))];
+        for _ in 0..8 {
+            for stranger in &strangers {
+                stranger.sign_in(ALICE, WRONG).await;
+            }
+        }
+        wait(&strangers[0].sign_in(ALICE, WRONG).await);
+        owner.sign_in(ALICE, PASSWORD).await.expect(303);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_known_browser_has_a_counter_of_its_own_and_its_cookie_is_for_one_account() {
+    let server = TestServer::start().await;
+    let owner = server.browser();
+    owner.sign_in(ALICE, PASSWORD).await.expect(303);
+    owner.forget_cookie("doorward-session");
+    for _ in 0..5 {
+        owner.sign_in(ALICE, WRONG).await.expect(401);
+    }
+    wait(&owner.sign_in(ALICE, WRONG).await);
+    // For Bob, the browser of Alice is any browser; and a forged cookie is none.
+    let device = owner.cookie("doorward-device").unwrap();
+    for cookie in [device.clone(), format!("{device}x"), device.replace("usr_", "usr_0"), "a.b.c".into()] {
+        let browser = server.browser();
+        browser.set_cookie("doorward-device", &cookie);
+        for _ in 0..5 {
+            browser.sign_in(BOB, WRONG).await.expect(401);
+        }
+        wait(&browser.sign_in(BOB, WRONG).await);
+        users::set_password(&server.app, &operator(), BOB, PASSWORD.into()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn after_a_hundred_failures_in_a_row_only_known_browsers_get_in_until_the_password_is_set() {
+    let server = TestServer::start_with(|settings| {
+        settings.throttle.free_failures_per_address = 10_000;
+        settings.throttle.free_failures_per_name = 200;
+    })
+    .await;
+    let owner = server.browser();
+    owner.sign_in(ALICE, PASSWORD).await.expect(303);
+    owner.forget_cookie("doorward-session");
+    let stranger = server.browser();
+    for _ in 0..100 {
+        stranger.sign_in(ALICE, WRONG).await.expect(401);
+    }
+    assert_eq!(wait(&stranger.sign_in(ALICE, PASSWORD).await), 900);
+    server.advance_secs(30 * 86_400);
+    wait(&stranger.sign_in(ALICE, PASSWORD).await);
+    owner.sign_in(ALICE, PASSWORD).await.expect(303);
+    users::set_password(&server.app, &operator(), ALICE, "sixteen tin soldiers".into()).await.unwrap();
+    server.browser().sign_in(ALICE, "sixteen tin soldiers").await.expect(303);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn guesses_at_the_same_time_count_each() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        let page = browser.get("/sign-in").await;
+        let form = Form::of(&page);
+        let answers = at_once(20, |_| {
+            let (browser, form) = (browser.copy(), form.clone());
+            async move { browser.submit(&form, &[("username", ALICE), ("password", WRONG)]).await }
+        })
+        .await;
+        let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
+        assert_eq!(looked_at, 5, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    })
+    .await;
+}

@@ -1,0 +1,92 @@
+//! Other origins (Fetch Standard): `*` and never credentials where browsers' programs call, on errors too; nothing
+//! elsewhere.
+
+use reqwest::Method;
+
+use crate::harness::*;
+
+const OPEN: &[(&str, &str)] = &[
+    ("GET", "/.well-known/oauth-authorization-server"),
+    ("GET", "/.well-known/openid-configuration"),
+    ("GET", "/jwks"),
+    ("POST", "/token"),
+    ("POST", "/revoke"),
+    ("GET", "/userinfo"),
+    ("POST", "/userinfo"),
+];
+
+const CLOSED: &[(&str, &str)] = &[
+    ("GET", "/authorize"),
+    ("POST", "/authorize"),
+    ("POST", "/introspect"),
+    ("POST", "/v1/keys/verify"),
+    ("POST", "/v1/audit/refusals"),
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("GET", "/account"),
+    ("POST", "/account/sign-out"),
+    ("GET", "/consent/x"),
+    ("GET", "/continue/x"),
+    ("GET", "/nowhere"),
+    ("GET", "/health"),
+];
+
+async fn ask(server: &TestServer, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let mut request = server.caller.request(method.parse().unwrap(), path).header("origin", "https://spa.example");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    server.caller.send(request).await
+}
+
+fn cors(answer: &Answer) -> Vec<&str> {
+    answer.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
+}
+
+#[tokio::test]
+async fn open_endpoints_let_every_origin_read_also_their_errors() {
+    let server = TestServer::start().await;
+    for (method, path) in OPEN {
+        // Most of these are errors: no client, no token, the wrong content type.
+        for method in [*method, "PUT"] {
+            let answer = ask(&server, method, path, &[]).await;
+            assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{method} {path}");
+            let exposed = answer.header("access-control-expose-headers");
+            assert_eq!(exposed, Some("WWW-Authenticate, DPoP-Nonce, Retry-After"), "{method} {path}");
+            assert_eq!(answer.header("access-control-allow-credentials"), None, "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_preflight_of_an_open_endpoint_is_204_whatever_it_asks_for() {
+    let server = TestServer::start().await;
+    for (method, path) in OPEN {
+        let asks = [
+            ("access-control-request-method", *method),
+            ("access-control-request-headers", "authorization,content-type,dpop"),
+        ];
+        let answer = ask(&server, "OPTIONS", path, &asks).await;
+        assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        let allowed = answer.header("access-control-allow-headers");
+        assert_eq!(allowed, Some("Authorization, Content-Type, DPoP"));
+        assert!(answer.header("access-control-allow-methods").unwrap().contains(method));
+        assert_eq!(answer.header("access-control-allow-credentials"), None);
+    }
+    // Without what makes it one it is no preflight.
+    let plain = server.caller.send(server.caller.request(Method::OPTIONS, "/token")).await;
+    assert_eq!(plain.problem(), (405, "method_not_allowed".into()));
+}
+
+#[tokio::test]
+async fn everything_else_is_closed_to_other_origins_preflights_too() {
+    let server = TestServer::start().await;
+    for (method, path) in CLOSED {
+        let answer = ask(&server, method, path, &[]).await;
+        assert_eq!(cors(&answer), [""; 0], "{method} {path}");
+        let preflight = ask(&server, "OPTIONS", path, &[("access-control-request-method", *method)]).await;
+        assert_eq!(cors(&preflight), [""; 0], "{method} {path}");
+        assert_ne!(preflight.status, 204, "{path}");
+    }
+}

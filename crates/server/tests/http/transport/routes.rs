@@ -1,0 +1,71 @@
+//! Addresses that are not there, and methods that a route does not have.
+
+use reqwest::Method;
+
+use crate::harness::*;
+
+#[tokio::test]
+async fn what_is_not_there_is_a_404_problem_that_can_be_explained() {
+    let server = TestServer::start().await;
+    for path in
+        ["/nowhere", "/token/", "/Token", "//token", "/v1", "/v1/keys", "/authorize/x", "/.well-known/", "/jwks.json"]
+    {
+        let answer = server.caller.get(path).await;
+        assert_eq!(answer.problem(), (404, "not_found".into()), "{path}");
+        let story = server.explain(&answer.text("trace_id")).await;
+        assert_eq!(story[0].code.as_deref(), Some("not_found"));
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_a_route_does_not_have_is_a_405_problem_that_names_those_that_it_has() {
+    let server = TestServer::start().await;
+    for (method, path, allowed) in [
+        (Method::GET, "/token", "POST"),
+        (Method::PUT, "/token", "POST"),
+        (Method::GET, "/introspect", "POST"),
+        (Method::GET, "/revoke", "POST"),
+        (Method::GET, "/v1/keys/verify", "POST"),
+        (Method::POST, "/jwks", "GET,HEAD"),
+        (Method::DELETE, "/authorize", "GET,HEAD,POST"),
+        (Method::TRACE, "/userinfo", "GET,HEAD,POST"),
+        (Method::OPTIONS, "/authorize", "GET,HEAD,POST"),
+        (Method::PATCH, "/account", "GET,HEAD"),
+    ] {
+        let answer = server.caller.send(server.caller.request(method.clone(), path)).await;
+        assert_eq!(answer.problem(), (405, "method_not_allowed".into()), "{method} {path}");
+        assert_eq!(answer.header("allow"), Some(allowed), "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn no_override_changes_what_a_route_demands() {
+    let server = TestServer::start().await;
+    for name in ["x-http-method-override", "x-http-method", "x-method-override"] {
+        let answer = server.caller.get_with("/v1/keys/verify", &[(name, "POST")]).await;
+        assert_eq!(answer.problem(), (405, "method_not_allowed".into()), "{name}");
+        let answer = server.caller.get_with("/userinfo", &[(name, "OPTIONS")]).await;
+        assert_eq!(answer.problem(), (401, "credential_missing".into()), "{name}");
+    }
+    let head = server.caller.send(server.caller.request(Method::HEAD, "/userinfo")).await;
+    assert_eq!(head.status, 401);
+}
+
+#[tokio::test]
+async fn a_trace_id_that_the_caller_gave_is_answered_and_a_broken_one_is_replaced() {
+    let server = TestServer::start().await;
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let given = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
+    assert_eq!(server.caller.get_with("/userinfo", &given).await.text("trace_id"), trace);
+    for broken in ["", "00-xyz", "00-00000000000000000000000000000000-00f067aa0ba902b7-01", "'; DROP TABLE audit"] {
+        let answer = server.caller.get_with("/userinfo", &[("traceparent", broken)]).await;
+        assert_eq!(answer.problem().0, 401);
+        assert_ne!(answer.text("trace_id"), "0".repeat(32));
+    }
+}
+
+#[tokio::test]
+async fn health_says_that_the_server_can_answer() {
+    let server = TestServer::start().await;
+    assert_eq!(server.caller.get("/health").await.expect(200).body, r#"{"status":"ok"}"#);
+}
