@@ -40,7 +40,14 @@ pub(crate) struct Cli {
 #[derive(Args, Debug)]
 struct Global {
     /// Work on the server of this configuration, beside it if it runs
-    #[arg(long, global = true, value_name = "FILE", env = "DOORWARD_CONFIG", help_heading = "Where")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "DOORWARD_CONFIG",
+        hide_env_values = true,
+        help_heading = "Where"
+    )]
     config: Option<PathBuf>,
     /// Work on this data folder, also a demo's
     #[arg(
@@ -48,6 +55,7 @@ struct Global {
         global = true,
         value_name = "DIR",
         env = "DOORWARD_DATA",
+        hide_env_values = true,
         conflicts_with = "config",
         help_heading = "Where"
     )]
@@ -101,6 +109,9 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+    /// Print the page of all commands, in Markdown
+    #[command(hide = true)]
+    Commands,
     /// Print the page of all denials, in Markdown
     #[command(hide = true)]
     Denials,
@@ -138,6 +149,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut std::io::stdout());
         }
+        Command::Commands => crate::output::line(&page_of_commands()),
         Command::Denials => crate::output::line(&explain::page_of_denials()),
         Command::Token(tokens::Verb::Decode(args)) => tokens::decode(args, output)?,
         Command::Explain(args) if args.log.is_some() => explain::from_log(args, output)?,
@@ -170,7 +182,8 @@ async fn on_the_store(command: Command, place: &Place, output: Output) -> Result
         Command::Role(verb) => roles::run(verb, &app, &actor, output).await?,
         Command::Token(verb) => tokens::run(verb, &app, output).await?,
         Command::User(verb) => users::run(verb, &app, &actor, output).await?,
-        Command::Completions { .. }
+        Command::Commands
+        | Command::Completions { .. }
         | Command::Config(_)
         | Command::Demo(_)
         | Command::Denials
@@ -196,4 +209,25 @@ async fn migrate(place: &Place, output: Output) -> Result<(), Failure> {
         false => format!("The schema went from {} to {}.", applied.from, applied.to),
     });
     Ok(())
+}
+
+/// The page of all commands for the documentation.
+fn page_of_commands() -> String {
+    let mut command = Cli::command().term_width(100);
+    command.build();
+    let mut page = String::from(
+        "# Commands\n\nWhat `--help` says of each command. This page is made by `doorward commands`; shell completions \
+         by `doorward completions SHELL`.\n",
+    );
+    describe_command(&mut command, "doorward", &mut page);
+    page
+}
+
+fn describe_command(command: &mut clap::Command, name: &str, page: &mut String) {
+    let help = command.render_help().to_string();
+    page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.trim_end()));
+    for subcommand in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        let name = format!("{name} {}", subcommand.get_name());
+        describe_command(subcommand, &name, page);
+    }
 }
