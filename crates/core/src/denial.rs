@@ -480,10 +480,6 @@ denials! {
         "Too many attempts. Wait, then try again.";
         "Sign-in failed too often for this name or from this address; no password was looked at.";
         "A browser that signed in before is not slowed by strangers. `doorward user set-password` clears the counters.";
-    SessionMissing = "session_missing", 401, "login_required";
-        "Sign in first.";
-        "The page needs a session, and the cookie is missing, unknown or over.";
-        "Nothing to mend.";
 }
 
 #[cfg(test)]

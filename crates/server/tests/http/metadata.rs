@@ -34,3 +34,16 @@ async fn every_endpoint_that_is_named_is_there() {
         assert_ne!(server.caller.get(url).await.status, 404, "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_management_api_has_resource_metadata_and_its_challenge_names_it() {
+    let server = TestServer::start().await;
+    let asked = server.caller.verify_key(("x-made-up", "x"), &server.world.key, &[]).await.expect(401);
+    let url = format!("{}/.well-known/oauth-protected-resource/v1", server.issuer());
+    let challenge = format!(r#"Bearer resource_metadata="{url}""#);
+    assert_eq!(asked.header("www-authenticate"), Some(challenge.as_str()));
+    let metadata = server.caller.get(&url).await.expect(200);
+    assert_eq!(metadata.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(metadata.json()["resource"], format!("{}/v1", server.issuer()));
+    assert_eq!(metadata.json()["authorization_servers"], serde_json::json!([server.issuer()]));
+}

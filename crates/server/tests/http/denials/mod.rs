@@ -14,13 +14,10 @@ use doorward_server::audit::{REFUSED, explain::Explained};
 
 use self::scene::Scene;
 
-/// What no request is refused with: pages that need a session lead to the sign-in instead.
-const GIVEN_BY_NOTHING: &[Denial] = &[Denial::SessionMissing];
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy() {
     let mut scene = Scene::set().await;
-    for denial in Denial::ALL.iter().copied().filter(|denial| !GIVEN_BY_NOTHING.contains(denial)) {
+    for denial in Denial::ALL.iter().copied() {
         scene.begin(denial);
         let answer = match denial {
             Denial::VerifierUnavailable => {
