@@ -21,6 +21,9 @@ use crate::{
     scope::{self, ScopeSet},
 };
 
+/// Longest `state`, in bytes.
+const MAX_STATE: usize = 2_048;
+
 /// Parameters that may stand more than once.
 pub const REPEATABLE: [&str; 1] = ["resource"];
 
@@ -57,7 +60,8 @@ impl Target {
         Ok(Self {
             redirect_uri: asked.to_owned(),
             is_unassured: client.is_unassured(registered),
-            state: form.all("state").next().filter(|state| !state.is_empty()).map(str::to_owned),
+            // One that is too long is refused, and not sent back in the refusal.
+            state: form.all("state").next().filter(|state| (1..=MAX_STATE).contains(&state.len())).map(str::to_owned),
             fragment: response_type.split(' ').any(|part| matches!(part, "token" | "id_token")),
         })
     }
@@ -169,7 +173,7 @@ impl AuthorizationRequest {
             Some(text) if text.len() > longest => Err(invalid(name)),
             text => Ok(text.map(str::to_owned)),
         };
-        bounded("state", 2_048)?;
+        bounded("state", MAX_STATE)?;
         let resources = apis.resources(form.all("resource"))?;
         let max_age = form.optional("max_age")?.map(|text| text.parse().map(Duration::from_secs));
         Ok(Self {
@@ -183,6 +187,22 @@ impl AuthorizationRequest {
             login_hint: bounded("login_hint", 256)?,
             target,
         })
+    }
+
+    /// Whether the client may still have an answer: it may have been disabled or changed while the user looked at a
+    /// page. Every refusal of this step is for a page.
+    pub fn check_client(&self, client: Option<&Client>) -> Result<(), Refusal> {
+        let usable =
+            client.filter(|client| client.disabled_at.is_none() && client.allows(GrantType::AuthorizationCode));
+        let refuse = |denial| Refusal::new(denial).fact("client_id", &self.client_id);
+        let client = usable.ok_or_else(|| refuse(Denial::AuthorizeClientUnknown))?;
+        if client.redirect_uri(&self.target.redirect_uri).is_none() {
+            return Err(refuse(Denial::RedirectUriNotRegistered));
+        }
+        match self.scopes.is_subset(&client.scopes) {
+            true => Ok(()),
+            false => Err(refuse(Denial::ScopeNotAllowed)),
+        }
     }
 
     /// Whether a user who signed in at `auth_time` has to sign in again before this request can go on. A sign-in
@@ -381,6 +401,19 @@ mod tests {
         let zero = with("max_age", "0").unwrap();
         assert!(zero.demands_sign_in(at(99), at(100), at(100)));
         assert!(!parse(GOOD).unwrap().demands_sign_in(at(1), at(100), at(100)));
+    }
+
+    #[test]
+    fn a_client_that_was_changed_meanwhile_gets_no_answer() {
+        let request = parse(GOOD).unwrap();
+        let denied = |client: Option<Client>| request.check_client(client.as_ref()).unwrap_err().denial;
+        assert!(request.check_client(Some(&client())).is_ok());
+        assert_eq!(denied(None), Denial::AuthorizeClientUnknown);
+        let disabled = Client { disabled_at: Some(Timestamp::from_millis(1)), ..client() };
+        assert_eq!(denied(Some(disabled)), Denial::AuthorizeClientUnknown);
+        assert_eq!(denied(Some(Client { redirect_uris: vec![], ..client() })), Denial::RedirectUriNotRegistered);
+        let narrower = Client { scopes: ScopeSet::parse("openid").unwrap(), ..client() };
+        assert_eq!(denied(Some(narrower)), Denial::ScopeNotAllowed);
     }
 
     #[test]

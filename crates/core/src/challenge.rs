@@ -8,7 +8,9 @@ use crate::{denial::Denial, refusal::Refusal};
 /// nothing to gain from trying another credential: a missing role must not look like a missing scope.
 pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<String> {
     let denial = refusal.denial;
-    if !matches!(denial.status(), 401 | 403) && denial.error() != "invalid_request" {
+    let is_about_credentials = matches!(denial, Denial::CredentialInQuery | Denial::CredentialMultiple);
+    // A client that failed to authenticate is challenged in its own scheme.
+    if !(matches!(denial.status(), 401 | 403) || is_about_credentials) || denial.error() == "invalid_client" {
         return None;
     }
     let mut parameters = Vec::new();

@@ -5,7 +5,7 @@
 
 use crate::{
     api_key,
-    checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
+    checksummed::{self, ACCESS_TOKEN_PREFIX, CLIENT_SECRET_PREFIX, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
     secret::SecretString,
@@ -97,11 +97,17 @@ pub fn loggable_path(path: &str) -> String {
     path.split('/').map(loggable).collect::<Vec<_>>().join("/")
 }
 
+/// A text as it may be noted: a word that has the form of a credential of ours is replaced, wherever somebody put it.
+pub fn loggable_text(text: &str) -> String {
+    let is_secret = |word: &str| is_credential_of_ours(word) || (word.starts_with("dw_") && word.len() > 16);
+    let loggable = |word| if is_secret(word) { "[credential]" } else { word };
+    text.split(' ').map(loggable).collect::<Vec<_>>().join(" ")
+}
+
 fn is_credential_of_ours(text: &str) -> bool {
-    let is_opaque = |prefix| text.strip_prefix(prefix).is_some_and(checksummed::is_body);
+    let is_opaque = |prefix: &&str| text.strip_prefix(*prefix).is_some_and(checksummed::is_body);
     api_key::looks_like_key(text)
-        || is_opaque(ACCESS_TOKEN_PREFIX)
-        || is_opaque(REFRESH_TOKEN_PREFIX)
+        || [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, CLIENT_SECRET_PREFIX, CODE_PREFIX].iter().any(is_opaque)
         || jws::Header::peek(text).is_some_and(|header| header.is_access_token())
 }
 

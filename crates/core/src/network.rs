@@ -21,6 +21,13 @@ impl Network {
     }
 }
 
+impl Network {
+    /// The first address of the network.
+    pub fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)

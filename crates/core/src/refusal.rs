@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use crate::{denial::Denial, scope::ScopeSet};
+use crate::{credential, denial::Denial, scope::ScopeSet};
 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -26,10 +26,12 @@ impl Refusal {
         Self { denial, facts: Vec::new(), required_scopes: None, retry_after: None }
     }
 
-    /// Adds a fact for the operator; at most 256 characters of it are kept, control characters are replaced.
+    /// Adds a fact for the operator; at most 256 characters of it are kept, control characters and credentials are
+    /// replaced: callers put secrets into every field there is.
     pub fn fact(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        self.facts.push((name, value.to_string().chars().take(256).map(clean).collect()));
+        let value = credential::loggable_text(&value.to_string());
+        self.facts.push((name, value.chars().take(256).map(clean).collect()));
         self
     }
 

@@ -13,7 +13,7 @@ fn read(path: &str) -> String {
 fn commands(page: &str) -> String {
     let mut script = String::new();
     let mut is_inside = false;
-    for line in read(page).lines() {
+    for line in page.lines() {
         match line {
             "```sh" => is_inside = true,
             "```" => is_inside = false,
@@ -37,8 +37,22 @@ fn the_guide_works_as_it_stands() {
     std::fs::create_dir(&bin).expect("a folder");
     std::os::unix::fs::symlink(PROGRAM, bin.join("doorward")).expect("a link");
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").expect("a path"));
-    let script = commands("docs/guide/getting-started.md");
-    assert!(script.contains("doorward demo") && script.contains("exit 1"), "the page has commands and promises");
+    let started = read("docs/guide/getting-started.md");
+    // The other pages go on where the demo still runs.
+    let (started, end) = started.split_once("## End it").expect("the demo is ended by the page");
+    let mut script = String::new();
+    for page in [
+        started,
+        &read("docs/guide/protect-an-api.md"),
+        &read("docs/guide/oauth.md"),
+        &read("docs/operators/running.md"),
+    ] {
+        let commands = commands(page);
+        assert!(commands.contains("doorward "), "every page has commands");
+        script.push_str(&commands);
+    }
+    assert!(script.contains("doorward demo") && script.contains("exit 1"), "the pages have commands and promises");
+    script.push_str(&commands(end));
     // Files and not pipes: a demo that a broken script leaves behind would hold a pipe open for ever.
     let (out, err) = (folder.path().join("out"), folder.path().join("err"));
     let file = |path: &Path| std::fs::File::create(path).expect("a file");

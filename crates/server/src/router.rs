@@ -55,7 +55,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/start-over/{id}", get(signin::interaction::start_over))
         .route("/sign-in", get(signin::sign_in::show_for_account).post(signin::sign_in::submit_for_account))
         .route("/sign-in/{id}", get(signin::sign_in::show).post(signin::sign_in::submit))
-        .route("/sign-in/{id}/other", get(signin::sign_in::other_account))
+        .route("/sign-in/{id}/other", get(signin::sign_in::show_other).post(signin::sign_in::submit_other))
         .route("/consent/{id}", get(consent::decide::show).post(consent::decide::submit))
         .route("/account", get(account::show::handle))
         .route("/account/disconnect", post(account::actions::disconnect))
@@ -81,7 +81,11 @@ async fn outermost(State(app): State<Arc<App>>, mut request: Request, next: Next
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
     if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
-        return respond::problem(&app, &origin, &Denial::CredentialInQuery.into());
+        let mut response = respond::problem(&app, &origin, &Denial::CredentialInQuery.into());
+        if path == "/userinfo" {
+            cors::open(response.headers_mut());
+        }
+        return response;
     }
     // The guard of the management API tells its audit where a request came from: behind a proxy, that is not the peer.
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));

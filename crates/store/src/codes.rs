@@ -100,6 +100,12 @@ impl Operation for RedeemCode {
             user_is_unavailable: user.disabled_at.is_some(),
         };
         let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
+        // A resource that was not granted consumes nothing and revokes nothing either.
+        let narrowed = self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref());
+        let (effect, outcome) = match (&narrowed, outcome.is_ok() || effect == CodeEffect::EndGrant) {
+            (Err(refusal), true) => (CodeEffect::None, Err(refusal.clone())),
+            _ => (effect, outcome),
+        };
         if effect == CodeEffect::EndGrant {
             self.append_audit(tx, "code.replayed", &grant).await?;
             grants::end_all(tx, grants::Of::Grant(&grant.id), "code_replayed", self.now).await?;
@@ -107,8 +113,7 @@ impl Operation for RedeemCode {
         if let Err(refusal) = outcome {
             return Ok(Err(refusal));
         }
-        // A resource that was not granted consumes nothing either.
-        let (api, scopes) = match self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref()) {
+        let (api, scopes) = match narrowed {
             Ok(narrowed) => narrowed,
             Err(refusal) => return Ok(Err(refusal)),
         };

@@ -11,6 +11,9 @@ use crate::{
     scope::ScopeSet,
 };
 
+/// The most resources in one request.
+const MAX_RESOURCES: usize = 16;
+
 /// All APIs, to be asked for one.
 #[derive(Clone, Debug, Default)]
 pub struct Apis(Vec<Arc<Api>>);
@@ -49,7 +52,10 @@ impl Apis {
     /// Reads `resource` parameters, in their order.
     pub fn resources<'a>(&self, asked: impl Iterator<Item = &'a str>) -> Result<Vec<ResourceIdentifier>, Refusal> {
         let mut resources = Vec::new();
-        for resource in asked.take(17) {
+        for (at, resource) in asked.filter(|resource| !resource.is_empty()).enumerate() {
+            if at == MAX_RESOURCES {
+                return Err(Refusal::new(Denial::ParameterInvalid).fact("parameter", "resource"));
+            }
             let unknown = || Refusal::new(Denial::ResourceUnknown).fact("resource", resource);
             let identifier = self.by_resource(resource).ok_or_else(unknown)?.identifier.clone();
             if !resources.contains(&identifier) {
@@ -71,8 +77,12 @@ impl Apis {
         match resources {
             [] if apis.len() > 1 => Err(several()),
             [] => Ok(()),
-            named if apis.iter().all(|api| named.contains(&api.identifier)) => Ok(()),
-            _ => Err(several()),
+            named if !apis.iter().all(|api| named.contains(&api.identifier)) => Err(several()),
+            // A resource without a scope of it would be a token that nobody was asked for.
+            named => match named.iter().find(|named| !apis.iter().any(|api| api.identifier == **named)) {
+                Some(unasked) => Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", unasked)),
+                None => Ok(()),
+            },
         }
     }
 
@@ -88,21 +98,20 @@ impl Apis {
     ) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
         let of_scopes = self.of_scopes(granted);
         let api = match resource {
-            None => match granted_resources.first() {
-                Some(first) => self.by_resource(first.as_str()),
-                None if of_scopes.len() > 1 => {
-                    return Err(Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", granted));
-                }
-                None => of_scopes.first().copied(),
-            },
+            None if granted_resources.is_empty() && of_scopes.len() > 1 => {
+                return Err(Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", granted));
+            }
+            None if granted_resources.is_empty() => of_scopes.first().copied(),
+            // The first named one of which a scope was granted: an API without one gets no token.
+            None => granted_resources
+                .iter()
+                .find_map(|named| of_scopes.iter().find(|api| api.identifier == *named).copied()),
             Some(asked) => {
                 let api = self.by_resource(asked);
                 let api = api.ok_or_else(|| Refusal::new(Denial::ResourceUnknown).fact("resource", asked))?;
-                let was_granted = match granted_resources {
-                    [] => of_scopes.iter().any(|of_scope| of_scope.id == api.id),
-                    named => named.contains(&api.identifier),
-                };
-                if !was_granted {
+                let was_named = granted_resources.is_empty() || granted_resources.contains(&api.identifier);
+                let was_granted = of_scopes.iter().any(|of_scope| of_scope.id == api.id);
+                if !(was_named && was_granted) {
                     return Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", asked));
                 }
                 Some(api)
@@ -217,5 +226,16 @@ pub(crate) mod tests {
         assert!(apis.check_together(&scopes("openid notes:read"), &notes).is_ok());
         assert!(apis.check_together(&scopes("notes:read mails:read"), &notes).is_err());
         assert!(apis.check_together(&scopes("notes:read mails:read"), &[]).is_err());
+    }
+
+    #[test]
+    fn an_api_of_which_no_scope_was_granted_gets_no_token() {
+        let apis = apis();
+        let notes = apis.resources(["https://notes.example"].into_iter()).unwrap();
+        assert_eq!(apis.check_together(&scopes("openid"), &notes).unwrap_err().denial, Denial::ResourceNotGranted);
+        let both = &["https://notes.example", "https://mails.example"];
+        assert_eq!(narrow("openid", both, None), Ok((None, "openid".into())));
+        assert_eq!(narrow("openid", both, Some("https://mails.example")), Err(Denial::ResourceNotGranted));
+        assert_eq!(narrow("openid mails:read", both, None), Ok((Some("mails".into()), "mails:read openid".into())));
     }
 }

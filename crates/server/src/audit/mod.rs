@@ -7,11 +7,10 @@
 use std::{
     collections::HashMap,
     mem,
-    net::IpAddr,
     sync::{Mutex, PoisonError},
 };
 
-use doorward_core::{clock::Timestamp, event::RefusalEvent, id::AuditId, refusal::Refusal};
+use doorward_core::{clock::Timestamp, event::RefusalEvent, id::AuditId, network::Network, refusal::Refusal};
 use doorward_store::{
     StoreError,
     audit::{AppendAudit, AuditEvent},
@@ -46,14 +45,31 @@ struct Pending {
     events: Vec<AuditEvent>,
     minute: i64,
     counts: HashMap<Fold, Folded>,
+    carried: Vec<(Fold, i64)>,
     dropped: u64,
+}
+
+impl Pending {
+    /// Begins a minute: what was counted in the last one and not written yet is kept.
+    fn carry_over(&mut self) {
+        let counted = self.counts.drain().filter(|(_, folded)| folded.beyond > 0);
+        self.carried.extend(counted.map(|(fold, folded)| (fold, folded.beyond)));
+    }
+
+    /// Takes what was counted and not written yet.
+    fn counted(&mut self) -> Vec<(Fold, i64)> {
+        let mut counted = mem::take(&mut self.carried);
+        let live = self.counts.iter_mut().filter(|(_, folded)| folded.beyond > 0);
+        counted.extend(live.map(|(fold, folded)| (fold.clone(), mem::take(&mut folded.beyond))));
+        counted
+    }
 }
 
 #[derive(Clone, Eq, Hash, PartialEq)]
 struct Fold {
     action: &'static str,
     code: Option<&'static str>,
-    address: Option<IpAddr>,
+    network: Option<Network>,
     actor: Option<String>,
 }
 
@@ -70,16 +86,14 @@ impl AuditQueue {
     /// Takes an event, or counts it where enough equal ones were taken in this minute.
     fn push(&self, fold: Fold, now: Timestamp, event: impl FnOnce() -> AuditEvent) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // One minute's counters are few: an entry for each address, code and client.
-        if state.counts.len() >= self.longest && !state.counts.contains_key(&fold) {
-            state.dropped += 1;
-            return;
-        }
         let minute = now.as_millis().div_euclid(MINUTE_MS);
-        if state.minute != minute && state.counts.values().all(|folded| folded.beyond == 0) {
+        if state.minute != minute {
             state.minute = minute;
-            state.counts.clear();
+            state.carry_over();
         }
+        // Whoever comes from ever new addresses is counted without one, and keeps nobody else from being noted.
+        let is_full = state.counts.len() >= self.longest && !state.counts.contains_key(&fold);
+        let fold = if is_full { Fold { network: None, actor: None, ..fold } } else { fold };
         let folded = state.counts.entry(fold).or_insert(Folded { seen: 0, beyond: 0 });
         if folded.seen >= self.fold_after {
             folded.beyond += 1;
@@ -97,14 +111,13 @@ impl AuditQueue {
     fn take(&self, app: &App) -> Vec<AuditEvent> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = mem::take(&mut state.events);
-        for (fold, folded) in &mut state.counts {
-            if folded.beyond > 0 {
-                let actor = Actor { id: fold.actor.clone(), address: fold.address, trace_id: None };
-                let mut event = app.event(&actor, fold.action, None, Details::none());
-                event.code = fold.code.map(str::to_owned);
-                event.count = mem::take(&mut folded.beyond);
-                events.push(event);
-            }
+        for (fold, count) in state.counted() {
+            let address = fold.network.map(Network::address);
+            let actor = Actor { id: fold.actor.clone(), address, trace_id: None };
+            let mut event = app.event(&actor, fold.action, None, Details::none());
+            event.code = fold.code.map(str::to_owned);
+            event.count = count;
+            events.push(event);
         }
         if state.dropped > 0 {
             let count = mem::take(&mut state.dropped);
@@ -126,8 +139,12 @@ impl AuditQueue {
 impl App {
     /// Notes a refusal: for the audit, and for the log.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
-        let fold =
-            Fold { action: REFUSED, code: Some(refusal.denial.code()), address: Some(origin.address), actor: None };
+        let fold = Fold {
+            action: REFUSED,
+            code: Some(refusal.denial.code()),
+            network: Some(Network::of(origin.address)),
+            actor: None,
+        };
         tracing::info!(
             trace_id = %origin.trace_id, code = refusal.denial.code(), method = %origin.method, path = %origin.path,
             address = %origin.address, "refused"
@@ -151,14 +168,16 @@ impl App {
         for event in events {
             let Some(denial) = event.denial() else { continue };
             let address = event.address.as_deref().and_then(|address| address.parse().ok());
-            let fold = Fold { action: REFUSED, code: Some(denial.code()), address, actor: Some(event.at.clone()) };
+            let network = address.map(Network::of);
+            let fold = Fold { action: REFUSED, code: Some(denial.code()), network, actor: Some(event.at.clone()) };
             self.audit.push(fold, self.now(), || refusal_row(AuditId::new(self.now(), &*self.rng), event));
         }
     }
 
     /// Notes a token that has no row of its own.
     pub(crate) fn note_issued(&self, actor: &Actor, subject: &str, details: impl FnOnce() -> Details) {
-        let fold = Fold { action: ISSUED, code: None, address: actor.address, actor: actor.id.clone() };
+        let network = actor.address.map(Network::of);
+        let fold = Fold { action: ISSUED, code: None, network, actor: actor.id.clone() };
         self.audit.push(fold, self.now(), || self.event(actor, ISSUED, Some(subject.to_owned()), details()));
     }
 

@@ -39,7 +39,7 @@ impl Origin {
         Self {
             trace_id: trace_id.unwrap_or_else(|| TraceId::new(&*app.rng)),
             address: proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies),
-            method: request.method().to_string(),
+            method: request.method().as_str().chars().take(16).collect(),
             // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
             path: match request.extensions().get::<MatchedPath>() {
                 Some(route) => route.as_str().to_owned(),

@@ -104,7 +104,11 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
 /// A refusal as a problem (RFC 9457).
 pub(crate) fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
     app.note_refusal(origin, refusal);
-    Problem::new(refusal.clone(), origin.trace_id, None).into_response()
+    let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id, None).into_response();
+    if refusal.denial.error() == "invalid_client" && refusal.denial.status() == 401 {
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
+    }
+    response
 }
 
 /// A refusal on a page.

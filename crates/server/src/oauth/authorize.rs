@@ -158,6 +158,8 @@ pub(crate) async fn allow(
     scopes: ScopeSet,
     stored: Vec<doorward_core::digest::KeyedDigest>,
 ) -> Result<String, Refusal> {
+    app.check_sight()?;
+    request.check_client(app.client(request.client_id.as_str()).await?.as_deref())?;
     let now = app.now();
     let tokens = &app.settings.tokens;
     let code = checksummed::generate(CODE_PREFIX, &*app.rng);

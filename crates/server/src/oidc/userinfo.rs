@@ -21,9 +21,11 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{Origin, body, respond},
+    http::{Origin, body, header, respond},
     oauth::own_token,
 };
+
+const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Serialize)]
 struct UserInfo {
@@ -45,7 +47,8 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
     let (head, body) = request.into_parts();
     let values = |name| head.headers.get_all(name).iter().map(|value: &HeaderValue| value.as_bytes());
     let in_header = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
-    let is_form = head.method == Method::POST && head.headers.contains_key(CONTENT_TYPE);
+    let is_form = head.method == Method::POST
+        && header(&head.headers, CONTENT_TYPE.as_str()).is_some_and(|stated| stated.starts_with(FORM));
     let in_body = match is_form {
         false => None,
         true => {

@@ -23,7 +23,7 @@ use crate::{
     pages::security_headers::FormsEnd,
 };
 
-/// Longest name that is looked at.
+/// Longest name that is looked at, in characters.
 const MAX_USERNAME: usize = 256;
 
 /// Why the page is shown, where the form leads, and what stands in it.
@@ -54,7 +54,7 @@ pub(crate) async fn show(
         if is_good {
             return Ok(respond::redirect(&format!("/continue/{id}")));
         }
-        let shown = describe(&app, &interaction, session.as_ref()).await?;
+        let shown = describe(&app, &interaction, session.as_ref(), Who::Confirms).await?;
         Ok(render(&app, &head.headers, StatusCode::OK, shown, session.as_ref()))
     };
     match shown.await {
@@ -69,6 +69,28 @@ pub(crate) async fn submit(
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Response<Body> {
+    submit_as(app, id, request, Who::Confirms).await
+}
+
+/// `POST /sign-in/{id}/other`.
+pub(crate) async fn submit_other(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: Request<Body>,
+) -> Response<Body> {
+    submit_as(app, id, request, Who::IsAsked).await
+}
+
+/// Who is expected to sign in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Who {
+    /// Whoever is signed in, if somebody is.
+    Confirms,
+    /// Somebody else: the name is asked for.
+    IsAsked,
+}
+
+async fn submit_as(app: Arc<App>, id: String, request: Request<Body>, who: Who) -> Response<Body> {
     let origin = Origin::of(&request);
     let (head, body) = request.into_parts();
     let interaction = match interaction::find(&app, &head.headers, &id).await {
@@ -80,7 +102,7 @@ pub(crate) async fn submit(
         Ok(session) => session,
         Err(refusal) => return respond::error_page(&app, &origin, &refusal),
     };
-    match describe(&app, &interaction, session.as_ref()).await {
+    match describe(&app, &interaction, session.as_ref(), who).await {
         Ok(shown) => finish(&app, &origin, &head, body, session, shown, &next).await,
         Err(refusal) => respond::error_page(&app, &origin, &refusal),
     }
@@ -117,14 +139,15 @@ fn for_account() -> Shown {
     }
 }
 
-async fn describe(app: &App, interaction: &Interaction, session: Option<&Session>) -> Result<Shown, Refusal> {
+async fn describe(app: &App, interaction: &Interaction, session: Option<&Session>, who: Who) -> Result<Shown, Refusal> {
     let request = &interaction.stored.request;
     let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
     // Somebody else is wanted where an account is to be chosen; otherwise who is signed in confirms it.
-    let confirms = session.filter(|_| !request.prompt.select_account);
-    let other = format!("/sign-in/{}/other", interaction.id);
+    let confirms = session.filter(|_| who == Who::Confirms && !request.prompt.select_account);
+    let own = format!("/sign-in/{}", interaction.id);
+    let other = format!("{own}/other");
     Ok(Shown {
-        action: format!("/sign-in/{}", interaction.id),
+        action: if who == Who::Confirms { own } else { other.clone() },
         app_name: Some(client.name.clone()),
         username: match confirms {
             Some(session) => Username::Fixed(session.user.username.clone()),
@@ -235,9 +258,9 @@ pub(crate) async fn sign_in(
     username: &str,
     password: SecretString,
 ) -> Result<UserRecord, Refusal> {
-    let username = username.get(..MAX_USERNAME).unwrap_or(username).trim();
-    let user = app.read(FindUser::ByUsername(username.to_owned())).await?;
-    let attempt = Attempt::reserve(app, origin, headers, username, user.as_ref().map(|user| &user.id)).await?;
+    let username: String = username.trim().chars().take(MAX_USERNAME).collect();
+    let user = app.read(FindUser::ByUsername(username.clone())).await?;
+    let attempt = Attempt::reserve(app, origin, headers, &username, user.as_ref().map(|user| &user.id)).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let matches = match app.passwords.verify(password, hash).await {
         Ok(matches) => matches,
@@ -257,21 +280,23 @@ pub(crate) async fn sign_in(
     }
 }
 
-/// `GET /sign-in/{id}/other`: forgets who is signed in, for this browser, and asks anew.
-pub(crate) async fn other_account(
+/// `GET /sign-in/{id}/other`: asks for another account. Who is signed in stays so until somebody else is: a link must
+/// not sign people out.
+pub(crate) async fn show_other(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     request: Request<Body>,
 ) -> Response<Body> {
     let origin = Origin::of(&request);
     let (head, _) = request.into_parts();
-    match interaction::find(&app, &head.headers, &id).await {
-        Ok(_) => {
-            // The session itself lives on: ending it by a link would let any page sign people out.
-            let mut response = respond::redirect(&format!("/sign-in/{id}"));
-            Cookie::Session.clear(&app, response.headers_mut());
-            response
-        }
+    let shown = async {
+        let interaction = interaction::find(&app, &head.headers, &id).await?;
+        let session = session::current(&app, &head.headers).await?;
+        let shown = describe(&app, &interaction, session.as_ref(), Who::IsAsked).await?;
+        Ok(render(&app, &head.headers, StatusCode::OK, shown, session.as_ref()))
+    };
+    match shown.await {
+        Ok(response) => response,
         Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
     }
 }

@@ -60,8 +60,18 @@ async fn a_parameter_that_stands_twice_is_an_invalid_request_and_resource_may() 
         let twice = request.with(name, "code").and(name, "code");
         assert_eq!(told(&server, &twice).await, "invalid_request", "{name}");
     }
-    let resources = request.and("resource", "https://notes.example").and("resource", "https://mails.example/v1");
+    let resources = request.and("resource", "https://notes.example").and("resource", "https://notes.example/");
     assert!(server.caller.get(&resources.path()).await.location().starts_with("/sign-in/"));
+}
+
+#[tokio::test]
+async fn a_resource_of_which_no_scope_is_asked_is_an_invalid_target() {
+    let server = TestServer::start().await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let unasked = request.and("resource", "https://mails.example/v1");
+    assert_eq!(told(&server, &unasked).await, "invalid_scope", "the scopes are another API's");
+    let openid = request.with("scope", "openid").and("resource", "https://notes.example");
+    assert_eq!(told(&server, &openid).await, "invalid_target");
 }
 
 #[tokio::test]

@@ -89,18 +89,19 @@ async fn who_is_signed_in_needs_no_sign_in_page() {
 }
 
 #[tokio::test]
-async fn another_account_can_be_chosen_and_the_session_of_the_first_lives_on() {
+async fn another_account_takes_the_place_of_the_first_once_it_is_signed_in_and_not_by_a_link() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
     let session = browser.cookie(COOKIE).unwrap();
     let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
     let other = form.action.replace("/consent/", "/sign-in/") + "/other";
-    let page = browser.follow(browser.get(&other).await).await.expect(200);
+    let page = browser.get(&other).await.expect(200);
+    browser.get("/account").await.expect(200);
     let answer = browser.submit(&Form::of(&page), &[("username", BOB), ("password", PASSWORD)]).await;
     let page = browser.follow(answer).await.expect(200);
     assert!(page.body.contains("Signed in as <strong>bob</strong>"), "{}", page.body);
     let alice = server.browser();
     alice.set_cookie(COOKIE, &session);
-    alice.get("/account").await.expect(200);
+    assert_eq!(alice.get("/account").await.location(), "/sign-in");
 }
