@@ -8,14 +8,24 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use doorward_core::{client::Client, digest::Digest, id::ClientId, refusal::Refusal};
+use doorward_core::{
+    client::Client,
+    denial::Denial,
+    digest::Digest,
+    id::{ApiId, ClientId},
+    refusal::Refusal,
+    resource::Api,
+};
 use doorward_store::{
     clients::FindClient,
     keys::{FindKeyByDigest, KeyRecord},
 };
 use quick_cache::sync::Cache;
 
-use crate::{app::App, follow::LastRead};
+use crate::{
+    app::{App, OpenError, unavailable},
+    follow::LastRead,
+};
 
 /// The caches of one server. Each entry costs about a kilobyte.
 pub(crate) struct Caches {
@@ -60,6 +70,19 @@ impl Caches {
 }
 
 impl App {
+    /// The API with this id. One that was made a moment ago by another process may not be in the snapshot yet, while
+    /// its credential is already used.
+    pub(crate) async fn api(&self, id: &ApiId) -> Result<Option<Arc<Api>>, Refusal> {
+        if let Some(api) = self.snapshots.apis().by_id(id) {
+            return Ok(Some(api.clone()));
+        }
+        self.snapshots.reload_apis(&self.store).await.map_err(|error| match error {
+            OpenError::Store(error) => unavailable(error),
+            OpenError::MasterKey(..) => Denial::Unavailable.into(),
+        })?;
+        Ok(self.snapshots.apis().by_id(id).cloned())
+    }
+
     /// The client with this id. A text that is no id of a client is nobody's.
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
         if let Some(client) = self.caches.clients.get(id) {

@@ -63,7 +63,10 @@ pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<(Arc
         return Err(Denial::CredentialMissing.into());
     }
     let credential = client(app, origin, head, &Parameters::parse(&[])?).await?;
-    let api = credential.api.as_ref().and_then(|id| app.snapshots.apis().by_id(id).cloned());
+    let api = match &credential.api {
+        None => None,
+        Some(id) => app.api(id).await?,
+    };
     let api = api.ok_or_else(|| {
         Refusal::new(Denial::InsufficientPermission)
             .fact("client_id", &credential.id)
