@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "what a developer's command has to say goes to standard output")]
 
+mod bench;
 mod ci;
 mod clients;
 mod counts;
@@ -33,6 +34,12 @@ struct Verb {
 }
 
 const VERBS: &[Verb] = &[
+    Verb {
+        name: "bench",
+        about: "how fast Doorward is beside its limits and a peer",
+        help: bench::HELP,
+        run: bench::run,
+    },
     Verb { name: "ci", about: "formatting, clippy with warnings as errors, then test", help: ci::HELP, run: ci::run },
     Verb {
         name: "test",
