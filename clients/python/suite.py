@@ -1,0 +1,29 @@
+"""Authlib against a live demo: what it does for a confidential client (a web application) and for a public one (a
+native application on a loopback port of its own)."""
+
+import sys
+
+from playwright.sync_api import sync_playwright
+
+from checks import Checks
+from confidential import confidential
+from loopback import listening
+from native import native
+from person import Person
+
+
+def main() -> int:
+    checks = Checks()
+    with sync_playwright() as playwright, listening() as redirect_uri:
+        person = Person(playwright)
+        try:
+            confidential(checks, person)
+            person.forget()
+            native(checks, person, redirect_uri)
+        finally:
+            person.leave()
+    return checks.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
