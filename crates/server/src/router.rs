@@ -22,7 +22,7 @@ use crate::{
     account,
     app::App,
     audit, consent,
-    http::{Origin, cors, respond},
+    http::{self as exchange, Origin, cors, respond},
     keys, oauth, oidc,
     pages::assets,
     signin,
@@ -62,6 +62,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/account/end-session", post(account::actions::end_session))
         .route("/account/end-other-sessions", post(account::actions::end_other_sessions))
         .route("/account/sign-out", post(account::actions::sign_out))
+        .route("/signed-out", get(account::actions::signed_out))
         .route("/assets/{name}", get(asset))
         .method_not_allowed_fallback(method_not_allowed);
     let management = Management::new(&app).expect("issuer and scope of the management API are valid");
@@ -114,14 +115,23 @@ async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, request: R
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
             response
         }
-        None => respond::problem(&app, &Origin::of(&request), &Denial::NotFound.into()),
+        None => nothing_here(&app, &request, Denial::NotFound),
     }
 }
 
 async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    respond::problem(&app, &Origin::of(&request), &Denial::NotFound.into())
+    nothing_here(&app, &request, Denial::NotFound)
 }
 
 async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    respond::problem(&app, &Origin::of(&request), &Denial::MethodNotAllowed.into())
+    nothing_here(&app, &request, Denial::MethodNotAllowed)
+}
+
+/// A person who typed an address gets a page, a program a problem.
+fn nothing_here(app: &App, request: &Request, denial: Denial) -> Response<Body> {
+    let accepts = exchange::header(request.headers(), "accept").unwrap_or_default();
+    match accepts.contains("text/html") {
+        true => respond::error_page(app, &Origin::of(request), &denial.into()),
+        false => respond::problem(app, &Origin::of(request), &denial.into()),
+    }
 }

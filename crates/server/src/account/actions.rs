@@ -17,7 +17,7 @@ use doorward_store::{
 };
 use http::{Request, Response, StatusCode};
 
-use super::{page::SignedOutPage, show};
+use super::{done::Done, page::SignedOutPage};
 use crate::{
     app::{App, Details},
     http::{Origin, body, cookies::Cookie, respond},
@@ -65,14 +65,7 @@ async fn handle(app: &App, request: Request<Body>, action: Action) -> Response<B
         let browser = Browser::known(app, &head.headers).ok_or(Denial::FormExpired)?;
         let token = form.optional("csrf")?.unwrap_or_default();
         browser.check_form(app, Some(session.record.id.as_str()), token)?;
-        let notice = act(app, &origin, &session, &form, action).await?;
-        if matches!(action, Action::SignOut) {
-            let page = SignedOutPage { layout: &app.layout, sign_in: "/sign-in".into() };
-            let mut response = respond::page(StatusCode::OK, &page, FormsEnd::Here);
-            Cookie::Session.clear(app, response.headers_mut());
-            return Ok(response);
-        }
-        show::render(app, &head.headers, &session, StatusCode::OK, Some(notice)).await
+        act(app, &origin, &session, &form, action).await
     };
     match done.await {
         Ok(response) => response,
@@ -80,14 +73,14 @@ async fn handle(app: &App, request: Request<Body>, action: Action) -> Response<B
     }
 }
 
-/// Does it, and says so in a sentence.
+/// Does it, and leads to the page that says so: posting again by a reload would be a surprise.
 async fn act(
     app: &App,
     origin: &Origin,
     session: &Session,
     form: &Parameters<'_>,
     action: Action,
-) -> Result<String, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let user_id = session.user.id.clone();
     let actor = origin.actor(user_id.as_str());
     let invalid = |parameter: &'static str| Refusal::new(Denial::ParameterInvalid).fact("parameter", parameter);
@@ -97,29 +90,39 @@ async fn act(
         now: app.now(),
         audit: app.event(&actor, "sessions.ended", subject, Details::none()),
     };
-    match action {
+    let done = match action {
         Action::Disconnect => {
             let client_id = ClientId::parse(form.required("client")?).map_err(|_| invalid("client"))?;
-            let name = app.client(client_id.as_str()).await?;
-            let name = name.map_or_else(|| "The app".to_owned(), |client| client.name.clone());
             let details = Details::none().with("client_id", &client_id);
             let audit = app.event(&actor, "client.disconnected", Some(user_id.to_string()), details);
-            app.write(DisconnectClient { user_id, client_id, now: app.now(), audit }).await?;
-            Ok(format!("{name} is disconnected."))
+            let operation = DisconnectClient { user_id, client_id: client_id.clone(), now: app.now(), audit };
+            app.write(operation).await?;
+            Done::Disconnected(client_id)
         }
         Action::EndSession => {
             let id = SessionId::parse(form.required("session")?).map_err(|_| invalid("session"))?;
             app.write(end(WhichSessions::One(id.clone()), Some(id.to_string()))).await?;
-            Ok("That browser is signed out.".to_owned())
+            Done::SessionEnded
         }
         Action::EndOtherSessions => {
             app.write(end(WhichSessions::AllBut(session.record.id.clone()), None)).await?;
-            Ok("All other browsers are signed out.".to_owned())
+            Done::OtherSessionsEnded
         }
         Action::SignOut => {
             let id = session.record.id.clone();
             app.write(end(WhichSessions::One(id.clone()), Some(id.to_string()))).await?;
-            Ok(String::new())
+            let mut response = respond::redirect("/signed-out");
+            Cookie::Session.clear(app, response.headers_mut());
+            return Ok(response);
         }
-    }
+    };
+    let mut response = respond::redirect("/account");
+    done.carry(app, response.headers_mut());
+    Ok(response)
+}
+
+/// `GET /signed-out`.
+pub(crate) async fn signed_out(State(app): State<Arc<App>>) -> Response<Body> {
+    let page = SignedOutPage { layout: &app.layout, sign_in: "/sign-in".into() };
+    respond::page(StatusCode::OK, &page, FormsEnd::Here)
 }

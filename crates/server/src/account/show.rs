@@ -12,13 +12,14 @@ use doorward_store::{
 use http::{HeaderMap, Request, Response, StatusCode};
 
 use super::{
+    done::Done,
     page::{self, AccountPage, ConnectedApp, SecurityEvent},
     user_agent::describe_user_agent,
 };
 use crate::{
     app::App,
     consent::page::ConsentScope,
-    http::{Origin, respond},
+    http::{Origin, cookies::Cookie, respond},
     pages::{security_headers::FormsEnd, time_in_words::Moment},
     signin::{
         csrf::Browser,
@@ -35,7 +36,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
     let shown = async {
         match session::current(&app, &head.headers).await? {
             None => Ok(respond::redirect("/sign-in")),
-            Some(session) => render(&app, &head.headers, &session, StatusCode::OK, None).await,
+            Some(session) => render(&app, &head.headers, &session).await,
         }
     };
     match shown.await {
@@ -45,13 +46,8 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
 }
 
 /// The page, with what was just done.
-pub(crate) async fn render(
-    app: &App,
-    headers: &HeaderMap,
-    session: &Session,
-    status: StatusCode,
-    notice: Option<String>,
-) -> Result<Response<Body>, Refusal> {
+async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Response<Body>, Refusal> {
+    let done = Done::read(app, headers);
     let (user_id, now) = (session.user.id.clone(), app.now());
     let grants = app.read(ListGrants { user_id: user_id.clone(), now }).await?;
     let sessions = app.read(ListSessions { user_id: user_id.clone() }).await?;
@@ -75,7 +71,10 @@ pub(crate) async fn render(
         layout: &app.layout,
         csrf: browser.form_token(app, Some(session.record.id.as_str())),
         username: session.user.username.clone(),
-        notice,
+        notice: match &done {
+            Some(done) => Some(done.sentence(app).await?),
+            None => None,
+        },
         apps: connected_apps(app, grants, now).await?,
         disconnect_action: "/account/disconnect".into(),
         sessions: shown,
@@ -84,8 +83,11 @@ pub(crate) async fn render(
         sign_out_action: "/account/sign-out".into(),
         events: described(app, events, now).await?,
     };
-    let mut response = respond::page(status, &page, FormsEnd::Here);
+    let mut response = respond::page(StatusCode::OK, &page, FormsEnd::Here);
     browser.remember(app, response.headers_mut());
+    if done.is_some() {
+        Cookie::Done.clear(app, response.headers_mut());
+    }
     Ok(response)
 }
 

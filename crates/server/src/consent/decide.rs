@@ -37,7 +37,7 @@ pub(crate) async fn show(
     let shown = async {
         let (interaction, session) = load(&app, &head.headers, &id).await?;
         match session {
-            Some(session) => render(&app, &head.headers, &interaction, &session).await,
+            Some(session) => render(&app, &head.headers, &interaction, &session, None).await,
             None => Ok(respond::redirect(&format!("/continue/{id}"))),
         }
     };
@@ -73,10 +73,7 @@ pub(crate) async fn submit(
 /// The interaction, and the session if it is one that this request accepts.
 async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(Interaction, Option<Session>), Refusal> {
     let interaction = interaction::find(app, headers, id).await?;
-    let (request, requested_at) = (&interaction.stored.request, interaction.stored.requested_at);
-    let session = session::current(app, headers)
-        .await?
-        .filter(|session| !request.demands_sign_in(session.record.times.created_at, requested_at, app.now()));
+    let session = session::current(app, headers).await?.filter(|session| interaction.accepts(app, session));
     Ok((interaction, session))
 }
 
@@ -90,22 +87,20 @@ async fn decide(
 ) -> Result<Response<Body>, Refusal> {
     let browser = Browser::known(app, headers).ok_or(Denial::FormExpired)?;
     let token = form.optional("csrf")?.unwrap_or_default();
+    let ticked: ScopeSet = form.all("scope").filter_map(|scope| Scope::parse(scope).ok()).collect();
     if let Err(refusal) = browser.check_form(app, Some(session.record.id.as_str()), token) {
         app.note_refusal(origin, &refusal);
-        let mut response = render(app, headers, &interaction, session).await?;
+        let mut response = render(app, headers, &interaction, session, Some(&ticked)).await?;
         *response.status_mut() = respond::status(refusal.denial);
         return Ok(response);
     }
     let Interaction { id, stored } = interaction;
     let request = &stored.request;
     let granted = match form.optional("decision")? {
-        Some("allow") => {
-            let ticked: ScopeSet = form.all("scope").filter_map(|scope| Scope::parse(scope).ok()).collect();
-            request.consented(&ticked)
-        }
+        Some("allow") => request.consented(&ticked),
         Some("deny") => Err(Denial::AccessDenied.into()),
         // Enter in a box decides nothing: the page is shown again.
-        _ => return render(app, headers, &Interaction { id, stored }, session).await,
+        _ => return render(app, headers, &Interaction { id, stored }, session, None).await,
     };
     let location = match granted {
         Ok(scopes) => authorize::allow(app, origin, request, session, scopes, app.candidates(&id)).await?,
@@ -114,21 +109,27 @@ async fn decide(
     Ok(respond::redirect(&location))
 }
 
+/// The page. `expired` is what was ticked on one that came too late: it is shown again so, never with more.
 async fn render(
     app: &App,
     headers: &HeaderMap,
     interaction: &Interaction,
     session: &Session,
+    expired: Option<&ScopeSet>,
 ) -> Result<Response<Body>, Refusal> {
     let request = &interaction.stored.request;
     let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
     let apis = app.snapshots.apis();
     let described = apis.iter().flat_map(|api| api.scopes.iter());
-    let of_apis = described.filter(|described| request.scopes.contains(described.scope.as_str())).map(|described| {
-        ConsentScope { scope: described.scope.to_string(), sentence: described.description.clone(), required: false }
-    });
+    let of_apis = described
+        .filter(|described| request.scopes.contains(described.scope.as_str()))
+        .map(|described| ConsentScope::of_an_api(described.scope.as_str(), &described.description));
     let of_openid = scope::OIDC_SCOPES.into_iter().filter(|scope| request.scopes.contains(scope));
     let of_openid = of_openid.filter_map(ConsentScope::of_openid_connect);
+    let mut scopes: Vec<_> = of_apis.chain(of_openid).collect();
+    for scope in &mut scopes {
+        scope.ticked = scope.required || expired.is_none_or(|ticked| ticked.contains(&scope.scope));
+    }
     let browser = Browser::of(app, headers);
     let page = ConsentPage {
         layout: &app.layout,
@@ -139,7 +140,8 @@ async fn render(
         switch_account: format!("/sign-in/{}/other", interaction.id),
         returns_to: request.target.display_host(),
         identity_assured: !request.target.is_unassured,
-        scopes: of_apis.chain(of_openid).collect(),
+        expired: expired.is_some(),
+        scopes,
     };
     let mut response = respond::page(StatusCode::OK, &page, FormsEnd::AtClient);
     browser.remember(app, response.headers_mut());

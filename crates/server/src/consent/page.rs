@@ -31,6 +31,8 @@ pub(crate) struct ConsentPage<'a> {
     /// Whether the redirect URI belongs to this application alone. It does not with a loopback address or a private
     /// scheme, which any program on the device can claim (RFC 8252 section 8.6).
     pub(crate) identity_assured: bool,
+    /// Whether this is the page again, after one that came too late.
+    pub(crate) expired: bool,
     /// What is asked for, in the order of the page.
     pub(crate) scopes: Vec<ConsentScope>,
 }
@@ -44,6 +46,8 @@ pub(crate) struct ConsentScope {
     pub(crate) sentence: String,
     /// Whether it can't be left out.
     pub(crate) required: bool,
+    /// Whether it is ticked.
+    pub(crate) ticked: bool,
 }
 
 impl ConsentScope {
@@ -56,7 +60,13 @@ impl ConsentScope {
             "offline_access" => "Stay signed in until you disconnect it",
             _ => return None,
         };
-        Some(Self { scope: scope.to_owned(), sentence: sentence.to_owned(), required: scope == "openid" })
+        let required = scope == "openid";
+        Some(Self { scope: scope.to_owned(), sentence: sentence.to_owned(), required, ticked: true })
+    }
+
+    /// The line of an API's scope.
+    pub(crate) fn of_an_api(scope: &str, description: &str) -> Self {
+        Self { scope: scope.to_owned(), sentence: description.to_owned(), required: false, ticked: true }
     }
 
     fn is_of_an_api(&self) -> bool {
@@ -95,7 +105,7 @@ mod tests {
     use crate::pages::{accent::Accent, assets::Assets};
 
     fn scope(scope: &str, sentence: &str) -> ConsentScope {
-        ConsentScope { scope: scope.into(), sentence: sentence.into(), required: false }
+        ConsentScope::of_an_api(scope, sentence)
     }
 
     fn html(scopes: Vec<ConsentScope>, identity_assured: bool) -> String {
@@ -109,6 +119,7 @@ mod tests {
             switch_account: "/consent/4f1c/switch".into(),
             returns_to: "localhost:8401".into(),
             identity_assured,
+            expired: false,
             scopes,
         }
         .render()

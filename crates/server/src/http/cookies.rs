@@ -19,6 +19,8 @@ pub(crate) enum Cookie {
     Browser,
     /// Says that this browser signed in to an account before.
     Device,
+    /// What was just done on the account page.
+    Done,
     /// The session.
     Session,
 }
@@ -28,6 +30,7 @@ impl Cookie {
         let name = match self {
             Self::Browser => "doorward-browser",
             Self::Device => "doorward-device",
+            Self::Done => "doorward-done",
             Self::Session => "doorward-session",
         };
         if app.settings.is_https() { format!("__Host-{name}") } else { name.to_owned() }

@@ -16,7 +16,7 @@ use doorward_core::{
 use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, StoredRequest};
 use http::{HeaderMap, Request, Response};
 
-use super::csrf::Browser;
+use super::{csrf::Browser, session::Session};
 use crate::{
     app::App,
     http::{Origin, respond},
@@ -29,6 +29,14 @@ use crate::{
 pub(crate) struct Interaction {
     pub(crate) id: String,
     pub(crate) stored: StoredRequest,
+}
+
+impl Interaction {
+    /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
+    pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
+        let (auth_time, requested_at) = (session.record.times.created_at, self.stored.requested_at);
+        !self.stored.request.demands_sign_in(auth_time, requested_at, app.now())
+    }
 }
 
 /// Stores a request for a browser, or for whichever browser comes with its id first. Gives the id.

@@ -38,9 +38,11 @@ pub(crate) enum Username {
     Fixed(String),
 }
 
-/// Why the last attempt failed.
+/// Why the page is shown again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Problem {
+    /// The page was open for too long, or somebody signed in from another one meanwhile.
+    Expired,
     /// Too many attempts; the next one is looked at after this time.
     Throttled(Duration),
     /// Unknown name or wrong password, which nobody is told apart.
@@ -68,6 +70,7 @@ impl SignInPage<'_> {
     /// In the title and in the summary.
     fn what_happened(&self) -> Option<&'static str> {
         self.problem.map(|problem| match problem {
+            Problem::Expired => "This page has expired",
             Problem::Throttled(_) => "Too many attempts",
             Problem::WrongCredentials if self.is_reauthentication() => "Wrong password",
             Problem::WrongCredentials => "Wrong username or password",
@@ -76,6 +79,7 @@ impl SignInPage<'_> {
 
     fn what_to_do(&self) -> Option<String> {
         self.problem.map(|problem| match problem {
+            Problem::Expired => "Nothing was looked at yet. Here it is anew: try again.".to_owned(),
             Problem::Throttled(wait) => {
                 format!("To protect this account, the next attempt is possible in {}.", time_in_words::wait(wait))
             }

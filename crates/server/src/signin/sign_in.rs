@@ -29,6 +29,10 @@ const MAX_USERNAME: usize = 256;
 /// Why the page is shown, where the form leads, and what stands in it.
 struct Shown {
     action: String,
+    /// Where people go once they are signed in.
+    next: String,
+    /// Whether who is signed in already may go there.
+    is_signed_in: bool,
     app_name: Option<String>,
     username: Username,
     other_account: Option<String>,
@@ -46,12 +50,7 @@ pub(crate) async fn show(
     let shown = async {
         let interaction = interaction::find(&app, &head.headers, &id).await?;
         let session = session::current(&app, &head.headers).await?;
-        let stored = &interaction.stored;
-        let is_good = session.as_ref().is_some_and(|session| {
-            let auth_time = session.record.times.created_at;
-            !stored.request.demands_sign_in(auth_time, stored.requested_at, app.now())
-        });
-        if is_good {
+        if session.as_ref().is_some_and(|session| interaction.accepts(&app, session)) {
             return Ok(respond::redirect(&format!("/continue/{id}")));
         }
         let shown = describe(&app, &interaction, session.as_ref(), Who::Confirms).await?;
@@ -97,13 +96,12 @@ async fn submit_as(app: Arc<App>, id: String, request: Request<Body>, who: Who) 
         Ok(interaction) => interaction,
         Err(refusal) => return interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
     };
-    let next = format!("/continue/{id}");
     let session = match session::current(&app, &head.headers).await {
         Ok(session) => session,
         Err(refusal) => return respond::error_page(&app, &origin, &refusal),
     };
     match describe(&app, &interaction, session.as_ref(), who).await {
-        Ok(shown) => finish(&app, &origin, &head, body, session, shown, &next).await,
+        Ok(shown) => finish(&app, &origin, &head, body, session, shown).await,
         Err(refusal) => respond::error_page(&app, &origin, &refusal),
     }
 }
@@ -114,7 +112,7 @@ pub(crate) async fn show_for_account(State(app): State<Arc<App>>, request: Reque
     let (head, _) = request.into_parts();
     match session::current(&app, &head.headers).await {
         Ok(Some(_)) => respond::redirect("/account"),
-        Ok(None) => render(&app, &head.headers, StatusCode::OK, for_account(), None),
+        Ok(None) => render(&app, &head.headers, StatusCode::OK, for_account(false), None),
         Err(refusal) => respond::error_page(&app, &origin, &refusal),
     }
 }
@@ -124,14 +122,19 @@ pub(crate) async fn submit_for_account(State(app): State<Arc<App>>, request: Req
     let origin = Origin::of(&request);
     let (head, body) = request.into_parts();
     match session::current(&app, &head.headers).await {
-        Ok(session) => finish(&app, &origin, &head, body, session, for_account(), "/account").await,
+        Ok(session) => {
+            let shown = for_account(session.is_some());
+            finish(&app, &origin, &head, body, session, shown).await
+        }
         Err(refusal) => respond::error_page(&app, &origin, &refusal),
     }
 }
 
-fn for_account() -> Shown {
+fn for_account(is_signed_in: bool) -> Shown {
     Shown {
         action: "/sign-in".into(),
+        next: "/account".into(),
+        is_signed_in,
         app_name: None,
         username: Username::Asked(String::new()),
         other_account: None,
@@ -148,6 +151,8 @@ async fn describe(app: &App, interaction: &Interaction, session: Option<&Session
     let other = format!("{own}/other");
     Ok(Shown {
         action: if who == Who::Confirms { own } else { other.clone() },
+        next: format!("/continue/{}", interaction.id),
+        is_signed_in: who == Who::Confirms && session.is_some_and(|session| interaction.accepts(app, session)),
         app_name: Some(client.name.clone()),
         username: match confirms {
             Some(session) => Username::Fixed(session.user.username.clone()),
@@ -180,7 +185,7 @@ fn render(
     response
 }
 
-/// Tries what was submitted; goes on to `next`, or shows the page again with what went wrong.
+/// Tries what was submitted; goes on, or shows the page again with what went wrong.
 async fn finish(
     app: &App,
     origin: &Origin,
@@ -188,7 +193,6 @@ async fn finish(
     body: Body,
     session: Option<Session>,
     shown: Shown,
-    next: &str,
 ) -> Response<Body> {
     let outcome = async {
         let bytes = body::form(app, head, body).await?;
@@ -207,8 +211,12 @@ async fn finish(
     let (username, user) = match outcome.await {
         Ok(outcome) => outcome,
         Err(refusal) if refusal.denial == Denial::FormExpired => {
-            // A page that was left open, or cookies that were cleared: show it anew, nothing is lost.
+            // A page that was left open, a sign-in in another tab, or cookies that were cleared: nothing is lost.
             app.note_refusal(origin, &refusal);
+            if shown.is_signed_in {
+                return respond::redirect(&shown.next);
+            }
+            let shown = Shown { problem: Some(Problem::Expired), ..shown };
             return render(app, &head.headers, respond::status(refusal.denial), shown, session.as_ref());
         }
         Err(refusal) => return respond::error_page(app, origin, &refusal),
@@ -217,7 +225,7 @@ async fn finish(
         Ok(user) => {
             let replaces = session.map(|session| session.record.id);
             match session::begin(app, origin, &user, replaces).await {
-                Ok(secret) => signed_in(app, &user, &secret, next),
+                Ok(secret) => signed_in(app, &user, &secret, &shown.next),
                 Err(refusal) => respond::error_page(app, origin, &refusal),
             }
         }

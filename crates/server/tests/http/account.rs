@@ -25,8 +25,10 @@ async fn a_disconnected_app_fails_at_its_next_refresh_and_introspection_and_is_a
         let page = browser.get("/account").await.expect(200);
         assert!(page.body.contains("<h3>Web</h3>"), "{}", page.body);
         let form = Form::to(&page, "/account/disconnect", &web.id);
-        let page = browser.submit(&form, &[("client", &web.id)]).await.expect(200);
+        let page = browser.follow(browser.submit(&form, &[("client", &web.id)]).await.expect(303)).await.expect(200);
         assert!(page.body.contains("Web is disconnected."), "{}", page.body);
+        let page = browser.get("/account").await.expect(200);
+        assert!(!page.body.contains("is disconnected."), "it is said once: {}", page.body);
         let refused = (400, "invalid_grant".to_owned(), "grant_ended".to_owned());
         assert_eq!(server.caller.refresh(web, &refresh_token).await.oauth_error(), refused);
         assert_eq!(server.redeem(web, &unused).await.oauth_error(), refused);
@@ -52,11 +54,11 @@ async fn sessions_are_listed_and_ended_one_or_all_but_this() {
         assert_eq!(page.body.matches(r#"id="end-session-"#).count(), 2, "{}", page.body);
         let form = Form::to(&page, "/account/end-session", "");
         let session = page.body.split(r#"name="session" value=""#).nth(1).unwrap().split('"').next().unwrap();
-        this.submit(&form, &[("session", session)]).await.expect(200);
+        this.submit(&form, &[("session", session)]).await.expect(303);
         let lives = async |browser: &Browser| browser.get("/account").await.status == 200;
         assert!(lives(second).await ^ lives(third).await, "one of the two was ended");
         let page = this.get("/account").await;
-        this.submit(&Form::to(&page, "/account/end-other-sessions", ""), &[]).await.expect(200);
+        this.submit(&Form::to(&page, "/account/end-other-sessions", ""), &[]).await.expect(303);
         assert!(lives(this).await && !lives(second).await && !lives(third).await);
     })
     .await;
@@ -76,9 +78,9 @@ async fn nobody_ends_what_is_somebody_else_s() {
     let session = page.body.split(r#"name="session" value=""#).nth(1).unwrap().split('"').next().unwrap();
     bob.sign_in(BOB, PASSWORD).await.expect(303);
     let csrf = Form::of(&bob.get("/account").await).csrf;
-    bob.post("/account/end-session", &[("csrf", &csrf), ("session", session)]).await.expect(200);
-    bob.post("/account/disconnect", &[("csrf", &csrf), ("client", &server.world.web.id)]).await.expect(200);
-    bob.post("/account/end-other-sessions", &[("csrf", &csrf)]).await.expect(200);
+    bob.post("/account/end-session", &[("csrf", &csrf), ("session", session)]).await.expect(303);
+    bob.post("/account/disconnect", &[("csrf", &csrf), ("client", &server.world.web.id)]).await.expect(303);
+    bob.post("/account/end-other-sessions", &[("csrf", &csrf)]).await.expect(303);
     let after = alice.get("/account").await.expect(200);
     assert_eq!(after.body.matches(r#"name="session""#).count(), 1);
     server.caller.refresh(&server.world.web, &tokens.text("refresh_token")).await.expect(200);
@@ -92,7 +94,7 @@ async fn signing_out_ends_the_session_and_leaves_apps_connected() {
     let tokens = server.redeem(&server.world.web, &code).await.expect(200);
     let session = browser.cookie("doorward-session").unwrap();
     let page = browser.get("/account").await;
-    let page = browser.submit(&Form::to(&page, "/account/sign-out", ""), &[]).await.expect(200);
+    let page = browser.follow(browser.submit(&Form::to(&page, "/account/sign-out", ""), &[]).await.expect(303)).await;
     assert!(page.body.contains("You are signed out"), "{}", page.body);
     assert_eq!(browser.cookie("doorward-session"), None);
     let old = server.browser();
@@ -128,4 +130,21 @@ async fn what_can_not_be_an_id_is_an_invalid_request() {
         let answer = browser.post(path, &[("csrf", &csrf)]).await;
         assert_eq!(answer.error_page(), (400, "parameter_missing".into()));
     }
+}
+
+#[tokio::test]
+async fn ending_one_s_own_session_leads_to_signing_in() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    server.browser().sign_in(ALICE, PASSWORD).await.expect(303);
+    let csrf = Form::of(&browser.get("/account").await).csrf;
+    let other = server.browser();
+    other.sign_in(ALICE, PASSWORD).await.expect(303);
+    let page = other.get("/account").await;
+    for session in page.body.split(r#"name="session" value=""#).skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        browser.post("/account/end-session", &[("csrf", &csrf), ("session", session)]).await.expect(303);
+    }
+    assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    other.get("/account").await.expect(200);
 }

@@ -15,7 +15,8 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
     let account = browser.get("/account").await;
     let sign_out = Form::to(&account, "/account/sign-out", "");
     let error = browser.get(&request.with("redirect_uri", "https://evil.example").path()).await;
-    let signed_out = browser.submit(&sign_out, &[]).await;
+    let signed_out = browser.follow(browser.submit(&sign_out, &[]).await).await;
+    let nowhere = browser.get_with("/nowhere", &[("accept", "text/html,*/*;q=0.8")]).await.expect(404);
     vec![
         ("sign-in", browser.get("/sign-in").await, true),
         ("sign-in for an app", sign_in_for_app, true),
@@ -24,6 +25,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("account", account, false),
         ("signed out", signed_out, false),
         ("error", error, false),
+        ("nothing here", nowhere, false),
         ("expired", expired, false),
     ]
 }

@@ -79,3 +79,41 @@ async fn nothing_changes_by_get() {
     }
     browser.get("/account").await.expect(200);
 }
+
+#[tokio::test]
+async fn a_sign_in_page_that_expired_says_so_and_one_that_is_not_needed_any_more_leads_on() {
+    let server = TestServer::start().await;
+    let fields = [("username", ALICE), ("password", PASSWORD)];
+    let browser = server.browser();
+    let form = Form::of(&browser.get("/sign-in").await);
+    let stale = Form { csrf: "stale".into(), ..form.clone() };
+    let page = browser.submit(&stale, &fields).await.expect(403);
+    assert!(page.body.contains("<title>This page has expired – Sign in"), "{}", page.body);
+    assert!(page.body.contains(r#"id="problem""#), "{}", page.body);
+    let request = AuthorizationRequest::of(&server.world.web);
+    let for_app = Form::of(&browser.follow(browser.get(&request.path()).await).await);
+    let fresh = request.with("prompt", "login");
+    let again = Form::of(&browser.follow(browser.get(&fresh.path()).await).await);
+    browser.submit(&form, &fields).await.expect(303);
+    // Signed in in another tab: the forms that were open there were made for a browser without a session.
+    assert_eq!(browser.submit(&form, &fields).await.location(), "/account");
+    let id = for_app.action.rsplit('/').next().unwrap();
+    assert_eq!(browser.submit(&for_app, &fields).await.location(), format!("/continue/{id}"));
+    server.clock.advance(std::time::Duration::from_secs(1));
+    let last = Form::of(&browser.follow(browser.get(&fresh.path()).await).await);
+    let page = browser.submit(&Form { csrf: again.csrf, ..last }, &fields).await.expect(403);
+    assert!(page.body.contains("<title>This page has expired – Confirm that it’s you"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn a_consent_page_that_expired_says_so_and_keeps_what_was_unticked() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
+    let stale = Form { csrf: "stale".into(), ..form.clone() };
+    let page = browser.allow(&stale, &["notes:read"]).await.expect(403);
+    assert!(page.body.contains("<title>This page has expired – "), "{}", page.body);
+    assert!(page.body.contains(r#"value="notes:read" checked>"#), "{}", page.body);
+    assert!(page.body.contains(r#"value="notes:write">"#), "{}", page.body);
+    assert!(browser.allow(&Form::of(&page), &["notes:read"]).await.sent("code").is_some());
+}

@@ -69,3 +69,13 @@ async fn health_says_that_the_server_can_answer() {
     let server = TestServer::start().await;
     assert_eq!(server.caller.get("/health").await.expect(200).body, r#"{"status":"ok"}"#);
 }
+
+#[tokio::test]
+async fn an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
+    assert_eq!(browser.get_with("/nowhere", &html).await.error_page(), (404, "not_found".into()));
+    assert_eq!(browser.get_with("/account/disconnect", &html).await.error_page(), (405, "method_not_allowed".into()));
+    assert_eq!(browser.get("/nowhere").await.problem(), (404, "not_found".into()));
+}

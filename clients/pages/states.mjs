@@ -1,0 +1,188 @@
+// Every page in every state that people meet, and the shortest way there for somebody who has never been here.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { demo } from "../harness/checks.mjs";
+import { ask, native, redeem, refresh, web } from "./asking.mjs";
+
+const WRONG = "certainly not this one";
+/** So many failures are free for one name, and fifty for the one address that the suite has. */
+const FREE_FAILURES = 5;
+const ADMIN = { username: demo.admin_username, password: demo.admin_password };
+
+const strangersName = () => `nobody-${randomBytes(6).toString("hex")}`;
+
+/** Each takes a visitor with a fresh profile, and leaves the visitor's tab in the state. */
+export const STATES = {
+  "sign-in": (visitor) => visitor.open(ask(web).url),
+
+  "sign-in with a hint": (visitor) => visitor.open(ask(web, { login_hint: demo.username }).url),
+
+  "sign-in after a wrong password": async (visitor) => {
+    await visitor.open(ask(web).url);
+    await visitor.signIn({ username: strangersName(), password: WRONG });
+    assert.match(await visitor.page.title(), /^Wrong username or password/);
+  },
+
+  "sign-in after too many attempts": async (visitor) => {
+    await visitor.open(ask(web).url);
+    const username = strangersName();
+    for (let attempt = 0; attempt <= FREE_FAILURES; attempt += 1) await visitor.signIn({ username, password: WRONG });
+    assert.match(await visitor.page.title(), /^Too many attempts/);
+  },
+
+  "sign-in for the account": (visitor) => visitor.open("/account"),
+
+  "sign-in again (prompt=login)": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open(ask(web, { prompt: "login" }).url);
+    assert.match(await visitor.heading(), /^Confirm/);
+  },
+
+  "sign-in again, after a wrong password": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open(ask(web, { prompt: "login" }).url);
+    await visitor.signIn({ password: WRONG });
+    assert.match(await visitor.page.title(), /^Wrong password/);
+  },
+
+  "sign-in with another account": async (visitor) => {
+    await visitor.openConsent(ask(web, { prompt: "consent" }));
+    await visitor.press("#switch-account");
+    assert.equal(await visitor.page.locator("#username[readonly]").count(), 0);
+  },
+
+  consent: async (visitor) => {
+    await visitor.openConsent(ask(web, { prompt: "consent" }));
+    assert.ok(visitor.isAt("/consent/"));
+  },
+
+  "consent of a public client": async (visitor) => {
+    await visitor.openConsent(ask(native));
+    assert.ok(visitor.isAt("/consent/"));
+  },
+
+  "consent to nothing but the identity": async (visitor) => {
+    await visitor.openConsent(ask(web, { scope: "openid", prompt: "consent" }));
+    assert.match(await visitor.heading(), /wants to know who you are$/);
+  },
+
+  "account with no app": (visitor) => visitor.openAccount(ADMIN),
+
+  "account with apps and sessions": async (visitor) => {
+    await visitor.allow(ask(web));
+    await visitor.allow(ask(native));
+    await elsewhere(visitor);
+    await visitor.open("/account");
+    assert.equal(await visitor.page.locator("[id^=disconnect-]").count(), 2);
+    assert.ok(await visitor.page.locator("#end-others").count());
+  },
+
+  "account after disconnecting": async (visitor) => {
+    await visitor.allow(ask(native));
+    await visitor.open("/account");
+    await visitor.press(`#disconnect-${native.id}`);
+    assert.match(await visitor.page.locator("#notice").innerText(), /is disconnected\.$/);
+  },
+
+  "account after the reuse of a refresh token": async (visitor) => {
+    const asked = ask(native);
+    const tokens = await redeem(asked, await visitor.allow(asked));
+    const rotated = await refresh(native, tokens.refresh_token);
+    await refresh(native, rotated.refresh_token);
+    assert.equal((await refresh(native, tokens.refresh_token)).error, "invalid_grant");
+    await visitor.open("/account");
+    assert.match(await visitor.page.innerText("main"), /Look at this: .+ was disconnected/);
+  },
+
+  "signed out": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.press("#sign-out");
+    assert.equal(await visitor.heading(), "You are signed out");
+  },
+
+  "error, unknown client": async (visitor) => {
+    await visitor.open(ask({ id: "cli_nobody" }).url);
+    assert.equal(visitor.status(), 400);
+  },
+
+  "error, redirect URI not registered": async (visitor) => {
+    const elsewhere = `https://elsewhere.example/${"a-path-without-a-place-to-break".repeat(6)}`;
+    await visitor.open(ask(web, { redirect_uri: elsewhere }).url);
+    assert.equal(visitor.status(), 400);
+    assert.ok(visitor.isAt("/authorize"));
+    await visitor.page.click("summary");
+    assert.ok((await visitor.page.innerText("details")).includes(elsewhere));
+  },
+
+  "error, request already answered": async (visitor) => {
+    await visitor.openConsent(ask(native));
+    const consent = visitor.page.url();
+    await visitor.decide("allow");
+    await visitor.open(consent);
+    assert.equal(await visitor.heading(), "This page has expired");
+  },
+
+  "error, request of another browser": async (visitor) => {
+    await visitor.open(`/consent/${"0".repeat(32)}`);
+    assert.equal(await visitor.heading(), "This page has expired");
+  },
+
+  "error, form of an older session": async (visitor) => {
+    await visitor.openAccount();
+    const other = await visitor.tab();
+    await visitor.open(ask(native, { prompt: "login" }).url, other);
+    await visitor.signIn({ page: other });
+    await visitor.press("#sign-out");
+    assert.equal(visitor.status(), 403);
+    assert.equal(await visitor.heading(), "This page has expired");
+  },
+
+  "error, nothing at this address": async (visitor) => {
+    await visitor.open("/no-such-page");
+    assert.equal(visitor.status(), 404);
+  },
+
+  "sample app": (visitor) => visitor.open(`${demo.api}/`),
+
+  "sample app with tokens": async (visitor) => {
+    await throughSampleApp(visitor, "allow");
+    assert.equal(await visitor.page.locator("#status").innerText(), "200");
+  },
+
+  "sample app, refused by the API": async (visitor) => {
+    // With no scope of the API left, the token is for the issuer alone (protocol.md, "Audience, scopes, resources").
+    await throughSampleApp(visitor, "allow", ["notes:read"]);
+    assert.equal(await visitor.page.locator("#status").innerText(), "401");
+    assert.match(await visitor.page.innerText("main"), /The API refused the call/);
+  },
+
+  "sample app after a refusal": async (visitor) => {
+    await throughSampleApp(visitor, "deny");
+    assert.match(await visitor.page.locator("main").innerText(), /access_denied/);
+  },
+
+  "sample app after an answer that it did not ask for": async (visitor) => {
+    await visitor.open(`${demo.redirect_uri}?code=code&state=state`);
+    assert.equal(visitor.status(), 400);
+  },
+};
+
+/** Signs the same person in with a second browser, which is gone afterwards; its session is not. */
+async function elsewhere(visitor) {
+  const context = await visitor.context.browser().newContext();
+  const page = await context.newPage();
+  await page.goto(`${demo.issuer}/account`);
+  await page.fill("#username", demo.username);
+  await page.fill("#password", demo.password);
+  await page.click("#sign-in");
+  await page.waitForURL(`${demo.issuer}/account`);
+  await context.close();
+}
+
+async function throughSampleApp(visitor, decision, untick = []) {
+  await visitor.open(`${demo.api}/`);
+  await visitor.press("#sign-in");
+  await visitor.signIn();
+  await visitor.decide(decision, { untick });
+}

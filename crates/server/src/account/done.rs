@@ -1,0 +1,55 @@
+//! What was just done on the account page, carried over the redirect that follows a form (RFC 9110 section 15.4.4).
+//!
+//! It travels in a cookie that lives for one look: in the address anybody could write a link that tells people that
+//! something was done.
+
+use std::time::Duration;
+
+use doorward_core::{id::ClientId, refusal::Refusal};
+use http::HeaderMap;
+
+use crate::{app::App, http::cookies::Cookie};
+
+/// What was done.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Done {
+    /// An application was disconnected.
+    Disconnected(ClientId),
+    /// All other sessions were ended.
+    OtherSessionsEnded,
+    /// A session was ended.
+    SessionEnded,
+}
+
+impl Done {
+    /// Sends it along with the redirect.
+    pub(crate) fn carry(&self, app: &App, headers: &mut HeaderMap) {
+        let value = match self {
+            Self::Disconnected(client_id) => client_id.to_string(),
+            Self::OtherSessionsEnded => "other-sessions".to_owned(),
+            Self::SessionEnded => "session".to_owned(),
+        };
+        Cookie::Done.set(app, headers, &value, Some(Duration::from_secs(60)));
+    }
+
+    /// What a request carries.
+    pub(crate) fn read(app: &App, headers: &HeaderMap) -> Option<Self> {
+        match Cookie::Done.read(app, headers)? {
+            "other-sessions" => Some(Self::OtherSessionsEnded),
+            "session" => Some(Self::SessionEnded),
+            client_id => ClientId::parse(client_id).ok().map(Self::Disconnected),
+        }
+    }
+
+    /// Says it in a sentence.
+    pub(crate) async fn sentence(&self, app: &App) -> Result<String, Refusal> {
+        Ok(match self {
+            Self::Disconnected(client_id) => {
+                let client = app.client(client_id.as_str()).await?;
+                format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.name))
+            }
+            Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
+            Self::SessionEnded => "That browser is signed out.".to_owned(),
+        })
+    }
+}
