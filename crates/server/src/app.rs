@@ -107,13 +107,16 @@ impl App {
     }
 
     /// Runs an operation that changes something. What the store can't do now is a refusal with 503.
+    ///
+    /// Boxed, as in [`read`](Self::read): else every handler's future has room for the whole transaction, and moves it
+    /// about also where a cache or a signature makes it needless.
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
-        self.store.write(operation).await.map_err(unavailable)
+        Box::pin(self.store.write(operation)).await.map_err(unavailable)
     }
 
     /// Runs an operation that only reads.
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
-        self.store.read(operation).await.map_err(unavailable)
+        Box::pin(self.store.read(operation)).await.map_err(unavailable)
     }
 
     /// The digests under which a secret may be stored.

@@ -90,7 +90,7 @@ async fn outermost(State(app): State<Arc<App>>, mut request: Request, next: Next
     }
     // The guard of the management API tells its audit where a request came from: behind a proxy, that is not the peer.
     request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
-    request.extensions_mut().insert(origin);
+    request.extensions_mut().insert(Arc::new(origin));
     let mut response = next.run(request).await;
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response

@@ -151,7 +151,9 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.header_bytes.max(8_192))
-        .max_headers(100);
+        .max_headers(100)
+        // Answers are small: one buffer is cheaper than a list of two.
+        .writev(false);
     builder
         .http2()
         .timer(TokioTimer::new())

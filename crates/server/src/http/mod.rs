@@ -1,6 +1,6 @@
 //! HTTP as every endpoint meets it: where a request comes from, bodies within their bounds, answers, and the listener.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::extract::MatchedPath;
 use doorward_core::{credential, trace::TraceId};
@@ -50,8 +50,8 @@ impl Origin {
     }
 
     /// The origin that the outermost layer set.
-    pub(crate) fn of<B>(request: &Request<B>) -> Self {
-        request.extensions().get::<Self>().cloned().expect("the router's outermost layer sets the origin")
+    pub(crate) fn of<B>(request: &Request<B>) -> Arc<Self> {
+        request.extensions().get::<Arc<Self>>().cloned().expect("the router's outermost layer sets the origin")
     }
 
     /// Somebody who acts from here.

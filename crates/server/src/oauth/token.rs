@@ -73,9 +73,10 @@ async fn grant(
         return Err(Refusal::new(Denial::GrantTypeNotAllowed).fact("client_id", &client.id).fact("grant_type", stated));
     }
     match grant_type {
-        GrantType::AuthorizationCode => authorization_code(app, origin, client, form).await,
+        // The two that wait for a transaction are boxed: the third is answered without, and should stay small.
+        GrantType::AuthorizationCode => Box::pin(authorization_code(app, origin, client, form)).await,
         GrantType::ClientCredentials => client_credentials(app, origin, &client, form).await,
-        GrantType::RefreshToken => refresh_token(app, origin, client, form).await,
+        GrantType::RefreshToken => Box::pin(refresh_token(app, origin, client, form)).await,
     }
 }
 

@@ -10,6 +10,8 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
     let wrong = browser.submit(&Form::of(&sign_in_for_app), &[("username", ALICE), ("password", "wrong")]).await;
     let form = browser.consent(&request).await;
     let consent = browser.get(&form.action).await;
+    let stale = Form { csrf: "stale".into(), ..form.clone() };
+    let consent_again = browser.allow(&stale, &["notes:read"]).await;
     browser.allow(&form, &["notes:read"]).await.sent("code").unwrap();
     let expired = browser.get(&form.action).await;
     let account = browser.get("/account").await;
@@ -22,6 +24,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("sign-in for an app", sign_in_for_app, true),
         ("sign-in again", wrong, true),
         ("consent", consent, true),
+        ("consent again", consent_again, true),
         ("account", account, false),
         ("signed out", signed_out, false),
         ("error", error, false),
@@ -99,5 +102,27 @@ async fn every_control_has_its_stable_id() {
         for id in ids {
             assert_eq!(page(name).matches(&format!(r#" id="{id}""#)).count(), 1, "{name}: {id}");
         }
+    }
+}
+
+/// A page without what differs from run to run: the port, and what was drawn by lot.
+fn settled(server: &TestServer, page: &Answer) -> String {
+    let html = page.body.replace(server.issuer(), "http://issuer");
+    let mut settled = String::new();
+    for piece in html.split_inclusive(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-')) {
+        let word = piece.trim_end_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'));
+        let is_drawn = word.len() >= 20 && word.contains(|c: char| c.is_ascii_digit());
+        settled += if is_drawn { "[drawn]" } else { word };
+        settled += &piece[word.len()..];
+    }
+    settled
+}
+
+#[tokio::test]
+async fn every_page_reads_as_it_was_approved() {
+    let server = TestServer::start().await;
+    for (name, page, _) in every_page(&server).await {
+        let name = name.replace([' ', '-'], "_");
+        insta::assert_snapshot!(name, settled(&server, &page));
     }
 }
