@@ -408,6 +408,10 @@ denials! {
         "The app that sent you here is not known.";
         "The `client_id` is missing, unknown, or its client is disabled or may not use the code flow.";
         "See `doorward client list`.";
+    AuthorizeThrottled = "authorize_throttled", 429, "temporarily_unavailable";
+        "Too many sign-ins were begun here and not finished. Wait a minute, then try again.";
+        "As many authorization requests of this network wait for an answer as `limits.open_requests_per_network` permits.";
+        "Many people behind one address: raise the limit. Otherwise a program asks in a loop: the audit has its address.";
     RedirectUriMissing = "redirect_uri_missing", 400, "invalid_request";
         "The app that sent you here did not say where to return.";
         "`redirect_uri` is missing or empty.";

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Asks for an id_token (OpenID Connect Core section 3.1.2.1).
 pub const OPENID: &str = "openid";
@@ -73,8 +73,8 @@ impl fmt::Display for Scope {
 }
 
 /// A set of scopes; on the wire a list with single spaces between.
-#[derive(Clone, Default, Eq, Hash, PartialEq, Deserialize, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Default, Eq, Hash, PartialEq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct ScopeSet(BTreeSet<Scope>);
 
 impl ScopeSet {
@@ -157,9 +157,9 @@ impl TryFrom<String> for ScopeSet {
     }
 }
 
-impl From<ScopeSet> for String {
-    fn from(scopes: ScopeSet) -> Self {
-        scopes.to_string()
+impl Serialize for ScopeSet {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -172,6 +172,7 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
             body_timeout: config.limits.body_timeout,
             connections: config.limits.connections as usize,
             connections_per_address: config.limits.connections_per_address as usize,
+            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
             cache_entries: config.limits.cache_entries as usize,
             audit_queue: config.limits.audit_queue as usize,
             sessions_per_user: i64::from(config.limits.sessions_per_user),

@@ -6,7 +6,7 @@ use doorward_core::{
     clock::{Clock, Timestamp},
     denial::Denial,
     digest::{KeyedDigest, MasterKey, Peppers},
-    id::AuditId,
+    id::{AuditId, Sequence},
     random::{self, Rng},
     refusal::Refusal,
     resource::ResourceIdentifier,
@@ -43,6 +43,7 @@ pub struct App {
     pub(crate) snapshots: Snapshots,
     pub(crate) caches: Caches,
     pub(crate) audit: AuditQueue,
+    audit_ids: Sequence,
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: crate::keys::uses::KeyUses,
@@ -84,6 +85,7 @@ impl App {
             caches: Caches::new(settings.limits.cache_entries),
             audit: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
             passwords: Passwords::new(&settings.password),
+            audit_ids: Sequence::default(),
             layout: Layout::new(settings.name.clone(), &assets),
             assets,
             uses: Default::default(),
@@ -134,10 +136,15 @@ impl App {
         self.snapshots.signing_keys()
     }
 
+    /// The id of a new event of the audit.
+    pub(crate) fn audit_id(&self) -> AuditId {
+        AuditId::in_order(&self.audit_ids, self.now(), &*self.rng)
+    }
+
     /// An event of the audit, done by `actor`.
     pub(crate) fn event(&self, actor: &Actor, action: &str, subject: Option<String>, details: Details) -> AuditEvent {
         AuditEvent {
-            id: AuditId::new(self.now(), &*self.rng),
+            id: self.audit_id(),
             at: self.now(),
             trace_id: actor.trace_id.map(|id| id.to_string()),
             action: action.to_owned(),

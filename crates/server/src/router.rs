@@ -10,7 +10,7 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Path, Request, State},
     middleware::{self, Next},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use doorward_core::denial::Denial;
 use http::{
@@ -33,18 +33,30 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
+/// What programs in browsers may call from any origin.
+fn any_origin() -> [(&'static str, MethodRouter<Arc<App>>); 6] {
+    [
+        ("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth)),
+        ("/.well-known/openid-configuration", get(oauth::metadata::openid)),
+        ("/jwks", get(oauth::jwks::handle)),
+        ("/token", post(oauth::token::handle)),
+        ("/revoke", post(oauth::revoke::handle)),
+        ("/userinfo", get(oidc::userinfo::handle).post(oidc::userinfo::handle)),
+    ]
+}
+
+/// What the layer around all routes knows.
+#[derive(Clone)]
+struct Around {
+    app: Arc<App>,
+    any_origin: Arc<[&'static str]>,
+}
+
 /// The routes of one authorization server.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let any_origin = Router::new()
-        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth))
-        .route("/.well-known/openid-configuration", get(oauth::metadata::openid))
-        .route("/jwks", get(oauth::jwks::handle))
-        .route("/token", post(oauth::token::handle))
-        .route("/revoke", post(oauth::revoke::handle))
-        .route("/userinfo", get(oidc::userinfo::handle).post(oidc::userinfo::handle))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(cors::allow_any));
-    let same_origin = Router::new()
+    let any_origin = any_origin();
+    let around = Around { app: app.clone(), any_origin: any_origin.iter().map(|(path, _)| *path).collect() };
+    let routes = Router::new()
         .route("/", get(home))
         .route("/health", get(health))
         .route("/authorize", get(oauth::authorize::handle).post(oauth::authorize::handle))
@@ -63,36 +75,44 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/account/end-other-sessions", post(account::actions::end_other_sessions))
         .route("/account/sign-out", post(account::actions::sign_out))
         .route("/signed-out", get(account::actions::signed_out))
-        .route("/assets/{name}", get(asset))
-        .method_not_allowed_fallback(method_not_allowed);
+        .route("/assets/{name}", get(asset));
+    let routes = any_origin.into_iter().fold(routes, |routes, (path, methods)| routes.route(path, methods));
     let management = Management::new(&app).expect("issuer and scope of the management API are valid");
-    any_origin
+    routes
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(Extension(management.clone()))
         .merge(management.0.metadata_router())
-        .merge(same_origin.layer(Extension(management)))
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(app.clone(), outermost))
+        .layer(middleware::from_fn_with_state(around, outermost))
         .with_state(app)
 }
 
-/// Sets where the request comes from, and refuses a credential in the URL before anything is logged.
-async fn outermost(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
+/// Sets where the request comes from, answers other origins, and refuses a credential in the URL before anything is
+/// logged. One layer for all of it: each layer costs every request a few allocations.
+async fn outermost(State(around): State<Around>, mut request: Request, next: Next) -> Response<Body> {
+    let Around { app, any_origin } = around;
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
     let origin = Origin::read(&app, &request, peer);
     let path = request.uri().path();
+    let is_open = any_origin.contains(&path);
+    if is_open && cors::is_preflight(&request) {
+        return cors::preflight();
+    }
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
-    if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
-        let mut response = respond::problem(&app, &origin, &Denial::CredentialInQuery.into());
-        if path == "/userinfo" {
-            cors::open(response.headers_mut());
-        }
-        return response;
+    let mut response = if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
+        respond::problem(&app, &origin, &Denial::CredentialInQuery.into())
+    } else {
+        // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
+        request.extensions_mut().insert(Arc::new(origin));
+        next.run(request).await
+    };
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if is_open {
+        cors::open(headers);
     }
-    // The guard of the management API tells its audit where a request came from: behind a proxy, that is not the peer.
-    request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
-    request.extensions_mut().insert(Arc::new(origin));
-    let mut response = next.run(request).await;
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

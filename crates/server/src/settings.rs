@@ -96,6 +96,8 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one address.
     pub connections_per_address: usize,
+    /// Authorization requests of one network that wait for somebody to sign in and decide.
+    pub open_requests_per_network: i64,
     /// Entries of each cache.
     pub cache_entries: usize,
     /// Audit events that wait to be written.
@@ -150,7 +152,8 @@ impl Settings {
                 header_timeout: Duration::from_secs(10),
                 body_timeout: Duration::from_secs(10),
                 connections: 10_000,
-                connections_per_address: 1_000,
+                connections_per_address: 256,
+                open_requests_per_network: 1_000,
                 cache_entries: 100_000,
                 audit_queue: 20_000,
                 sessions_per_user: 50,

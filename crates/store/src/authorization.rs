@@ -4,6 +4,7 @@ use doorward_core::{
     authorization_request::AuthorizationRequest,
     clock::Timestamp,
     digest::{Digest, KeyedDigest},
+    network::Network,
     pkce::CodeChallenge,
 };
 
@@ -30,22 +31,42 @@ pub struct StoredRequest {
     pub answered_at: Option<Timestamp>,
 }
 
-/// Stores a request.
+/// Stores a request, unless too many of the same network wait for their answer. Gives whether it was stored.
+///
+/// Requests that come at the same moment don't count each other: the bound keeps a flood out, to the request it is not
+/// exact.
 #[derive(Clone, Debug)]
 pub struct StoreRequest {
     /// The digest of its id.
     pub digest: KeyedDigest,
     /// The request.
     pub stored: StoredRequest,
+    /// Where it came from.
+    pub network: Network,
+    /// The most requests of a network that may wait.
+    pub most: i64,
 }
 
 impl Operation for StoreRequest {
-    type Output = ();
+    type Output = bool;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let network = self.network.to_string();
+        let waiting = tx
+            .query(
+                "SELECT count(*) AS waiting FROM
+                   (SELECT 1 FROM authorization_requests
+                    WHERE network = $1 AND expires_at > $2 AND answered_at IS NULL LIMIT $3) AS open_requests",
+                &[network.as_str().into(), self.stored.requested_at.into(), self.most.into()],
+            )
+            .await?;
+        let waiting = waiting.first().ok_or_else(|| TxError::Defect("a count gave no row".into()))?;
+        if waiting.int("waiting")? >= self.most {
+            return Ok(false);
+        }
         tx.execute(
-            "INSERT INTO authorization_requests (digest, pepper, browser, request, requested_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO authorization_requests (digest, pepper, browser, request, requested_at, expires_at, network)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
             &[
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
@@ -53,10 +74,11 @@ impl Operation for StoreRequest {
                 json(&self.stored.request),
                 self.stored.requested_at.into(),
                 self.stored.expires_at.into(),
+                network.into(),
             ],
         )
         .await?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -4,6 +4,7 @@ use doorward_core::{
     clock::Timestamp,
     digest::KeyedDigest,
     id::{SessionId, UserId},
+    secret::{ExposeSecret, SecretString},
     session::SessionTimes,
 };
 
@@ -28,13 +29,16 @@ pub struct SessionRecord {
     pub user_agent: String,
 }
 
-/// Begins a session, and ends the one that the browser had before.
+/// Begins a session, and ends the one that the browser had before. Gives whether it begins: not for a user who was
+/// disabled or whose password was changed since it was checked.
 #[derive(Clone, Debug)]
 pub struct BeginSession {
     /// The session.
     pub session: SessionRecord,
     /// The digest of its cookie.
     pub digest: KeyedDigest,
+    /// The hash that the password was checked against.
+    pub password_hash: SecretString,
     /// The session that it takes the place of.
     pub replaces: Option<SessionId>,
     /// The most live sessions of a user; the ones unused longest are ended.
@@ -44,23 +48,26 @@ pub struct BeginSession {
 }
 
 impl Operation for BeginSession {
-    type Output = ();
+    type Output = bool;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let session = &self.session;
         let now = session.times.created_at;
-        // A user who was disabled since the password was checked gets a session that has ended.
-        let user = users::lock(tx, &session.user_id).await?;
-        let ended_at = user.and_then(|user| user.disabled_at).map(|_| now.as_millis());
+        let checked = |user: UserRecord| {
+            let is_same = user.password_hash.expose_secret() == self.password_hash.expose_secret();
+            user.disabled_at.is_none() && is_same
+        };
+        if !users::lock(tx, &session.user_id).await?.is_some_and(checked) {
+            return Ok(false);
+        }
         if let Some(replaced) = &self.replaces {
             // A browser that changes hands leaves nothing of the former user behind, whoever that was.
             let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
             tx.execute(sql, &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
-            "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, ended_at, address,
-                                   user_agent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, address, user_agent)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             &[
                 session.id.as_str().into(),
                 (&self.digest.digest).into(),
@@ -68,7 +75,6 @@ impl Operation for BeginSession {
                 session.user_id.as_str().into(),
                 now.into(),
                 session.times.last_seen_at.into(),
-                ended_at.into(),
                 session.address.as_str().into(),
                 session.user_agent.as_str().into(),
             ],
@@ -80,7 +86,8 @@ impl Operation for BeginSession {
             &[now.into(), session.user_id.as_str().into(), self.most.into()],
         )
         .await?;
-        audit::append(tx, &self.audit).await
+        audit::append(tx, &self.audit).await?;
+        Ok(true)
     }
 }
 

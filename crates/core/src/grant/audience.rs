@@ -8,7 +8,7 @@ use crate::{
     denial::Denial,
     refusal::Refusal,
     resource::{Api, ResourceIdentifier},
-    scope::ScopeSet,
+    scope::{Scope, ScopeSet},
 };
 
 /// The most resources in one request.
@@ -46,7 +46,11 @@ impl Apis {
 
     /// Only the scopes that exist: an API's or the authorization server's own.
     pub fn known(&self, scopes: &ScopeSet) -> ScopeSet {
-        scopes.filtered(|scope| scope.is_oidc() || self.0.iter().any(|api| api.has_scope(scope)))
+        scopes.filtered(|scope| self.knows(scope))
+    }
+
+    fn knows(&self, scope: &Scope) -> bool {
+        scope.is_oidc() || self.0.iter().any(|api| api.has_scope(scope))
     }
 
     /// Reads `resource` parameters, in their order.
@@ -135,7 +139,7 @@ pub fn client_credentials(
         None if client.default_scopes.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
         None => client.default_scopes.clone(),
     };
-    let unknown = scopes.difference(&apis.known(&scopes));
+    let unknown = scopes.filtered(|scope| !apis.knows(scope));
     if !unknown.is_empty() {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }

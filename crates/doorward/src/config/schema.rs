@@ -170,6 +170,8 @@ pub(super) static KEYS: &[Key] = &[
         "Connections at once."),
     key("limits.connections_per_address", K::Count(1..=1_000_000, |c, v| c.limits.connections_per_address = v), Is("256"),
         "Connections at once from one address."),
+    key("limits.open_requests_per_network", K::Count(1..=1_000_000, |c, v| c.limits.open_requests_per_network = v), Is("1000"),
+        "Authorization requests from one IPv4 address or IPv6 /64 that wait for somebody to sign in and decide; 429 beyond."),
     key("limits.sessions_per_user", K::Count(1..=10_000, |c, v| c.limits.sessions_per_user = v), Is("100"),
         "Sessions of one user."),
     key("limits.cache_entries", K::Count(100..=100_000_000, |c, v| c.limits.cache_entries = v), Is("100000"),

@@ -154,6 +154,7 @@ pub(crate) struct Limits {
     pub(crate) header_timeout: Duration,
     pub(crate) connections: u32,
     pub(crate) connections_per_address: u32,
+    pub(crate) open_requests_per_network: u32,
     pub(crate) sessions_per_user: u32,
     pub(crate) cache_entries: u32,
     pub(crate) audit_queue: u32,

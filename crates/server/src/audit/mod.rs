@@ -10,7 +10,13 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use doorward_core::{clock::Timestamp, event::RefusalEvent, id::AuditId, network::Network, refusal::Refusal};
+use doorward_core::{
+    clock::Timestamp,
+    event::RefusalEvent,
+    id::{AuditId, ClientId, TokenId},
+    network::Network,
+    refusal::Refusal,
+};
 use doorward_store::{
     StoreError,
     audit::{AppendAudit, AuditEvent},
@@ -146,12 +152,12 @@ impl App {
             actor: None,
         };
         tracing::info!(
-            trace_id = %origin.trace_id, code = refusal.denial.code(), method = %origin.method, path = %origin.path,
+            trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method, path = %origin.path,
             address = %origin.address, "refused"
         );
         self.audit.push(fold, self.now(), || {
             let mut event = RefusalEvent::new(
-                origin.trace_id,
+                origin.trace_id(),
                 self.now(),
                 refusal,
                 &self.settings.issuer,
@@ -159,7 +165,7 @@ impl App {
                 &origin.path,
             );
             event.address = Some(origin.address.to_string());
-            refusal_row(AuditId::new(self.now(), &*self.rng), event)
+            refusal_row(self.audit_id(), event)
         });
     }
 
@@ -170,15 +176,23 @@ impl App {
             let address = event.address.as_deref().and_then(|address| address.parse().ok());
             let network = address.map(Network::of);
             let fold = Fold { action: REFUSED, code: Some(denial.code()), network, actor: Some(event.at.clone()) };
-            self.audit.push(fold, self.now(), || refusal_row(AuditId::new(self.now(), &*self.rng), event));
+            self.audit.push(fold, self.now(), || refusal_row(self.audit_id(), event));
         }
     }
 
     /// Notes a token that has no row of its own.
-    pub(crate) fn note_issued(&self, actor: &Actor, subject: &str, details: impl FnOnce() -> Details) {
-        let network = actor.address.map(Network::of);
-        let fold = Fold { action: ISSUED, code: None, network, actor: actor.id.clone() };
-        self.audit.push(fold, self.now(), || self.event(actor, ISSUED, Some(subject.to_owned()), details()));
+    pub(crate) fn note_issued(
+        &self,
+        origin: &Origin,
+        client_id: &ClientId,
+        token_id: &TokenId,
+        details: impl FnOnce() -> Details,
+    ) {
+        let (network, actor) = (Some(Network::of(origin.address)), Some(client_id.to_string()));
+        let fold = Fold { action: ISSUED, code: None, network, actor };
+        self.audit.push(fold, self.now(), || {
+            self.event(&origin.actor(client_id.as_str()), ISSUED, Some(token_id.to_string()), details())
+        });
     }
 
     /// Writes what waits. What can't be written now waits on, as far as there is room.

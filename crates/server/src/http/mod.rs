@@ -1,9 +1,12 @@
 //! HTTP as every endpoint meets it: where a request comes from, bodies within their bounds, answers, and the listener.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::extract::MatchedPath;
-use doorward_core::{credential, trace::TraceId};
+use doorward_core::{credential, random::Rng, trace::TraceId};
 use http::{HeaderMap, Request, header::USER_AGENT};
 
 use crate::app::{Actor, App};
@@ -17,10 +20,10 @@ pub(crate) mod respond;
 pub mod tls;
 
 /// Where a request comes from. Set once, by the outermost layer.
-#[derive(Clone, Debug)]
 pub(crate) struct Origin {
-    /// What the caller can name to the operator.
-    pub(crate) trace_id: TraceId,
+    /// Drawn when it is asked for, unless the caller gave one: most answers name none.
+    trace_id: OnceLock<TraceId>,
+    rng: Arc<dyn Rng>,
     /// The caller's address.
     pub(crate) address: IpAddr,
     /// The method.
@@ -37,7 +40,8 @@ impl Origin {
         let trace_id = header(request.headers(), "traceparent").and_then(TraceId::from_traceparent);
         let user_agent = header(request.headers(), USER_AGENT.as_str()).unwrap_or_default();
         Self {
-            trace_id: trace_id.unwrap_or_else(|| TraceId::new(&*app.rng)),
+            trace_id: trace_id.map(OnceLock::from).unwrap_or_default(),
+            rng: app.rng.clone(),
             address: proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies),
             method: request.method().as_str().chars().take(16).collect(),
             // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
@@ -54,9 +58,14 @@ impl Origin {
         request.extensions().get::<Arc<Self>>().cloned().expect("the router's outermost layer sets the origin")
     }
 
+    /// What the caller can name to the operator.
+    pub(crate) fn trace_id(&self) -> TraceId {
+        *self.trace_id.get_or_init(|| TraceId::new(&*self.rng))
+    }
+
     /// Somebody who acts from here.
     pub(crate) fn actor(&self, id: impl Into<String>) -> Actor {
-        Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id) }
+        Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id()) }
     }
 }
 

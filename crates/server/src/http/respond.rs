@@ -90,7 +90,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
         "error": denial.error(),
         "error_description": challenge::ascii(denial.sentence()),
         "code": denial.shown_as(),
-        "trace_id": origin.trace_id,
+        "trace_id": origin.trace_id(),
     });
     let mut response = json_no_store(status(denial), &body);
     // The challenge names the scheme that the client used; others would have browsers ask people for passwords.
@@ -104,7 +104,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
 /// A refusal as a problem (RFC 9457).
 pub(crate) fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
     app.note_refusal(origin, refusal);
-    let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id, None).into_response();
+    let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id(), None).into_response();
     if refusal.denial.error() == "invalid_client" && refusal.denial.status() == 401 {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
@@ -116,7 +116,7 @@ pub(crate) fn error_page(app: &App, origin: &Origin, refusal: &Refusal) -> Respo
     app.note_refusal(origin, refusal);
     let denial = refusal.denial;
     let mut response =
-        page(status(denial), &ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id), FormsEnd::Here);
+        page(status(denial), &ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id()), FormsEnd::Here);
     retry_after(&mut response, refusal);
     response
 }

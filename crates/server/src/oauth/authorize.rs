@@ -76,7 +76,7 @@ async fn begin(
     };
     if is_post {
         // A cross-site POST carries no Lax cookie: who is signed in shows in a GET of our own.
-        let id = interaction::store(app, request, None).await?;
+        let id = interaction::store(app, origin, request, None).await?;
         return Ok(respond::redirect(&format!("/continue/{id}")));
     }
     let browser = Browser::of(app, headers);
@@ -89,8 +89,8 @@ async fn begin(
             app.note_refusal(origin, &denial.into());
             target.error(denial, &app.settings.issuer)
         }
-        Step::SignIn => format!("/sign-in/{}", interaction::store(app, request, Some(&browser)).await?),
-        Step::Consent => format!("/consent/{}", interaction::store(app, request, Some(&browser)).await?),
+        Step::SignIn => format!("/sign-in/{}", interaction::store(app, origin, request, Some(&browser)).await?),
+        Step::Consent => format!("/consent/{}", interaction::store(app, origin, request, Some(&browser)).await?),
     };
     let mut response = respond::redirect(&location);
     browser.remember(app, response.headers_mut());
@@ -205,7 +205,7 @@ pub(crate) async fn deny(
     refusal: Refusal,
 ) -> Result<String, Refusal> {
     let details = Details::none().with("client_id", &request.client_id);
-    let actor = crate::app::Actor { address: Some(origin.address), trace_id: Some(origin.trace_id), id: None };
+    let actor = crate::app::Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), id: None };
     let audit = app.event(&actor, "grant.denied", None, details);
     let operation = AnswerRequest { stored: app.candidates(id), answer: Answer::Deny, now: app.now(), audit };
     if !app.write(operation).await? {

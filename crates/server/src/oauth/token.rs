@@ -100,14 +100,14 @@ async fn client_credentials(
         auth_time: None,
     };
     let claims = token.claims(Some(&api), bearer);
-    let actor = origin.actor(client.id.as_str());
     let details = || Details::none().with("api", &api.name).with("scope", &scopes);
     let access_token = match api.token_format {
         TokenFormat::Jwt => {
-            app.note_issued(&actor, claims.id.as_str(), details);
+            app.note_issued(origin, &client.id, &claims.id, details);
             sign(app, &api, &claims)?
         }
         TokenFormat::Opaque => {
+            let actor = origin.actor(client.id.as_str());
             let audit = app.event(&actor, crate::audit::ISSUED, Some(claims.id.to_string()), details());
             app.write(StoreAccessToken { token, api: api.clone(), claims: claims.clone(), audit }).await?;
             opaque.expose_secret().to_owned()

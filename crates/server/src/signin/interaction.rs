@@ -3,15 +3,15 @@
 //! It is found by the unguessable id in the page's address and bound to one browser. No step reads a parameter of the
 //! protocol from the browser again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
     extract::{Path, State},
 };
 use doorward_core::{
-    authorization_request::AuthorizationRequest, checksummed, denial::Denial, digest::Digest, refusal::Refusal,
-    secret::ExposeSecret,
+    authorization_request::AuthorizationRequest, checksummed, denial::Denial, digest::Digest, network::Network,
+    refusal::Refusal, secret::ExposeSecret,
 };
 use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, StoredRequest};
 use http::{HeaderMap, Request, Response};
@@ -42,6 +42,7 @@ impl Interaction {
 /// Stores a request for a browser, or for whichever browser comes with its id first. Gives the id.
 pub(crate) async fn store(
     app: &App,
+    origin: &Origin,
     request: AuthorizationRequest,
     browser: Option<&Browser>,
 ) -> Result<String, Refusal> {
@@ -54,8 +55,14 @@ pub(crate) async fn store(
         expires_at: now.plus(app.settings.tokens.authorization_ttl),
         answered_at: None,
     };
-    app.write(StoreRequest { digest: app.peppers.digest(&id), stored }).await?;
-    Ok(id)
+    let (network, most) = (Network::of(origin.address), app.settings.limits.open_requests_per_network);
+    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most }).await? {
+        true => Ok(id),
+        false => {
+            let refusal = Refusal::new(Denial::AuthorizeThrottled).fact("limit", most);
+            Err(refusal.retry_after(Duration::from_secs(60)))
+        }
+    }
 }
 
 /// A request that was posted by another site, which came without our cookies, is bound at the first look.
@@ -99,7 +106,7 @@ pub(crate) async fn refused(
         Ok((_, true)) => Some(format!("/start-over/{id}")),
         _ => None,
     };
-    let page = ErrorPage::expired(&app.layout, origin.trace_id.to_string(), start_over);
+    let page = ErrorPage::expired(&app.layout, origin.trace_id().to_string(), start_over);
     respond::page(respond::status(refusal.denial), &page, FormsEnd::Here)
 }
 
@@ -147,7 +154,7 @@ pub(crate) async fn start_over(
     let started = async {
         let browser = Browser::known(&app, &head.headers).ok_or(Denial::InteractionUnknown)?;
         match load(&app, &head.headers, &id).await? {
-            (stored, true) => store(&app, stored.request, Some(&browser)).await,
+            (stored, true) => store(&app, &origin, stored.request, Some(&browser)).await,
             (_, false) => Err(Denial::InteractionUnknown.into()),
         }
     };

@@ -2,6 +2,7 @@
 
 use doorward_core::{
     checksummed,
+    denial::Denial,
     id::SessionId,
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
@@ -65,6 +66,10 @@ pub(crate) async fn begin(
     };
     let digest = app.peppers.digest(secret.expose_secret());
     let most = app.settings.limits.sessions_per_user;
-    app.write(BeginSession { session, digest, replaces, most, audit }).await?;
-    Ok(secret)
+    let password_hash = user.password_hash.clone();
+    match app.write(BeginSession { session, digest, password_hash, replaces, most, audit }).await? {
+        true => Ok(secret),
+        // Disabled, or given another password, while this one was looked at.
+        false => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
+    }
 }

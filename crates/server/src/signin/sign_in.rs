@@ -205,10 +205,16 @@ async fn finish(
             Username::Asked(_) => form.optional("username")?.unwrap_or_default().to_owned(),
         };
         let password = form.optional("password")?.unwrap_or_default();
-        let user = sign_in(app, origin, &head.headers, &username, password.into()).await;
-        Ok::<_, Refusal>((username, user))
+        let begun = async {
+            let user = sign_in(app, origin, &head.headers, &username, password.into()).await?;
+            let replaces = session.as_ref().map(|session| session.record.id.clone());
+            let secret = session::begin(app, origin, &user, replaces).await?;
+            Ok::<_, Refusal>(signed_in(app, &user, &secret, &shown.next))
+        };
+        let begun = begun.await;
+        Ok::<_, Refusal>((username, begun))
     };
-    let (username, user) = match outcome.await {
+    let (username, begun) = match outcome.await {
         Ok(outcome) => outcome,
         Err(refusal) if refusal.denial == Denial::FormExpired => {
             // A page that was left open, a sign-in in another tab, or cookies that were cleared: nothing is lost.
@@ -221,14 +227,8 @@ async fn finish(
         }
         Err(refusal) => return respond::error_page(app, origin, &refusal),
     };
-    match user {
-        Ok(user) => {
-            let replaces = session.map(|session| session.record.id);
-            match session::begin(app, origin, &user, replaces).await {
-                Ok(secret) => signed_in(app, &user, &secret, &shown.next),
-                Err(refusal) => respond::error_page(app, origin, &refusal),
-            }
-        }
+    match begun {
+        Ok(response) => response,
         Err(refusal) => {
             let problem = match refusal.denial {
                 Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),

@@ -7,6 +7,7 @@ use doorward_core::{
     checksummed,
     digest::{Digest, KeyedDigest},
     form::Parameters,
+    network::Network,
     pkce::CodeChallenge,
 };
 use doorward_store::{
@@ -44,8 +45,13 @@ async fn stored(world: &World, request: AuthorizationRequest) -> (KeyedDigest, S
         expires_at: world.now().plus(Duration::from_secs(600)),
         answered_at: None,
     };
-    world.write(StoreRequest { digest: digest.clone(), stored: stored.clone() }).await;
+    let store = StoreRequest { digest: digest.clone(), stored: stored.clone(), network: network(1), most: 1_000 };
+    assert!(world.write(store).await);
     (digest, stored)
+}
+
+fn network(last: u8) -> Network {
+    Network::of([192, 0, 2, last].into())
 }
 
 async fn find(world: &World, digest: &KeyedDigest) -> Option<StoredRequest> {
@@ -168,6 +174,34 @@ async fn a_disabled_user_allows_nothing_and_the_request_stays_open() {
         world.write(change(UserChange::Enable)).await;
         assert!(world.live_grants().await.is_empty());
         assert!(world.write(allow(&world, &digest)).await);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_network_has_so_many_open_requests_and_no_more_until_they_are_answered_or_expire() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let store = |network, stored: &StoredRequest| StoreRequest {
+            digest: world.digest(&checksummed::random_text(32, &world.rng)),
+            stored: stored.clone(),
+            network,
+            most: 3,
+        };
+        let (digest, stored) = stored(&world, request(&world, "code")).await;
+        assert!(world.write(store(network(1), &stored)).await);
+        assert!(world.write(store(network(1), &stored)).await);
+        assert!(!world.write(store(network(1), &stored)).await, "a fourth");
+        assert!(world.write(store(network(2), &stored)).await, "somebody else");
+        assert!(world.write(allow(&world, &digest)).await);
+        assert!(world.write(store(network(1), &stored)).await, "one was answered");
+        assert!(!world.write(store(network(1), &stored)).await);
+        let later = StoredRequest {
+            requested_at: stored.expires_at,
+            expires_at: stored.expires_at.plus(Duration::from_secs(600)),
+            ..stored.clone()
+        };
+        assert!(world.write(store(network(1), &later)).await, "the others have expired");
     })
     .await;
 }

@@ -12,12 +12,13 @@ fn begin(world: &World, replaces: Option<SessionId>) -> (BeginSession, KeyedDige
     let cookie = doorward_core::checksummed::random_text(32, &world.rng);
     let digest = world.digest(&cookie);
     let audit = world.audit("session.began");
-    (BeginSession { session: world.session(), digest: digest.clone(), replaces, most: 3, audit }, digest)
+    let (session, password_hash) = (world.session(), world.user.password_hash.clone());
+    (BeginSession { session, digest: digest.clone(), password_hash, replaces, most: 3, audit }, digest)
 }
 
 async fn begun(world: &World, replaces: Option<SessionId>) -> (SessionId, KeyedDigest) {
     let (operation, digest) = begin(world, replaces);
-    world.write(operation.clone()).await;
+    assert!(world.write(operation.clone()).await);
     (operation.session.id, digest)
 }
 
@@ -130,13 +131,17 @@ async fn a_disabled_user_has_no_live_session_also_when_one_begins_at_that_moment
 }
 
 #[tokio::test]
-async fn a_new_password_ends_every_session() {
+async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         begun(&world, None).await;
+        // Checked before the change, and written after it.
+        let (late, _) = begin(&world, None);
         let change = UserChange::Password { hash: "$argon2id$new".into(), forget_failures: vec![] };
         let audit = world.audit("user.password_set");
         assert!(world.write(ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit }).await);
+        assert!(live(&world).await.is_empty());
+        assert!(!world.write(late).await);
         assert!(live(&world).await.is_empty());
     })
     .await;

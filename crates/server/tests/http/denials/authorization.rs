@@ -35,6 +35,13 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let no = [("csrf", form.csrf.as_str()), ("decision", "deny")];
             return Some(browser.post_with(&form.action, &[("traceparent", &traceparent)], &no).await);
         }
+        AuthorizeThrottled => {
+            let caller = server.caller_from([127, 0, 0, 9]);
+            for _ in 0..server.app.settings.limits.open_requests_per_network {
+                caller.get(&good.path()).await.expect(303);
+            }
+            return Some(scene.get(&caller, &good.path(), &[]).await);
+        }
         InteractionUnknown => return Some(scene.get(&server.caller, "/sign-in/nonsense", &[]).await),
         _ => return None,
     };

@@ -28,6 +28,7 @@ impl Scene {
     pub(super) async fn set() -> Self {
         let server = TestServer::start_with(|settings| {
             settings.limits.body_timeout = Duration::from_secs(1);
+            settings.limits.open_requests_per_network = 100;
         })
         .await;
         let api = Api::serve(&server).await;
