@@ -38,7 +38,7 @@ impl Credential {
             let is_access_token = checksummed::is_well_formed(text, ACCESS_TOKEN_PREFIX);
             return if is_access_token { Ok(Self::Opaque(text.into())) } else { Err(Denial::TokenMalformed) };
         }
-        if text.bytes().filter(|b| *b == b'.').count() == 2 {
+        if jws::has_three_parts(text) {
             return Ok(Self::Jwt(text.into()));
         }
         Err(Denial::TokenMalformed)
@@ -53,23 +53,25 @@ pub fn present<'a>(
     x_api_key: impl IntoIterator<Item = &'a [u8]>,
     query: Option<&str>,
 ) -> Result<Option<Credential>, Denial> {
-    let authorization: Vec<&[u8]> = authorization.into_iter().take(2).collect();
-    let x_api_key: Vec<&[u8]> = x_api_key.into_iter().take(2).collect();
+    let (mut authorization, mut x_api_key) = (authorization.into_iter(), x_api_key.into_iter());
+    let (bearer, key) = (authorization.next(), x_api_key.next());
+    let several = authorization.next().is_some() || x_api_key.next().is_some();
     let in_query = query.is_some_and(query_has_credential);
-    match (authorization.len() + x_api_key.len(), in_query) {
-        (0, false) => return Ok(None),
-        (0, true) => return Err(Denial::CredentialInQuery),
-        (1, false) => {}
-        _ => return Err(Denial::CredentialMultiple),
-    }
-    if let [value] = x_api_key[..] {
+    let value = match (bearer, key, in_query) {
+        (None, None, false) => return Ok(None),
+        (None, None, true) => return Err(Denial::CredentialInQuery),
+        _ if several || in_query => return Err(Denial::CredentialMultiple),
+        (Some(_), Some(_), _) => return Err(Denial::CredentialMultiple),
+        (Some(value), None, _) | (None, Some(value), _) => value,
+    };
+    if key.is_some() {
         let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?.trim();
         return match api_key::looks_like_key(text) {
             true => Ok(Some(Credential::ApiKey(text.into()))),
             false => Err(Denial::CredentialMalformed),
         };
     }
-    let text = std::str::from_utf8(authorization[0]).map_err(|_| Denial::CredentialMalformed)?;
+    let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?;
     Credential::classify(bearer_token(text).ok_or(Denial::CredentialMalformed)?).map(Some)
 }
 
@@ -80,7 +82,9 @@ pub fn bearer_token(header: &str) -> Option<&str> {
     let token = token.trim_start_matches(' ');
     let in_grammar =
         |b: u8| matches!(b, b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && token.bytes().all(in_grammar)).then_some(token)
+    // Every byte is looked at, without an end before the last: sixteen at a time, where `all` looks at one.
+    let is_in_grammar = token.bytes().fold(true, |so_far, byte| so_far & in_grammar(byte));
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && is_in_grammar).then_some(token)
 }
 
 /// Whether a query string carries a credential: in a parameter named for one, whatever its value, or in any other as a
