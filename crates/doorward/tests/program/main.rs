@@ -2,5 +2,7 @@
 
 mod command_line;
 mod demo;
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod serve;
 mod support;

@@ -25,7 +25,20 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a demo on free ports and waits for its line of JSON.
     pub(crate) fn demo(data: &Path) -> Self {
-        let mut child = program()
+        Self::demo_by(program(), data)
+    }
+
+    /// Starts a demo whose failing writes are errors and not its end: the signal that comes with a file that may not
+    /// grow is ignored.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn demo_on_a_disk_that_may_fill(data: &Path) -> Self {
+        let mut shell = without_configuration(Command::new("sh"));
+        shell.args(["-c", r#"trap '' XFSZ; exec "$0" "$@""#, PROGRAM]);
+        Self::demo_by(shell, data)
+    }
+
+    fn demo_by(mut command: Command, data: &Path) -> Self {
+        let mut child = command
             .args(["demo", "--json", "--port", "0", "--api-port", "0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
@@ -52,6 +65,12 @@ impl Running {
     pub(crate) fn start(config: &Path) -> Self {
         let child = program().arg("serve").arg("--config").arg(config).stderr(Stdio::null()).spawn();
         Self { child: child.expect("the program starts"), seed: Value::Null }
+    }
+
+    /// The process's id.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// A value of the demo's JSON.
@@ -83,7 +102,10 @@ impl Drop for Running {
 
 /// The program, with an environment of its own.
 pub(crate) fn program() -> Command {
-    let mut command = Command::new(PROGRAM);
+    without_configuration(Command::new(PROGRAM))
+}
+
+fn without_configuration(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
         command.env_remove(name);
     }

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig, ffi};
 use crate::error::StoreError;
 use crate::tx::TxError;
 
-/// Opens the database, and makes the file (mode 0600) if there is none.
+/// Opens the database for the one who writes, and makes the file (mode 0600) if there is none.
 pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
     OpenOptions::new()
         .write(true)
@@ -23,7 +23,7 @@ pub(super) fn create(path: &Path) -> Result<Connection, StoreError> {
         .mode(0o600)
         .open(path)
         .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
-    open(path).map_err(StoreError::from)
+    open_for_writing(path).map_err(StoreError::from)
 }
 
 /// Opens the database that is there. A file that vanished is not made again: it would be an empty one.
@@ -37,12 +37,27 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     write_ahead_log(&connection)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
+    // What a savepoint would roll back is kept beside the database: in memory, or else as a file in /var/tmp, which
+    // costs more writes than the database's own and leaves pages of it in a place for everybody.
+    connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
     // A plan that depends on the values bound is made again whenever they change, which is at each use, and costs more
     // than most statements here.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
+
+/// Opens the database for the one who writes, who needs more memory for pages: rows are found by digests, so that a
+/// group of writes falls everywhere, and what has no room is written before its time and read again.
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection, TxError> {
+    let connection = open(path)?;
+    let cache = format!("PRAGMA cache_size = -{CACHE_KIB};");
+    connection.execute_batch(&cache).map_err(|error| explain(&error))?;
+    Ok(connection)
+}
+
+/// Memory for pages, in KiB, taken as it is needed.
+const CACHE_KIB: u32 = 8_192;
 
 /// Two processes that open a new file at once both turn WAL on, and SQLite does not wait for that lock.
 fn write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {

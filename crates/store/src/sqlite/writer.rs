@@ -130,7 +130,7 @@ impl Committer {
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<bool, TxError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connection::open(&self.path)?),
+            none => none.insert(connection::open_for_writing(&self.path)?),
         };
         control(connection, "BEGIN IMMEDIATE")?;
         let mut announced = false;
