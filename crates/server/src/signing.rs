@@ -149,7 +149,8 @@ fn prepare(
     let key = SigningKey::generate(id.to_string(), algorithm, &*app.rng).map_err(|_| AdminError::Signing)?;
     let master_key = &app.master_keys[0];
     let pkcs8 = key.to_pkcs8().map_err(|_| AdminError::Signing)?;
-    let details = Details::none().with("algorithm", algorithm).with("active_from", active_from.as_secs());
+    let from = jiff::Timestamp::from_second(active_from.as_secs()).unwrap_or(jiff::Timestamp::MAX);
+    let details = Details::none().with("algorithm", algorithm).with("active_from", from);
     Ok(AddSigningKey {
         audit: app.event(actor, "signing_key.created", Some(id.to_string()), details),
         key: SigningKeyRecord {

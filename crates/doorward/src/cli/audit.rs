@@ -20,7 +20,7 @@ pub(super) enum Verb {
 
 #[derive(Args, Debug)]
 pub(super) struct TailArgs {
-    /// So many
+    /// How many events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     lines: u32,
     /// Only about this id, as doer or as done to

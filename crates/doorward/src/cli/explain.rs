@@ -111,7 +111,7 @@ pub(super) fn describe(event: &Explained) -> String {
         _ => event.action.clone(),
     };
     add("request", format!("{} {}", text("method"), text("path")).trim().to_owned());
-    add("at", text("at").to_owned());
+    add("where", text("at").to_owned());
     add("from", event.address.clone().unwrap_or_default());
     add("by", event.actor.clone().unwrap_or_default());
     add("about", event.subject.clone().unwrap_or_default());

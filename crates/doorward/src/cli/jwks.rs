@@ -18,7 +18,7 @@ use crate::{
 pub(super) enum Verb {
     /// The signing keys and where in their lives they are
     Show,
-    /// Make a successor: published now, signing once every API has fetched it
+    /// Make a successor: published now, signing after `signing.publish_before_use`, when every API has fetched it
     Rotate {
         /// Of which algorithm
         #[arg(long, value_name = "ALG", default_value = "EdDSA", value_parser = ["EdDSA", "ES256", "PS256", "RS256"])]

@@ -75,7 +75,7 @@ enum Command {
     Init(InitArgs),
     /// Bring the database's schema up to this version
     Migrate,
-    /// Check the configuration
+    /// Check the configuration, or list its keys
     #[command(subcommand)]
     Config(config::Verb),
     /// API keys
@@ -101,7 +101,7 @@ enum Command {
     Jwks(jwks::Verb),
     /// Tell the whole story of a refused request
     Explain(explain::ExplainArgs),
-    /// What happened
+    /// The record of what happened
     #[command(subcommand)]
     Audit(audit::Verb),
     /// Print completions for a shell

@@ -41,10 +41,7 @@ pub(crate) async fn show(
             None => Ok(respond::redirect(&format!("/continue/{id}"))),
         }
     };
-    match shown.await {
-        Ok(response) => response,
-        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    interaction::answer(&app, &origin, &head.headers, &id, shown).await
 }
 
 pub(crate) async fn submit(
@@ -64,10 +61,7 @@ pub(crate) async fn submit(
             None => Ok(respond::redirect(&format!("/continue/{id}"))),
         }
     };
-    match decided.await {
-        Ok(response) => response,
-        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    interaction::answer(&app, &origin, &head.headers, &id, decided).await
 }
 
 /// The interaction, and the session if it is one that this request accepts.

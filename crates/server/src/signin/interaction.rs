@@ -89,6 +89,20 @@ async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(StoredRequest
     Ok((stored, is_ours))
 }
 
+/// The answer of a step, or the page for an interaction that can't go on.
+pub(crate) async fn answer(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    id: &str,
+    step: impl Future<Output = Result<Response<Body>, Refusal>>,
+) -> Response<Body> {
+    match step.await {
+        Ok(response) => response,
+        Err(refusal) => refused(app, origin, headers, id, &refusal).await,
+    }
+}
+
 /// The page for an interaction that can't go on. Where the browser's own request is only too old or answered, it can
 /// be started over.
 pub(crate) async fn refused(
@@ -133,14 +147,12 @@ pub(crate) async fn proceed(
         let interaction = find(&app, &head.headers, &id).await?;
         authorize::next(&app, &origin, &head.headers, interaction).await
     };
-    match next.await {
-        Ok(location) => {
-            let mut response = respond::redirect(&location);
-            browser.remember(&app, response.headers_mut());
-            response
-        }
-        Err(refusal) => refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    let step = async {
+        let mut response = respond::redirect(&next.await?);
+        browser.remember(&app, response.headers_mut());
+        Ok(response)
+    };
+    answer(&app, &origin, &head.headers, &id, step).await
 }
 
 /// `GET /start-over/{id}`: the same request anew, for the browser that it belongs to.
@@ -154,12 +166,12 @@ pub(crate) async fn start_over(
     let started = async {
         let browser = Browser::known(&app, &head.headers).ok_or(Denial::InteractionUnknown)?;
         match load(&app, &head.headers, &id).await? {
-            (stored, true) => store(&app, &origin, stored.request, Some(&browser)).await,
+            (stored, true) => {
+                let id = store(&app, &origin, stored.request, Some(&browser)).await?;
+                Ok(respond::redirect(&format!("/continue/{id}")))
+            }
             (_, false) => Err(Denial::InteractionUnknown.into()),
         }
     };
-    match started.await {
-        Ok(id) => respond::redirect(&format!("/continue/{id}")),
-        Err(refusal) => refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    answer(&app, &origin, &head.headers, &id, started).await
 }

@@ -56,10 +56,7 @@ pub(crate) async fn show(
         let shown = describe(&app, &interaction, session.as_ref(), Who::Confirms).await?;
         Ok(render(&app, &head.headers, StatusCode::OK, shown, session.as_ref()))
     };
-    match shown.await {
-        Ok(response) => response,
-        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    interaction::answer(&app, &origin, &head.headers, &id, shown).await
 }
 
 /// `POST /sign-in/{id}`.
@@ -303,8 +300,5 @@ pub(crate) async fn show_other(
         let shown = describe(&app, &interaction, session.as_ref(), Who::IsAsked).await?;
         Ok(render(&app, &head.headers, StatusCode::OK, shown, session.as_ref()))
     };
-    match shown.await {
-        Ok(response) => response,
-        Err(refusal) => interaction::refused(&app, &origin, &head.headers, &id, &refusal).await,
-    }
+    interaction::answer(&app, &origin, &head.headers, &id, shown).await
 }
