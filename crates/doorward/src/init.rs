@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use doorward_store::{Store, prepare_folder};
+use serde_json::json;
 
 use crate::{
     config::{Issuer, template},
     data::{self, Place},
     failure::Failure,
-    output, serve,
+    output::Output,
+    serve,
 };
 
 /// Makes a new server in `folder`.
-pub(crate) fn run(folder: &Path, issuer: &str) -> Result<(), Failure> {
+pub(crate) fn run(folder: &Path, issuer: &str, output: Output) -> Result<(), Failure> {
     let issuer = Issuer::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
     std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), error))?;
     let config = folder.join("doorward.toml");
@@ -32,16 +34,19 @@ pub(crate) fn run(folder: &Path, issuer: &str) -> Result<(), Failure> {
         let app = data::app(found, store).await?;
         serve::ready(&app).await
     })?;
-    let config = config.display();
-    output::line(&format!(
-        "Made {config}, {data} and the first signing keys.\n\
-         Back up {data}/master.key now, apart from the database: without it no key and no token can be verified.\n\n\
-         Next:\n  \
-         doorward config check --config {config}\n  \
-         doorward serve --config {config}\n  \
-         doorward api create --config {config} --name NAME --identifier https://api.example.com --scope 'name:read=Read your things'\n  \
-         doorward user create --config {config} USERNAME",
-        data = data.display(),
-    ));
+    let made =
+        json!({ "config": config, "data": data, "master_key": data.join("master.key"), "issuer": issuer.as_str() });
+    output.print(&made, || {
+        let (config, data) = (config.display(), data.display());
+        format!(
+            "Made {config}, {data} and the first signing keys.\n\
+             Back up {data}/master.key now, apart from the database: without it no key and no token can be verified.\n\n\
+             Next:\n  \
+             doorward config check --config {config}\n  \
+             doorward serve --config {config}\n  \
+             doorward api create --config {config} --name NAME --identifier https://api.example.com --scope 'name:read=Read your things'\n  \
+             doorward user create --config {config} USERNAME"
+        )
+    });
     Ok(())
 }

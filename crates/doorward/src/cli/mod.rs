@@ -138,10 +138,14 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Demo(args) => demo::run(args, global.data, output)?,
         Command::Serve => {
+            if global.config.is_none() && global.data.is_some() {
+                let instead = "serve takes --config FILE; a demo's folder is served by `doorward demo --data DIR`";
+                return Err(Failure::Usage(instead.to_owned()));
+            }
             let config = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
             serve::run(&config)?;
         }
-        Command::Init(args) => init::run(&args.dir, &args.issuer)?,
+        Command::Init(args) => init::run(&args.dir, &args.issuer, output)?,
         Command::Config(verb) => {
             let path = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
             return config::run(verb, &path, output);

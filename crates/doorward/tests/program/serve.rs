@@ -138,6 +138,25 @@ fn plain_http_off_loopback_is_refused() {
 }
 
 #[test]
+fn init_tells_a_program_what_it_made() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = program().args(["init", "--json", "--dir"]).arg(folder.path()).output().expect("the program runs");
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    for name in ["config", "data", "master_key"] {
+        assert!(Path::new(made[name].as_str().expect("a path")).exists(), "{name}: {made}");
+    }
+    assert_eq!(made["issuer"], "http://localhost:8400");
+}
+
+#[test]
+fn serve_says_that_it_takes_no_data_folder() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let refused = program().args(["serve", "--data"]).arg(folder.path()).output().expect("the program runs");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("serve takes --config FILE"));
+}
+
+#[test]
 fn a_second_init_changes_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = init(folder.path(), "http://localhost:8400");
