@@ -56,6 +56,7 @@ struct Around {
 pub(crate) fn router(app: Arc<App>) -> Router {
     let any_origin = any_origin();
     let around = Around { app: app.clone(), any_origin: any_origin.iter().map(|(path, _)| *path).collect() };
+    let management = Management::new(&app).expect("issuer and scope of the management API are valid");
     let routes = Router::new()
         .route("/", get(home))
         .route("/health", get(health))
@@ -75,12 +76,11 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/account/end-other-sessions", post(account::actions::end_other_sessions))
         .route("/account/sign-out", post(account::actions::sign_out))
         .route("/signed-out", get(account::actions::signed_out))
-        .route("/assets/{name}", get(asset));
+        .route("/assets/{name}", get(asset))
+        .layer(Extension(management.clone()));
     let routes = any_origin.into_iter().fold(routes, |routes, (path, methods)| routes.route(path, methods));
-    let management = Management::new(&app).expect("issuer and scope of the management API are valid");
     routes
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(Extension(management.clone()))
         .merge(management.0.metadata_router())
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(around, outermost))
@@ -95,13 +95,12 @@ async fn outermost(State(around): State<Around>, mut request: Request, next: Nex
     let origin = Origin::read(&app, &request, peer);
     let path = request.uri().path();
     let is_open = any_origin.contains(&path);
-    if is_open && cors::is_preflight(&request) {
-        return cors::preflight();
-    }
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
     let mut response = if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
         respond::problem(&app, &origin, &Denial::CredentialInQuery.into())
+    } else if is_open && cors::is_preflight(&request) {
+        cors::preflight()
     } else {
         // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
         request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));

@@ -49,6 +49,11 @@ impl Apis {
         scopes.filtered(|scope| self.knows(scope))
     }
 
+    /// The scopes that do not exist.
+    pub fn unknown(&self, scopes: &ScopeSet) -> ScopeSet {
+        scopes.filtered(|scope| !self.knows(scope))
+    }
+
     fn knows(&self, scope: &Scope) -> bool {
         scope.is_oidc() || self.0.iter().any(|api| api.has_scope(scope))
     }
@@ -139,7 +144,7 @@ pub fn client_credentials(
         None if client.default_scopes.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
         None => client.default_scopes.clone(),
     };
-    let unknown = scopes.filtered(|scope| !apis.knows(scope));
+    let unknown = apis.unknown(&scopes);
     if !unknown.is_empty() {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }

@@ -79,7 +79,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
     let apis = doorward_core::grant::audience::Apis::new(
         super::apis::list(app).await?.into_iter().map(std::sync::Arc::new).collect(),
     );
-    let unknown = new.scopes.difference(&apis.known(&new.scopes));
+    let unknown = apis.unknown(&new.scopes);
     if !unknown.is_empty() {
         return Err(AdminError::invalid("scope", format!("no API has {unknown}")));
     }

@@ -90,3 +90,13 @@ async fn everything_else_is_closed_to_other_origins_preflights_too() {
         assert_ne!(preflight.status, 204, "{path}");
     }
 }
+
+#[tokio::test]
+async fn a_preflight_with_a_credential_in_its_url_is_refused_as_every_request_is() {
+    let server = TestServer::start().await;
+    let request = server.caller.request(Method::OPTIONS, "/userinfo?access_token=x");
+    let request = request.header("origin", "https://app.example").header("access-control-request-method", "GET");
+    let answer = server.caller.send(request).await;
+    assert_eq!(answer.problem(), (400, "credential_in_query".into()));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+}
