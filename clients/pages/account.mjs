@@ -3,16 +3,10 @@
 import assert from "node:assert/strict";
 import { demo } from "../harness/checks.mjs";
 import { api, ask, introspect, native, redeem, refresh, web } from "./asking.mjs";
+import { eachBy } from "./visitor.mjs";
 
 export async function account(suite, start) {
-  const each = (promise, body) => suite.check(`account: ${promise}`, async () => {
-    const visitor = await start();
-    try {
-      await body(visitor);
-    } finally {
-      await visitor.leave();
-    }
-  });
+  const each = eachBy(suite, start, "account");
 
   await each("without a session it leads to signing in and back", async (visitor) => {
     await visitor.open("/account");

@@ -3,16 +3,10 @@
 import assert from "node:assert/strict";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, SCOPES, web } from "./asking.mjs";
+import { eachBy } from "./visitor.mjs";
 
 export async function consenting(suite, start) {
-  const each = (promise, body) => suite.check(`consent: ${promise}`, async () => {
-    const visitor = await start();
-    try {
-      await body(visitor);
-    } finally {
-      await visitor.leave();
-    }
-  });
+  const each = eachBy(suite, start, "consent");
 
   await each("it says who asks, for whom, for what in words, and where the answer goes", async (visitor) => {
     const { page } = visitor;

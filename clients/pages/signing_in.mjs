@@ -4,18 +4,12 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, web } from "./asking.mjs";
+import { eachBy } from "./visitor.mjs";
 
 const WRONG = "certainly not this one";
 
 export async function signingIn(suite, start) {
-  const each = (promise, body) => suite.check(`signing in: ${promise}`, async () => {
-    const visitor = await start();
-    try {
-      await body(visitor);
-    } finally {
-      await visitor.leave();
-    }
-  });
+  const each = eachBy(suite, start, "signing in");
 
   await each("the controls keep their ids and tell password managers what they are", async (visitor) => {
     const page = await visitor.open(ask(web).url);

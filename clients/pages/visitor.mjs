@@ -2,6 +2,16 @@
 
 import { demo } from "../harness/checks.mjs";
 
+/** Checks about one subject, each by a visitor of its own, who leaves whatever becomes of the check. */
+export const eachBy = (suite, start, about) => (promise, body) => suite.check(`${about}: ${promise}`, async () => {
+  const visitor = await start();
+  try {
+    await body(visitor);
+  } finally {
+    await visitor.leave();
+  }
+});
+
 export class Visitor {
   /** Who it is, unless said otherwise. */
   credentials = { username: demo.username, password: demo.password };

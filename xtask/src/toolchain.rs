@@ -12,7 +12,7 @@ use std::process::Command;
 
 use crate::failure::Failure;
 use install::Installer;
-pub(crate) use install::is_root;
+pub(crate) use install::{install_packages, is_root};
 
 /// A program, or a few that come together.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::thread;
 
 use crate::failure::Failure;
-use crate::toolchain::{Tool, Toolchain, is_root};
+use crate::toolchain::{Tool, Toolchain, install_packages, is_root};
 
 /// Where Node.js is, if it was asked for, and the PATH in which its npm is found.
 #[derive(Debug)]
@@ -30,8 +30,7 @@ pub(super) fn ready(with_node: bool) -> Result<Tools, Failure> {
         let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
         if is_root() && Path::new("/etc/debian_version").exists() {
             println!("installing {}", packages.join(", "));
-            apt_get(&["update"])?;
-            apt_get(&[&["install", "--yes", "--no-install-recommends"], &packages[..]].concat())?;
+            install_packages(packages.iter().copied())?;
         }
         if missing.iter().any(|(program, _)| !runs(program)) {
             return Err(Failure::Missing {
@@ -50,17 +49,4 @@ const PROGRAMS: [(&str, &str); 2] = [("taskset", "util-linux"), ("wrk", "wrk")];
 fn runs(program: &str) -> bool {
     // `wrk` has no option that ends with 0; that it could be started is enough.
     !matches!(Command::new(program).arg("--version").output(), Err(error) if error.kind() == ErrorKind::NotFound)
-}
-
-fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
-    let line = format!("apt-get {}", arguments.join(" "));
-    let output = Command::new("apt-get")
-        .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .output()
-        .map_err(Failure::io(format!("{line} could not be started")))?;
-    match output.status.success() {
-        true => Ok(()),
-        false => Err(Failure::Command { line, detail: String::from_utf8_lossy(&output.stderr).into_owned() }),
-    }
 }

@@ -49,12 +49,8 @@ impl Installer {
         }
     }
 
-    /// Runs apt-get without questions; what it says is shown only when it fails.
     pub(super) fn install(self, tools: &[Tool]) -> Result<(), Failure> {
-        apt_get(&["update"])?;
-        let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
-        arguments.extend(tools.iter().flat_map(|&tool| self.packages(tool).split(' ')));
-        apt_get(&arguments)
+        install_packages(tools.iter().flat_map(|&tool| self.packages(tool).split(' ')))
     }
 
     fn packages(self, tool: Tool) -> &'static str {
@@ -73,6 +69,14 @@ impl Installer {
             (_, Tool::Python) => "python3",
         }
     }
+}
+
+/// Installs packages of Debian without questions; what apt-get says is shown only when it fails.
+pub(crate) fn install_packages<'a>(packages: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+    apt_get(&["update"])?;
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends"];
+    arguments.extend(packages);
+    apt_get(&arguments)
 }
 
 fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
