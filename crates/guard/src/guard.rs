@@ -149,8 +149,8 @@ impl Guard {
     /// Tells the audit, and words the answer.
     fn refuse(&self, request: &Parts, refusal: Refusal, principal: Option<&Principal>) -> Problem {
         let given = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let trace_id = given.and_then(TraceId::from_traceparent).unwrap_or_else(|| TraceId::new(&*self.0.rng));
         let now = self.0.clock.now();
+        let trace_id = given.and_then(TraceId::from_traceparent).unwrap_or_else(|| TraceId::new(now, &*self.0.rng));
         let at = self.0.audience.as_str();
         let event = RefusalEvent::new(trace_id, now, &refusal, at, request.method.as_str(), path(request));
         self.0.audit.refused(RefusalEvent {

@@ -82,13 +82,14 @@ fn title(code: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use doorward_core::{denial::Denial, random::SeededRng};
+    use doorward_core::{clock::Timestamp, denial::Denial, random::SeededRng};
     use serde_json::Value;
 
     use super::*;
 
     fn answer(refusal: Refusal) -> (Response<Bytes>, Value) {
-        let response: Response<Bytes> = Problem::new(refusal, TraceId::new(&SeededRng::new(1)), None).into_response();
+        let trace_id = TraceId::new(Timestamp::from_secs(1_700_000_000), &SeededRng::new(1));
+        let response: Response<Bytes> = Problem::new(refusal, trace_id, None).into_response();
         let document = serde_json::from_slice(response.body()).unwrap();
         (response, document)
     }

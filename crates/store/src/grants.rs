@@ -229,13 +229,10 @@ pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now
     for row in &ended {
         let id = row.text("id")?;
         let sql = "UPDATE refresh_families SET
-                     ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END
+                     ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
+                     successor_sealed = NULL, seal_counts_from = NULL
                    WHERE grant_id = $2 AND ended_at IS NULL";
         tx.execute(sql, &[now.into(), id.into()]).await?;
-        let sql = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL
-                   WHERE successor_sealed IS NOT NULL
-                     AND family_id IN (SELECT id FROM refresh_families WHERE grant_id = $1)";
-        tx.execute(sql, &[id.into()]).await?;
     }
     // From the first change to the commit, every other change waits.
     for row in &ended {

@@ -19,6 +19,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "changes", sql: include_str!("../migrations/0001_changes.sql") },
     Migration { number: 2, name: "foundation", sql: include_str!("../migrations/0002_foundation.sql") },
     Migration { number: 3, name: "open_requests", sql: include_str!("../migrations/0003_open_requests.sql") },
+    Migration { number: 4, name: "refresh_seals", sql: include_str!("../migrations/0004_refresh_seals.sql") },
 ];
 
 /// The newest migration that this program knows.

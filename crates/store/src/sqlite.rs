@@ -6,6 +6,7 @@
 //! Easy to get wrong: WAL with `synchronous=NORMAL` loses the last commits in a power failure; only FULL keeps what
 //! was answered.
 
+mod checkpointer;
 mod connection;
 mod data_version;
 mod readers;

@@ -75,8 +75,8 @@ const START_OVER: Duration = Duration::from_secs(3600);
 
 const AUTHORIZATION_REQUESTS: &str = "DELETE FROM authorization_requests WHERE digest IN
     (SELECT digest FROM authorization_requests WHERE expires_at < $1 LIMIT $2)";
-const REFRESH_SEALS: &str = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL WHERE digest IN
-    (SELECT digest FROM refresh_tokens WHERE seal_counts_from <= $1 LIMIT $2)";
+const REFRESH_SEALS: &str = "UPDATE refresh_families SET successor_sealed = NULL, seal_counts_from = NULL
+    WHERE seal_counts_from <= $1 AND id IN (SELECT id FROM refresh_families WHERE seal_counts_from <= $1 LIMIT $2)";
 /// A family can have tens of thousands of tokens, so these are counted one by one.
 const REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE digest IN
     (SELECT t.digest FROM refresh_families f JOIN refresh_tokens t ON t.family_id = f.id

@@ -1,9 +1,9 @@
 //! The transaction as an operation sees it: statements with `$1…` parameters, rows, and what can go wrong.
 //!
-//! Easy to get wrong: an operation may run more than once (PostgreSQL ends transactions with serialization
-//! failures), so it holds its random values and its time as fields and touches nothing but the transaction. On
-//! SQLite it is polled exactly once, on the writer's thread: it may await the transaction's own futures, nothing
-//! else.
+//! Easy to get wrong: an operation may run more than once (PostgreSQL ends transactions with serialization failures,
+//! SQLite's writer takes a group back when one of it fails), so it holds its random values and its time as fields and
+//! touches nothing but the transaction. On SQLite each run is one poll on the writer's thread: it may await the
+//! transaction's own futures, nothing else.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub trait Operation: Clone + Send + Sync + 'static {
     /// What the caller learns. A refusal belongs in here: an `Err` would roll its effects back.
     type Output: Send + 'static;
 
-    /// Runs inside one transaction; may run again from the start after a serialization failure.
+    /// Runs inside one transaction; may run again from the start, with nothing of the run before left.
     fn run(&self, tx: &mut impl Tx) -> impl Future<Output = Result<Self::Output, TxError>> + Send;
 }
 

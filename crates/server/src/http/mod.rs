@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use doorward_core::{credential, random::Rng, trace::TraceId};
+use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
 use http::{HeaderMap, Request, header::USER_AGENT};
 
 use crate::app::{Actor, App};
@@ -24,6 +24,7 @@ pub(crate) struct Origin {
     /// Drawn when it is asked for, unless the caller gave one: most answers name none.
     trace_id: OnceLock<TraceId>,
     rng: Arc<dyn Rng>,
+    came_at: Timestamp,
     /// The caller's address.
     pub(crate) address: IpAddr,
     /// The method.
@@ -42,6 +43,7 @@ impl Origin {
         Self {
             trace_id: trace_id.map(OnceLock::from).unwrap_or_default(),
             rng: app.rng.clone(),
+            came_at: app.now(),
             address: proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies),
             method: request.method().as_str().chars().take(16).collect(),
             // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
@@ -60,7 +62,7 @@ impl Origin {
 
     /// What the caller can name to the operator.
     pub(crate) fn trace_id(&self) -> TraceId {
-        *self.trace_id.get_or_init(|| TraceId::new(&*self.rng))
+        *self.trace_id.get_or_init(|| TraceId::new(self.came_at, &*self.rng))
     }
 
     /// Somebody who acts from here.

@@ -1,7 +1,7 @@
 //! A family of refresh tokens as it stands in its rows, seen from the token that was presented.
 //!
 //! Easy to get wrong: all of this is read and written under the lock of the grant's row. The newest generation is the
-//! live one; that is written nowhere a second time.
+//! live one, and when and from where a token was rotated is said by the next; that is written nowhere a second time.
 
 use std::net::IpAddr;
 
@@ -23,7 +23,6 @@ use crate::{
 
 /// A presented refresh token with its family.
 pub(super) struct Presented {
-    digest: KeyedDigest,
     generation: i64,
     issued_at: Timestamp,
     rotation: Option<Rotation>,
@@ -32,7 +31,6 @@ pub(super) struct Presented {
     pub(super) client_id: ClientId,
     is_bound: bool,
     family_created_at: Timestamp,
-    family_expires_at: Timestamp,
     family_ended_at: Option<Timestamp>,
     live_generation: i64,
     other_repeats: i64,
@@ -50,17 +48,17 @@ pub(super) async fn lock(
         let Some(grant) = grants::lock(tx, Credential::RefreshToken, digest, presented_by, now).await? else {
             continue;
         };
-        let sql = "SELECT u.*, t.generation, t.issued_at, t.rotated_at, t.rotated_from, t.successor_sealed,
+        let sql = "SELECT u.*, t.generation, t.issued_at, next.issued_at AS rotated_at, next.address AS rotated_from,
                      f.id AS family_id, f.client_id, f.is_bound, f.created_at AS family_created_at,
-                     f.expires_at AS family_expires_at, f.ended_at AS family_ended_at, f.other_repeats,
-                     f.other_repeats_since,
+                     f.ended_at AS family_ended_at, f.other_repeats, f.other_repeats_since, f.successor_sealed,
                      (SELECT max(generation) FROM refresh_tokens WHERE family_id = t.family_id) AS live_generation
                    FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id JOIN users u ON u.id = $2
+                     LEFT JOIN refresh_tokens next ON next.family_id = t.family_id AND next.generation = t.generation + 1
                    WHERE t.digest = $1";
         let rows = tx.query(sql, &[(&digest.digest).into(), grant.user_id.as_str().into()]).await?;
         // It may have been swept since.
         let Some(row) = rows.first() else { return Ok(None) };
-        return Ok(Some((grant, user(row)?, presented(digest.clone(), row)?)));
+        return Ok(Some((grant, user(row)?, presented(row)?)));
     }
     Ok(None)
 }
@@ -77,8 +75,8 @@ pub(crate) async fn begin(
 ) -> Result<(), TxError> {
     tx.execute(
         "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
-                                       other_repeats_since, expires_at)
-         VALUES ($1, $2, $3, $4, $5, 0, $5, $6)",
+                                       other_repeats_since, expires_at, seal_counts_from)
+         VALUES ($1, $2, $3, $4, $5, 0, $5, $6, $7)",
         &[
             id.as_str().into(),
             grant.id.as_str().into(),
@@ -86,10 +84,11 @@ pub(crate) async fn begin(
             is_bound.into(),
             now.into(),
             expires_at.into(),
+            is_bound.then_some(expires_at).into(),
         ],
     )
     .await?;
-    insert(tx, token, id, 0, now).await
+    insert(tx, token, id, 0, None, now).await
 }
 
 impl Presented {
@@ -109,34 +108,27 @@ impl Presented {
         }
     }
 
-    /// Makes the successor, and erases the seal that held this token.
+    /// Makes the successor. Its seal takes the place of the one that held this token.
     pub(super) async fn rotate(&self, tx: &mut impl Tx, refresh: &Refresh) -> Result<(), TxError> {
         let now = refresh.now;
         let plain = refresh.successor.expose_secret().as_bytes();
         let sealed =
             seal::seal_with_nonce(&self.successor_key(&refresh.token), &self.context(), plain, refresh.seal_nonce);
-        let seal_counts_from = if self.is_bound { self.family_expires_at } else { now };
-        tx.execute(
-            "UPDATE refresh_tokens SET rotated_at = $1, rotated_from = $2, successor_sealed = $3, seal_counts_from = $4
-             WHERE digest = $5",
-            &[
-                now.into(),
-                refresh.request.address.to_string().into(),
-                sealed.into(),
-                seal_counts_from.into(),
-                (&self.digest.digest).into(),
-            ],
-        )
-        .await?;
-        if self.generation > 0 {
-            let sql = "UPDATE refresh_tokens SET successor_sealed = NULL, seal_counts_from = NULL
-                       WHERE family_id = $1 AND generation = $2 AND successor_sealed IS NOT NULL";
-            tx.execute(sql, &[self.family_id.as_str().into(), (self.generation - 1).into()]).await?;
+        let family = self.family_id.as_str().into();
+        if self.is_bound {
+            // Until the end of the family, which was said at its beginning.
+            let sql = "UPDATE refresh_families SET successor_sealed = $1 WHERE id = $2";
+            tx.execute(sql, &[sealed.into(), family]).await?;
+        } else {
+            let sql = "UPDATE refresh_families SET successor_sealed = $1, seal_counts_from = $2 WHERE id = $3";
+            tx.execute(sql, &[sealed.into(), now.into(), family]).await?;
         }
-        insert(tx, &refresh.successor_digest, &self.family_id, self.generation + 1, now).await
+        let address = Some(refresh.request.address);
+        insert(tx, &refresh.successor_digest, &self.family_id, self.generation + 1, address, now).await
     }
 
-    /// The successor that was made before, opened with the token itself; `None` once the seal is erased.
+    /// The successor that was made before, opened with the token itself; `None` once the seal is erased. Only the
+    /// token before the live one opens it.
     pub(super) fn open_successor(&self, token: &SecretString) -> Option<SecretString> {
         let sealed = self.successor_sealed.as_deref()?;
         let plain = seal::open(&self.successor_key(token), &self.context(), sealed).ok()?;
@@ -170,19 +162,25 @@ async fn insert(
     token: &KeyedDigest,
     family: &FamilyId,
     generation: i64,
+    address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), TxError> {
-    let sql =
-        "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, issued_at) VALUES ($1, $2, $3, $4, $5)";
-    let row =
-        [(&token.digest).into(), token.pepper.as_str().into(), family.as_str().into(), generation.into(), now.into()];
+    let sql = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, address, issued_at)
+               VALUES ($1, $2, $3, $4, $5, $6)";
+    let row = [
+        (&token.digest).into(),
+        token.pepper.as_str().into(),
+        family.as_str().into(),
+        generation.into(),
+        address.map(|address| address.to_string()).into(),
+        now.into(),
+    ];
     tx.execute(sql, &row).await?;
     Ok(())
 }
 
-fn presented(digest: KeyedDigest, row: &Row) -> Result<Presented, TxError> {
+fn presented(row: &Row) -> Result<Presented, TxError> {
     Ok(Presented {
-        digest,
         generation: row.int("generation")?,
         issued_at: row.time("issued_at")?,
         rotation: rotation(row)?,
@@ -191,7 +189,6 @@ fn presented(digest: KeyedDigest, row: &Row) -> Result<Presented, TxError> {
         client_id: row.parsed("client_id")?,
         is_bound: row.flag("is_bound")?,
         family_created_at: row.time("family_created_at")?,
-        family_expires_at: row.time("family_expires_at")?,
         family_ended_at: row.opt_time("family_ended_at")?,
         live_generation: row.int("live_generation")?,
         other_repeats: row.int("other_repeats")?,

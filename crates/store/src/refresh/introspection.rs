@@ -34,8 +34,9 @@ impl Operation for FindRefreshToken {
                        FROM refresh_tokens t
                        JOIN refresh_families f ON f.id = t.family_id
                        JOIN grants g ON g.id = f.grant_id
-                       WHERE t.digest = $1 AND t.pepper = $2 AND t.rotated_at IS NULL
-                         AND f.ended_at IS NULL AND g.ended_at IS NULL";
+                       WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND g.ended_at IS NULL
+                         AND NOT EXISTS (SELECT 1 FROM refresh_tokens next
+                                         WHERE next.family_id = t.family_id AND next.generation > t.generation)";
             let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Some(LiveRefreshToken {

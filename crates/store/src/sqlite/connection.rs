@@ -37,8 +37,8 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     write_ahead_log(&connection)?;
     connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;")?;
-    // What a savepoint would roll back is kept beside the database: in memory, or else as a file in /var/tmp, which
-    // costs more writes than the database's own and leaves pages of it in a place for everybody.
+    // What a savepoint would roll back is kept beside the database: in memory, or else as a file in /var/tmp, a place
+    // for everybody.
     connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
     // A plan that depends on the values bound is made again whenever they change, which is at each use, and costs more
     // than most statements here.
@@ -48,16 +48,20 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// Opens the database for the one who writes, who needs more memory for pages: rows are found by digests, so that a
-/// group of writes falls everywhere, and what has no room is written before its time and read again.
+/// group of writes falls everywhere, and what has no room is written before its time and read again. And who copies
+/// the log only if the one whose work that is does not get to its end.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, TxError> {
     let connection = open(path)?;
-    let cache = format!("PRAGMA cache_size = -{CACHE_KIB};");
-    connection.execute_batch(&cache).map_err(|error| explain(&error))?;
+    let settings = format!("PRAGMA cache_size = -{CACHE_KIB}; PRAGMA wal_autocheckpoint = {LONG_LOG};");
+    connection.execute_batch(&settings).map_err(|error| explain(&error))?;
     Ok(connection)
 }
 
 /// Memory for pages, in KiB, taken as it is needed.
 const CACHE_KIB: u32 = 8_192;
+
+/// Pages of 4 KiB in the log from which on each commit tries to copy and end it: as many as readers still find quickly.
+const LONG_LOG: u32 = 4_000;
 
 /// Two processes that open a new file at once both turn WAL on, and SQLite does not wait for that lock.
 fn write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {

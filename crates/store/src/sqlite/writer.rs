@@ -1,5 +1,5 @@
-//! The one thread that writes: takes every operation that waits, runs each in a SAVEPOINT of its own inside one
-//! transaction, commits once, and only then answers.
+//! The one thread that writes: takes every operation that waits, runs them inside one transaction, commits once, and
+//! only then answers. If one fails, all are run again, each in a SAVEPOINT of its own.
 //!
 //! Easy to get wrong: an outcome is worth nothing before the COMMIT. If that fails, or SQLite gave the transaction up
 //! on the way, every operation of the group gets the error, also those that had gone well.
@@ -12,6 +12,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::checkpointer::Checkpointer;
 use super::connection;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
@@ -30,7 +31,8 @@ impl Writer {
         hints: watch::Sender<u64>,
     ) -> Result<Writer, StoreError> {
         let (queue, jobs) = mpsc::channel(WAITING);
-        let committer = Committer { connection: Some(connection), path, hints };
+        let checkpointer = Checkpointer::start(path.clone());
+        let committer = Committer { connection: Some(connection), path, hints, checkpointer, uncopied: 0 };
         thread::Builder::new()
             .name("doorward-write".to_owned())
             .spawn(move || committer.work(jobs))
@@ -96,6 +98,9 @@ struct Committer {
     connection: Option<Connection>,
     path: PathBuf,
     hints: watch::Sender<u64>,
+    checkpointer: Checkpointer,
+    /// Operations committed since the log was to be copied.
+    uncopied: usize,
 }
 
 impl Committer {
@@ -121,6 +126,11 @@ impl Committer {
                 self.connection = None;
             }
         }
+        self.uncopied += group.len();
+        if self.uncopied >= UNCOPIED {
+            self.uncopied = 0;
+            self.checkpointer.wake();
+        }
         for job in group {
             job.answer(committed.clone().map(drop));
         }
@@ -133,30 +143,66 @@ impl Committer {
             none => none.insert(connection::open_for_writing(&self.path)?),
         };
         control(connection, "BEGIN IMMEDIATE")?;
-        let mut announced = false;
-        for job in group.iter_mut().filter(|job| job.is_wanted()) {
-            control(connection, "SAVEPOINT operation")?;
-            let mut tx = SqliteTx::writing(connection);
-            let stays = job.run(&mut tx);
-            announced |= stays && tx.announced();
-            if !is_open(connection) {
-                return Err(TxError::Unavailable(
-                    "SQLite rolled the transaction back: disk full, or an I/O error".to_owned(),
-                ));
+        let announced = match run_all(connection, group)? {
+            Some(announced) => announced,
+            None => {
+                control(connection, "ROLLBACK")?;
+                control(connection, "BEGIN IMMEDIATE")?;
+                run_each_apart(connection, group)?
             }
-            if !stays {
-                control(connection, "ROLLBACK TO operation")?;
-            }
-            control(connection, "RELEASE operation")?;
-        }
+        };
         control(connection, "COMMIT")?;
         Ok(announced)
     }
 }
 
+/// Runs the operations without a way to take one of them back: a savepoint keeps a copy of each page that changes, and
+/// hardly ever does one fail. Says whether one has appended to the changes log; `None` as soon as one has failed.
+fn run_all(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<Option<bool>, TxError> {
+    let mut announced = false;
+    for job in group.iter_mut().filter(|job| job.is_wanted()) {
+        let (stays, announces) = run_one(connection, job)?;
+        if !stays {
+            return Ok(None);
+        }
+        announced |= announces;
+    }
+    Ok(Some(announced))
+}
+
+/// Runs the operations and takes back those that fail. Says whether one that stays has appended to the changes log.
+fn run_each_apart(connection: &mut Connection, group: &mut [Box<dyn Job>]) -> Result<bool, TxError> {
+    let mut announced = false;
+    for job in group.iter_mut().filter(|job| job.is_wanted()) {
+        control(connection, "SAVEPOINT operation")?;
+        let (stays, announces) = run_one(connection, job)?;
+        if !stays {
+            control(connection, "ROLLBACK TO operation")?;
+        }
+        control(connection, "RELEASE operation")?;
+        announced |= stays && announces;
+    }
+    Ok(announced)
+}
+
+/// Runs one operation. Says whether its effects are to stay, and whether it has appended to the changes log.
+fn run_one(connection: &mut Connection, job: &mut Box<dyn Job>) -> Result<(bool, bool), TxError> {
+    let mut tx = SqliteTx::writing(connection);
+    let stays = job.run(&mut tx);
+    let announces = tx.announced();
+    if !is_open(connection) {
+        return Err(TxError::Unavailable("SQLite rolled the transaction back: disk full, or an I/O error".to_owned()));
+    }
+    Ok((stays, announces))
+}
+
 /// Operations that may wait; beyond it callers are told to come back. Above what a second's commits take, so that
 /// only a stalled disk fills it.
 const WAITING: usize = 16_384;
+
+/// After how many operations the log is copied. Each changes a few pages, so that this is SQLite's own measure, a
+/// thousand of them.
+const UNCOPIED: usize = 256;
 
 /// Operations in one commit at most, which bounds how long the first of them waits for the last.
 const GROUP: usize = 256;

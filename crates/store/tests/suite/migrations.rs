@@ -25,6 +25,54 @@ async fn every_earlier_version_is_brought_to_the_newest() {
     }
 }
 
+#[tokio::test]
+async fn refresh_families_keep_their_seal_and_who_rotated_when_both_move() {
+    on_each_engine(async |database| {
+        let store = database.open().await;
+        store.migrate_to(3).await.unwrap();
+        let families = "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
+                                                      other_repeats_since, expires_at, ended_at)
+                        VALUES ('bound', 'g', 'c', 1, 0, 0, 0, 900, NULL), ('unbound', 'g', 'c', 0, 0, 0, 0, 900, NULL),
+                               ('fresh', 'g', 'c', 0, 0, 0, 0, 900, NULL), ('ended', 'g', 'c', 1, 0, 0, 0, 50, 50)";
+        store.write(Run::new(families, [])).await.unwrap();
+        let tokens = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, issued_at, rotated_at,
+                                                  rotated_from, successor_sealed, seal_counts_from)
+                      VALUES ($1, 'p', 'bound', 0, 0, 10, '192.0.2.1', NULL, NULL),
+                             ($2, 'p', 'bound', 1, 10, 20, '192.0.2.2', $2, 900),
+                             ($3, 'p', 'bound', 2, 20, NULL, NULL, NULL, NULL),
+                             ($4, 'p', 'unbound', 0, 0, 30, '192.0.2.3', $4, 30),
+                             ($5, 'p', 'unbound', 1, 30, NULL, NULL, NULL, NULL),
+                             ($6, 'p', 'fresh', 0, 0, NULL, NULL, NULL, NULL)";
+        let digests: [[u8; 32]; 6] = std::array::from_fn(|n| [n as u8; 32]);
+        store.write(Run::new(tokens, digests.map(Into::into))).await.unwrap();
+
+        store.migrate().await.unwrap();
+
+        let ask = "SELECT id, successor_sealed, seal_counts_from FROM refresh_families ORDER BY id";
+        let rows = store.read(Ask::new(ask, [])).await.unwrap();
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                let sealed = row.opt_bytes("successor_sealed").unwrap();
+                (row.text("id").unwrap(), sealed, row.opt_int("seal_counts_from").unwrap())
+            })
+            .collect();
+        let sealed = |n: usize| Some(&digests[n][..]);
+        let expected = [
+            ("bound", sealed(1), Some(900)),
+            ("ended", None, None),
+            ("fresh", None, None),
+            ("unbound", sealed(3), Some(30)),
+        ];
+        assert_eq!(found, expected);
+        let ask = "SELECT address FROM refresh_tokens ORDER BY family_id, generation";
+        let rows = store.read(Ask::new(ask, [])).await.unwrap();
+        let addresses: Vec<_> = rows.iter().map(|row| row.opt_text("address").unwrap()).collect();
+        assert_eq!(addresses, [None, Some("192.0.2.1"), Some("192.0.2.2"), None, None, Some("192.0.2.3")]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_start_together_migrate_once() {
     on_each_engine(async |database| {

@@ -26,11 +26,10 @@ fn same(left: &SecretString, right: &SecretString) -> bool {
 }
 
 async fn seals(world: &World) -> usize {
-    let sql = "SELECT digest FROM refresh_tokens WHERE successor_sealed IS NOT NULL";
-    let sealed = world.read(Ask::new(sql, [])).await.len();
-    let sql = "SELECT digest FROM refresh_tokens WHERE seal_counts_from IS NOT NULL";
-    assert_eq!(world.read(Ask::new(sql, [])).await.len(), sealed);
-    sealed
+    let sql = "SELECT id FROM refresh_families WHERE successor_sealed IS NOT NULL AND seal_counts_from IS NULL";
+    assert_eq!(world.read(Ask::new(sql, [])).await.len(), 0, "a seal that is never erased");
+    let sql = "SELECT id FROM refresh_families WHERE successor_sealed IS NOT NULL";
+    world.read(Ask::new(sql, [])).await.len()
 }
 
 async fn actions(world: &World) -> Vec<String> {
@@ -271,10 +270,8 @@ async fn a_seal_opens_with_the_predecessor_and_with_nothing_that_is_stored() {
         let world = World::new(&database).await;
         let (token, _) = world.sign_in(&world.public).await;
         let successor = world.refreshes(&token, &world.public).await.unwrap();
-        let rows = world
-            .read(Ask::new("SELECT family_id, successor_sealed FROM refresh_tokens WHERE generation = 0", []))
-            .await;
-        let (family, sealed) = (rows[0].text("family_id").unwrap(), rows[0].bytes("successor_sealed").unwrap());
+        let rows = world.read(Ask::new("SELECT id, successor_sealed FROM refresh_families", [])).await;
+        let (family, sealed) = (rows[0].text("id").unwrap(), rows[0].bytes("successor_sealed").unwrap());
         let context = format!("refresh-successor/{family}/0");
 
         let opened = seal::open(&successor_key(token.expose_secret(), family, 0), &context, sealed).unwrap();

@@ -1,0 +1,58 @@
+//! Copies committed pages from the log into the database beside the writer, so that no commit waits for that.
+//!
+//! Easy to get wrong: the log begins anew only after all of it was copied while nobody wrote, which beside a busy writer
+//! never happens. The writer therefore copies the rest itself when the log has become long: see
+//! [`connection::open_for_writing`]. Source: sqlite.org/wal.html section 3.3.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use rusqlite::Connection;
+
+use super::connection;
+use crate::tx::TxError;
+
+/// The way to the thread that copies. It ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Checkpointer {
+    wake: SyncSender<()>,
+}
+
+impl Checkpointer {
+    pub(super) fn start(path: PathBuf) -> Checkpointer {
+        let (wake, woken) = sync_channel(1);
+        let started = thread::Builder::new().name("doorward-copy".to_owned()).spawn(move || work(path, &woken));
+        if let Err(error) = started {
+            tracing::warn!(%error, "no thread to copy the log: commits will wait for that now and then");
+        }
+        Checkpointer { wake }
+    }
+
+    /// Copies what is committed by now, soon.
+    pub(super) fn wake(&self) {
+        // It is at work, and will look again; or there is no thread, and the writer copies.
+        let _ = self.wake.try_send(());
+    }
+}
+
+fn work(path: PathBuf, woken: &Receiver<()>) {
+    let mut open = None;
+    while woken.recv().is_ok() {
+        if let Err(error) = copy(&mut open, &path) {
+            // The log grows until the next attempt. A disk that is full or gone fails the writer too, who says so.
+            tracing::debug!(%error, "the log was not copied");
+            open = None;
+        }
+    }
+}
+
+fn copy(open: &mut Option<Connection>, path: &Path) -> Result<(), TxError> {
+    let connection = match open {
+        Some(connection) => connection,
+        none => none.insert(connection::open(path)?),
+    };
+    // Waits for nobody, and copies what no reader still needs as it was.
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+    copied.map_err(|error| connection::explain(&error))
+}
