@@ -128,7 +128,7 @@ impl AuditId {
     /// A new identifier that sorts after every other one of `sequence`.
     pub fn in_order(sequence: &Sequence, now: Timestamp, rng: &dyn Rng) -> Self {
         let (millis, place) = sequence.next(now);
-        let mut bytes: [u8; 10] = random::bytes(rng);
+        let mut bytes: [u8; 10] = random::public_bytes(rng);
         bytes[..2].copy_from_slice(&place.to_be_bytes());
         let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
         Self(format!("{}_{}", Self::PREFIX, uuid.simple()).into())
@@ -136,7 +136,7 @@ impl AuditId {
 }
 
 fn time_ordered(now: Timestamp, rng: &dyn Rng) -> uuid::fmt::Simple {
-    uuid::Builder::from_unix_timestamp_millis(millis(now), &random::bytes(rng)).into_uuid().simple()
+    uuid::Builder::from_unix_timestamp_millis(millis(now), &random::public_bytes(rng)).into_uuid().simple()
 }
 
 fn millis(time: Timestamp) -> u64 {

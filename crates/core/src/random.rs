@@ -10,12 +10,25 @@ use aws_lc_rs::digest::{SHA256, digest};
 pub trait Rng: Send + Sync + 'static {
     /// Fills `bytes`. A source that can't must end the process: a guessable secret is worse than none.
     fn fill(&self, bytes: &mut [u8]);
+
+    /// Fills `bytes` for what must be unique and is no secret, such as an identifier. A source may take them from a
+    /// stock, which is quicker.
+    fn fill_public(&self, bytes: &mut [u8]) {
+        self.fill(bytes);
+    }
 }
 
-/// `N` random bytes.
+/// `N` random bytes, fit for a secret.
 pub fn bytes<const N: usize>(rng: &dyn Rng) -> [u8; N] {
     let mut bytes = [0; N];
     rng.fill(&mut bytes);
+    bytes
+}
+
+/// `N` random bytes for what is no secret.
+pub fn public_bytes<const N: usize>(rng: &dyn Rng) -> [u8; N] {
+    let mut bytes = [0; N];
+    rng.fill_public(&mut bytes);
     bytes
 }
 

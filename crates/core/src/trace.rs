@@ -23,7 +23,7 @@ impl TraceId {
     /// A new trace id for a request that came at `now`: its milliseconds in the first 6 bytes, so that the audit is
     /// indexed where it grows, then 10 random bytes (the standard asks for 7 random ones at the end).
     pub fn new(now: Timestamp, rng: &dyn Rng) -> Self {
-        let mut bytes: [u8; 16] = random::bytes(rng);
+        let mut bytes: [u8; 16] = random::public_bytes(rng);
         bytes[..6].copy_from_slice(&now.as_millis().to_be_bytes()[2..]);
         Self(u128::from_be_bytes(bytes).max(1))
     }

@@ -1,5 +1,6 @@
 //! The machine's own clock and random source: the one place outside the tests where either is asked.
 
+use std::cell::RefCell;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -36,5 +37,76 @@ impl Default for SystemRng {
 impl Rng for SystemRng {
     fn fill(&self, bytes: &mut [u8]) {
         self.0.fill(bytes).expect("a process without randomness must not go on");
+    }
+
+    /// Each draw has a price whatever its size, and a request needs several identifiers.
+    fn fill_public(&self, bytes: &mut [u8]) {
+        STOCK.with_borrow_mut(|stock| stock.take(bytes, |all| self.fill(all)));
+    }
+}
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; STOCKED], left: 0 }) };
+}
+
+/// Random bytes for what is no secret. Each is given once.
+struct Stock {
+    bytes: [u8; STOCKED],
+    left: usize,
+}
+
+impl Stock {
+    fn take(&mut self, wanted: &mut [u8], draw: impl FnOnce(&mut [u8])) {
+        if wanted.len() > STOCKED {
+            return draw(wanted);
+        }
+        if wanted.len() > self.left {
+            draw(&mut self.bytes);
+            self.left = STOCKED;
+        }
+        let rest = self.left - wanted.len();
+        wanted.copy_from_slice(&self.bytes[rest..self.left]);
+        self.left = rest;
+    }
+}
+
+const STOCKED: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_byte_of_the_stock_is_given_once() {
+        let mut stock = Stock { bytes: [0; STOCKED], left: 0 };
+        let mut next = 0_u16;
+        // Every pair of bytes that is drawn is another number.
+        let mut draw = |all: &mut [u8]| {
+            for pair in all.chunks_mut(2) {
+                pair.copy_from_slice(&next.to_be_bytes());
+                next += 1;
+            }
+        };
+        let mut given = std::collections::HashSet::new();
+        for _ in 0..200 {
+            let mut wanted = [0; 10];
+            stock.take(&mut wanted, &mut draw);
+            assert!(wanted.chunks(2).all(|pair| given.insert([pair[0], pair[1]])));
+        }
+        assert_eq!(next, 4 * 256, "51 takes from each draw");
+    }
+
+    #[test]
+    fn more_than_the_stock_is_drawn_at_once() {
+        let mut wanted = [0; STOCKED + 1];
+        Stock { bytes: [7; STOCKED], left: STOCKED }.take(&mut wanted, |all| all.fill(1));
+        assert!(wanted.iter().all(|byte| *byte == 1));
+    }
+
+    #[test]
+    fn public_bytes_of_the_machine_differ() {
+        let rng = SystemRng::default();
+        let mut seen = std::collections::HashSet::new();
+        assert!((0..1_000).all(|_| seen.insert(doorward_core::random::public_bytes::<16>(&rng))));
     }
 }

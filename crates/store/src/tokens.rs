@@ -24,8 +24,8 @@ pub struct NewAccessToken {
     pub issuer: Arc<str>,
     /// Its `jti`.
     pub id: TokenId,
-    /// The digest of its opaque form, stored if the API wants that form.
-    pub opaque: KeyedDigest,
+    /// The digest of its opaque form, stored if the API wants that form; may be left out if none does.
+    pub opaque: Option<KeyedDigest>,
     /// How long it lives if it is for no API.
     pub default_ttl: Duration,
     /// When it is made.
@@ -72,15 +72,11 @@ impl NewAccessToken {
     /// Stores the token if its form is the opaque one.
     pub(crate) async fn store(&self, tx: &mut impl Tx, api: Option<&Api>, claims: &Claims) -> Result<(), TxError> {
         if api.is_some_and(|api| api.token_format == TokenFormat::Opaque) {
+            let Some(opaque) = &self.opaque else { return Err(TxError::Defect("no opaque form was drawn".into())) };
             let claims_json = serde_json::to_string(claims).map_err(|_| TxError::Defect("claims are JSON".into()))?;
             tx.execute(
                 "INSERT INTO access_tokens (digest, pepper, claims, expires_at) VALUES ($1, $2, $3, $4)",
-                &[
-                    (&self.opaque.digest).into(),
-                    self.opaque.pepper.as_str().into(),
-                    claims_json.into(),
-                    claims.expires_at.into(),
-                ],
+                &[(&opaque.digest).into(), opaque.pepper.as_str().into(), claims_json.into(), claims.expires_at.into()],
             )
             .await?;
         }

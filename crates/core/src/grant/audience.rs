@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::{
     denial::Denial,
     refusal::Refusal,
-    resource::{Api, ResourceIdentifier},
+    resource::{Api, ResourceIdentifier, TokenFormat},
     scope::{Scope, ScopeSet},
 };
 
@@ -42,6 +42,11 @@ impl Apis {
     /// Every API.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Api>> {
         self.0.iter()
+    }
+
+    /// Whether one of them wants opaque tokens.
+    pub fn any_opaque(&self) -> bool {
+        self.0.iter().any(|api| api.token_format == TokenFormat::Opaque)
     }
 
     /// Only the scopes that exist: an API's or the authorization server's own.

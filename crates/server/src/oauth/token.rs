@@ -90,7 +90,7 @@ async fn client_credentials(
     let apis = app.snapshots.apis();
     let resource = one_resource(form)?;
     let (api, scopes) = audience::client_credentials(&apis, client, form.optional("scope")?, resource)?;
-    let (token, opaque) = new_access_token(app, Some(&api));
+    let (token, opaque) = new_access_token(app, api.token_format == TokenFormat::Opaque);
     let bearer = Bearer {
         subject: client.id.to_string(),
         client_id: client.id.to_string(),
@@ -140,12 +140,13 @@ async fn authorization_code(
         return Err(Denial::CodeUnknown.into());
     }
     let now = app.now();
-    let (access_token, opaque) = new_access_token(app, None);
+    let apis = app.snapshots.apis();
+    let (access_token, opaque) = new_access_token(app, apis.any_opaque());
     let refresh_token = checksummed::generate(REFRESH_TOKEN_PREFIX, &*app.rng);
     let operation = RedeemCode {
         candidates: app.candidates(code),
         redemption,
-        apis: app.snapshots.apis(),
+        apis,
         resource: one_resource(form)?.map(str::to_owned),
         access_token,
         family: NewFamily {
@@ -182,13 +183,14 @@ async fn refresh_token(
         return Err(Denial::RefreshTokenUnknown.into());
     }
     let now = app.now();
-    let (access_token, opaque) = new_access_token(app, None);
+    let apis = app.snapshots.apis();
+    let (access_token, opaque) = new_access_token(app, apis.any_opaque());
     let successor = checksummed::generate(REFRESH_TOKEN_PREFIX, &*app.rng);
     let operation = Refresh {
         token: token.into(),
         candidates: app.candidates(token),
         request: RefreshRequest { client_id: client.id.clone(), address: origin.address },
-        apis: app.snapshots.apis(),
+        apis,
         scopes,
         resource: one_resource(form)?.map(str::to_owned),
         successor_digest: app.peppers.digest(successor.expose_secret()),
@@ -248,16 +250,21 @@ fn respond(
     })
 }
 
-/// The names of a new access token, and its opaque form in case the API wants that. Only an API that is known not to
-/// want it saves the work.
-fn new_access_token(app: &App, api: Option<&Api>) -> (NewAccessToken, SecretString) {
-    let is_jwt = api.is_some_and(|api| api.token_format == TokenFormat::Jwt);
-    let opaque = if is_jwt { SecretString::default() } else { checksummed::generate(ACCESS_TOKEN_PREFIX, &*app.rng) };
+/// The names of a new access token, and its opaque form if it may have that.
+fn new_access_token(app: &App, may_be_opaque: bool) -> (NewAccessToken, SecretString) {
     let now = app.now();
+    let (opaque, digest) = match may_be_opaque {
+        false => (SecretString::default(), None),
+        true => {
+            let opaque = checksummed::generate(ACCESS_TOKEN_PREFIX, &*app.rng);
+            let digest = app.peppers.digest(opaque.expose_secret());
+            (opaque, Some(digest))
+        }
+    };
     let token = NewAccessToken {
         issuer: app.settings.issuer.clone(),
         id: TokenId::new(now, &*app.rng),
-        opaque: app.peppers.digest(opaque.expose_secret()),
+        opaque: digest,
         default_ttl: app.settings.tokens.access_token_ttl,
         now,
     };
@@ -265,13 +272,13 @@ fn new_access_token(app: &App, api: Option<&Api>) -> (NewAccessToken, SecretStri
 }
 
 fn sign(app: &App, api: &Api, claims: &doorward_core::access_token::Claims) -> Result<String, Refusal> {
-    let key = app.signing_keys().active(api.signing_algorithm, app.now())?;
+    let key = app.signing_keys().active(api.signing_algorithm, claims.issued_at)?;
     claims.sign(&key).map_err(signing_failed)
 }
 
 /// A token for `/userinfo` alone.
 fn sign_for_issuer(app: &App, claims: &doorward_core::access_token::Claims) -> Result<String, Refusal> {
-    let key = app.signing_keys().active(doorward_core::jwk::Algorithm::EdDSA, app.now())?;
+    let key = app.signing_keys().active(doorward_core::jwk::Algorithm::EdDSA, claims.issued_at)?;
     claims.sign(&key).map_err(signing_failed)
 }
 

@@ -257,7 +257,7 @@ impl World {
         let token = NewAccessToken {
             issuer: "https://as.example".into(),
             id: TokenId::new(self.now(), &self.rng),
-            opaque: self.digest(&opaque),
+            opaque: Some(self.digest(&opaque)),
             default_ttl: Duration::from_secs(300),
             now: self.now(),
         };
