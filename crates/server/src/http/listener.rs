@@ -26,7 +26,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::tls::Reloading;
+use super::{tls::Reloading, write_last::WriteLast};
 use crate::{router::Peer, settings::Limits};
 
 /// How long requests that run may take to finish at the end.
@@ -161,7 +161,7 @@ where
         .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(limits.header_timeout);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = builder.serve_connection(TokioIo::new(WriteLast::new(stream)), service).into_owned();
     // The builder has no bound on the bytes by which it tells HTTP/1 from HTTP/2: who sends none, or few, would stay.
     let silence = async {
         if tokio::time::timeout(limits.header_timeout, first_head.notified()).await.is_ok() {

@@ -18,6 +18,7 @@ pub mod listener;
 pub(crate) mod proxy;
 pub(crate) mod respond;
 pub mod tls;
+mod write_last;
 
 /// Where a request comes from. Set once, by the outermost layer.
 pub(crate) struct Origin {
