@@ -29,11 +29,6 @@ impl Failures {
         Self { recent: self.decayed(now).saturating_add(1), in_a_row: self.in_a_row.saturating_add(1), last_at: now }
     }
 
-    /// The counter with an attempt given back, since it was none of a guesser.
-    pub fn minus_one(self) -> Self {
-        Self { recent: self.recent.saturating_sub(1), in_a_row: self.in_a_row.saturating_sub(1), last_at: self.last_at }
-    }
-
     /// How long to wait before the next attempt: nothing for the first `free` failures, then 2, 4, 8 … seconds, at
     /// most `max_wait`.
     pub fn wait(&self, free: u32, max_wait: Duration, now: Timestamp) -> Option<Duration> {
@@ -75,11 +70,5 @@ mod tests {
         assert_eq!(after(60).wait(5, MAX, later), None);
         let next = after(60).plus_one(later);
         assert_eq!((next.recent, next.in_a_row), (1, 61));
-    }
-
-    #[test]
-    fn an_attempt_is_given_back() {
-        assert_eq!(after(3).minus_one().recent, 2);
-        assert_eq!(Failures::default().minus_one(), Failures::default());
     }
 }

@@ -2,6 +2,7 @@
 
 use doorward_core::{
     clock::Timestamp,
+    denial::Denial,
     digest::KeyedDigest,
     id::{SessionId, UserId},
     secret::{ExposeSecret, SecretString},
@@ -29,8 +30,8 @@ pub struct SessionRecord {
     pub user_agent: String,
 }
 
-/// Begins a session, and ends the one that the browser had before. Gives whether it begins: not for a user who was
-/// disabled or whose password was changed since it was checked.
+/// Begins a session, and ends the one that the browser had before. Refused to a user who was removed or disabled, or
+/// whose password was changed, since it was checked.
 #[derive(Clone, Debug)]
 pub struct BeginSession {
     /// The session.
@@ -48,17 +49,18 @@ pub struct BeginSession {
 }
 
 impl Operation for BeginSession {
-    type Output = bool;
+    type Output = Result<(), Denial>;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let session = &self.session;
         let now = session.times.created_at;
-        let checked = |user: UserRecord| {
-            let is_same = user.password_hash.expose_secret() == self.password_hash.expose_secret();
-            user.disabled_at.is_none() && is_same
-        };
-        if !users::lock(tx, &session.user_id).await?.is_some_and(checked) {
-            return Ok(false);
+        match users::lock(tx, &session.user_id).await? {
+            None => return Ok(Err(Denial::UserUnknown)),
+            Some(user) if user.disabled_at.is_some() => return Ok(Err(Denial::UserDisabled)),
+            Some(user) if user.password_hash.expose_secret() != self.password_hash.expose_secret() => {
+                return Ok(Err(Denial::PasswordWrong));
+            }
+            Some(_) => {}
         }
         if let Some(replaced) = &self.replaces {
             // A browser that changes hands leaves nothing of the former user behind, whoever that was.
@@ -87,7 +89,7 @@ impl Operation for BeginSession {
         )
         .await?;
         audit::append(tx, &self.audit).await?;
-        Ok(true)
+        Ok(Ok(()))
     }
 }
 

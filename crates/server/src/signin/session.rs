@@ -2,7 +2,6 @@
 
 use doorward_core::{
     checksummed,
-    denial::Denial,
     id::SessionId,
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
@@ -67,9 +66,6 @@ pub(crate) async fn begin(
     let digest = app.peppers.digest(secret.expose_secret());
     let most = app.settings.limits.sessions_per_user;
     let password_hash = user.password_hash.clone();
-    match app.write(BeginSession { session, digest, password_hash, replaces, most, audit }).await? {
-        true => Ok(secret),
-        // Disabled, or given another password, while this one was looked at.
-        false => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
-    }
+    let begun = app.write(BeginSession { session, digest, password_hash, replaces, most, audit }).await?;
+    begun.map(|()| secret).map_err(|denial| Refusal::new(denial).fact("user", &user.id))
 }

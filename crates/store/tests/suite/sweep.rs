@@ -71,7 +71,7 @@ async fn everything_that_has_ended_is_gone_in_the_end() {
         let which = WhichSessions::One(session.id.clone());
         let audit = world.audit("session.began");
         let password_hash = world.user.password_hash.clone();
-        assert!(world.write(BeginSession { session, digest, password_hash, replaces: None, most: 10, audit }).await);
+        world.write(BeginSession { session, digest, password_hash, replaces: None, most: 10, audit }).await.unwrap();
         let (user_id, audit) = (world.user.id.clone(), world.audit("sessions.ended"));
         assert_eq!(world.write(EndSessions { user_id, which, now: world.now(), audit }).await, 1);
 
