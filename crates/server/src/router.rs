@@ -33,11 +33,9 @@ use crate::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub(crate) IpAddr);
 
-/// What programs in browsers may call from any origin.
-fn any_origin() -> [(&'static str, MethodRouter<Arc<App>>); 6] {
+/// What programs in browsers may call from any origin, besides all that is well-known.
+fn any_origin() -> [(&'static str, MethodRouter<Arc<App>>); 4] {
     [
-        ("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth)),
-        ("/.well-known/openid-configuration", get(oauth::metadata::openid)),
         ("/jwks", get(oauth::jwks::handle)),
         ("/token", post(oauth::token::handle)),
         ("/revoke", post(oauth::revoke::handle)),
@@ -60,6 +58,8 @@ pub(crate) fn router(app: Arc<App>) -> Router {
     let routes = Router::new()
         .route("/", get(home))
         .route("/health", get(health))
+        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth))
+        .route("/.well-known/openid-configuration", get(oauth::metadata::openid))
         .route("/authorize", get(oauth::authorize::handle).post(oauth::authorize::handle))
         .route("/introspect", post(oauth::introspect::handle))
         .route("/v1/keys/verify", post(keys::verify::handle))
@@ -94,7 +94,7 @@ async fn outermost(State(around): State<Around>, mut request: Request, next: Nex
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
     let origin = Origin::read(&app, &request, peer);
     let path = request.uri().path();
-    let is_open = any_origin.contains(&path);
+    let is_open = path.starts_with("/.well-known/") || any_origin.contains(&path);
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
     let mut response = if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_guard::Guard;
 use reqwest::Method;
+use tower_service::Service;
 
 use crate::{
     api::{Answer, Api, builder},
@@ -165,6 +166,26 @@ async fn refusals_are_delivered_to_the_issuer_and_wait_while_it_is_away() {
     guard.flush().await;
     let delivered: Vec<_> = issuer.refusals().iter().map(|event| event["trace_id"].clone()).collect();
     assert_eq!(delivered, told);
+}
+
+#[tokio::test]
+async fn of_more_refusals_than_may_wait_the_first_are_kept() {
+    let issuer = FakeIssuer::start().await;
+    let clock = std::sync::Arc::new(doorward_core::clock::ManualClock::at(NOW));
+    let guard = builder(&issuer, &clock).deliver_refusals().build().unwrap();
+    let mut app = axum::Router::new().route("/", axum::routing::get(async || "")).layer(guard.layer());
+    issuer.misbehave(REFUSALS, Misbehaviour::Status(503));
+    let traces: Vec<_> = (1..=2_010).map(|number| format!("{number:032x}")).collect();
+    for trace in &traces {
+        let request = http::Request::builder().header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+        let answer = app.call(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), 401);
+    }
+    issuer.behave();
+    clock.advance(LATER);
+    guard.flush().await;
+    let delivered: Vec<_> = issuer.refusals().iter().map(|event| event["trace_id"].clone()).collect();
+    assert_eq!(delivered, traces[..2_000]);
 }
 
 #[tokio::test]

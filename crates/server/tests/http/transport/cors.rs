@@ -8,6 +8,9 @@ use crate::harness::*;
 const OPEN: &[(&str, &str)] = &[
     ("GET", "/.well-known/oauth-authorization-server"),
     ("GET", "/.well-known/openid-configuration"),
+    ("GET", "/.well-known/oauth-protected-resource/v1"),
+    // Programs look for documents that there are none of.
+    ("GET", "/.well-known/oauth-authorization-server/tenant"),
     ("GET", "/jwks"),
     ("POST", "/token"),
     ("POST", "/revoke"),
