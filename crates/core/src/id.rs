@@ -38,6 +38,12 @@ macro_rules! ids {
                 Self(format!(concat!($prefix, "_{}"), time_ordered(now, rng)).into())
             }
 
+            /// What sorts before the identifiers of all that came to be at `time` or later, and after all earlier ones
+            /// (RFC 9562 section 5.7).
+            pub fn floor(time: Timestamp) -> String {
+                format!(concat!($prefix, "_{:012x}"), millis(time))
+            }
+
             /// Reads an identifier.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 let digits = text.strip_prefix(concat!($prefix, "_")).unwrap_or_default();
@@ -154,6 +160,17 @@ mod tests {
         let early = KeyId::new(Timestamp::from_millis(1_000), &rng);
         let late = KeyId::new(Timestamp::from_millis(2_000), &rng);
         assert!(early < late);
+    }
+
+    #[test]
+    fn the_floor_of_a_time_stands_between_what_came_before_and_what_came_then() {
+        let rng = SeededRng::new(1);
+        for millis in [0, 1, 1_700_000_000_000] {
+            let floor = AuditId::floor(Timestamp::from_millis(millis));
+            assert!(AuditId::new(Timestamp::from_millis(millis), &rng).as_str() >= floor.as_str());
+            let before = Timestamp::from_millis(millis - 1);
+            assert!(millis == 0 || AuditId::new(before, &rng).as_str() < floor.as_str());
+        }
     }
 
     #[test]

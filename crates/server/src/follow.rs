@@ -64,10 +64,17 @@ impl App {
                 self.apply(change).await?;
                 position = change.position;
             }
-            self.caches.last_read.touch();
             if changes.is_empty() {
+                // Another position without a change after ours: all of the log was swept, or a backup was restored.
+                let found = self.store.position().await?;
+                if found < position || (found > position && self.store.changes_after(position, 1).await?.is_empty()) {
+                    self.reload_all().await?;
+                    position = found;
+                }
+                self.caches.last_read.touch();
                 return Ok(position);
             }
+            self.caches.last_read.touch();
         }
     }
 

@@ -88,8 +88,10 @@ impl Passwords {
                 .fact("queue", "password hashes")
                 .retry_after(std::time::Duration::from_secs(2))
         };
-        let _place = Place::take(&self.waiting, self.longest_queue).ok_or_else(overloaded)?;
+        let place = Place::take(&self.waiting, self.longest_queue).ok_or_else(overloaded)?;
         let permit = self.permits.clone().acquire_owned().await.map_err(|_| overloaded())?;
+        // Whoever is served waits no more.
+        drop(place);
         let computed = self.computed.clone();
         let task = tokio::task::spawn_blocking(move || {
             // Held by the work itself: an aborted request must not let another hash begin beside it.

@@ -26,6 +26,7 @@ pub async fn run_due(app: &App) -> Result<(), AdminError> {
         now: app.now(),
         audit_retention: app.settings.audit.retention,
         refresh_grace: app.settings.tokens.refresh.grace_same_address,
+        session_absolute: app.settings.session.absolute,
     };
     // A sweep takes a step of each table; the next one follows at once while there is a backlog.
     while app.store.write(sweep.clone()).await? >= Sweep::STEP as u64 {

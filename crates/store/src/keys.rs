@@ -135,7 +135,7 @@ impl Operation for FindKey {
     }
 }
 
-/// Keys in the order that they were made, without their roles.
+/// Keys in the order that they were made.
 #[derive(Clone, Debug)]
 pub struct ListKeys {
     /// Only keys made after this one.
@@ -150,7 +150,11 @@ impl Operation for ListKeys {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
         let after = self.after.as_ref().map_or("", KeyId::as_str);
         let sql = "SELECT * FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2";
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter().map(key).collect()
+        let mut keys = Vec::new();
+        for row in tx.query(sql, &[after.into(), self.limit.into()]).await? {
+            keys.push(complete(tx, &row).await?);
+        }
+        Ok(keys)
     }
 }
 

@@ -140,14 +140,16 @@ impl Operation for TouchSession {
 pub struct ListSessions {
     /// The user.
     pub user_id: UserId,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for ListSessions {
     type Output = Vec<SessionRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
-        let sql = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT 100";
-        tx.query(sql, &[self.user_id.as_str().into()]).await?.iter().map(session).collect()
+        let sql = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT $2";
+        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter().map(session).collect()
     }
 }
 

@@ -51,8 +51,7 @@ pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Fai
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        // Ids begin with their time: this is before every id of that moment.
-        let since = format!("{}_{:012x}", AuditId::PREFIX, app.now().minus(OVERLAP).as_millis());
+        let since = AuditId::floor(app.now().minus(OVERLAP));
         told = told.split_off(&since);
         events = explain::tail(app, Some(since), args.about.clone(), 1_000).await?;
     }

@@ -50,7 +50,8 @@ async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Res
     let done = Done::read(app, headers);
     let (user_id, now) = (session.user.id.clone(), app.now());
     let grants = app.read(ListGrants { user_id: user_id.clone(), now }).await?;
-    let sessions = app.read(ListSessions { user_id: user_id.clone() }).await?;
+    let limit = app.settings.limits.sessions_per_user;
+    let sessions = app.read(ListSessions { user_id: user_id.clone(), limit }).await?;
     let events = app.read(AuditOfUser { user_id, limit: EVENTS }).await?;
     let moment = |at: Timestamp| Moment { at, now };
     let mut shown: Vec<page::Session> = sessions

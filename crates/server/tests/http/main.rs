@@ -12,6 +12,7 @@ mod authorize;
 mod canary;
 mod consent;
 mod denials;
+mod followed_log;
 mod introspect;
 mod jwks;
 mod keys_verify;

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use doorward_core::throttle::{DECAY, KNOWN_BROWSERS_ONLY_AFTER};
-use doorward_store::{
-    failures::{Counter, Reservation, ReserveAttempt, SettleAttempt},
-    sweep::Sweep,
-};
+use doorward_store::failures::{Counter, Reservation, ReserveAttempt, SettleAttempt};
 
 use crate::{
     harness::{Ask, on_each_engine},
@@ -33,8 +30,7 @@ async fn settle(world: &World, clear: &[&str], give_back: &[&str]) {
 }
 
 async fn sweep(world: &World) {
-    let (audit_retention, refresh_grace) = (Duration::from_secs(400 * 86_400), Duration::from_secs(60));
-    world.write(Sweep { now: world.now(), audit_retention, refresh_grace }).await;
+    world.write(world.sweep(Duration::from_secs(400 * 86_400))).await;
 }
 
 #[tokio::test]

@@ -38,11 +38,7 @@ async fn actions(world: &World) -> Vec<String> {
 }
 
 fn sweep(world: &World) -> Sweep {
-    Sweep {
-        now: world.now(),
-        audit_retention: Duration::from_secs(400 * 86_400),
-        refresh_grace: Duration::from_secs(60),
-    }
+    world.sweep(Duration::from_secs(400 * 86_400))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

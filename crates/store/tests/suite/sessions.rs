@@ -8,7 +8,7 @@ use doorward_store::{
 
 use crate::{harness::on_each_engine, world::World};
 
-fn begin(world: &World, replaces: Option<SessionId>) -> (BeginSession, KeyedDigest) {
+pub(crate) fn begin(world: &World, replaces: Option<SessionId>) -> (BeginSession, KeyedDigest) {
     let cookie = doorward_core::checksummed::random_text(32, &world.rng);
     let digest = world.digest(&cookie);
     let audit = world.audit("session.began");
@@ -30,7 +30,7 @@ async fn find(world: &World, digest: &KeyedDigest) -> Option<SessionRecord> {
 }
 
 async fn live(world: &World) -> Vec<SessionId> {
-    let sessions = world.read(ListSessions { user_id: world.user.id.clone() }).await;
+    let sessions = world.read(ListSessions { user_id: world.user.id.clone(), limit: 100 }).await;
     sessions.into_iter().map(|session| session.id).collect()
 }
 

@@ -34,6 +34,7 @@ use doorward_store::{
     grants::{GrantRecord, ListGrants},
     refresh::{Refresh, Refreshed},
     sessions::SessionRecord,
+    sweep::Sweep,
     tokens::NewAccessToken,
     users::{CreateUser, UserRecord},
 };
@@ -144,6 +145,12 @@ impl World {
     /// A user who is in no database.
     pub(crate) fn fresh_user(&self, username: &str) -> UserRecord {
         user(&self.rng, username)
+    }
+
+    /// A sweep with the bounds that a server has, but for the audit's.
+    pub(crate) fn sweep(&self, audit_retention: Duration) -> Sweep {
+        let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+        Sweep { now: self.now(), audit_retention, refresh_grace, session_absolute }
     }
 
     pub(crate) fn session(&self) -> SessionRecord {
