@@ -11,7 +11,7 @@ use std::{
 use doorward_core::digest::MasterKey;
 use doorward_guard::{SystemClock, SystemRng};
 use doorward_server::{App, Settings, app::Parts};
-use doorward_store::{FolderLock, Location, Store, check_folder};
+use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
 
 use crate::{
     config::{Config, Environment, settings::MasterKeySource},
@@ -63,7 +63,14 @@ impl Place {
             }
             Self::Data(folder) => {
                 check_folder(folder)?;
-                let issuer = fs::read_to_string(folder.join(ISSUER)).unwrap_or_default();
+                let issuer = fs::read_to_string(folder.join(ISSUER)).map_err(|error| {
+                    let path = folder.join(ISSUER);
+                    Failure::Usage(format!(
+                        "{}: {error}. --data is for the folder of a demo, or of a server that has run; name a server's \
+                         configuration with --config",
+                        path.display()
+                    ))
+                })?;
                 let master_keys = read_master_keys(&folder.join(MASTER_KEY))?;
                 Ok(Found {
                     settings: Settings::new(issuer.trim()),
@@ -81,6 +88,14 @@ impl Place {
         let found = self.find()?;
         if let Location::Sqlite(folder) = &found.location {
             check_folder(folder)?;
+        }
+        if let Self::Data(folder) = self
+            && !folder.join(DATABASE).exists()
+        {
+            return Err(Failure::Usage(format!(
+                "{} holds no database: for a server whose data are in PostgreSQL, name its configuration with --config",
+                folder.display()
+            )));
         }
         let store = Store::open(&found.location).await?;
         match (&found.location, store.check_schema().await) {

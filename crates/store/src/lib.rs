@@ -44,5 +44,6 @@ pub use error::StoreError;
 pub use folder::{FolderError, check_folder, prepare_folder};
 pub use lock::FolderLock;
 pub use migrate::{Applied, KNOWN_SCHEMA};
+pub use sqlite::DATABASE;
 pub use store::{Location, Store};
 pub use tx::{Operation, Row, Tx, TxError, Value};

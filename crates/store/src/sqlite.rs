@@ -26,6 +26,9 @@ use crate::error::StoreError;
 use crate::folder::check_folder;
 use crate::tx::Operation;
 
+/// The name of the database's file in a data folder.
+pub const DATABASE: &str = "doorward.db";
+
 /// A database file, open. Its threads end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
@@ -41,7 +44,7 @@ impl Sqlite {
     pub(crate) async fn open(folder: PathBuf) -> Result<Sqlite, StoreError> {
         task::spawn_blocking(move || {
             check_folder(&folder)?;
-            let path = folder.join("doorward.db");
+            let path = folder.join(DATABASE);
             let connection = connection::create(&path)?;
             let hints = watch::Sender::new(0);
             Ok(Sqlite {

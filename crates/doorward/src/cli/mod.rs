@@ -136,7 +136,13 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         config.ok_or_else(|| Failure::Usage("say where: --config FILE or --data DIR".to_owned()))
     };
     match command {
-        Command::Demo(args) => demo::run(args, global.data, output)?,
+        Command::Demo(args) => {
+            if global.config.is_some() {
+                let instead = "demo takes no configuration (--config, DOORWARD_CONFIG): `doorward serve` does";
+                return Err(Failure::Usage(instead.to_owned()));
+            }
+            demo::run(args, global.data, output)?;
+        }
         Command::Serve => {
             if global.config.is_none() && global.data.is_some() {
                 let instead = "serve takes --config FILE; a demo's folder is served by `doorward demo --data DIR`";

@@ -3,11 +3,12 @@
 //! Clients compare it character by character, so the operator's text is kept as it is: the URL parser judges it,
 //! and its normalised form, with another slash or case, is never used.
 
-use std::{fmt, net::IpAddr};
+use std::fmt;
 
-use url::{Host, Url};
+use doorward_core::network::is_loopback;
+use url::Url;
 
-/// An `https` URL, or an `http` one of a loopback host, without user, query and fragment; exactly as written.
+/// An `https` URL, or an `http` one of a loopback host, without user, path, query and fragment; exactly as written.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Issuer(String);
 
@@ -18,7 +19,9 @@ pub(crate) enum InvalidIssuer {
     NotUrl,
     #[error("an issuer has no query and no fragment (RFC 8414 section 2)")]
     QueryOrFragment,
-    #[error("an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone")]
+    #[error("an issuer ends after host and port, without a path and a slash: Doorward serves a whole host")]
+    Path,
+    #[error("an issuer is an `https` URL; `http` is for this machine alone, such as `http://localhost:8400`")]
     Scheme,
     #[error("an issuer holds no user name and no password")]
     UserInfo,
@@ -45,6 +48,9 @@ impl Issuer {
         if text.contains(['?', '#']) {
             return Err(InvalidIssuer::QueryOrFragment);
         }
+        if url.path() != "/" || text.ends_with('/') {
+            return Err(InvalidIssuer::Path);
+        }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidIssuer::UserInfo);
         }
@@ -68,32 +74,31 @@ impl fmt::Debug for Issuer {
     }
 }
 
-fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(address) => address.is_loopback(),
-        Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_text_is_kept_exactly() {
-        for text in ["https://ID.example.com", "https://id.example.com/", "https://id.example.com:443/a"] {
+        for text in ["https://ID.example.com", "https://id.example.com:443"] {
             assert_eq!(Issuer::parse(text).unwrap().as_str(), text);
         }
     }
 
     #[test]
     fn http_is_for_loopback_hosts_alone() {
-        for text in ["http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:8400"] {
+        for text in ["http://localhost:8400", "http://127.0.0.1:1", "http://127.0.0.2:1", "http://[::1]:8400"] {
             assert!(Issuer::parse(text).is_ok(), "{text}");
         }
         for text in ["http://id.example.com", "http://localhost.evil", "http://10.0.0.1", "ftp://localhost"] {
             assert_eq!(Issuer::parse(text), Err(InvalidIssuer::Scheme), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_or_a_slash_at_the_end_is_refused() {
+        for text in ["https://a.example/", "https://a.example/tenant", "https://a.example/tenant/"] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::Path), "{text}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! `doorward init`, `config check` and `serve`, on SQLite and, where one is given, on PostgreSQL.
 
-use std::{net::TcpListener, path::Path, process::Output};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
 use crate::support::{Running, eventually, form, http, program};
 
@@ -20,9 +20,9 @@ fn configured(config: &Path, arguments: &[&str]) -> Output {
 
 /// The last section wins nothing: keys are added to the file's own sections.
 fn set(config: &Path, section: &str, line: &str) {
-    let text = std::fs::read_to_string(config).expect("the configuration");
+    let text = fs::read_to_string(config).expect("the configuration");
     let text = text.replacen(&format!("[{section}]\n"), &format!("[{section}]\n{line}\n"), 1);
-    std::fs::write(config, text).expect("the configuration is written");
+    fs::write(config, text).expect("the configuration is written");
 }
 
 fn works(config: &Path, url: &str) {
@@ -113,8 +113,7 @@ fn a_new_server_works_on_postgresql() {
 fn every_mistake_of_a_configuration_is_named_with_its_line() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = folder.path().join("doorward.toml");
-    std::fs::write(&config, "issuer = \"http://api.example\"\nbogus = 1\n[tokens]\ncode_ttl = \"2m\"\n")
-        .expect("written");
+    fs::write(&config, "issuer = \"http://api.example\"\nbogus = 1\n[tokens]\ncode_ttl = \"2m\"\n").expect("written");
     let output = configured(&config, &["config", "check", "--json"]);
     assert_eq!(output.status.code(), Some(2));
     let mistakes: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -157,13 +156,34 @@ fn serve_says_that_it_takes_no_data_folder() {
 }
 
 #[test]
+fn what_is_no_folder_of_a_server_with_sqlite_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("the folder is ours");
+    let list = || {
+        let listed =
+            program().args(["client", "list", "--data"]).arg(folder.path()).output().expect("the program runs");
+        (listed.status.code(), String::from_utf8_lossy(&listed.stderr).into_owned())
+    };
+    let (code, told) = list();
+    assert!(code == Some(2) && told.contains("--config"), "{told}");
+    // A server on PostgreSQL leaves these two in its folder.
+    fs::write(folder.path().join("issuer"), "http://localhost:8400").expect("the folder is ours");
+    let key = folder.path().join("master.key");
+    fs::write(&key, "A".repeat(43)).expect("the folder is ours");
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the file is ours");
+    let (code, told) = list();
+    assert!(code == Some(2) && told.contains("holds no database"), "{told}");
+    assert!(!folder.path().join("doorward.db").exists());
+}
+
+#[test]
 fn a_second_init_changes_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = init(folder.path(), "http://localhost:8400");
-    let before = std::fs::read(folder.path().join("data/master.key")).expect("the master key");
+    let before = fs::read(folder.path().join("data/master.key")).expect("the master key");
     let again = program().args(["init", "--dir"]).arg(folder.path()).output().expect("the program runs");
     assert_eq!(again.status.code(), Some(1));
-    assert_eq!(std::fs::read(folder.path().join("data/master.key")).expect("the master key"), before);
+    assert_eq!(fs::read(folder.path().join("data/master.key")).expect("the master key"), before);
     assert!(config.exists());
 }
 
@@ -176,8 +196,8 @@ fn tls_is_served_and_its_certificate_is_read_again_when_it_changes() {
     let (certificate, key) = (folder.path().join("tls.pem"), folder.path().join("tls.key"));
     let write = || {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-        std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
-        std::fs::write(&certificate, made.cert.pem()).expect("written");
+        fs::write(&key, made.signing_key.serialize_pem()).expect("written");
+        fs::write(&certificate, made.cert.pem()).expect("written");
         made.cert.der().to_vec()
     };
     let first = write();

@@ -4,7 +4,6 @@
 //! known, the endpoints stay known: a refresh that fails changes nothing.
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -13,8 +12,8 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use doorward_core::{clock::Timestamp, refusal::Refusal};
-use url::{Host, Url};
+use doorward_core::{clock::Timestamp, network::is_loopback, refusal::Refusal};
+use url::Url;
 
 use super::{
     fetch::{ApiCredential, FetchError, IssuerClient, MAX_ANSWER},
@@ -34,13 +33,8 @@ impl IssuerUrl {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-        let is_safe = match (url.scheme(), url.host()?) {
-            ("https", _) => true,
-            ("http", Host::Domain(name)) => name == "localhost",
-            ("http", Host::Ipv4(address)) => address == Ipv4Addr::LOCALHOST,
-            ("http", Host::Ipv6(address)) => address == Ipv6Addr::LOCALHOST,
-            _ => false,
-        };
+        let host = url.host()?;
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&host));
         (is_bare && url.password().is_none() && is_safe).then(|| Self { text: text.to_owned(), url })
     }
 
@@ -158,7 +152,7 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_the_loopback_alone() {
-        for good in ["https://issuer.example", "http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:1/a"] {
+        for good in ["https://issuer.example", "http://localhost:8400", "http://127.0.0.2:1", "http://[::1]:1/a"] {
             assert!(IssuerUrl::parse(good).is_some(), "{good}");
         }
         for bad in [

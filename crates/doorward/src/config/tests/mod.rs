@@ -75,7 +75,7 @@ trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]
 behind_proxy = true
 ";
     let report = r#"
-error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone
+error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is for this machine alone, such as `http://localhost:8400`
  --> /etc/doorward/doorward.toml:1:10
   |
 1 | issuer = "http://id.example.com"
@@ -143,6 +143,13 @@ fn the_template_loads_and_holds_the_defaults() {
     let issuer = Issuer::parse("https://id.example.com").unwrap();
     let written = parse(&template(&issuer)).unwrap();
     assert_eq!(format!("{written:?}"), format!("{:?}", parse(MINIMAL).unwrap()));
+}
+
+#[test]
+fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
+    let config = parse(MINIMAL).unwrap();
+    let of_folder = doorward_server::Settings::new(config.issuer.as_str());
+    assert_eq!(format!("{:#?}", crate::serve::settings(&config).unwrap()), format!("{of_folder:#?}"));
 }
 
 #[test]
