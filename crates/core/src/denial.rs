@@ -147,7 +147,7 @@ denials! {
     KeyOwnerDisabled = "key_owner_disabled", 401, "invalid_token";
         "This API key can't be used at present.";
         "The user or client that owns the key is disabled.";
-        "Enable the owner, or give the key to another.";
+        "Enable the owner, or make a key for another one.";
 
     // Access tokens.
     TokenMalformed = "token_malformed", 401, "invalid_token";
@@ -211,7 +211,7 @@ denials! {
     InsufficientScope = "insufficient_scope", 403, "insufficient_scope";
         "The credential is valid, but does not have the scope that this needs.";
         "A scope that the route demands is missing in the credential.";
-        "Give the key the scope, or let the client ask for it.";
+        "Make a key with the scope, or let the client ask for it.";
     InsufficientPermission = "insufficient_permission", 403, "";
         "You are known, but not permitted to do this.";
         "A role or policy that the route demands is not met.";
@@ -282,8 +282,8 @@ denials! {
         "See `doorward client show`.";
     ClientMethodRefused = "client_method_refused", 401, "invalid_client", as "client_authentication_failed";
         "The client is not known here, or its credential is wrong.";
-        "The client is registered for another way of authentication than it used.";
-        "Compare `token_endpoint_auth_method` in `doorward client show` with the client's library.";
+        "The client is registered for another way of authentication than it used, or for none where one is needed.";
+        "Compare the authentication in `doorward client show` with the client's library; only confidential clients introspect.";
     ClientAssertionInvalid = "client_assertion_invalid", 401, "invalid_client", as "client_authentication_failed";
         "The client is not known here, or its credential is wrong.";
         "The assertion does not verify: signature, `iss`, `sub`, `aud`, `exp` or `jti` (RFC 7523 section 3).";
@@ -368,7 +368,7 @@ denials! {
         "See the grant's events in `doorward audit tail`.";
     UserUnavailable = "user_unavailable", 400, "invalid_grant", as "grant_ended";
         "The access was withdrawn. The user has to sign in and allow it again.";
-        "The user is disabled or was deleted.";
+        "The user is disabled.";
         "See `doorward user show`.";
     ScopeInvalid = "scope_invalid", 400, "invalid_scope";
         "The scope can't be used: unknown here, or outside the grammar.";
@@ -419,7 +419,7 @@ denials! {
     RedirectUriNotRegistered = "redirect_uri_not_registered", 400, "invalid_request";
         "The app that sent you here asked to return to an address that is not registered.";
         "The `redirect_uri` equals none of the client's, to the letter.";
-        "Compare with `doorward client show`; add it there if it is right.";
+        "Compare with `doorward client show`; if it is right, register a client with it.";
     InteractionUnknown = "interaction_unknown", 400, "invalid_request";
         "This page has expired, or belongs to another browser. Start over at the app.";
         "The stored authorization request is unknown, over, or bound to another browser.";

@@ -1,7 +1,7 @@
 //! The life of a signing key: published, active, retired, gone.
 //!
 //! A key is published before it signs, so that every verifier has fetched it, and stays published after it signed, so
-//! that every token it signed is verified. Its state is a function of the time and of four times in its row.
+//! that every token it signed is verified. Its state is a function of the time and of the two times in its row.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ impl KeyState {
     }
 }
 
-/// The state of the key `id` among all keys: it is active from its time until its successor's.
+/// The state of `key` among all keys: it is active from its time until its successor's.
 pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> KeyState {
     if now < key.active_from {
         return KeyState::Published;

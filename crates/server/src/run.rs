@@ -49,10 +49,7 @@ impl Tasks {
     pub async fn start(app: &Arc<App>) -> Result<Self, AdminError> {
         let position = follow::position(app).await?;
         // What changed between the first read of the snapshots and this position is read once more.
-        app.reload_all().await.map_err(|error| match error {
-            crate::app::OpenError::Store(error) => AdminError::Store(error),
-            crate::app::OpenError::MasterKey(..) => AdminError::Signing,
-        })?;
+        app.reload_all().await?;
         let tasks = vec![tokio::spawn(follow::follow(app.clone(), position)), tokio::spawn(tick(app.clone()))];
         let end_of_flushing = Arc::new(Notify::new());
         let flushing = tokio::spawn(flush(app.clone(), end_of_flushing.clone()));

@@ -20,7 +20,7 @@ use crate::{
     app::{Actor, App, Details, OpenError},
 };
 
-/// Every signing key that is not gone, opened.
+/// Every signing key of the store, opened.
 #[derive(Default)]
 pub(crate) struct SigningKeys {
     keys: BTreeMap<SigningKeyId, Arc<SigningKey>>,

@@ -23,7 +23,9 @@ pub enum StoreError {
     #[error("{0}")]
     Location(&'static str),
     /// The database is older than this program; it is migrated at the server's start or by command.
-    #[error("the database has schema {found}, this program needs {known}: migrate it")]
+    #[error(
+        "the database has schema {found}, this program needs {known}: start the server with this version, or run `doorward migrate`"
+    )]
     SchemaBehind {
         /// The newest migration that was applied.
         found: i64,

@@ -23,7 +23,7 @@ pub enum FolderError {
         pid: Option<u32>,
     },
     /// The operating system refuses.
-    #[error("{} can't be used: {source}", .folder.display())]
+    #[error("{} can't be used: {source}. Its owner, or root, can run this", .folder.display())]
     Io {
         /// The data folder.
         folder: PathBuf,
@@ -31,7 +31,7 @@ pub enum FolderError {
         source: io::Error,
     },
     /// There is no such folder.
-    #[error("{} does not exist", .folder.display())]
+    #[error("{} does not exist: name the folder that `doorward init` or a demo made", .folder.display())]
     Missing {
         /// The data folder.
         folder: PathBuf,
@@ -45,7 +45,7 @@ pub enum FolderError {
         kind: String,
     },
     /// Something else than a folder.
-    #[error("{} is not a folder", .folder.display())]
+    #[error("{} is not a folder: name the one that holds the server's data", .folder.display())]
     NotAFolder {
         /// What was named as the data folder.
         folder: PathBuf,

@@ -56,9 +56,9 @@ pub(super) struct CreateArgs {
     /// What its JWTs are signed with
     #[arg(long, value_name = "ALG", default_value = "EdDSA", value_parser = ["EdDSA", "ES256", "PS256", "RS256"])]
     algorithm: String,
-    /// How long its access tokens live
-    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = durations::parse)]
-    access_token_ttl: Duration,
+    /// How long its access tokens live; without it, as the configuration says (5m)
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    access_token_ttl: Option<Duration>,
     /// What its keys begin with
     #[arg(long, value_name = "PREFIX", default_value = "sk")]
     key_prefix: String,
@@ -126,7 +126,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         roles: roles.map_err(|error| usage("--role", &error))?,
         token_format: if args.token_format == "opaque" { TokenFormat::Opaque } else { TokenFormat::Jwt },
         signing_algorithm: Algorithm::parse(&args.algorithm).unwrap_or(Algorithm::EdDSA),
-        access_token_ttl: args.access_token_ttl,
+        access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
         key_prefix: KeyPrefix::parse(&args.key_prefix).map_err(|error| usage("--key-prefix", &error))?,
         ..NewApi::new(args.name, args.identifier)
     };

@@ -18,9 +18,9 @@ use doorward_core::secret::SecretString;
 use super::schema::{KEYS, Key};
 
 /// Variables that the command line reads, and one that Kubernetes sets beside a service called `doorward`.
-const EXEMPT: [&str; 4] = ["DOORWARD_CONFIG", "DOORWARD_DATA", "DOORWARD_LOG", "DOORWARD_PORT"];
-/// How others begin: the command line's, the test suite's, and those of Kubernetes.
-const EXEMPT_PREFIXES: [&str; 4] = ["DOORWARD_LOG_", "DOORWARD_TEST_", "DOORWARD_PORT_", "DOORWARD_SERVICE_"];
+const EXEMPT: [&str; 3] = ["DOORWARD_CONFIG", "DOORWARD_DATA", "DOORWARD_PORT"];
+/// How others begin: the test suite's, and those of Kubernetes.
+const EXEMPT_PREFIXES: [&str; 3] = ["DOORWARD_TEST_", "DOORWARD_PORT_", "DOORWARD_SERVICE_"];
 /// A secret in a file is a line; a file that is larger was named by mistake.
 const LARGEST_SECRET: u64 = 65_536;
 
@@ -112,8 +112,6 @@ mod tests {
             "PATH",
             "DOORWARD_CONFIG",
             "DOORWARD_DATA",
-            "DOORWARD_LOG",
-            "DOORWARD_LOG_STYLE",
             "DOORWARD_TEST_POSTGRES",
             "DOORWARD_PORT",
             "DOORWARD_PORT_8400_TCP_ADDR",
@@ -127,7 +125,9 @@ mod tests {
 
     #[test]
     fn variables_that_look_like_keys_and_are_none_are_unknown() {
-        for name in ["DOORWARD_LOG__FROMAT", "DOORWARD_DATA__DIR_FILE", "DOORWARD_ISSUERS", "DOORWARD_LISTEN"] {
+        for name in
+            ["DOORWARD_LOG", "DOORWARD_LOG__FROMAT", "DOORWARD_DATA__DIR_FILE", "DOORWARD_ISSUERS", "DOORWARD_LISTEN"]
+        {
             assert!(unknown(name), "{name}");
         }
     }

@@ -56,7 +56,7 @@ pub(crate) struct Session {
     pub(crate) session: String,
     /// The browser in words, from [`describe_user_agent`](super::user_agent::describe_user_agent).
     pub(crate) browser: String,
-    /// The address that it was last seen at.
+    /// The address that it began at.
     pub(crate) address: Option<String>,
     /// When it signed in.
     pub(crate) signed_in: Moment,

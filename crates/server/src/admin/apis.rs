@@ -81,6 +81,14 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
     if new.access_token_ttl < Duration::from_secs(1) || new.access_token_ttl > Duration::from_secs(86_400) {
         return Err(AdminError::invalid("access_token_ttl", "between a second and a day"));
     }
+    let retire_after = app.settings.signing.retire_after;
+    if new.access_token_ttl > retire_after {
+        let why = format!(
+            "beyond signing.retire_after, {} s: a token would outlive the key that verifies it",
+            retire_after.as_secs()
+        );
+        return Err(AdminError::invalid("access_token_ttl", why));
+    }
     if new.scopes.len() > ScopeSet::MAX {
         return Err(AdminError::invalid("scopes", format!("at most {}", ScopeSet::MAX)));
     }
@@ -129,9 +137,9 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
         format!("an API with the name {:?}, the identifier {:?} or one of the scopes exists", api.name, new.identifier)
     }))?;
     // The first key of an algorithm signs at once, so that the new API's tokens can be made.
-    app.snapshots.reload_apis(&app.store).await.map_err(reload_failed)?;
+    app.snapshots.reload_apis(&app.store).await?;
     crate::signing::run_due(app).await?;
-    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await.map_err(reload_failed)?;
+    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await?;
     Ok(CreatedApi { api, client_id, client_secret })
 }
 
@@ -183,12 +191,5 @@ pub async fn ensure_management(app: &App) -> Result<(), AdminError> {
         // Another process was faster.
         Ok(_) | Err(AdminError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-fn reload_failed(error: crate::app::OpenError) -> AdminError {
-    match error {
-        crate::app::OpenError::Store(error) => AdminError::Store(error),
-        crate::app::OpenError::MasterKey(..) => AdminError::Signing,
     }
 }

@@ -5,6 +5,8 @@
 use doorward_core::refusal::Refusal;
 use doorward_store::StoreError;
 
+use crate::app::OpenError;
+
 pub mod apis;
 pub mod clients;
 pub mod roles;
@@ -33,6 +35,9 @@ pub enum AdminError {
         /// What was looked for.
         name: String,
     },
+    /// What the server keeps in memory could not be read anew.
+    #[error(transparent)]
+    Open(OpenError),
     /// The server refused, for a reason of the list.
     #[error("{}", .0.denial.sentence())]
     Refused(#[from] Refusal),
@@ -42,6 +47,15 @@ pub enum AdminError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<OpenError> for AdminError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => Self::Store(error),
+            error @ OpenError::MasterKey(..) => Self::Open(error),
+        }
+    }
 }
 
 impl AdminError {

@@ -12,9 +12,16 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use super::header;
 use crate::app::App;
 
-/// The bytes of a form (`application/x-www-form-urlencoded`).
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// Whether a request says that its body is a form.
+pub(crate) fn is_form(head: &Parts) -> bool {
+    essence(head).eq_ignore_ascii_case(FORM)
+}
+
+/// The bytes of a form.
 pub(crate) async fn form(app: &App, head: &Parts, body: Body) -> Result<Bytes, Refusal> {
-    typed(app, head, body, "application/x-www-form-urlencoded").await
+    typed(app, head, body, FORM).await
 }
 
 /// The bytes of JSON (`application/json`).
@@ -22,9 +29,14 @@ pub(crate) async fn json(app: &App, head: &Parts, body: Body) -> Result<Bytes, R
     typed(app, head, body, "application/json").await
 }
 
-async fn typed(app: &App, head: &Parts, body: Body, expected: &'static str) -> Result<Bytes, Refusal> {
+/// The content type without its parameters; empty if there is none.
+fn essence(head: &Parts) -> &str {
     let stated = header(&head.headers, CONTENT_TYPE.as_str()).unwrap_or_default();
-    let essence = stated.split(';').next().unwrap_or_default().trim();
+    stated.split(';').next().unwrap_or_default().trim()
+}
+
+async fn typed(app: &App, head: &Parts, body: Body, expected: &'static str) -> Result<Bytes, Refusal> {
+    let essence = essence(head);
     if !essence.eq_ignore_ascii_case(expected) {
         return Err(Refusal::new(Denial::ContentTypeUnsupported).fact("content_type", essence));
     }

@@ -16,16 +16,14 @@ use doorward_core::{
     scope,
 };
 use doorward_store::users::FindUser;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{Origin, body, header, respond},
+    http::{Origin, body, respond},
     oauth::own_token,
 };
-
-const FORM: &str = "application/x-www-form-urlencoded";
 
 #[derive(Serialize)]
 struct UserInfo {
@@ -47,9 +45,7 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
     let (head, body) = request.into_parts();
     let values = |name| head.headers.get_all(name).iter().map(|value: &HeaderValue| value.as_bytes());
     let in_header = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
-    let is_form = head.method == Method::POST
-        && header(&head.headers, CONTENT_TYPE.as_str()).is_some_and(|stated| stated.starts_with(FORM));
-    let in_body = match is_form {
+    let in_body = match head.method == Method::POST && body::is_form(&head) {
         false => None,
         true => {
             let bytes = body::form(app, &head, body).await?;

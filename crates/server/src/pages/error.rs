@@ -37,8 +37,8 @@ pub(crate) struct WayOn {
 }
 
 impl<'a> ErrorPage<'a> {
-    /// What a refusal shows to a person. A developer is told the code, and what of the request did not fit; the
-    /// operator's facts stay with the operator.
+    /// What a refusal shows to a person. A developer is told the code, why if that is neither hidden nor the server's
+    /// own trouble, and what of the request did not fit; the operator's facts stay with the operator.
     pub(crate) fn of_refusal(layout: &'a Layout, refusal: &Refusal, trace_id: TraceId) -> Self {
         let denial = refusal.denial;
         let (what_happened, what_to_do) = denial.sentence().split_once(". ").unwrap_or((denial.sentence(), ""));
@@ -59,7 +59,7 @@ impl<'a> ErrorPage<'a> {
             reference: trace_id.to_string(),
             details: [code, why]
                 .into_iter()
-                .take(if denial.code() == denial.shown_as() { 2 } else { 1 })
+                .take(if denial.code() == denial.shown_as() && denial.status() < 500 { 2 } else { 1 })
                 .chain(facts.map(|(name, value)| ((*name).to_owned(), value.clone())))
                 .collect(),
         }

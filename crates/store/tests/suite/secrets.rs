@@ -53,7 +53,7 @@ async fn no_code_no_refresh_token_and_no_access_token_is_stored() {
             redemption.access_token = access_token;
             world.write(redemption).await.unwrap();
             secrets.extend([given.code, plain, token.clone()]);
-            // The last successor is sealed in its predecessor's row.
+            // The last successor is sealed in its family's row.
             for _ in 0..3 {
                 let mut refresh = world.refresh(&token, client, 1);
                 refresh.apis = apis.clone();

@@ -75,7 +75,7 @@ async fn a_new_password_ends_the_old_one_and_every_session() {
 }
 
 #[tokio::test]
-async fn beyond_the_queue_for_hashes_attempts_are_503_and_not_counted() {
+async fn beyond_the_queue_for_hashes_attempts_are_503() {
     let server = TestServer::start_with(|settings| {
         settings.password.hash_queue = 1;
         settings.password.max_concurrent_hashes = 1;
