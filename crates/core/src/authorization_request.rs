@@ -19,6 +19,7 @@ use crate::{
     refusal::Refusal,
     resource::ResourceIdentifier,
     scope::{self, ScopeSet},
+    trace::TraceId,
 };
 
 /// Longest `state`, in bytes.
@@ -71,10 +72,13 @@ impl Target {
         self.answer(&[("code", code), ("iss", issuer)])
     }
 
-    /// The URL that tells the client why not (OAuth 2.1 section 4.1.2.1), with `iss`.
-    pub fn error(&self, denial: Denial, issuer: &str) -> String {
+    /// The URL that tells the client why not (OAuth 2.1 section 4.1.2.1), with `iss`, and what it can name to the
+    /// operator.
+    pub fn error(&self, denial: Denial, trace_id: TraceId, issuer: &str) -> String {
         let description = crate::challenge::ascii(denial.sentence());
-        self.answer(&[("error", denial.error()), ("error_description", &description), ("iss", issuer)])
+        let trace_id = trace_id.to_string();
+        let error = ("error", denial.error());
+        self.answer(&[error, ("error_description", &description), ("trace_id", &trace_id), ("iss", issuer)])
     }
 
     /// Where the answer goes, for people.
@@ -220,12 +224,11 @@ impl AuthorizationRequest {
         self.prompt.consent || self.target.is_unassured || !covers
     }
 
-    /// What is granted, of what the user ticked: `openid` can't be unticked, and nothing ticked is a no.
+    /// What is granted, of what the user ticked: `openid` can't be unticked and always counts as ticked; nothing ticked
+    /// is a no.
     pub fn consented(&self, ticked: &ScopeSet) -> Result<ScopeSet, Refusal> {
         let granted = self.scopes.filtered(|scope| scope.as_str() == scope::OPENID || ticked.contains(scope.as_str()));
-        let asks_more = self.scopes.iter().any(|scope| scope.as_str() != scope::OPENID);
-        let ticked_any = granted.iter().any(|scope| scope.as_str() != scope::OPENID);
-        if granted.is_empty() || (asks_more && !ticked_any) {
+        if granted.is_empty() {
             return Err(Refusal::new(Denial::AccessDenied).fact("why", "nothing was ticked"));
         }
         Ok(granted)
@@ -373,6 +376,7 @@ mod tests {
     #[test]
     fn answers_carry_state_and_issuer() {
         let request = parse(GOOD).unwrap();
+        let trace_id = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
         assert_eq!(
             request.target.success("abc", ISSUER),
             "https://app.example/cb?code=abc&iss=https%3A%2F%2Fissuer.example&state=xyz"
@@ -380,13 +384,17 @@ mod tests {
         assert!(
             request
                 .target
-                .error(Denial::AccessDenied, ISSUER)
+                .error(Denial::AccessDenied, trace_id, ISSUER)
                 .starts_with("https://app.example/cb?error=access_denied&")
         );
         let implicit = GOOD.replace("response_type=code", "response_type=token");
         let form = Parameters::parse(implicit.as_bytes()).unwrap();
         let target = Target::find(&form, Some(&client())).unwrap();
-        assert!(target.error(Denial::ResponseTypeUnsupported, ISSUER).starts_with("https://app.example/cb#error="));
+        assert!(
+            target
+                .error(Denial::ResponseTypeUnsupported, trace_id, ISSUER)
+                .starts_with("https://app.example/cb#error=")
+        );
     }
 
     #[test]
@@ -431,10 +439,10 @@ mod tests {
         let request = parse(GOOD).unwrap();
         let ticked = |text: &str| request.consented(&ScopeSet::parse(text).unwrap());
         assert_eq!(ticked("notes:read").unwrap().to_string(), "notes:read openid");
-        assert_eq!(ticked("").unwrap_err().denial, Denial::AccessDenied);
-        assert_eq!(ticked("notes:write").unwrap_err().denial, Denial::AccessDenied);
-        let sign_in = with("scope", "openid").unwrap();
-        assert_eq!(sign_in.consented(&ScopeSet::default()).unwrap().to_string(), "openid");
+        assert_eq!(ticked("").unwrap().to_string(), "openid");
+        assert_eq!(ticked("notes:write").unwrap().to_string(), "openid");
+        let without = with("scope", "notes:read").unwrap();
+        assert_eq!(without.consented(&ScopeSet::default()).unwrap_err().denial, Denial::AccessDenied);
     }
 
     #[test]

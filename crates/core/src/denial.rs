@@ -219,7 +219,7 @@ denials! {
 
     // What the transport refuses.
     BodyMalformed = "body_malformed", 400, "invalid_request";
-        "The body can't be read. Check its syntax.";
+        "The request can't be read. Check its syntax, and the members of its body.";
         "The body is not what its content type says: broken JSON or form, a name twice, nested too deeply, or not UTF-8.";
         "Nothing to mend here; the caller has to send a correct body.";
     BodyTooLarge = "body_too_large", 413, "invalid_request";
@@ -317,7 +317,7 @@ denials! {
     GrantTypeNotAllowed = "grant_type_not_allowed", 400, "unauthorized_client";
         "This client may not use this grant type.";
         "The client is not registered for this grant type.";
-        "Register it with another: see `doorward client create --help`.";
+        "Register a client with it: see `doorward client create --help`.";
     CodeUnknown = "code_unknown", 400, "invalid_grant", as "code_invalid";
         "The authorization code is not valid. Start over at the authorization endpoint.";
         "No such code exists: it was mistyped, or swept after its time.";
@@ -377,7 +377,7 @@ denials! {
     ScopeMissing = "scope_missing", 400, "invalid_scope";
         "Say which scope is wanted.";
         "No scope was asked, and the client has no default.";
-        "Give the client a default: `doorward client create --default-scope`.";
+        "The client has to ask for one, or register a client with a default: `doorward client create --default-scope`.";
     ScopeNotAllowed = "scope_not_allowed", 400, "invalid_scope";
         "The client may not have this scope.";
         "The scope exists, but the client is not registered for it, or this grant can't carry it.";

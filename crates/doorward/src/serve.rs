@@ -53,14 +53,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let store = Store::open(&found.location).await?;
     store.migrate().await?;
     let app = data::app(found, store).await?;
-    let tls = match &config.listen.tls {
-        None => None,
-        Some(tls) => {
-            let files = Files { certificate: tls.certificate.clone(), key: tls.key.clone() };
-            let reloading = Reloading::new(files).map_err(|error| Failure::system("TLS", error))?;
-            Some(Arc::new(reloading))
-        }
-    };
+    let tls = tls(&config)?;
     let mut listeners = Vec::new();
     for address in &config.listen.address {
         let listener = listener::bind(*address).await;
@@ -101,6 +94,14 @@ pub(crate) async fn end() {
         _ = terminated => {}
     }
     tracing::info!("ending: running requests are finished");
+}
+
+/// The certificate and key that are configured, if any are.
+pub(crate) fn tls(config: &Config) -> Result<Option<Arc<Reloading>>, Failure> {
+    let Some(tls) = &config.listen.tls else { return Ok(None) };
+    let files = Files { certificate: tls.certificate.clone(), key: tls.key.clone() };
+    let reloading = Reloading::new(files).map_err(|error| Failure::system("listen.tls", error))?;
+    Ok(Some(Arc::new(reloading)))
 }
 
 async fn watch(tls: Arc<Reloading>) {

@@ -29,7 +29,7 @@ pub(super) enum Verb {
     List,
     /// One client
     Show(Id),
-    /// Give a client another secret; the old one is refused at once
+    /// Give a client another secret; the old one is refused within a second
     RotateSecret(Id),
     /// Refuse a client from now on, and end what users granted it
     Disable(Id),
@@ -122,7 +122,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let secret = clients::rotate_secret(app, actor, &client).await?;
             let secret = secret.expose_secret();
             output.print(&json!({"client_id": client, "client_secret": secret}), || {
-                format!("{secret}\nThe secret is shown this once. The former one is refused from now on.")
+                format!("{secret}\nThe secret is shown this once. The former one is refused within a second.")
             });
         }
         Verb::Disable(Id { client }) => {

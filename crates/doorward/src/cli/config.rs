@@ -24,7 +24,12 @@ pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, F
     match verb {
         Verb::Reference => line(&reference_page()),
         Verb::Check => match Config::load(path, &Environment::of_process(), serve::check_accent) {
-            Ok(_) => output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display())),
+            Ok(config) => {
+                // Mistakes that show only in the files that are named.
+                data::Place::Config(path.to_owned()).find()?;
+                serve::tls(&config)?;
+                output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()));
+            }
             Err(mistakes) if output.json => {
                 output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new);
                 return Ok(ExitCode::from(2));

@@ -127,13 +127,18 @@ struct InitArgs {
     issuer: String,
 }
 
+/// The configuration that is worked on where none is named.
+const CONFIG: &str = "doorward.toml";
+
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { command, global } = cli;
     let output = Output { json: global.json };
     let place = || {
         let config = global.config.clone().map(Place::Config).or(global.data.clone().map(Place::Data));
-        config.ok_or_else(|| Failure::Usage("say where: --config FILE or --data DIR".to_owned()))
+        let here = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists()).map(Place::Config);
+        let where_to = || Failure::Usage(format!("say where: --config FILE or --data DIR; there is no {CONFIG} here"));
+        config.or_else(here).ok_or_else(where_to)
     };
     match command {
         Command::Demo(args) => {
@@ -148,16 +153,18 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
                 let instead = "serve takes --config FILE; a demo's folder is served by `doorward demo --data DIR`";
                 return Err(Failure::Usage(instead.to_owned()));
             }
-            let config = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
+            let config = global.config.unwrap_or_else(|| PathBuf::from(CONFIG));
             serve::run(&config)?;
         }
         Command::Init(args) => init::run(&args.dir, &args.issuer, output)?,
         Command::Config(verb) => {
-            let path = global.config.unwrap_or_else(|| PathBuf::from("doorward.toml"));
+            let path = global.config.unwrap_or_else(|| PathBuf::from(CONFIG));
             return config::run(verb, &path, output);
         }
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut script);
+            crate::output::line(String::from_utf8_lossy(&script).trim_end());
         }
         Command::Commands => crate::output::line(&page_of_commands()),
         Command::Denials => crate::output::line(&explain::page_of_denials()),

@@ -62,6 +62,11 @@ impl Issuer {
         Self(String::new())
     }
 
+    /// The port, if it is one of this machine's by plain HTTP: then this server itself has to listen there.
+    pub(super) fn loopback_port(&self) -> Option<u16> {
+        Url::parse(&self.0).ok().filter(|url| url.scheme() == "http")?.port_or_known_default()
+    }
+
     /// The issuer as configured.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -40,7 +40,10 @@ fn entry(key: &Key, issuer: &Issuer) -> String {
     }
     let name = key.name_in_section();
     let (note, assignment) = match key.preset {
-        Preset::Is(text) => (takes, format!("#{name} = {}", key.kind.toml(text))),
+        Preset::Is(text) => match issuer.loopback_port().filter(|_| key.path == "listen.address") {
+            Some(port) if !text.ends_with(&format!(":{port}")) => (takes, format!("{name} = \"127.0.0.1:{port}\"")),
+            _ => (takes, format!("#{name} = {}", key.kind.toml(text))),
+        },
         Preset::Derived { text, example, .. } => {
             (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }

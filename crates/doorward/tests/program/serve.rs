@@ -87,7 +87,6 @@ fn a_new_server_works_on_sqlite() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("http://localhost:{}", free_port());
     let config = init(folder.path(), &url);
-    set(&config, "listen", &format!("address = \"{}\"", url.replace("http://localhost", "127.0.0.1")));
     assert!(configured(&config, &["config", "check"]).status.success());
     works(&config, &url.replace("localhost", "127.0.0.1"));
 }
@@ -102,7 +101,6 @@ fn a_new_server_works_on_postgresql() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let url = format!("http://localhost:{}", free_port());
     let config = init(folder.path(), &url);
-    set(&config, "listen", &format!("address = \"{}\"", url.replace("http://localhost", "127.0.0.1")));
     let (base, _) = server.rsplit_once('/').expect("a URL with a database");
     set(&config, "data", &format!("postgres = \"{base}/{database}\""));
     assert!(configured(&config, &["migrate"]).status.success());
@@ -145,6 +143,24 @@ fn init_tells_a_program_what_it_made() {
         assert!(Path::new(made[name].as_str().expect("a path")).exists(), "{name}: {made}");
     }
     assert_eq!(made["issuer"], "http://localhost:8400");
+}
+
+#[test]
+fn config_check_names_files_that_cant_be_used() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = init(folder.path(), "https://id.example.com");
+    assert!(configured(&config, &["config", "check"]).status.success());
+    for (variables, named) in [
+        (&["DOORWARD_LISTEN__TLS__CERTIFICATE", "DOORWARD_LISTEN__TLS__KEY"][..], "listen.tls"),
+        (&["DOORWARD_KEYS__MASTER_KEY_FILE"], "/nowhere"),
+        (&["DOORWARD_PASSWORD__BREACHED_LIST_FILE"], "password.breached_list_file"),
+    ] {
+        let mut check = program();
+        check.args(["config", "check", "--config"]).arg(&config);
+        let checked = check.envs(variables.iter().map(|name| (name, "/nowhere"))).output().expect("the program runs");
+        let told = String::from_utf8_lossy(&checked.stderr);
+        assert!(!checked.status.success() && told.contains(named), "{told}");
+    }
 }
 
 #[test]

@@ -78,6 +78,14 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
     }
     let identifier = ResourceIdentifier::parse(&new.identifier);
     let identifier = identifier.map_err(|error| AdminError::invalid("identifier", error))?;
+    if let Some(same) = app.snapshots.apis().by_resource(&new.identifier).filter(|api| api.identifier != identifier) {
+        let why = format!(
+            "the same as {:?} of the API {:?} but for the slash at its end",
+            same.identifier.to_string(),
+            same.name
+        );
+        return Err(AdminError::invalid("identifier", why));
+    }
     if new.access_token_ttl < Duration::from_secs(1) || new.access_token_ttl > Duration::from_secs(86_400) {
         return Err(AdminError::invalid("access_token_ttl", "between a second and a day"));
     }

@@ -71,7 +71,7 @@ async fn begin(
         Ok(request) => request,
         Err(refusal) => {
             app.note_refusal(origin, &refusal);
-            return Ok(respond::redirect(&target.error(refusal.denial, &app.settings.issuer)));
+            return Ok(respond::redirect(&target.error(refusal.denial, origin.trace_id(), &app.settings.issuer)));
         }
     };
     if is_post {
@@ -87,7 +87,7 @@ async fn begin(
         }
         Step::Refuse(denial) => {
             app.note_refusal(origin, &denial.into());
-            target.error(denial, &app.settings.issuer)
+            target.error(denial, origin.trace_id(), &app.settings.issuer)
         }
         Step::SignIn => format!("/sign-in/{}", interaction::store(app, origin, request, Some(&browser)).await?),
         Step::Consent => format!("/consent/{}", interaction::store(app, origin, request, Some(&browser)).await?),
@@ -212,5 +212,5 @@ pub(crate) async fn deny(
         return Err(Denial::InteractionUnknown.into());
     }
     app.note_refusal(origin, &refusal);
-    Ok(request.target.error(refusal.denial, &app.settings.issuer))
+    Ok(request.target.error(refusal.denial, origin.trace_id(), &app.settings.issuer))
 }

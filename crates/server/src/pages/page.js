@@ -1,5 +1,16 @@
 // Conveniences only: each page is whole without this file.
 
+// A second click, while the first is on its way, would only bring the page that says that the form was used.
+for (const form of document.forms) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    if (sent) event.preventDefault();
+    sent = true;
+  });
+  // The way back may show the page as it was left.
+  addEventListener("pageshow", () => (sent = false));
+}
+
 // A switch beside a password field that shows what was typed.
 for (const label of document.querySelectorAll("[data-show-password]")) {
   const field = document.getElementById(label.htmlFor);

@@ -49,7 +49,9 @@ async fn a_no_and_nothing_ticked_are_access_denied_and_give_nothing() {
     let server = TestServer::start().await;
     for fields in [&[("decision", "deny"), ("scope", "notes:read")][..], &[("decision", "allow")]] {
         let browser = server.browser();
-        let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
+        // Of a sign-in `openid` stays ticked.
+        let request = AuthorizationRequest::of(&server.world.web).with("scope", "notes:read notes:write");
+        let form = browser.consent(&request).await;
         let answer = browser.submit(&form, fields).await;
         assert_eq!(answer.sent("error").as_deref(), Some("access_denied"));
         assert_eq!(answer.sent("state").as_deref(), Some("xyz"));

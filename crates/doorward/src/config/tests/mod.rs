@@ -146,6 +146,12 @@ fn the_template_loads_and_holds_the_defaults() {
 }
 
 #[test]
+fn a_server_of_this_machine_listens_at_the_port_of_its_issuer() {
+    let config = parse(&template(&Issuer::parse("http://localhost:9777").unwrap())).unwrap();
+    assert_eq!(config.listen.address, ["127.0.0.1:9777".parse().unwrap()]);
+}
+
+#[test]
 fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
     let config = parse(MINIMAL).unwrap();
     let of_folder = doorward_server::Settings::new(config.issuer.as_str());
