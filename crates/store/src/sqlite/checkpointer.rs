@@ -7,6 +7,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
+use std::time::Instant;
 
 use rusqlite::Connection;
 
@@ -53,6 +54,11 @@ fn copy(open: &mut Option<Connection>, path: &Path) -> Result<(), TxError> {
         none => none.insert(connection::open(path)?),
     };
     // Waits for nobody, and copies what no reader still needs as it was.
-    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-    copied.map_err(|error| connection::explain(&error))
+    let began = Instant::now();
+    let pages = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i64>(1));
+    if pages.map_err(|error| connection::explain(&error))? >= i64::from(connection::LONG_LOG) {
+        // While this one copies, the writer can't: it is let, so that the log ends.
+        thread::sleep(began.elapsed());
+    }
+    Ok(())
 }

@@ -61,7 +61,7 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, TxError> {
 const CACHE_KIB: u32 = 8_192;
 
 /// Pages of 4 KiB in the log from which on each commit tries to copy and end it: as many as readers still find quickly.
-const LONG_LOG: u32 = 4_000;
+pub(super) const LONG_LOG: u32 = 4_000;
 
 /// Two processes that open a new file at once both turn WAL on, and SQLite does not wait for that lock.
 fn write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
