@@ -19,6 +19,32 @@ async fn impatient() -> TestServer {
 }
 
 #[tokio::test]
+async fn who_has_sent_all_and_closes_that_half_gets_the_answer() {
+    let server = TestServer::start().await;
+    let address = server.caller.base.strip_prefix("http://").unwrap();
+    // After each number of turns the requests are somewhere else on their way through the server.
+    for turns in 0..24 {
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET /jwks HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+            streams.push(stream);
+        }
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+        for stream in &mut streams {
+            stream.shutdown().await.unwrap();
+        }
+        for mut stream in streams {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with('}'), "{turns}: {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_431() {
     let server = TestServer::start().await;
     let filler = "a".repeat(40_000);
