@@ -34,15 +34,6 @@ impl fmt::Display for Network {
     }
 }
 
-/// Whether a URL's host is this machine: plain `http` is for these alone.
-pub fn is_loopback(host: &url::Host<&str>) -> bool {
-    match host {
-        url::Host::Domain(name) => *name == "localhost",
-        url::Host::Ipv4(address) => address.is_loopback(),
-        url::Host::Ipv6(address) => IpAddr::V6(*address).to_canonical().is_loopback(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -71,10 +71,11 @@ impl App {
                     self.reload_all().await?;
                     position = found;
                 }
-                self.caches.last_read.touch();
-                return Ok(position);
             }
             self.caches.last_read.touch();
+            if changes.is_empty() {
+                return Ok(position);
+            }
         }
     }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
-use doorward_core::{clock::Timestamp, network::is_loopback, refusal::Refusal};
+use doorward_core::{clock::Timestamp, redirect_uri::is_loopback_host, refusal::Refusal};
 use url::Url;
 
 use super::{
@@ -33,8 +33,8 @@ impl IssuerUrl {
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let url = Url::parse(text).ok()?;
         let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-        let host = url.host()?;
-        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&host));
+        let host = url.host_str()?;
+        let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback_host(host));
         (is_bare && url.password().is_none() && is_safe).then(|| Self { text: text.to_owned(), url })
     }
 
@@ -152,12 +152,13 @@ mod tests {
 
     #[test]
     fn plain_http_is_for_the_loopback_alone() {
-        for good in ["https://issuer.example", "http://localhost:8400", "http://127.0.0.2:1", "http://[::1]:1/a"] {
+        for good in ["https://issuer.example", "http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:1/a"] {
             assert!(IssuerUrl::parse(good).is_some(), "{good}");
         }
         for bad in [
             "http://issuer.example",
             "http://localhost.evil.example",
+            "http://127.0.0.2:1",
             "https://u@issuer.example",
             "https://issuer.example?a",
             "https://issuer.example#a",

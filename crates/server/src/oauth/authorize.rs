@@ -69,10 +69,7 @@ async fn begin(
     let apis = app.snapshots.apis();
     let request = match AuthorizationRequest::parse(&form, &client, target.clone(), &apis) {
         Ok(request) => request,
-        Err(refusal) => {
-            app.note_refusal(origin, &refusal);
-            return Ok(respond::redirect(&target.error(refusal.denial, origin.trace_id(), &app.settings.issuer)));
-        }
+        Err(refusal) => return Ok(respond::redirect(&refuse(app, origin, &target, &refusal))),
     };
     if is_post {
         // A cross-site POST carries no Lax cookie: who is signed in shows in a GET of our own.
@@ -85,10 +82,7 @@ async fn begin(
             let scopes = request.scopes.clone();
             allow(app, origin, &request, &session, scopes, Vec::new()).await?
         }
-        Step::Refuse(denial) => {
-            app.note_refusal(origin, &denial.into());
-            target.error(denial, origin.trace_id(), &app.settings.issuer)
-        }
+        Step::Refuse(denial) => refuse(app, origin, &target, &denial.into()),
         Step::SignIn => format!("/sign-in/{}", interaction::store(app, origin, request, Some(&browser)).await?),
         Step::Consent => format!("/consent/{}", interaction::store(app, origin, request, Some(&browser)).await?),
     };
@@ -211,6 +205,11 @@ pub(crate) async fn deny(
     if !app.write(operation).await? {
         return Err(Denial::InteractionUnknown.into());
     }
-    app.note_refusal(origin, &refusal);
-    Ok(request.target.error(refusal.denial, origin.trace_id(), &app.settings.issuer))
+    Ok(refuse(app, origin, &request.target, &refusal))
+}
+
+/// Notes a refusal; gives the URL that tells it to the client.
+fn refuse(app: &App, origin: &Origin, target: &Target, refusal: &Refusal) -> String {
+    app.note_refusal(origin, refusal);
+    target.error(refusal.denial, origin.trace_id(), &app.settings.issuer)
 }

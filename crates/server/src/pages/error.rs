@@ -45,7 +45,8 @@ impl<'a> ErrorPage<'a> {
         let for_developers = |name: &str| matches!(name, "client_id" | "parameter" | "redirect_uri");
         let facts = refusal.facts.iter().filter(|(name, _)| for_developers(name));
         let code = ("code".to_owned(), denial.shown_as().to_owned());
-        let why = ("why".to_owned(), denial.cause().to_owned());
+        let tells_why = denial.code() == denial.shown_as() && denial.status() < 500;
+        let why = tells_why.then(|| ("why".to_owned(), denial.cause().to_owned()));
         let is_ours = denial.error() == "temporarily_unavailable";
         Self {
             layout,
@@ -57,9 +58,8 @@ impl<'a> ErrorPage<'a> {
             },
             way_on: None,
             reference: trace_id.to_string(),
-            details: [code, why]
-                .into_iter()
-                .take(if denial.code() == denial.shown_as() && denial.status() < 500 { 2 } else { 1 })
+            details: std::iter::once(code)
+                .chain(why)
                 .chain(facts.map(|(name, value)| ((*name).to_owned(), value.clone())))
                 .collect(),
         }

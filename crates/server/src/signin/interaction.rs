@@ -133,7 +133,7 @@ pub(crate) async fn proceed(
     let origin = Origin::of(&request);
     let (head, _) = request.into_parts();
     let browser = Browser::of(&app, &head.headers);
-    let next = async {
+    let step = async {
         let is_unbound = matches!(load(&app, &head.headers, &id).await, Ok((stored, _)) if stored.browser == UNBOUND);
         if is_unbound {
             let operation =
@@ -141,14 +141,13 @@ pub(crate) async fn proceed(
             if !app.write(operation).await? {
                 return Err(Denial::InteractionUnknown.into());
             }
-            let (stored, _) = load(&app, &head.headers, &id).await?;
-            return authorize::next(&app, &origin, &head.headers, Interaction { id: id.clone(), stored }).await;
         }
-        let interaction = find(&app, &head.headers, &id).await?;
-        authorize::next(&app, &origin, &head.headers, interaction).await
-    };
-    let step = async {
-        let mut response = respond::redirect(&next.await?);
+        let interaction = match is_unbound {
+            true => Interaction { id: id.clone(), stored: load(&app, &head.headers, &id).await?.0 },
+            false => find(&app, &head.headers, &id).await?,
+        };
+        let next = authorize::next(&app, &origin, &head.headers, interaction).await?;
+        let mut response = respond::redirect(&next);
         browser.remember(&app, response.headers_mut());
         Ok(response)
     };

@@ -75,7 +75,7 @@ trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]
 behind_proxy = true
 ";
     let report = r#"
-error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is for this machine alone, such as `http://localhost:8400`
+error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone
  --> /etc/doorward/doorward.toml:1:10
   |
 1 | issuer = "http://id.example.com"
