@@ -4,6 +4,7 @@
 for (const form of document.forms) {
   let sent = false;
   form.addEventListener("submit", (event) => {
+    if (event.submitter?.formMethod === "dialog") return; // Enter in a box, which sends nothing
     if (sent) event.preventDefault();
     sent = true;
   });
