@@ -140,6 +140,20 @@ impl AccessToken {
         Ok(())
     }
 
+    /// Refuses a token that may not be used at `audience` at `now`: it is for another API, outside its time, or bound to
+    /// a key whose proof nothing here can check (RFC 9068 section 4, RFC 9449 section 7.2).
+    pub fn check_use(&self, audience: &str, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
+        if !self.audience.iter().any(|stated| stated == audience) {
+            let stated = self.audience.join(" ");
+            return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", audience));
+        }
+        self.check_times(skew, now)?;
+        if self.is_bound {
+            return Err(Refusal::new(Denial::TokenBindingUnproven));
+        }
+        Ok(())
+    }
+
     /// The principal that the token stands for at `audience`.
     pub fn into_principal(self, audience: ResourceIdentifier) -> Principal {
         let kind = if self.subject == self.client_id { PrincipalKind::Client } else { PrincipalKind::User };
@@ -163,14 +177,7 @@ impl AccessToken {
 /// Verifies an access token in the form of a JWT (RFC 9068 section 4).
 pub fn verify(token: &str, keys: &KeySet, expect: &Expectation<'_>, now: Timestamp) -> Result<AccessToken, Refusal> {
     let token = verify_issued(token, keys, expect.issuer, expect.algorithms)?;
-    if !token.audience.iter().any(|audience| audience == expect.audience) {
-        let stated = token.audience.join(" ");
-        return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", expect.audience));
-    }
-    token.check_times(expect.skew, now)?;
-    if token.is_bound {
-        return Err(Refusal::new(Denial::TokenBindingUnproven));
-    }
+    token.check_use(expect.audience, expect.skew, now)?;
     Ok(token)
 }
 

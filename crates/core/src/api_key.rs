@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     checksummed::{self, checksum_holds, is_body},
+    clock::Timestamp,
+    denial::Denial,
     random::Rng,
     secret::{ExposeSecret, SecretString},
 };
@@ -123,6 +125,33 @@ pub fn looks_like_key(text: &str) -> bool {
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
 }
 
+/// What decides whether a key that exists may be used.
+#[derive(Clone, Copy, Debug)]
+pub struct KeyFacts {
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<Timestamp>,
+    /// When it ends; `None`: never.
+    pub expires_at: Option<Timestamp>,
+    /// Whether the user or client that owns it is disabled or gone.
+    pub owner_is_disabled: bool,
+}
+
+impl KeyFacts {
+    /// Refuses a key that can't be used at `now`, for the reason that lasts longest.
+    pub fn check(&self, now: Timestamp) -> Result<(), Denial> {
+        if self.revoked_at.is_some() {
+            return Err(Denial::KeyRevoked);
+        }
+        if self.expires_at.is_some_and(|at| now >= at) {
+            return Err(Denial::KeyExpired);
+        }
+        if self.owner_is_disabled {
+            return Err(Denial::KeyOwnerDisabled);
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -154,6 +183,20 @@ mod tests {
         for bad in ["", "9k", "SK", "a_b", "abcdefghijklm"] {
             assert!(KeyPrefix::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_key_is_good_until_it_is_revoked_expires_or_loses_its_owner() {
+        let now = Timestamp::from_secs(1_700_000_000);
+        let good = KeyFacts { revoked_at: None, expires_at: None, owner_is_disabled: false };
+        assert_eq!(good.check(now), Ok(()));
+        let ends = |secs| KeyFacts { expires_at: Some(Timestamp::from_secs(secs)), ..good };
+        assert_eq!(ends(1_700_000_001).check(now), Ok(()));
+        assert_eq!(ends(1_700_000_000).check(now), Err(Denial::KeyExpired));
+        let orphan = KeyFacts { owner_is_disabled: true, ..good };
+        assert_eq!(orphan.check(now), Err(Denial::KeyOwnerDisabled));
+        let revoked = KeyFacts { revoked_at: Some(now), ..ends(0) };
+        assert_eq!(revoked.check(now), Err(Denial::KeyRevoked));
     }
 
     proptest! {

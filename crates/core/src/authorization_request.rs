@@ -74,10 +74,10 @@ impl Target {
 
     /// The URL that tells the client why not (OAuth 2.1 section 4.1.2.1), with `iss`, and what it can name to the
     /// operator.
-    pub fn error(&self, denial: Denial, trace_id: TraceId, issuer: &str) -> String {
-        let description = crate::challenge::ascii(denial.sentence());
+    pub fn error(&self, refusal: &Refusal, trace_id: TraceId, issuer: &str) -> String {
+        let description = crate::challenge::ascii(&refusal.sentence());
         let trace_id = trace_id.to_string();
-        let error = ("error", denial.error());
+        let error = ("error", refusal.denial.error());
         self.answer(&[error, ("error_description", &description), ("trace_id", &trace_id), ("iss", issuer)])
     }
 
@@ -155,7 +155,7 @@ impl AuthorizationRequest {
     /// Reads the request. Every refusal of this step is for the client, at the target.
     pub fn parse(form: &Parameters<'_>, client: &Client, target: Target, apis: &Apis) -> Result<Self, Refusal> {
         form.refuse_repeated(&REPEATABLE)?;
-        let invalid = |name: &'static str| Refusal::new(Denial::ParameterInvalid).fact("parameter", name);
+        let invalid = |name: &'static str| Refusal::new(Denial::ParameterInvalid).parameter(name);
         if form.optional("request")?.is_some() {
             return Err(Denial::RequestObjectUnsupported.into());
         }
@@ -384,7 +384,7 @@ mod tests {
         assert!(
             request
                 .target
-                .error(Denial::AccessDenied, trace_id, ISSUER)
+                .error(&Denial::AccessDenied.into(), trace_id, ISSUER)
                 .starts_with("https://app.example/cb?error=access_denied&")
         );
         let implicit = GOOD.replace("response_type=code", "response_type=token");
@@ -392,7 +392,7 @@ mod tests {
         let target = Target::find(&form, Some(&client())).unwrap();
         assert!(
             target
-                .error(Denial::ResponseTypeUnsupported, trace_id, ISSUER)
+                .error(&Denial::ResponseTypeUnsupported.into(), trace_id, ISSUER)
                 .starts_with("https://app.example/cb#error=")
         );
     }

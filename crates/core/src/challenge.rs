@@ -17,7 +17,7 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
     // A request without any credential gets no error code (RFC 6750 section 3.1).
     if !denial.error().is_empty() {
         parameters.push(format!("error=\"{}\"", denial.error()));
-        parameters.push(format!("error_description=\"{}\"", ascii(denial.sentence())));
+        parameters.push(format!("error_description=\"{}\"", ascii(&refusal.sentence())));
     }
     if denial == Denial::InsufficientScope
         && let Some(scopes) = &refusal.required_scopes
@@ -28,11 +28,15 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
         return None;
     }
     parameters.extend(resource_metadata.map(|url| format!("resource_metadata=\"{url}\"")));
-    Some(match parameters.is_empty() {
-        true => "Bearer".to_owned(),
-        false => format!("Bearer {}", parameters.join(", ")),
-    })
+    // At least one parameter must follow the scheme (RFC 6750 section 3).
+    if parameters.is_empty() {
+        parameters.push(format!("realm=\"{REALM}\""));
+    }
+    Some(format!("Bearer {}", parameters.join(", ")))
 }
+
+/// Whose protection space it is (RFC 9110 section 11.5), where nothing else says so.
+const REALM: &str = "doorward";
 
 /// The challenge for a client that failed to authenticate with Basic (RFC 6749 section 5.2).
 pub const BASIC: &str = "Basic realm=\"doorward\", charset=\"UTF-8\"";
@@ -55,7 +59,7 @@ mod tests {
             bearer(&Denial::CredentialMissing.into(), Some(METADATA)).unwrap(),
             format!("Bearer resource_metadata=\"{METADATA}\"")
         );
-        assert_eq!(bearer(&Denial::CredentialMissing.into(), None).unwrap(), "Bearer");
+        assert_eq!(bearer(&Denial::CredentialMissing.into(), None).unwrap(), "Bearer realm=\"doorward\"");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn present(authorization: Option<&[u8]>, form: &Parameters<'_>) -> Result<Cl
         (client_id, Proof::SecretBasic(secret))
     } else if let Some(assertion) = assertion {
         if form.optional("client_assertion_type")? != Some(ASSERTION_TYPE) {
-            return Err(Refusal::new(Denial::ClientAuthenticationMalformed).fact("parameter", "client_assertion_type"));
+            return Err(Refusal::new(Denial::ClientAuthenticationMalformed).parameter("client_assertion_type"));
         }
         let subject = unverified_subject(assertion).ok_or(Denial::ClientAssertionInvalid)?;
         (subject, Proof::Assertion(assertion.into()))
@@ -84,7 +84,7 @@ pub fn present(authorization: Option<&[u8]>, form: &Parameters<'_>) -> Result<Cl
         (client_id.to_owned(), secret.map_or(Proof::None, |secret| Proof::SecretPost(secret.into())))
     };
     if in_body.is_some_and(|stated| stated != client_id) {
-        return Err(Refusal::new(Denial::ClientAuthenticationMalformed).fact("parameter", "client_id"));
+        return Err(Refusal::new(Denial::ClientAuthenticationMalformed).parameter("client_id"));
     }
     Ok(ClientCredential { client_id, proof })
 }

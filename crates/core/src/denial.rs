@@ -7,7 +7,7 @@
 //! Several reasons may show the caller one code: whoever has not proved that he holds a credential must not learn
 //! whether it exists (RFC 6749 section 5.2, OWASP ASVS V6.3.8).
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 /// Everything that follows from a reason.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,14 @@ impl Denial {
     /// What the caller is told: what happened and what to do, without a secret and without telling what exists.
     pub const fn sentence(self) -> &'static str {
         self.entry().sentence
+    }
+
+    /// The sentence with the name of the parameter that it is about, if it is about one.
+    pub fn sentence_about(self, parameter: Option<&str>) -> Cow<'static, str> {
+        match parameter {
+            Some(name) => format!("{}: {name}.", self.sentence().trim_end_matches('.')).into(),
+            None => self.sentence().into(),
+        }
     }
 
     /// What the operator is told: the true cause.

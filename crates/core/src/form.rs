@@ -44,14 +44,14 @@ impl<'a> Parameters<'a> {
         let mut values = self.all(name);
         let value = values.next();
         match values.next() {
-            Some(_) => Err(Refusal::new(Denial::ParameterRepeated).fact("parameter", name)),
+            Some(_) => Err(Refusal::new(Denial::ParameterRepeated).parameter(name)),
             None => Ok(value.filter(|value| !value.is_empty())),
         }
     }
 
     /// The value of a parameter that must be there.
     pub fn required(&self, name: &'static str) -> Result<&str, Refusal> {
-        self.optional(name)?.ok_or_else(|| Refusal::new(Denial::ParameterMissing).fact("parameter", name))
+        self.optional(name)?.ok_or_else(|| Refusal::new(Denial::ParameterMissing).parameter(name))
     }
 
     /// Every value of a parameter that may be repeated, in order.
@@ -64,7 +64,7 @@ impl<'a> Parameters<'a> {
         for (at, (name, _)) in self.pairs.iter().enumerate() {
             let again = self.pairs[..at].iter().any(|(earlier, _)| earlier == name);
             if again && !repeatable.contains(&&**name) {
-                return Err(Refusal::new(Denial::ParameterRepeated).fact("parameter", name));
+                return Err(Refusal::new(Denial::ParameterRepeated).parameter(name));
             }
         }
         Ok(())

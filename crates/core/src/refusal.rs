@@ -1,9 +1,9 @@
 //! One refusal: a denial of the closed list, with what the operator will want to know about this case.
 //!
-//! Facts are for the audit alone. Who adds one must know that it holds no secret; the caller is told the denial's
-//! public sentence and nothing else.
+//! Facts are for the audit. Who adds one must know that it holds no secret; the caller is told the denial's public
+//! sentence, and which parameter it is about, and nothing else.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::{credential, denial::Denial, scope::ScopeSet};
 
@@ -20,6 +20,9 @@ pub struct Refusal {
     pub retry_after: Option<Duration>,
 }
 
+/// The fact that names a parameter of the request: the one that the caller is told as well.
+pub const PARAMETER: &str = "parameter";
+
 impl Refusal {
     /// A refusal without particulars.
     pub fn new(denial: Denial) -> Self {
@@ -33,6 +36,17 @@ impl Refusal {
         let value = credential::loggable_text(&value.to_string());
         self.facts.push((name, value.chars().take(256).map(clean).collect()));
         self
+    }
+
+    /// Names the parameter of the request that it is about.
+    pub fn parameter(self, name: impl fmt::Display) -> Self {
+        self.fact(PARAMETER, name)
+    }
+
+    /// What the caller is told: the denial's sentence and, where one is to blame, the name of the parameter.
+    pub fn sentence(&self) -> Cow<'static, str> {
+        let parameter = self.facts.iter().find(|(name, _)| *name == PARAMETER);
+        self.denial.sentence_about(parameter.map(|(_, name)| name.as_str()))
     }
 
     /// Says which scopes would have done.
@@ -66,3 +80,23 @@ impl fmt::Display for Refusal {
 }
 
 impl std::error::Error for Refusal {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_is_told_which_parameter_and_no_other_fact() {
+        let missing = Refusal::new(Denial::ParameterMissing).fact("client_id", "cli_7f3a").parameter("code_verifier");
+        assert_eq!(missing.sentence(), "A required parameter is missing: code_verifier.");
+        let unknown = Refusal::new(Denial::KeyUnknown).fact("hint", "sk_live_7f3a");
+        assert_eq!(unknown.sentence(), Denial::KeyUnknown.sentence());
+    }
+
+    #[test]
+    fn a_credential_in_the_place_of_a_name_is_not_repeated() {
+        let key = format!("sk_live_{}", "a".repeat(38));
+        let twice = Refusal::new(Denial::ParameterRepeated).parameter(&key);
+        assert!(!twice.sentence().contains(&key), "{}", twice.sentence());
+    }
+}

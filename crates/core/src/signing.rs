@@ -77,15 +77,25 @@ pub fn active(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> Option<
     usable.max_by_key(|key| (key.active_from, key.id.clone()))
 }
 
-/// From when on a new key of `algorithm` signs, if one is due: at once where there is none, else so early that it is
-/// published long enough when the present one has signed for its time.
+/// From when on a key of `algorithm` that is made at `now` may sign: after the time that verifiers need to fetch it, or
+/// at once where there is no other yet.
+pub fn earliest(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Timestamp {
+    match all.iter().any(|key| key.algorithm == algorithm) {
+        true => now.plus(schedule.publish_before_use),
+        false => now,
+    }
+}
+
+/// From when on a new key of `algorithm` signs, if one is due: so early that it is published long enough when the
+/// present one has signed for its time.
 pub fn due(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Option<Timestamp> {
+    let earliest = earliest(algorithm, all, schedule, now);
     match all.iter().filter(|key| key.algorithm == algorithm).map(|key| key.active_from).max() {
-        None => Some(now),
+        None => Some(earliest),
         Some(newest) => {
             let ends = newest.plus(schedule.rotate_every);
             let is_due = now >= ends.minus(schedule.publish_before_use);
-            is_due.then(|| ends.max(now.plus(schedule.publish_before_use)))
+            is_due.then(|| ends.max(earliest))
         }
     }
 }

@@ -4,6 +4,9 @@ use std::{io::Write, process::ExitCode};
 
 use doorward_server::{admin::AdminError, app::OpenError};
 use doorward_store::{FolderError, StoreError};
+use serde_json::json;
+
+use crate::output::Output;
 
 /// What every command may exit with; shown by `doorward --help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -11,7 +14,8 @@ Exit codes:
   0  done
   1  not done: refused, unknown, taken, or (token verify) not valid
   2  the command line or the configuration is wrong
-  3  the data folder, the database or the network can't be used now";
+  3  the data folder, the database or the network can't be used now
+Why not stands on standard error: in words, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -52,16 +56,34 @@ impl Failure {
     }
 
     /// Writes the failure to standard error and gives the exit code.
-    pub(crate) fn report(&self) -> ExitCode {
-        // A closed standard error leaves nobody to tell.
-        let _ = match self {
-            Self::Configuration(rendered) => writeln!(std::io::stderr(), "{}", rendered.trim_end()),
-            other => writeln!(std::io::stderr(), "error: {other}"),
+    pub(crate) fn report(&self, output: Output) -> ExitCode {
+        let message = self.to_string();
+        let text = match self {
+            _ if output.json => json!({"error": self.kind(), "message": message.trim_end()}).to_string(),
+            Self::Configuration(_) => message.trim_end().to_owned(),
+            _ => format!("error: {message}"),
         };
+        // A closed standard error leaves nobody to tell.
+        let _ = writeln!(std::io::stderr(), "{text}");
         ExitCode::from(match self {
             Self::Admin(AdminError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
             Self::Admin(AdminError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
             Self::Admin(_) | Self::NotDone(_) => 1,
         })
+    }
+
+    /// The kind of failure, for programs.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Admin(AdminError::Conflict(_)) => "conflict",
+            Self::Admin(AdminError::Invalid { .. }) => "invalid",
+            Self::Admin(AdminError::NotFound { .. }) => "not_found",
+            Self::Admin(AdminError::Refused(refusal)) => refusal.denial.code(),
+            Self::Admin(AdminError::Open(_) | AdminError::Signing | AdminError::Store(_)) => "unavailable",
+            Self::Configuration(_) => "configuration",
+            Self::NotDone(_) => "not_done",
+            Self::Open(_) | Self::Store(_) | Self::System(_) => "unavailable",
+            Self::Usage(_) => "usage",
+        }
     }
 }

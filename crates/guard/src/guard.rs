@@ -84,7 +84,7 @@ impl Guard {
     /// What the layers do, for whoever has a request and no tower service: the principal, or the answer to give. The
     /// refusal was told to the audit when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
-        self.verify(request, requirement.scopes())
+        self.verify(request)
             .await
             .and_then(|found| found.ok_or_else(|| Denial::CredentialMissing.into()))
             .map_err(|refusal| self.refuse(request, refusal, None))
@@ -119,7 +119,7 @@ impl Guard {
     pub(crate) async fn admit(&self, request: &Parts, demand: &Demand) -> Result<Admission, Problem> {
         match demand {
             Demand::Required(requirement) => self.authorize(request, requirement).await.map(Admission::Known),
-            Demand::Optional => match self.verify(request, &ScopeSet::default()).await {
+            Demand::Optional => match self.verify(request).await {
                 Ok(Some(principal)) => Ok(Admission::Known(principal)),
                 Ok(None) => Ok(Admission::Anonymous),
                 Err(refusal) => Err(self.refuse(request, refusal, None)),
@@ -128,14 +128,14 @@ impl Guard {
     }
 
     /// The principal of a request: the one that this guard found before, or else that of its credential.
-    async fn verify(&self, request: &Parts, needed: &ScopeSet) -> Result<Option<Principal>, Refusal> {
+    async fn verify(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
         if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_found_by(self)) {
             return Ok(Some(known.clone()));
         }
         let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
         let Some(credential) = presented else { return Ok(None) };
-        let who = self.0.verifier.verify(&credential, needed, self.0.clock.now()).await?;
+        let who = self.0.verifier.verify(&credential, self.0.clock.now()).await?;
         Ok(Some(Principal::new(who, self)))
     }
 

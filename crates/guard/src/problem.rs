@@ -47,11 +47,12 @@ impl Problem {
     /// The answer, with any body that can be made of bytes.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
         let denial = self.refusal.denial;
+        let detail = self.refusal.sentence();
         let document = Document {
             kind: format!("urn:doorward:denial:{}", denial.shown_as()),
             title: title(denial.shown_as()),
             status: denial.status(),
-            detail: denial.sentence(),
+            detail: &detail,
             code: denial.shown_as(),
             trace_id: self.trace_id,
         };

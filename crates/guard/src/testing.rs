@@ -168,7 +168,7 @@ type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
 impl Verifier for TestIssuer {
-    fn verify<'a>(&'a self, credential: &'a Credential, _: &'a ScopeSet, now: Timestamp) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(&'a self, credential: &'a Credential, now: Timestamp) -> BoxFuture<'a, Verdict> {
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
             Credential::Opaque(token) => {

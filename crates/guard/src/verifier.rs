@@ -7,9 +7,7 @@
 
 use std::{pin::Pin, sync::Arc};
 
-use doorward_core::{
-    clock::Timestamp, credential::Credential, principal::Principal, refusal::Refusal, scope::ScopeSet,
-};
+use doorward_core::{clock::Timestamp, credential::Credential, principal::Principal, refusal::Refusal};
 
 /// A future behind a pointer, so that a [`Verifier`] can be chosen while the program runs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -18,13 +16,11 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Verifier: Send + Sync + 'static {
     /// The principal that `credential` stands for at the API.
     ///
-    /// `needed` are the scopes that the route will ask for, for verifiers that want to record them. They decide
-    /// nothing here: the principal carries every scope that it has, and the guard compares. The principal is shared
-    /// and not copied, since the same one answers each request while it is remembered.
+    /// What the route asks for decides nothing here: the principal carries every scope that it has, and the guard
+    /// compares. The principal is shared and not copied, since the same one answers each request while it is remembered.
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        needed: &'a ScopeSet,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>>;
 }

@@ -1,6 +1,6 @@
 //! Signing keys: opened from their seals, published as a JWK set, rotated on schedule or by command.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use doorward_core::{
     clock::Timestamp,
@@ -100,18 +100,18 @@ pub async fn list(app: &App) -> Result<Vec<ListedKey>, AdminError> {
         .collect())
 }
 
-/// Makes a successor for `algorithm`: published at once, signing after the time that verifiers need to fetch it, or at
-/// once where there is no key of this algorithm yet.
+/// Makes a successor for `algorithm`: published at once, signing as early as it may.
 pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<ListedKey, AdminError> {
     let now = app.now();
-    let exists = app.store.read(ListSigningKeys).await?.iter().any(|key| key.times.algorithm == algorithm);
-    let wait = if exists { app.settings.signing.publish_before_use } else { Duration::ZERO };
-    let operation = prepare(app, actor, algorithm, now.plus(wait), None)?;
+    let schedule = &app.settings.signing;
+    let records = app.store.read(ListSigningKeys).await?;
+    let mut all: Vec<_> = records.into_iter().map(|record| record.times).collect();
+    let operation = prepare(app, actor, algorithm, signing::earliest(algorithm, &all, schedule, now), None)?;
     let times = operation.key.times.clone();
+    all.push(times.clone());
     let public_jwk = serde_json::from_str(&operation.key.public_jwk).unwrap_or(Value::Null);
     app.store.write(operation).await?;
-    let state = if exists { KeyState::Published } else { KeyState::Active };
-    Ok(ListedKey { times, state, public_jwk })
+    Ok(ListedKey { state: signing::state(&times, &all, schedule, now), times, public_jwk })
 }
 
 /// Makes the keys that are due and removes those that are gone. Every algorithm that has a key keeps one; EdDSA and

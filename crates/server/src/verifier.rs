@@ -12,7 +12,6 @@ use doorward_core::{
     principal::{CredentialKind, Principal},
     refusal::Refusal,
     resource::ResourceIdentifier,
-    scope::ScopeSet,
     secret::ExposeSecret,
 };
 use doorward_guard::{AuditSink, BoxFuture, Guard, GuardError, Verifier};
@@ -37,13 +36,10 @@ impl LocalVerifier {
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
-            return Ok(verify::check(app, api, key.expose_secret()).await?.0);
+            return verify::check(app, api, key.expose_secret()).await;
         }
         let token = own_token::read(app, credential).await?;
-        if !token.audience.iter().any(|audience| **audience == *self.audience.as_str()) {
-            return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", token.audience.join(" ")));
-        }
-        own_token::check_alive(app, &token).await?;
+        own_token::check_use(app, &token, self.audience.as_str()).await?;
         let is_opaque = matches!(credential, Credential::Opaque(_));
         let principal = token.into_principal(self.audience.clone());
         let credential = if is_opaque { CredentialKind::AccessTokenOpaque } else { CredentialKind::AccessTokenJwt };
@@ -55,7 +51,6 @@ impl Verifier for LocalVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        _needed: &'a ScopeSet,
         _now: Timestamp,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
         Box::pin(async move { self.principal(credential).await.map(Arc::new) })

@@ -1,7 +1,7 @@
 //! API keys. Looked up by digest; cached by the servers, so every change goes into the log of changes.
 
 use doorward_core::{
-    api_key::Environment,
+    api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, KeyId},
@@ -49,6 +49,13 @@ pub struct KeyRecord {
     pub last_used_at: Option<Timestamp>,
     /// Whether its owner is disabled or gone.
     pub owner_is_disabled: bool,
+}
+
+impl KeyRecord {
+    /// What decides whether it may be used.
+    pub fn facts(&self) -> KeyFacts {
+        KeyFacts { revoked_at: self.revoked_at, expires_at: self.expires_at, owner_is_disabled: self.owner_is_disabled }
+    }
 }
 
 /// Adds a key with its roles.

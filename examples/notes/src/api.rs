@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Path, State},
+    extract::{
+        DefaultBodyLimit, Path, State,
+        rejection::{JsonRejection, PathRejection},
+    },
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use doorward_guard::{Guard, Principal, scope};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::notes::{MAX_TEXT, Note, NoteRefused, Notes};
 
@@ -47,23 +51,51 @@ async fn list(State(notes): State<Arc<Notes>>) -> Json<Vec<Note>> {
     Json(notes.list())
 }
 
-async fn add(State(notes): State<Arc<Notes>>, Json(new): Json<NewNote>) -> Result<Response, NoteRefused> {
+async fn add(State(notes): State<Arc<Notes>>, new: Result<Json<NewNote>, JsonRejection>) -> Result<Response, Problem> {
+    let Json(new) = new?;
     let note = notes.add(new.text)?;
     let location = [(header::LOCATION, format!("/notes/{}", note.id))];
     Ok((StatusCode::CREATED, location, Json(note)).into_response())
 }
 
-async fn remove(State(notes): State<Arc<Notes>>, Path(id): Path<u64>) -> StatusCode {
-    if notes.delete(id) { StatusCode::NO_CONTENT } else { StatusCode::NOT_FOUND }
+async fn remove(State(notes): State<Arc<Notes>>, id: Result<Path<u64>, PathRejection>) -> Result<StatusCode, Problem> {
+    let Path(id) = id?;
+    match notes.delete(id) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(Problem(StatusCode::NOT_FOUND, format!("there is no note {id}"))),
+    }
 }
 
-impl IntoResponse for NoteRefused {
-    fn into_response(self) -> Response {
-        let status = match self {
-            Self::Empty => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
-            Self::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+/// What this API itself refuses, in the form in which the guard refuses: a problem document (RFC 9457).
+struct Problem(StatusCode, String);
+
+impl From<JsonRejection> for Problem {
+    fn from(rejection: JsonRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<NoteRefused> for Problem {
+    fn from(refused: NoteRefused) -> Self {
+        let status = match refused {
+            NoteRefused::Empty => StatusCode::UNPROCESSABLE_ENTITY,
+            NoteRefused::Full => StatusCode::INSUFFICIENT_STORAGE,
+            NoteRefused::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
         };
-        (status, format!("{self}\n")).into_response()
+        Self(status, refused.to_string())
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Self(status, detail) = self;
+        let document = json!({"title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(document)).into_response()
     }
 }

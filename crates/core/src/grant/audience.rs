@@ -68,7 +68,7 @@ impl Apis {
         let mut resources = Vec::new();
         for (at, resource) in asked.filter(|resource| !resource.is_empty()).enumerate() {
             if at == MAX_RESOURCES {
-                return Err(Refusal::new(Denial::ParameterInvalid).fact("parameter", "resource"));
+                return Err(Refusal::new(Denial::ParameterInvalid).parameter("resource"));
             }
             let unknown = || Refusal::new(Denial::ResourceUnknown).fact("resource", resource);
             let identifier = self.by_resource(resource).ok_or_else(unknown)?.identifier.clone();

@@ -52,37 +52,13 @@ pub(super) fn from_log(args: ExplainArgs, output: Output) -> Result<(), Failure>
         let nested = value.get("event").or_else(|| value.get("message")).and_then(Value::as_str);
         let event = serde_json::from_value(value.clone()).ok();
         let event: Option<RefusalEvent> = event.or_else(|| serde_json::from_str(nested?).ok());
-        story.extend(event.filter(|event| event.trace_id == trace_id).map(explained));
+        story.extend(event.filter(|event| event.trace_id == trace_id).map(Explained::from));
     }
     tell(story, &trace_id.to_string(), output)
 }
 
 fn parse(text: &str) -> Result<TraceId, Failure> {
     TraceId::parse(text.trim()).map_err(|error| Failure::Usage(error.to_string()))
-}
-
-fn explained(event: RefusalEvent) -> Explained {
-    let denial = event.denial();
-    let mut details: serde_json::Map<String, Value> =
-        event.facts.into_iter().map(|(name, value)| (name, value.into())).collect();
-    details.insert("method".into(), event.method.into());
-    details.insert("path".into(), event.path.into());
-    details.insert("at".into(), event.at.into());
-    Explained {
-        at_ms: event.at_ms,
-        action: doorward_server::audit::REFUSED.to_owned(),
-        trace_id: Some(event.trace_id.to_string()),
-        code: Some(event.code),
-        status: denial.map(Denial::status),
-        told: denial.map(Denial::sentence),
-        cause: denial.map(Denial::cause),
-        remedy: denial.map(Denial::remedy),
-        actor: event.principal,
-        subject: None,
-        address: event.address,
-        count: 1,
-        details,
-    }
 }
 
 fn tell(story: Vec<Explained>, trace_id: &str, output: Output) -> Result<(), Failure> {
@@ -115,7 +91,7 @@ pub(super) fn describe(event: &Explained) -> String {
     add("from", event.address.clone().unwrap_or_default());
     add("by", event.actor.clone().unwrap_or_default());
     add("about", event.subject.clone().unwrap_or_default());
-    add("told", event.told.unwrap_or_default().to_owned());
+    add("told", event.told.clone().unwrap_or_default().into_owned());
     add("cause", event.cause.unwrap_or_default().to_owned());
     add("remedy", event.remedy.unwrap_or_default().to_owned());
     for (name, value) in event.details.iter().filter(|(name, _)| !matches!(name.as_str(), "method" | "path" | "at")) {

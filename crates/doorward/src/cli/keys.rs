@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use doorward_core::{api_key::Environment, clock::Timestamp, id::KeyId, scope::ScopeSet};
+use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
 use doorward_server::{
     App,
     app::Actor,
@@ -85,11 +85,12 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                 args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
             let found = keys::list(app, after.transpose()?, i64::from(args.limit)).await?;
             let now = app.now();
-            output.print(&found.iter().map(|key| describe(key, now)).collect::<Vec<_>>(), || {
+            output.print(&found.iter().map(|key| describe(app, key)).collect::<Vec<_>>(), || {
                 let row = |key: &KeyRecord| {
                     [
                         format!("{}…", key.hint),
                         key.name.clone(),
+                        keys::api_names(app, key).join(" "),
                         key.scopes.to_string(),
                         keys::state(key, now).to_owned(),
                         time_or(key.expires_at, "NEVER EXPIRES"),
@@ -97,18 +98,19 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                         key.id.to_string(),
                     ]
                 };
-                table(["KEY", "NAME", "SCOPE", "STATE", "EXPIRES", "LAST USED", "ID"], found.iter().map(row))
+                table(["KEY", "NAME", "API", "SCOPE", "STATE", "EXPIRES", "LAST USED", "ID"], found.iter().map(row))
             });
         }
         Verb::Show(Id { key }) => {
             let key = keys::show(app, &key).await?;
             let now = app.now();
-            output.print(&describe(&key, now), || {
+            output.print(&describe(app, &key), || {
                 fields(&[
                     ("key", format!("{}…", key.hint)),
                     ("id", key.id.to_string()),
                     ("name", key.name.clone()),
                     ("state", keys::state(&key, now).to_owned()),
+                    ("api", keys::api_names(app, &key).join(" ")),
                     ("scope", key.scopes.to_string()),
                     ("roles", key.roles.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>().join(" ")),
                     ("owner", key.owner.clone().unwrap_or_default()),
@@ -149,7 +151,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         },
     };
     let created = keys::create(app, actor, new).await?;
-    let mut value = describe(&created.record, app.now());
+    let mut value = describe(app, &created.record);
     value["key"] = created.key.reveal().into();
     output.print(&value, || {
         fields(&[
@@ -161,12 +163,13 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn describe(key: &KeyRecord, now: Timestamp) -> Value {
+fn describe(app: &App, key: &KeyRecord) -> Value {
     json!({
         "id": key.id,
         "hint": key.hint,
         "name": key.name,
-        "state": keys::state(key, now),
+        "state": keys::state(key, app.now()),
+        "apis": keys::api_names(app, key),
         "api_ids": key.apis,
         "limited_to": key.limited_to,
         "scope": key.scopes,

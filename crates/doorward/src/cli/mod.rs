@@ -127,13 +127,20 @@ struct InitArgs {
     issuer: String,
 }
 
+impl Cli {
+    /// How it prints.
+    pub(crate) fn output(&self) -> Output {
+        Output { json: self.global.json }
+    }
+}
+
 /// The configuration that is worked on where none is named.
 const CONFIG: &str = "doorward.toml";
 
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let output = cli.output();
     let Cli { command, global } = cli;
-    let output = Output { json: global.json };
     let place = || {
         let config = global.config.clone().map(Place::Config).or(global.data.clone().map(Place::Data));
         let here = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists()).map(Place::Config);

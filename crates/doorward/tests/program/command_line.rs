@@ -116,6 +116,18 @@ fn what_is_wrong_is_said_with_the_documented_exit_code() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         assert!(!output.stderr.is_empty(), "{arguments:?}");
     }
+    for (arguments, error) in [
+        (&["key", "show", "key_00000000000000000000000000000000"][..], "not_found"),
+        (&["key", "create", "--name", "x", "--api", "notes", "--scope", "other:read"], "invalid"),
+        (&["api", "create", "--name", "notes", "--identifier", "https://x.example"], "conflict"),
+        (&["explain", "not-a-trace"], "usage"),
+    ] {
+        let output = run(&[arguments, &["--json"]].concat(), &data);
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the failure is JSON");
+        assert_eq!(failure["error"], error, "{failure}");
+        assert!(failure["message"].as_str().is_some_and(|message| !message.is_empty()), "{failure}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
     let nowhere = program().args(["key", "list"]).output().expect("the program runs");
     assert_eq!(nowhere.status.code(), Some(2));
     let missing = run(&["key", "list"], &folder.path().join("missing"));

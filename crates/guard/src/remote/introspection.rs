@@ -52,14 +52,7 @@ fn read(
         return Err(Refusal::new(Denial::TokenIssuerWrong).fact("iss", stated).fact("expected", issuer));
     }
     let token = AccessToken::from_claims(&answer)?;
-    if !token.audience.iter().any(|stated| stated == audience.as_str()) {
-        let stated = token.audience.join(" ");
-        return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", audience));
-    }
-    token.check_times(skew, now)?;
-    if token.is_bound {
-        return Err(Denial::TokenBindingUnproven.into());
-    }
+    token.check_use(audience.as_str(), skew, now)?;
     Ok(Principal { credential: CredentialKind::AccessTokenOpaque, ..token.into_principal(audience.clone()) })
 }
 

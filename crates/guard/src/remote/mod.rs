@@ -33,7 +33,6 @@ use doorward_core::{
     principal::Principal,
     refusal::Refusal,
     resource::ResourceIdentifier,
-    scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
 
@@ -171,7 +170,6 @@ impl Verifier for RemoteVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        _: &'a ScopeSet,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
         self.start_ticker();

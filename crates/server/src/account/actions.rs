@@ -83,7 +83,7 @@ async fn act(
 ) -> Result<Response<Body>, Refusal> {
     let user_id = session.user.id.clone();
     let actor = origin.actor(user_id.as_str());
-    let invalid = |parameter: &'static str| Refusal::new(Denial::ParameterInvalid).fact("parameter", parameter);
+    let invalid = |parameter: &'static str| Refusal::new(Denial::ParameterInvalid).parameter(parameter);
     let end = |which, subject: Option<String>| EndSessions {
         user_id: user_id.clone(),
         which,

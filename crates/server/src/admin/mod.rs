@@ -39,7 +39,7 @@ pub enum AdminError {
     #[error(transparent)]
     Open(OpenError),
     /// The server refused, for a reason of the list.
-    #[error("{}", .0.denial.sentence())]
+    #[error("{}", .0.sentence())]
     Refused(#[from] Refusal),
     /// A signing key could not be made.
     #[error("a signing key could not be made")]

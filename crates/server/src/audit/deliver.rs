@@ -26,7 +26,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
 async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
     let bytes = body::json(app, &head, body).await?;
-    let (_, api) = client_authentication::api(app, origin, &head).await?;
+    let api = client_authentication::api(app, origin, &head).await?;
     let malformed = |what| Refusal::new(Denial::BodyMalformed).fact("refusals", what);
     let mut events: Vec<RefusalEvent> = json::parse_as(&bytes).map_err(|_| malformed("not a list of refusals"))?;
     if events.len() > MOST {

@@ -1,14 +1,17 @@
 //! The whole story of a trace: what was refused, why, and what to do about it.
 
-use doorward_core::{clock::Timestamp, denial::Denial};
+use std::borrow::Cow;
+
+use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, refusal};
 use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditTail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::{REFUSED, refusal_details};
 use crate::{admin::AdminError, app::App};
 
 /// One event, with what the list of denials says of it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Explained {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
@@ -25,7 +28,7 @@ pub struct Explained {
     pub status: Option<u16>,
     /// What the caller was told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub told: Option<&'static str>,
+    pub told: Option<Cow<'static, str>>,
     /// The true cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
@@ -52,26 +55,53 @@ impl Explained {
     pub fn at(&self) -> Timestamp {
         Timestamp::from_millis(self.at_ms)
     }
+
+    /// Adds what the list says of its code.
+    fn with_denial(mut self) -> Self {
+        let denial = self.code.as_deref().and_then(Denial::from_code);
+        let parameter = self.details.get(refusal::PARAMETER).and_then(Value::as_str);
+        self.told = denial.map(|denial| denial.sentence_about(parameter));
+        self.status = denial.map(Denial::status);
+        self.cause = denial.map(Denial::cause);
+        self.remedy = denial.map(Denial::remedy);
+        self
+    }
 }
 
 impl From<AuditEvent> for Explained {
     fn from(event: AuditEvent) -> Self {
-        let denial = event.code.as_deref().and_then(Denial::from_code);
-        Self {
+        let event = Self {
             at_ms: event.at.as_millis(),
             action: event.action,
             trace_id: event.trace_id,
             code: event.code,
-            status: denial.map(Denial::status),
-            told: denial.map(Denial::sentence),
-            cause: denial.map(Denial::cause),
-            remedy: denial.map(Denial::remedy),
             actor: event.actor,
             subject: event.subject,
             address: event.address,
             count: event.count,
             details: serde_json::from_str(&event.details).unwrap_or_default(),
-        }
+            ..Self::default()
+        };
+        event.with_denial()
+    }
+}
+
+impl From<RefusalEvent> for Explained {
+    /// A refusal that a guard logged and delivered to no server.
+    fn from(event: RefusalEvent) -> Self {
+        let details = refusal_details(&event);
+        let event = Self {
+            at_ms: event.at_ms,
+            action: REFUSED.to_owned(),
+            trace_id: Some(event.trace_id.to_string()),
+            code: Some(event.code),
+            actor: event.principal,
+            address: event.address,
+            count: 1,
+            details,
+            ..Self::default()
+        };
+        event.with_denial()
     }
 }
 

@@ -212,11 +212,7 @@ impl App {
 }
 
 fn refusal_row(id: AuditId, event: RefusalEvent) -> AuditEvent {
-    let mut details: Map<String, Value> =
-        event.facts.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
-    details.insert("method".into(), event.method.into());
-    details.insert("path".into(), event.path.into());
-    details.insert("at".into(), event.at.into());
+    let details = refusal_details(&event);
     AuditEvent {
         id,
         at: Timestamp::from_millis(event.at_ms),
@@ -229,4 +225,11 @@ fn refusal_row(id: AuditId, event: RefusalEvent) -> AuditEvent {
         count: 1,
         details: Value::Object(details).to_string(),
     }
+}
+
+/// What is known of a refusal beside what has a column of its own.
+fn refusal_details(event: &RefusalEvent) -> Map<String, Value> {
+    let request = [("method", &event.method), ("path", &event.path), ("at", &event.at)];
+    let facts = event.facts.iter().map(|(name, value)| (name.as_str(), value));
+    facts.chain(request).map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).collect()
 }

@@ -88,7 +88,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
     let denial = refusal.denial;
     let body = json!({
         "error": denial.error(),
-        "error_description": challenge::ascii(denial.sentence()),
+        "error_description": challenge::ascii(&refusal.sentence()),
         "code": denial.shown_as(),
         "trace_id": origin.trace_id(),
     });

@@ -5,6 +5,7 @@ use std::time::Duration;
 use doorward_core::{
     api_key::{ApiKey, Environment},
     clock::Timestamp,
+    denial::Denial,
     id::KeyId,
     resource::Role,
     scope::ScopeSet,
@@ -161,13 +162,19 @@ pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<KeyRevocation,
     Ok(revocation)
 }
 
-/// Why a key can't be used at `now`, if so.
+/// The names of the APIs that a key names, the one of its prefix first.
+pub fn api_names(app: &App, key: &KeyRecord) -> Vec<String> {
+    let apis = app.snapshots.apis();
+    key.apis.iter().filter_map(|id| apis.by_id(id)).map(|api| api.name.clone()).collect()
+}
+
+/// Whether a key can be used at `now`, or why not, in a word or two.
 pub fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
-    match key {
-        KeyRecord { revoked_at: Some(_), .. } => "revoked",
-        KeyRecord { expires_at: Some(at), .. } if now >= *at => "expired",
-        KeyRecord { owner_is_disabled: true, .. } => "owner disabled",
-        _ => "active",
+    match key.facts().check(now) {
+        Ok(()) => "active",
+        Err(Denial::KeyExpired) => "expired",
+        Err(Denial::KeyOwnerDisabled) => "owner disabled",
+        Err(_) => "revoked",
     }
 }
 

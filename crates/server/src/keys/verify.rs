@@ -64,7 +64,7 @@ pub(crate) async fn handle(
     let origin = Origin::of(&request);
     let (head, body) = request.into_parts();
     let asker = if uses_basic(&head) {
-        client_authentication::api(&app, &origin, &head).await.map(|(_, api)| Asker::Api(api))
+        client_authentication::api(&app, &origin, &head).await.map(Asker::Api)
     } else {
         let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
         let requirement = Requirement::authenticated().scope(scope).into();
@@ -112,36 +112,27 @@ async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refus
 
 async fn verify(app: &App, asker: &Asker, text: &str) -> Result<Principal, Refusal> {
     match asker {
-        Asker::Api(api) => Ok(check(app, api, text).await?.0),
+        Asker::Api(api) => check(app, api, text).await,
         Asker::Management(limited_to) => {
             let key = find(app, text).await?;
             let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
             let apis = app.snapshots.apis();
             let api = key.apis.iter().find(is_allowed).and_then(|id| apis.by_id(id));
             let api = api.ok_or_else(|| of_another_api(&key))?;
-            Ok(check(app, api, text).await?.0)
+            check(app, api, text).await
         }
     }
 }
 
 /// Verifies a key for one API.
-pub(crate) async fn check(app: &App, api: &Api, text: &str) -> Result<(Principal, Arc<KeyRecord>), Refusal> {
+pub(crate) async fn check(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
     let key = find(app, text).await?;
     if !key.apis.contains(&api.id) {
         return Err(of_another_api(&key));
     }
-    let refuse = |denial| Err(Refusal::new(denial).fact("key", &key.id));
-    if key.revoked_at.is_some() {
-        return refuse(Denial::KeyRevoked);
-    }
-    if key.expires_at.is_some_and(|at| app.now() >= at) {
-        return refuse(Denial::KeyExpired);
-    }
-    if key.owner_is_disabled {
-        return refuse(Denial::KeyOwnerDisabled);
-    }
+    key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
     app.note_use(&key, text);
-    let principal = Principal {
+    Ok(Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),
         client_id: None,
@@ -154,8 +145,7 @@ pub(crate) async fn check(app: &App, api: &Api, text: &str) -> Result<(Principal
         scopes: key.scopes.filtered(|scope| api.has_scope(scope)),
         roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
         expires_at: key.expires_at,
-    };
-    Ok((principal, key))
+    })
 }
 
 /// Finds a key. A text that is none, or fails its checksum, is refused without a look-up.

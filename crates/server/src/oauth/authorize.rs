@@ -211,5 +211,5 @@ pub(crate) async fn deny(
 /// Notes a refusal; gives the URL that tells it to the client.
 fn refuse(app: &App, origin: &Origin, target: &Target, refusal: &Refusal) -> String {
     app.note_refusal(origin, refusal);
-    target.error(refusal.denial, origin.trace_id(), &app.settings.issuer)
+    target.error(refusal, origin.trace_id(), &app.settings.issuer)
 }

@@ -58,7 +58,7 @@ pub(crate) async fn client(
 }
 
 /// The API whose credential authenticates a request, by Basic alone.
-pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<(Arc<Client>, Arc<Api>), Refusal> {
+pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<Arc<Api>, Refusal> {
     if head.headers.get(AUTHORIZATION).is_none() {
         return Err(Denial::CredentialMissing.into());
     }
@@ -67,12 +67,11 @@ pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<(Arc
         None => None,
         Some(id) => app.api(id).await?,
     };
-    let api = api.ok_or_else(|| {
+    api.ok_or_else(|| {
         Refusal::new(Denial::InsufficientPermission)
             .fact("client_id", &credential.id)
             .fact("needed", "an API's credential")
-    })?;
-    Ok((credential, api))
+    })
 }
 
 /// Whether a request tried Basic: its challenge is answered in kind.

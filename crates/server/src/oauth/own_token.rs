@@ -35,10 +35,22 @@ pub(crate) async fn read(app: &App, credential: &Credential) -> Result<AccessTok
     }
 }
 
-/// Refuses a token that is not good any more.
+/// No skew: the issuer's clock made the times.
+const SKEW: Duration = Duration::ZERO;
+
+/// Refuses a token that may not be used at `audience`, one of the issuer's own endpoints.
+pub(crate) async fn check_use(app: &App, token: &AccessToken, audience: &str) -> Result<(), Refusal> {
+    token.check_use(audience, SKEW, app.now())?;
+    check_not_revoked(app, token).await
+}
+
+/// Refuses a token that is not good any more, wherever it may be used.
 pub(crate) async fn check_alive(app: &App, token: &AccessToken) -> Result<(), Refusal> {
-    // No skew: the issuer's clock made these times.
-    token.check_times(Duration::ZERO, app.now())?;
+    token.check_times(SKEW, app.now())?;
+    check_not_revoked(app, token).await
+}
+
+async fn check_not_revoked(app: &App, token: &AccessToken) -> Result<(), Refusal> {
     let revoked = || Refusal::new(Denial::TokenRevoked).fact("jti", &token.id);
     if app.read(IsTokenRevoked { id: token.id.clone(), grant_id: token.grant_id.clone() }).await? {
         return Err(revoked());

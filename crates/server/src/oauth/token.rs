@@ -228,7 +228,7 @@ fn respond(
             let key = app.signing_keys().active(client.id_token_algorithm, app.now())?;
             let claims = id_token::Claims {
                 issuer: app.settings.issuer.to_string(),
-                subject: issued.user.id.to_string(),
+                subject: issued.grant.user_id.to_string(),
                 audience: client.id.to_string(),
                 expires_at: app.now().plus(app.settings.tokens.id_token_ttl),
                 issued_at: app.now(),
@@ -292,6 +292,6 @@ fn one_resource<'a>(form: &'a Parameters<'_>) -> Result<Option<&'a str>, Refusal
     let first = resources.next();
     match resources.next() {
         None => Ok(first),
-        Some(_) => Err(Refusal::new(Denial::ParameterRepeated).fact("parameter", "resource")),
+        Some(_) => Err(Refusal::new(Denial::ParameterRepeated).parameter("resource")),
     }
 }

@@ -59,10 +59,7 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
         (Some(credential), None) | (None, Some(credential)) => credential,
     };
     let token = own_token::read(app, &credential).await?;
-    if !token.audience.iter().any(|audience| **audience == *app.settings.issuer) {
-        return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", token.audience.join(" ")));
-    }
-    own_token::check_alive(app, &token).await?;
+    own_token::check_use(app, &token, &app.settings.issuer).await?;
     if !token.scopes.contains(scope::OPENID) {
         let openid = scope::Scope::parse(scope::OPENID).map_err(|_| Denial::InsufficientScope)?;
         return Err(Refusal::new(Denial::InsufficientScope).required_scopes([openid].into_iter().collect()));

@@ -41,7 +41,8 @@ impl<'a> ErrorPage<'a> {
     /// own trouble, and what of the request did not fit; the operator's facts stay with the operator.
     pub(crate) fn of_refusal(layout: &'a Layout, refusal: &Refusal, trace_id: TraceId) -> Self {
         let denial = refusal.denial;
-        let (what_happened, what_to_do) = denial.sentence().split_once(". ").unwrap_or((denial.sentence(), ""));
+        let sentence = refusal.sentence();
+        let (what_happened, what_to_do) = sentence.split_once(". ").unwrap_or((&sentence, ""));
         let for_developers = |name: &str| matches!(name, "client_id" | "parameter" | "redirect_uri");
         let facts = refusal.facts.iter().filter(|(name, _)| for_developers(name));
         let code = ("code".to_owned(), denial.shown_as().to_owned());

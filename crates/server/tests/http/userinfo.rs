@@ -77,7 +77,7 @@ async fn without_a_token_the_challenge_says_nothing_more_and_a_bad_one_is_invali
     let server = TestServer::start().await;
     let answer = server.caller.get("/userinfo").await;
     assert_eq!(answer.problem(), (401, "credential_missing".into()));
-    assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+    assert_eq!(answer.header("www-authenticate"), Some(r#"Bearer realm="doorward""#));
     for token in ["nonsense", "a.b.c", "e30.e30.AA", &server.world.key, &"a".repeat(9_000)] {
         let answer = server.caller.userinfo(token).await;
         assert_eq!(answer.problem().0, 401, "{token}");

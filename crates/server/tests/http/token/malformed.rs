@@ -21,15 +21,17 @@ async fn grant_types_that_are_not_there_are_unsupported_and_a_missing_one_is_an_
 #[tokio::test]
 async fn each_grant_demands_its_parameters() {
     let server = TestServer::start().await;
-    for form in [
-        &[("grant_type", "authorization_code")][..],
-        &[("grant_type", "authorization_code"), ("code", "dw_ac_x")],
-        &[("grant_type", "authorization_code"), ("code_verifier", VERIFIER)],
-        &[("grant_type", "authorization_code"), ("code", ""), ("code_verifier", VERIFIER)],
-        &[("grant_type", "refresh_token")],
+    for (form, missing) in [
+        (&[("grant_type", "authorization_code")][..], "code"),
+        (&[("grant_type", "authorization_code"), ("code", "dw_ac_x")], "code_verifier"),
+        (&[("grant_type", "authorization_code"), ("code_verifier", VERIFIER)], "code"),
+        (&[("grant_type", "authorization_code"), ("code", ""), ("code_verifier", VERIFIER)], "code"),
+        (&[("grant_type", "refresh_token")], "refresh_token"),
     ] {
         let answer = server.caller.token(&server.world.web, form).await;
         assert_eq!(answer.oauth_error(), (400, "invalid_request".into(), "parameter_missing".into()), "{form:?}");
+        let told = format!("A required parameter is missing: {missing}.");
+        assert_eq!(answer.json()["error_description"], told, "{form:?}");
     }
 }
 
