@@ -25,7 +25,6 @@ use crate::{
     refresh, roles,
     tokens::{Bearer, NewAccessToken},
     tx::{Operation, Tx, TxError},
-    users::{UserRecord, user},
 };
 
 /// Redeems a code for tokens.
@@ -67,8 +66,6 @@ pub struct NewFamily {
 pub struct Issued {
     /// The grant.
     pub grant: GrantRecord,
-    /// The user.
-    pub user: UserRecord,
     /// The API of the access token; `None`: for the issuer alone.
     pub api: Option<Arc<Api>>,
     /// What the access token may be used for.
@@ -83,21 +80,23 @@ impl Operation for RedeemCode {
     type Output = Result<Issued, Refusal>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
-        let Some((digest, grant)) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
-        let sql = "SELECT u.*, c.client_id, c.redirect_uri, c.code_challenge, c.expires_at, c.redeemed_at
-                   FROM codes c JOIN users u ON u.id = $2 WHERE c.digest = $1";
-        let rows = tx.query(sql, &[(&digest.digest).into(), grant.user_id.as_str().into()]).await?;
+        let Some(digest) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
+        let sql = "SELECT g.*, u.disabled_at AS user_disabled_at, c.redirect_uri, c.code_challenge,
+                     c.expires_at AS code_expires_at, c.redeemed_at
+                   FROM codes c JOIN grants g ON g.id = c.grant_id JOIN users u ON u.id = g.user_id
+                   WHERE c.digest = $1";
+        let rows = tx.query(sql, &[(&digest.digest).into()]).await?;
         // It may have been swept since.
         let Some(row) = rows.first() else { return Ok(Err(Denial::CodeUnknown.into())) };
-        let user = user(row)?;
+        let grant = grants::grant(row)?;
         let facts = CodeFacts {
-            client_id: row.parsed("client_id")?,
+            client_id: grant.client_id.clone(),
             redirect_uri: row.text("redirect_uri")?.to_owned(),
             code_challenge: row.parsed("code_challenge")?,
-            expires_at: row.time("expires_at")?,
+            expires_at: row.time("code_expires_at")?,
             is_redeemed: row.opt_int("redeemed_at")?.is_some(),
             grant_has_ended: grant.ended_at.is_some(),
-            user_is_unavailable: user.disabled_at.is_some(),
+            user_is_unavailable: row.opt_int("user_disabled_at")?.is_some(),
         };
         let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
         // A resource that was not granted consumes nothing and revokes nothing either.
@@ -124,19 +123,18 @@ impl Operation for RedeemCode {
             let NewFamily { id, token, expires_at } = &self.family;
             refresh::begin(tx, id, &grant, self.client.is_confidential(), token, *expires_at, self.now).await?;
         }
-        let issued = issue(tx, &self.access_token, grant, user, api, scopes, has_refresh_token).await?;
+        let issued = issue(tx, &self.access_token, grant, api, scopes, has_refresh_token).await?;
         self.append_audit(tx, "code.redeemed", &issued.grant).await?;
         Ok(Ok(issued))
     }
 }
 
 impl RedeemCode {
-    /// The grant that the code stands for, locked, and the digest by which the code was found.
-    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<(&KeyedDigest, GrantRecord)>, TxError> {
+    /// Locks the grant that the code stands for; the digest by which the code was found.
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<&KeyedDigest>, TxError> {
         for digest in &self.candidates {
-            let client = &self.redemption.client_id;
-            if let Some(grant) = grants::lock(tx, Credential::Code, digest, client, self.now).await? {
-                return Ok(Some((digest, grant)));
+            if grants::lock(tx, Credential::Code, digest, &self.redemption.client_id, self.now).await? {
+                return Ok(Some(digest));
             }
         }
         Ok(None)
@@ -153,17 +151,16 @@ pub(crate) async fn issue(
     tx: &mut impl Tx,
     token: &NewAccessToken,
     grant: GrantRecord,
-    user: UserRecord,
     api: Option<Arc<Api>>,
     scopes: ScopeSet,
     has_refresh_token: bool,
 ) -> Result<Issued, TxError> {
     let roles = match &api {
         None => Default::default(),
-        Some(api) => roles::at_api(tx, user.id.as_str(), &api.id).await?,
+        Some(api) => roles::at_api(tx, grant.user_id.as_str(), &api.id).await?,
     };
     let bearer = Bearer {
-        subject: user.id.to_string(),
+        subject: grant.user_id.to_string(),
         client_id: grant.client_id.to_string(),
         scopes: scopes.clone(),
         roles,
@@ -172,5 +169,5 @@ pub(crate) async fn issue(
     };
     let claims = token.claims(api.as_deref(), bearer);
     token.store(tx, api.as_deref(), &claims).await?;
-    Ok(Issued { grant, user, api, scopes, claims, has_refresh_token })
+    Ok(Issued { grant, api, scopes, claims, has_refresh_token })
 }

@@ -169,30 +169,33 @@ pub(crate) enum Credential {
     RefreshToken,
 }
 
-/// The grant that a credential came from, locked: whoever comes second waits here, and each of its later statements
-/// sees what the first one did. `None` if no such credential is known.
+/// Locks the grant that a credential came from: whoever comes second waits here, and each of its later statements sees
+/// what the first one did. Says whether such a credential is known.
+///
+/// What there is to know of the grant is read by the next statement, with the rest: for RETURNING, SQLite builds a table
+/// of its own each time.
 pub(crate) async fn lock(
     tx: &mut impl Tx,
     credential: Credential,
     digest: &KeyedDigest,
     presented_by: &ClientId,
     now: Timestamp,
-) -> Result<Option<GrantRecord>, TxError> {
+) -> Result<bool, TxError> {
     let sql = match credential {
         Credential::Code => {
             "UPDATE grants SET
                last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
-             WHERE id = (SELECT grant_id FROM codes WHERE digest = $3 AND pepper = $4) RETURNING *"
+             WHERE id = (SELECT grant_id FROM codes WHERE digest = $3 AND pepper = $4)"
         }
         Credential::RefreshToken => {
             "UPDATE grants SET
                last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
              WHERE id = (SELECT f.grant_id FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
-                         WHERE t.digest = $3 AND t.pepper = $4) RETURNING *"
+                         WHERE t.digest = $3 AND t.pepper = $4)"
         }
     };
     let parameters = [presented_by.as_str().into(), now.into(), (&digest.digest).into(), digest.pepper.as_str().into()];
-    tx.query(sql, &parameters).await?.first().map(grant).transpose()
+    Ok(tx.execute(sql, &parameters).await? > 0)
 }
 
 /// Whose grants.

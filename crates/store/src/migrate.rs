@@ -20,6 +20,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 2, name: "foundation", sql: include_str!("../migrations/0002_foundation.sql") },
     Migration { number: 3, name: "open_requests", sql: include_str!("../migrations/0003_open_requests.sql") },
     Migration { number: 4, name: "refresh_seals", sql: include_str!("../migrations/0004_refresh_seals.sql") },
+    Migration { number: 5, name: "refresh_chains", sql: include_str!("../migrations/0005_refresh_chains.sql") },
 ];
 
 /// The newest migration that this program knows.

@@ -3,6 +3,7 @@
 //! The successor is fresh random bits. It is sealed under a key derived from the predecessor itself, so that a repeat
 //! can be answered with the same successor and nobody but the holder of the predecessor can open it.
 
+mod ended;
 mod family;
 mod introspection;
 mod revocation;
@@ -23,8 +24,9 @@ use doorward_core::{
     scope::ScopeSet,
     secret::SecretString,
 };
+use serde_json::json;
 
-pub(crate) use self::family::begin;
+pub(crate) use self::{ended::remove_ended, family::begin};
 pub use self::{
     introspection::{FindRefreshToken, LiveRefreshToken},
     revocation::{RefreshRevocation, RevokeRefreshToken},
@@ -84,20 +86,23 @@ impl Operation for Refresh {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
-        let Some((grant, user, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
-        let facts = presented.facts(&grant, &user);
+        let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
+        let facts = presented.facts(&grant);
         let (effect, outcome) = refresh::decide(&self.request, &facts, &self.limits, self.now);
-        match effect {
-            RefreshEffect::EndFamily => {
-                self.append_audit(tx, "refresh_token.reused", &grant, outcome.as_ref().err()).await?;
-                grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+        if let Err(mut refusal) = outcome {
+            match effect {
+                RefreshEffect::EndFamily => {
+                    if let Some(rotation) = presented.find_rotation(tx).await? {
+                        refusal = refresh::tell_rotation(refusal, rotation);
+                    }
+                    self.append_refusal(tx, "refresh_token.reused", &grant, &refusal).await?;
+                    grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+                }
+                RefreshEffect::Signal => {
+                    self.append_refusal(tx, "refresh_token.suspicious", &grant, &refusal).await?;
+                }
+                _ => {}
             }
-            RefreshEffect::Signal => {
-                self.append_audit(tx, "refresh_token.suspicious", &grant, outcome.as_ref().err()).await?;
-            }
-            _ => {}
-        }
-        if let Err(refusal) = outcome {
             return Ok(Err(refusal));
         }
         // What was not granted is refused before anything is consumed.
@@ -113,13 +118,13 @@ impl Operation for Refresh {
                 // The seal was erased at the end of the grace, by a clock that is ahead of this one.
                 return Ok(Err(Denial::RefreshTokenGraceOver.into()));
             };
-            if effect == RefreshEffect::CountRepeat {
-                presented.count_repeat(tx, self.now).await?;
+            if let RefreshEffect::CountRepeat(other_repeats) = effect {
+                presented.count_repeat(tx, other_repeats).await?;
             }
             (successor, "refresh_token.repeated")
         };
-        self.append_audit(tx, action, &grant, None).await?;
-        let issued = issue(tx, &self.access_token, grant, user, api, scopes, true).await?;
+        self.append_rotation(tx, action, &grant).await?;
+        let issued = issue(tx, &self.access_token, grant, api, scopes, true).await?;
         Ok(Ok(Refreshed { issued, refresh_token }))
     }
 }
@@ -138,20 +143,33 @@ impl Refresh {
         self.apis.narrow(&scopes, &grant.resources, self.resource.as_deref())
     }
 
-    async fn append_audit(
+    /// What happens for each token of a family is told of the access token that it gave. Were it told of the grant, the
+    /// audit's index by subject would be written in as many places as there are grants at work.
+    async fn append_rotation(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {
+        let event = AuditEvent {
+            action: action.to_owned(),
+            subject: Some(self.access_token.id.to_string()),
+            details: json!({"grant_id": grant.id}).to_string(),
+            ..self.audit.clone()
+        };
+        audit::append(tx, &event).await
+    }
+
+    async fn append_refusal(
         &self,
         tx: &mut impl Tx,
         action: &str,
         grant: &GrantRecord,
-        refusal: Option<&Refusal>,
+        refusal: &Refusal,
     ) -> Result<(), TxError> {
-        let mut event =
-            AuditEvent { action: action.to_owned(), subject: Some(grant.id.to_string()), ..self.audit.clone() };
-        if let Some(refusal) = refusal {
-            let facts = refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
-            event.code = Some(refusal.denial.code().to_owned());
-            event.details = serde_json::Value::Object(facts.collect()).to_string();
-        }
+        let facts = refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
+        let event = AuditEvent {
+            action: action.to_owned(),
+            code: Some(refusal.denial.code().to_owned()),
+            subject: Some(grant.id.to_string()),
+            details: serde_json::Value::Object(facts.collect()).to_string(),
+            ..self.audit.clone()
+        };
         audit::append(tx, &event).await
     }
 }

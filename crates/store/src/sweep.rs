@@ -13,6 +13,7 @@ use doorward_core::{
 
 use crate::{
     changes::SweepChanges,
+    refresh,
     tx::{Operation, Tx, TxError, Value},
 };
 
@@ -48,8 +49,6 @@ impl Operation for Sweep {
             (CODES, before(AFTERGLOW)),
             (AUTHORIZATION_REQUESTS, before(START_OVER)),
             (REFRESH_SEALS, before(self.refresh_grace)),
-            (REFRESH_TOKENS, before(AFTERGLOW)),
-            (REFRESH_FAMILIES, before(AFTERGLOW)),
             (GRANTS, before(AFTERGLOW)),
             (SESSIONS, before(AFTERGLOW)),
             (OLD_SESSIONS, SessionId::floor(self.now.minus(self.session_absolute + AFTERGLOW)).into()),
@@ -59,6 +58,7 @@ impl Operation for Sweep {
         ] {
             removed += tx.execute(sql, &[time, Self::STEP.into()]).await?;
         }
+        removed += refresh::remove_ended(tx, self.now.minus(AFTERGLOW), Self::STEP).await?;
         let changes = SweepChanges { before_ms: self.now.minus(AFTERGLOW).as_millis(), limit: Self::STEP };
         Ok(removed + changes.run(tx).await?)
     }
@@ -78,13 +78,6 @@ const AUTHORIZATION_REQUESTS: &str = "DELETE FROM authorization_requests WHERE d
     (SELECT digest FROM authorization_requests WHERE expires_at < $1 LIMIT $2)";
 const REFRESH_SEALS: &str = "UPDATE refresh_families SET successor_sealed = NULL, seal_counts_from = NULL
     WHERE seal_counts_from <= $1 AND id IN (SELECT id FROM refresh_families WHERE seal_counts_from <= $1 LIMIT $2)";
-/// A family can have tens of thousands of tokens, so these are counted one by one.
-const REFRESH_TOKENS: &str = "DELETE FROM refresh_tokens WHERE digest IN
-    (SELECT t.digest FROM refresh_families f JOIN refresh_tokens t ON t.family_id = f.id
-     WHERE f.expires_at < $1 LIMIT $2)";
-const REFRESH_FAMILIES: &str = "DELETE FROM refresh_families WHERE id IN
-    (SELECT id FROM refresh_families f
-     WHERE expires_at < $1 AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.family_id = f.id) LIMIT $2)";
 const GRANTS: &str = "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < $1 LIMIT $2)";
 const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE ended_at < $1 LIMIT $2)";
 /// Nobody ended them; they came to their end by themselves.

@@ -11,6 +11,8 @@ use crate::{clock::Timestamp, denial::Denial, digest, id::ClientId, network::Net
 /// How many repeats a day may come from other addresses than the one that rotated.
 pub const OTHER_ADDRESS_REPEATS_A_DAY: u32 = 5;
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Bounds of refresh tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshLimits {
@@ -42,8 +44,8 @@ pub struct RefreshFacts {
     pub client_id: ClientId,
     /// Whether the tokens are bound: by client authentication, DPoP or a certificate.
     pub is_bound: bool,
-    /// When the family began.
-    pub family_created_at: Timestamp,
+    /// When the family ends in any case, as was said at its beginning.
+    pub family_expires_at: Timestamp,
     /// Whether the family, its grant or its client was ended.
     pub has_ended: bool,
     /// Whether the user can't be used any more.
@@ -54,12 +56,34 @@ pub struct RefreshFacts {
     pub generation: i64,
     /// When the presented token was made.
     pub issued_at: Timestamp,
-    /// When and from where the presented token was rotated, if it was.
+    /// When and from where the presented token was rotated, if it is the one before the live one.
     pub rotation: Option<Rotation>,
-    /// How many repeats came from other addresses in the day that began at `other_repeats_since`.
-    pub other_repeats: u32,
-    /// When the counted day began.
-    pub other_repeats_since: Timestamp,
+    /// The repeats that came from other addresses.
+    pub other_repeats: OtherRepeats,
+}
+
+/// Repeats from other addresses than the one that rotated, in a day that began with the first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OtherRepeats {
+    /// How many.
+    pub count: u32,
+    /// When the day began.
+    pub since: Timestamp,
+}
+
+impl OtherRepeats {
+    /// What counts at `now`: nothing, if the day is over.
+    fn at(self, now: Timestamp) -> Self {
+        match now.since(self.since) < DAY {
+            true => self,
+            false => Self { count: 0, since: now },
+        }
+    }
+}
+
+/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first.
+pub fn expires_at(issued_at: Timestamp, family_expires_at: Timestamp, limits: &RefreshLimits) -> Timestamp {
+    issued_at.plus(limits.idle).min(family_expires_at)
 }
 
 /// When and from where a token was rotated.
@@ -83,8 +107,8 @@ pub struct RefreshRequest {
 /// What is to be done; it is done also when the outcome is a refusal.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RefreshEffect {
-    /// Count a repeat from another address, and answer with the successor that was made before.
-    CountRepeat,
+    /// A repeat from another address: remember this count, and answer with the successor that was made before.
+    CountRepeat(OtherRepeats),
     /// End the family, the grant and its tokens.
     EndFamily,
     /// Nothing.
@@ -117,9 +141,9 @@ pub fn decide(
         return (RefreshEffect::None, Err(Denial::UserUnavailable.into()));
     }
     if facts.generation < facts.live_generation - 1 {
-        return (RefreshEffect::EndFamily, Err(reused(request, facts, now)));
+        return (RefreshEffect::EndFamily, Err(reused(request, now)));
     }
-    if now >= facts.family_created_at.plus(limits.absolute) || now >= facts.issued_at.plus(limits.idle) {
+    if now >= expires_at(facts.issued_at, facts.family_expires_at, limits) {
         return (RefreshEffect::None, Err(Denial::RefreshTokenExpired.into()));
     }
     match facts.rotation {
@@ -151,25 +175,23 @@ fn decide_repeat(
     if age >= limits.grace_other_address {
         return refuse("the grace is over");
     }
-    let repeats_today = match now.since(facts.other_repeats_since) < Duration::from_secs(86_400) {
-        true => facts.other_repeats,
-        false => 0,
-    };
-    if repeats_today >= OTHER_ADDRESS_REPEATS_A_DAY {
+    let today = facts.other_repeats.at(now);
+    if today.count >= OTHER_ADDRESS_REPEATS_A_DAY {
         return refuse("too many repeats from other addresses");
     }
-    (RefreshEffect::CountRepeat, Ok(()))
+    (RefreshEffect::CountRepeat(OtherRepeats { count: today.count + 1, ..today }), Ok(()))
 }
 
-fn reused(request: &RefreshRequest, facts: &RefreshFacts, now: Timestamp) -> Refusal {
-    let refusal = Refusal::new(Denial::RefreshTokenReused)
+fn reused(request: &RefreshRequest, now: Timestamp) -> Refusal {
+    Refusal::new(Denial::RefreshTokenReused)
         .fact("client_id", &request.client_id)
         .fact("reused_from", request.address)
-        .fact("reused_at", now.as_secs());
-    match facts.rotation {
-        Some(rotation) => refusal.fact("rotated_from", rotation.address).fact("rotated_at", rotation.at.as_secs()),
-        None => refusal,
-    }
+        .fact("reused_at", now.as_secs())
+}
+
+/// Adds to a reuse who had used the token before, the other of the two parties.
+pub fn tell_rotation(reused: Refusal, rotation: Rotation) -> Refusal {
+    reused.fact("rotated_from", rotation.address).fact("rotated_at", rotation.at.as_secs())
 }
 
 /// The key that seals a successor: derived from its predecessor, which the server does not keep. Who has the database,
@@ -199,15 +221,14 @@ mod tests {
         RefreshFacts {
             client_id: client(1),
             is_bound: false,
-            family_created_at: START,
+            family_expires_at: START.plus(RefreshLimits::default().absolute),
             has_ended: false,
             user_is_unavailable: false,
             live_generation: 3,
             generation: 3,
             issued_at: START,
             rotation: None,
-            other_repeats: 0,
-            other_repeats_since: START,
+            other_repeats: OtherRepeats { count: 0, since: START },
         }
     }
 
@@ -227,7 +248,8 @@ mod tests {
         let over = (RefreshEffect::Signal, Some(Denial::RefreshTokenGraceOver));
         assert_eq!(decided(&predecessor(), address(1), 59), (RefreshEffect::Repeat, None));
         assert_eq!(decided(&predecessor(), address(1), 60), over);
-        assert_eq!(decided(&predecessor(), address(2), 9), (RefreshEffect::CountRepeat, None));
+        let counted = OtherRepeats { count: 1, since: START };
+        assert_eq!(decided(&predecessor(), address(2), 9), (RefreshEffect::CountRepeat(counted), None));
         assert_eq!(decided(&predecessor(), address(2), 10), over);
     }
 
@@ -241,11 +263,13 @@ mod tests {
 
     #[test]
     fn repeats_from_other_addresses_are_counted_by_the_day() {
-        let spent = RefreshFacts { other_repeats: 5, ..predecessor() };
+        let of_day = |count, since| RefreshFacts { other_repeats: OtherRepeats { count, since }, ..predecessor() };
+        let spent = of_day(5, START);
         assert_eq!(decided(&spent, address(2), 1).1, Some(Denial::RefreshTokenGraceOver));
         assert_eq!(decided(&spent, address(1), 1), (RefreshEffect::Repeat, None));
-        let yesterday = RefreshFacts { other_repeats_since: START.minus(Duration::from_secs(86_400)), ..spent };
-        assert_eq!(decided(&yesterday, address(2), 1).0, RefreshEffect::CountRepeat);
+        let anew = OtherRepeats { count: 1, since: START.plus(Duration::from_secs(1)) };
+        let yesterday = of_day(5, START.minus(DAY));
+        assert_eq!(decided(&yesterday, address(2), 1).0, RefreshEffect::CountRepeat(anew));
     }
 
     #[test]
@@ -272,8 +296,7 @@ mod tests {
     struct Model {
         facts: Vec<RefreshFacts>,
         ended: bool,
-        other_repeats: u32,
-        since: Timestamp,
+        other_repeats: OtherRepeats,
     }
 
     #[derive(Clone, Debug)]
@@ -300,7 +323,8 @@ mod tests {
         fn repeats_never_end_a_family_and_every_reuse_does(is_bound: bool, steps in prop::collection::vec(step(), 1..60)) {
             let limits = RefreshLimits::default();
             let first = RefreshFacts { is_bound, live_generation: 0, generation: 0, ..live() };
-            let mut model = Model { facts: vec![first], ended: false, other_repeats: 0, since: START };
+            let other_repeats = first.other_repeats;
+            let mut model = Model { facts: vec![first], ended: false, other_repeats };
             let mut now = START;
             for step in steps {
                 let (behind, from) = match step {
@@ -316,7 +340,6 @@ mod tests {
                     live_generation: newest as i64,
                     has_ended: model.ended,
                     other_repeats: model.other_repeats,
-                    other_repeats_since: model.since,
                     ..model.facts[presented].clone()
                 };
                 let request = RefreshRequest { client_id: client(1), address: from };
@@ -333,20 +356,19 @@ mod tests {
                             ..facts.clone()
                         });
                     }
-                    RefreshEffect::Repeat | RefreshEffect::CountRepeat => {
+                    RefreshEffect::Repeat => {
                         prop_assert_eq!(presented + 1, newest, "only the predecessor is repeated");
-                        if effect == RefreshEffect::CountRepeat {
-                            if now.since(model.since) >= Duration::from_secs(86_400) {
-                                (model.other_repeats, model.since) = (0, now);
-                            }
-                            model.other_repeats += 1;
-                        }
+                    }
+                    RefreshEffect::CountRepeat(other_repeats) => {
+                        prop_assert_eq!(presented + 1, newest, "only the predecessor is repeated");
+                        prop_assert!(other_repeats.count <= OTHER_ADDRESS_REPEATS_A_DAY);
+                        model.other_repeats = other_repeats;
                     }
                     RefreshEffect::EndFamily => model.ended = true,
                     RefreshEffect::None | RefreshEffect::Signal => {}
                 }
                 prop_assert_eq!(outcome.is_ok(), matches!(effect,
-                    RefreshEffect::Rotate | RefreshEffect::Repeat | RefreshEffect::CountRepeat));
+                    RefreshEffect::Rotate | RefreshEffect::Repeat | RefreshEffect::CountRepeat(_)));
                 let is_reuse = presented + 1 < newest;
                 prop_assert_eq!(model.ended, was_ended || is_reuse);
             }

@@ -10,6 +10,7 @@ use doorward_core::{
     client::Client,
     credential::Credential,
     form::Parameters,
+    grant::refresh,
     refusal::Refusal,
 };
 use doorward_store::refresh::FindRefreshToken;
@@ -102,8 +103,8 @@ fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {
 /// A client sees its own live refresh token; an API sees none.
 async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Refusal> {
     let Some(found) = app.read(FindRefreshToken { candidates: app.candidates(token) }).await? else { return Ok(None) };
-    let idle_end = found.issued_at.plus(app.settings.tokens.refresh.idle);
-    let expires_at = idle_end.min(found.family_expires_at);
+    let limits = &app.settings.tokens.refresh;
+    let expires_at = refresh::expires_at(found.issued_at, found.family_expires_at, limits);
     if found.grant.client_id != client.id || app.now() >= expires_at {
         return Ok(None);
     }

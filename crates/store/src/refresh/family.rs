@@ -1,14 +1,17 @@
 //! A family of refresh tokens as it stands in its rows, seen from the token that was presented.
 //!
-//! Easy to get wrong: all of this is read and written under the lock of the grant's row. The newest generation is the
-//! live one, and when and from where a token was rotated is said by the next; that is written nowhere a second time.
+//! The tokens of a family are a chain: the family names its newest token, which is the live one, and each token the one
+//! before it.
+//!
+//! Easy to get wrong: all of this is read and written under the lock of the grant's row. When and from where a token was
+//! rotated is said by the next; that is written nowhere a second time.
 
 use std::net::IpAddr;
 
 use doorward_core::{
     clock::Timestamp,
-    digest::KeyedDigest,
-    grant::refresh::{RefreshFacts, Rotation, successor_key},
+    digest::{Digest, KeyedDigest},
+    grant::refresh::{OtherRepeats, RefreshFacts, Rotation, successor_key},
     id::{ClientId, FamilyId},
     seal,
     secret::{ExposeSecret, SecretString},
@@ -17,48 +20,50 @@ use doorward_core::{
 use super::Refresh;
 use crate::{
     grants::{self, Credential, GrantRecord},
-    tx::{Row, Tx, TxError},
-    users::{UserRecord, user},
+    tx::{Row, Tx, TxError, Value},
 };
 
 /// A presented refresh token with its family.
 pub(super) struct Presented {
+    digest: Digest,
     generation: i64,
     issued_at: Timestamp,
     rotation: Option<Rotation>,
+    newest_digest: Vec<u8>,
     successor_sealed: Option<Vec<u8>>,
     family_id: FamilyId,
-    pub(super) client_id: ClientId,
     is_bound: bool,
-    family_created_at: Timestamp,
+    family_expires_at: Timestamp,
     family_ended_at: Option<Timestamp>,
     live_generation: i64,
-    other_repeats: i64,
-    other_repeats_since: Timestamp,
+    other_repeats: OtherRepeats,
+    user_is_disabled: bool,
 }
 
-/// The token with one of these digests, its grant locked, and the user who granted.
+/// The token with one of these digests, and its grant, which is locked.
 pub(super) async fn lock(
     tx: &mut impl Tx,
     candidates: &[KeyedDigest],
     presented_by: &ClientId,
     now: Timestamp,
-) -> Result<Option<(GrantRecord, UserRecord, Presented)>, TxError> {
+) -> Result<Option<(GrantRecord, Presented)>, TxError> {
     for digest in candidates {
-        let Some(grant) = grants::lock(tx, Credential::RefreshToken, digest, presented_by, now).await? else {
+        if !grants::lock(tx, Credential::RefreshToken, digest, presented_by, now).await? {
             continue;
-        };
-        let sql = "SELECT u.*, t.generation, t.issued_at, next.issued_at AS rotated_at, next.address AS rotated_from,
-                     f.id AS family_id, f.client_id, f.is_bound, f.created_at AS family_created_at,
-                     f.ended_at AS family_ended_at, f.other_repeats, f.other_repeats_since, f.successor_sealed,
-                     (SELECT max(generation) FROM refresh_tokens WHERE family_id = t.family_id) AS live_generation
-                   FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id JOIN users u ON u.id = $2
-                     LEFT JOIN refresh_tokens next ON next.family_id = t.family_id AND next.generation = t.generation + 1
+        }
+        let sql = "SELECT g.*, u.disabled_at AS user_disabled_at, t.generation, t.issued_at,
+                     live.generation AS live_generation, live.issued_at AS live_issued_at,
+                     live.address AS live_address, f.newest_digest, f.id AS family_id, f.is_bound,
+                     f.expires_at AS family_expires_at, f.ended_at AS family_ended_at, f.other_repeats,
+                     f.other_repeats_since, f.successor_sealed
+                   FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
+                     JOIN refresh_tokens live ON live.digest = f.newest_digest
+                     JOIN grants g ON g.id = f.grant_id JOIN users u ON u.id = g.user_id
                    WHERE t.digest = $1";
-        let rows = tx.query(sql, &[(&digest.digest).into(), grant.user_id.as_str().into()]).await?;
+        let rows = tx.query(sql, &[(&digest.digest).into()]).await?;
         // It may have been swept since.
         let Some(row) = rows.first() else { return Ok(None) };
-        return Ok(Some((grant, user(row)?, presented(row)?)));
+        return Ok(Some((grants::grant(row)?, presented(row, digest)?)));
     }
     Ok(None)
 }
@@ -75,8 +80,8 @@ pub(crate) async fn begin(
 ) -> Result<(), TxError> {
     tx.execute(
         "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
-                                       other_repeats_since, expires_at, seal_counts_from)
-         VALUES ($1, $2, $3, $4, $5, 0, $5, $6, $7)",
+                                       other_repeats_since, expires_at, seal_counts_from, newest_digest)
+         VALUES ($1, $2, $3, $4, $5, 0, $5, $6, $7, $8)",
         &[
             id.as_str().into(),
             grant.id.as_str().into(),
@@ -85,26 +90,26 @@ pub(crate) async fn begin(
             now.into(),
             expires_at.into(),
             is_bound.then_some(expires_at).into(),
+            (&token.digest).into(),
         ],
     )
     .await?;
-    insert(tx, token, id, 0, None, now).await
+    insert(tx, token, id, None, None, now).await
 }
 
 impl Presented {
-    pub(super) fn facts(&self, grant: &GrantRecord, user: &UserRecord) -> RefreshFacts {
+    pub(super) fn facts(&self, grant: &GrantRecord) -> RefreshFacts {
         RefreshFacts {
-            client_id: self.client_id.clone(),
+            client_id: grant.client_id.clone(),
             is_bound: self.is_bound,
-            family_created_at: self.family_created_at,
+            family_expires_at: self.family_expires_at,
             has_ended: self.family_ended_at.is_some() || grant.ended_at.is_some(),
-            user_is_unavailable: user.disabled_at.is_some(),
+            user_is_unavailable: self.user_is_disabled,
             live_generation: self.live_generation,
             generation: self.generation,
             issued_at: self.issued_at,
             rotation: self.rotation,
-            other_repeats: u32::try_from(self.other_repeats).unwrap_or(u32::MAX),
-            other_repeats_since: self.other_repeats_since,
+            other_repeats: self.other_repeats,
         }
     }
 
@@ -114,17 +119,36 @@ impl Presented {
         let plain = refresh.successor.expose_secret().as_bytes();
         let sealed =
             seal::seal_with_nonce(&self.successor_key(&refresh.token), &self.context(), plain, refresh.seal_nonce);
-        let family = self.family_id.as_str().into();
-        if self.is_bound {
-            // Until the end of the family, which was said at its beginning.
-            let sql = "UPDATE refresh_families SET successor_sealed = $1 WHERE id = $2";
-            tx.execute(sql, &[sealed.into(), family]).await?;
+        let (family, live) = (self.family_id.as_str().into(), (&self.digest).into());
+        let successor = (&refresh.successor_digest.digest).into();
+        let rotated = if self.is_bound {
+            // The seal stays until the end of the family, which was said at its beginning.
+            let sql = "UPDATE refresh_families SET successor_sealed = $1, newest_digest = $2
+                       WHERE id = $3 AND newest_digest = $4";
+            tx.execute(sql, &[sealed.into(), successor, family, live]).await?
         } else {
-            let sql = "UPDATE refresh_families SET successor_sealed = $1, seal_counts_from = $2 WHERE id = $3";
-            tx.execute(sql, &[sealed.into(), now.into(), family]).await?;
+            let sql = "UPDATE refresh_families SET successor_sealed = $1, newest_digest = $2, seal_counts_from = $3
+                       WHERE id = $4 AND newest_digest = $5";
+            tx.execute(sql, &[sealed.into(), successor, now.into(), family, live]).await?
+        };
+        if rotated != 1 {
+            return Err(TxError::Defect("a token that is not the live one was to get a successor".to_owned()));
         }
         let address = Some(refresh.request.address);
-        insert(tx, &refresh.successor_digest, &self.family_id, self.generation + 1, address, now).await
+        insert(tx, &refresh.successor_digest, &self.family_id, Some(self), address, now).await
+    }
+
+    /// When and from where this token was rotated, however long ago: for reuse, which ends its family. Walks the chain
+    /// from its newest token.
+    pub(super) async fn find_rotation(&self, tx: &mut impl Tx) -> Result<Option<Rotation>, TxError> {
+        let sql = "WITH RECURSIVE chain (predecessor, issued_at, address) AS (
+                     SELECT predecessor, issued_at, address FROM refresh_tokens WHERE digest = $1
+                     UNION ALL
+                     SELECT t.predecessor, t.issued_at, t.address
+                     FROM chain JOIN refresh_tokens t ON t.digest = chain.predecessor)
+                   SELECT issued_at, address FROM chain WHERE predecessor = $2 LIMIT 1";
+        let rows = tx.query(sql, &[self.newest_digest.as_slice().into(), (&self.digest).into()]).await?;
+        rows.first().map(|row| rotation(row, "issued_at", "address")).transpose()
     }
 
     /// The successor that was made before, opened with the token itself; `None` once the seal is erased. Only the
@@ -135,15 +159,11 @@ impl Presented {
         Some(std::str::from_utf8(&plain).ok()?.into())
     }
 
-    /// Counts a repeat from another address than the one that rotated.
-    pub(super) async fn count_repeat(&self, tx: &mut impl Tx, now: Timestamp) -> Result<(), TxError> {
-        let is_new_day = now.since(self.other_repeats_since).as_secs() >= 86_400;
-        let (count, since) = match is_new_day {
-            true => (1, now),
-            false => (self.other_repeats + 1, self.other_repeats_since),
-        };
+    /// Remembers the count of repeats from other addresses than the one that rotated.
+    pub(super) async fn count_repeat(&self, tx: &mut impl Tx, repeats: OtherRepeats) -> Result<(), TxError> {
         let sql = "UPDATE refresh_families SET other_repeats = $1, other_repeats_since = $2 WHERE id = $3";
-        tx.execute(sql, &[count.into(), since.into(), self.family_id.as_str().into()]).await?;
+        let count = i64::from(repeats.count).into();
+        tx.execute(sql, &[count, repeats.since.into(), self.family_id.as_str().into()]).await?;
         Ok(())
     }
 
@@ -161,17 +181,18 @@ async fn insert(
     tx: &mut impl Tx,
     token: &KeyedDigest,
     family: &FamilyId,
-    generation: i64,
+    predecessor: Option<&Presented>,
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), TxError> {
-    let sql = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, address, issued_at)
-               VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, predecessor, address, issued_at)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     let row = [
         (&token.digest).into(),
         token.pepper.as_str().into(),
         family.as_str().into(),
-        generation.into(),
+        predecessor.map_or(0, |before| before.generation + 1).into(),
+        predecessor.map(|before| Value::from(&before.digest)).into(),
         address.map(|address| address.to_string()).into(),
         now.into(),
     ];
@@ -179,26 +200,30 @@ async fn insert(
     Ok(())
 }
 
-fn presented(row: &Row) -> Result<Presented, TxError> {
+fn presented(row: &Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
+    let (generation, live_generation) = (row.int("generation")?, row.int("live_generation")?);
+    let is_predecessor = generation + 1 == live_generation;
     Ok(Presented {
-        generation: row.int("generation")?,
+        digest: digest.digest,
+        generation,
         issued_at: row.time("issued_at")?,
-        rotation: rotation(row)?,
+        rotation: is_predecessor.then(|| rotation(row, "live_issued_at", "live_address")).transpose()?,
+        newest_digest: row.bytes("newest_digest")?.to_vec(),
         successor_sealed: row.opt_bytes("successor_sealed")?.map(<[u8]>::to_vec),
         family_id: row.parsed("family_id")?,
-        client_id: row.parsed("client_id")?,
         is_bound: row.flag("is_bound")?,
-        family_created_at: row.time("family_created_at")?,
+        family_expires_at: row.time("family_expires_at")?,
         family_ended_at: row.opt_time("family_ended_at")?,
-        live_generation: row.int("live_generation")?,
-        other_repeats: row.int("other_repeats")?,
-        other_repeats_since: row.time("other_repeats_since")?,
+        live_generation,
+        other_repeats: OtherRepeats {
+            count: u32::try_from(row.int("other_repeats")?).unwrap_or(u32::MAX),
+            since: row.time("other_repeats_since")?,
+        },
+        user_is_disabled: row.opt_int("user_disabled_at")?.is_some(),
     })
 }
 
-fn rotation(row: &Row) -> Result<Option<Rotation>, TxError> {
-    let Some(at) = row.opt_time("rotated_at")? else { return Ok(None) };
-    let address = row.opt_text("rotated_from")?.and_then(|text| text.parse::<IpAddr>().ok());
-    let address = address.ok_or_else(|| TxError::column("rotated_from", "is not an address"))?;
-    Ok(Some(Rotation { at, address }))
+fn rotation(successor: &Row, issued_at: &'static str, address: &'static str) -> Result<Rotation, TxError> {
+    let from = successor.text(address)?.parse().map_err(|_| TxError::column(address, "is not an address"))?;
+    Ok(Rotation { at: successor.time(issued_at)?, address: from })
 }

@@ -35,8 +35,7 @@ impl Operation for FindRefreshToken {
                        JOIN refresh_families f ON f.id = t.family_id
                        JOIN grants g ON g.id = f.grant_id
                        WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND g.ended_at IS NULL
-                         AND NOT EXISTS (SELECT 1 FROM refresh_tokens next
-                                         WHERE next.family_id = t.family_id AND next.generation > t.generation)";
+                         AND f.newest_digest = t.digest";
             let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
             if let Some(row) = rows.first() {
                 return Ok(Some(LiveRefreshToken {

@@ -42,8 +42,8 @@ impl Operation for RevokeRefreshToken {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<RefreshRevocation, TxError> {
         let found = family::lock(tx, &self.candidates, &self.client.id, self.now).await?;
-        let Some((grant, _, presented)) = found else { return Ok(RefreshRevocation::Unknown) };
-        if presented.client_id != self.client.id {
+        let Some(grant) = found.map(|(grant, _)| grant) else { return Ok(RefreshRevocation::Unknown) };
+        if grant.client_id != self.client.id {
             return Ok(RefreshRevocation::OfAnotherClient);
         }
         if grant.ended_at.is_none() {

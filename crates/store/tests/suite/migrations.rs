@@ -73,6 +73,36 @@ async fn refresh_families_keep_their_seal_and_who_rotated_when_both_move() {
     .await;
 }
 
+#[tokio::test]
+async fn refresh_tokens_become_a_chain_that_closes_over_what_was_swept() {
+    on_each_engine(async |database| {
+        let store = database.open().await;
+        store.migrate_to(4).await.unwrap();
+        let families = "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
+                                                      other_repeats_since, expires_at, ended_at)
+                        VALUES ('live', 'g', 'c', 1, 0, 0, 0, 900, NULL), ('swept', 'g', 'c', 0, 0, 0, 0, 50, 50),
+                               ('empty', 'g', 'c', 0, 0, 0, 0, 50, 50)";
+        store.write(Run::new(families, [])).await.unwrap();
+        let tokens = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, issued_at)
+                      VALUES ($1, 'p', 'live', 1, 0), ($2, 'p', 'live', 0, 0), ($3, 'p', 'live', 2, 0),
+                             ($4, 'p', 'swept', 3, 0), ($5, 'p', 'swept', 7, 0)";
+        let digests: [[u8; 32]; 5] = std::array::from_fn(|n| [n as u8; 32]);
+        store.write(Run::new(tokens, digests.map(Into::into))).await.unwrap();
+
+        store.migrate().await.unwrap();
+
+        let bytes = async |sql, column| {
+            let rows = store.read(Ask::new(sql, [])).await.unwrap();
+            rows.iter().map(|row| row.opt_bytes(column).unwrap().map(|bytes| bytes[0])).collect::<Vec<_>>()
+        };
+        let newest = bytes("SELECT newest_digest FROM refresh_families ORDER BY id", "newest_digest").await;
+        assert_eq!(newest, [None, Some(2), Some(4)], "of empty, live and swept");
+        let predecessors = bytes("SELECT predecessor FROM refresh_tokens ORDER BY digest", "predecessor").await;
+        assert_eq!(predecessors, [Some(1), None, Some(0), None, Some(3)]);
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn processes_that_start_together_migrate_once() {
     on_each_engine(async |database| {

@@ -122,6 +122,34 @@ async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
 }
 
 #[tokio::test]
+async fn a_family_of_more_tokens_than_a_step_goes_in_several() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let tokens = usize::try_from(Sweep::STEP).unwrap() + 20;
+        let (mut token, _) = world.sign_in(&world.confidential).await;
+        let oldest = token.clone();
+        for _ in 1..tokens {
+            token = world.refreshes(&token, &world.confidential).await.unwrap();
+        }
+        let (user_id, client_id) = (world.user.id.clone(), world.confidential.id.clone());
+        let audit = world.audit("client.disconnected");
+        world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
+        world.advance(DAY + 1);
+
+        assert_eq!(rows(&world, "SELECT digest FROM refresh_tokens").await, tokens);
+        assert!(swept(&world).await >= Sweep::STEP as u64);
+        assert_eq!(rows(&world, "SELECT digest FROM refresh_tokens").await, 20);
+        assert_eq!(world.refreshes(&token, &world.confidential).await.err(), Some(Denial::RefreshTokenUnknown));
+        assert_eq!(world.refreshes(&oldest, &world.confidential).await.err(), Some(Denial::GrantEnded));
+        assert!(swept(&world).await > 20);
+        for sql in ["SELECT digest FROM refresh_tokens", "SELECT id FROM refresh_families"] {
+            assert_eq!(rows(&world, sql).await, 0, "{sql}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn one_sweep_takes_a_step_and_no_more() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
