@@ -238,6 +238,10 @@ denials! {
         "The request took too long to arrive.";
         "The body did not arrive within `limits.body_timeout`.";
         "Look at the caller's network, or raise `limits.body_timeout`.";
+    HeadTooLarge = "head_too_large", 431, "invalid_request";
+        "The address and the headers of the request are too large.";
+        "The request's head is larger than `limits.header_bytes`, or has more headers than anybody needs.";
+        "Find the header that grew, often a cookie. If it is right, raise `limits.header_bytes`.";
     ContentTypeUnsupported = "content_type_unsupported", 415, "invalid_request";
         "This content type is not supported here.";
         "The body's content type is not the one that the endpoint takes.";

@@ -46,6 +46,7 @@ pub mod form;
 pub mod grant;
 pub mod pkce;
 pub mod redirect_uri;
+pub mod registration;
 pub mod signing;
 
 // People.

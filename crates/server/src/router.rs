@@ -12,9 +12,9 @@ use axum::{
     middleware::{self, Next},
     routing::{MethodRouter, get, post},
 };
-use doorward_core::denial::Denial;
+use doorward_core::{denial::Denial, refusal::Refusal};
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
 
@@ -97,7 +97,11 @@ async fn outermost(State(around): State<Around>, mut request: Request, next: Nex
     let is_open = path.starts_with("/.well-known/") || any_origin.contains(&path);
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
-    let mut response = if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
+    let head = exchange::head_bytes(&request);
+    let mut response = if head > app.settings.limits.header_bytes || request.headers().len() > exchange::MAX_HEADERS {
+        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", request.headers().len());
+        refuse(&app, &origin, request.headers(), &refusal)
+    } else if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
         respond::problem(&app, &origin, &Denial::CredentialInQuery.into())
     } else if is_open && cors::is_preflight(&request) {
         cors::preflight()
@@ -134,23 +138,23 @@ async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, request: R
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
             response
         }
-        None => nothing_here(&app, &request, Denial::NotFound),
+        None => refuse(&app, &Origin::of(&request), request.headers(), &Denial::NotFound.into()),
     }
 }
 
 async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    nothing_here(&app, &request, Denial::NotFound)
+    refuse(&app, &Origin::of(&request), request.headers(), &Denial::NotFound.into())
 }
 
 async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    nothing_here(&app, &request, Denial::MethodNotAllowed)
+    refuse(&app, &Origin::of(&request), request.headers(), &Denial::MethodNotAllowed.into())
 }
 
 /// A person who typed an address gets a page, a program a problem.
-fn nothing_here(app: &App, request: &Request, denial: Denial) -> Response<Body> {
-    let accepts = exchange::header(request.headers(), "accept").unwrap_or_default();
+fn refuse(app: &App, origin: &Origin, headers: &HeaderMap, refusal: &Refusal) -> Response<Body> {
+    let accepts = exchange::header(headers, "accept").unwrap_or_default();
     match accepts.contains("text/html") {
-        true => respond::error_page(app, &Origin::of(request), &denial.into()),
-        false => respond::problem(app, &Origin::of(request), &denial.into()),
+        true => respond::error_page(app, origin, refusal),
+        false => respond::problem(app, origin, refusal),
     }
 }

@@ -4,7 +4,7 @@ use doorward_core::{
     api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
-    id::{ApiId, KeyId},
+    id::{ApiId, ClientId, KeyId},
     resource::Role,
     scope::ScopeSet,
 };
@@ -234,7 +234,7 @@ async fn complete(tx: &mut impl Tx, row: &Row) -> Result<KeyRecord, TxError> {
     let mut key = key(row)?;
     key.roles = crate::roles::all_of(tx, key.id.as_str()).await?;
     if let Some(owner) = &key.owner {
-        let sql = match owner.starts_with("cli_") {
+        let sql = match ClientId::parse(owner).is_ok() {
             true => "SELECT disabled_at FROM clients WHERE id = $1",
             false => "SELECT disabled_at FROM users WHERE id = $1",
         };

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::{clock::Timestamp, id::ApiId, resource::Role};
+use doorward_core::{
+    clock::Timestamp,
+    id::{ApiId, ClientId, KeyId},
+    resource::Role,
+};
 
 use crate::{
     append_change,
@@ -81,9 +85,11 @@ pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Resul
 }
 
 fn kind_of(holder: &str) -> &'static str {
-    match holder.split('_').next() {
-        Some("cli") => "client",
-        Some("key") => "key",
-        _ => "user",
+    if ClientId::parse(holder).is_ok() {
+        "client"
+    } else if KeyId::parse(holder).is_ok() {
+        "key"
+    } else {
+        "user"
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use clap::Args;
-use doorward_core::{denial::Denial, event::RefusalEvent, trace::TraceId};
+use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, trace::TraceId};
 use doorward_server::{
     App,
     audit::explain::{self, Explained},
@@ -95,12 +95,21 @@ pub(super) fn describe(event: &Explained) -> String {
     add("cause", event.cause.unwrap_or_default().to_owned());
     add("remedy", event.remedy.unwrap_or_default().to_owned());
     for (name, value) in event.details.iter().filter(|(name, _)| !matches!(name.as_str(), "method" | "path" | "at")) {
-        add("fact", format!("{name} = {}", value.as_str().unwrap_or_default()));
+        add("fact", format!("{name} = {}", fact(name, value.as_str().unwrap_or_default())));
     }
     if event.count > 1 {
         add("count", format!("{} equal events", event.count));
     }
     format!("{}  {what}\n{}\n", time(event.at()), lines.join("\n"))
+}
+
+/// The value of a fact; a time as people write it.
+fn fact(name: &str, value: &str) -> String {
+    let is_time = name.ends_with("_at") || matches!(name, "exp" | "valid_from");
+    match value.parse() {
+        Ok(secs) if is_time => time(Timestamp::from_secs(secs)),
+        _ => value.to_owned(),
+    }
 }
 
 /// The page of all denials for the documentation.

@@ -5,9 +5,11 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use doorward_core::{
     api_key::KeyPrefix,
     client::{AuthenticationMethod, Client},
+    grant::audience::Apis,
     id::{ApiId, ClientId},
     jwk::Algorithm,
-    resource::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat, is_api_name},
+    registration,
+    resource::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     scope::ScopeSet,
     secret::SecretString,
 };
@@ -73,39 +75,8 @@ pub struct CreatedApi {
 
 /// Makes an API and its credential.
 pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi, AdminError> {
-    if !is_api_name(&new.name) {
-        return Err(AdminError::invalid("name", "1 to 64 lower-case letters, digits and -, a letter first"));
-    }
     let identifier = ResourceIdentifier::parse(&new.identifier);
     let identifier = identifier.map_err(|error| AdminError::invalid("identifier", error))?;
-    if let Some(same) = app.snapshots.apis().by_resource(&new.identifier).filter(|api| api.identifier != identifier) {
-        let why = format!(
-            "the same as {:?} of the API {:?} but for the slash at its end",
-            same.identifier.to_string(),
-            same.name
-        );
-        return Err(AdminError::invalid("identifier", why));
-    }
-    if new.access_token_ttl < Duration::from_secs(1) || new.access_token_ttl > Duration::from_secs(86_400) {
-        return Err(AdminError::invalid("access_token_ttl", "between a second and a day"));
-    }
-    let retire_after = app.settings.signing.retire_after;
-    if new.access_token_ttl > retire_after {
-        let why = format!(
-            "beyond signing.retire_after, {} s: a token would outlive the key that verifies it",
-            retire_after.as_secs()
-        );
-        return Err(AdminError::invalid("access_token_ttl", why));
-    }
-    if new.scopes.len() > ScopeSet::MAX {
-        return Err(AdminError::invalid("scopes", format!("at most {}", ScopeSet::MAX)));
-    }
-    for DescribedScope { scope, description } in &new.scopes {
-        if scope.is_oidc() {
-            return Err(AdminError::invalid("scopes", format!("{scope} is OpenID Connect's own")));
-        }
-        super::display_name("scope description", description)?;
-    }
     let now = app.now();
     let (client_secret, secret) = super::clients::new_secret(app);
     let api = Api {
@@ -120,6 +91,11 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
         key_prefix: new.key_prefix,
         created_at: now,
     };
+    let others = Apis::new(list(app).await?.into_iter().map(Arc::new).collect());
+    registration::check_api(&api, &others, app.settings.signing.retire_after)?;
+    if let Some(taken) = registration::taken_by_another_api(&api, &others) {
+        return Err(AdminError::Conflict(taken));
+    }
     let credential = Client {
         id: ClientId::new(now, &*app.rng),
         name: format!("API {}", api.name),
@@ -141,9 +117,9 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
     let audit = app.event(actor, "api.created", Some(api.id.to_string()), details);
     let client_id = credential.id.clone();
     let operation = CreateApi { api: api.clone(), credential, audit };
-    app.store.write(operation).await.map_err(AdminError::conflict(|| {
-        format!("an API with the name {:?}, the identifier {:?} or one of the scopes exists", api.name, new.identifier)
-    }))?;
+    let meanwhile =
+        || "an API with this name, this identifier or one of the scopes was made at the same time".to_owned();
+    app.store.write(operation).await.map_err(AdminError::conflict(meanwhile))?;
     // The first key of an algorithm signs at once, so that the new API's tokens can be made.
     app.snapshots.reload_apis(&app.store).await?;
     crate::signing::run_due(app).await?;

@@ -1,14 +1,16 @@
 //! Clients of the authorization server.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use doorward_core::{
     checksummed::{self, CLIENT_SECRET_PREFIX},
     client::{AuthenticationMethod, Client, GrantType},
     digest::KeyedDigest,
+    grant::audience::Apis,
     id::ClientId,
-    jwk::{Algorithm, KeySet},
+    jwk::Algorithm,
     redirect_uri::RedirectUri,
+    registration,
     scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
@@ -16,9 +18,6 @@ use doorward_store::clients::{ChangeClient, ClientChange, CreateClient, FindClie
 
 use super::AdminError;
 use crate::app::{Actor, App, Details};
-
-/// The most redirect URIs of one client.
-pub const MAX_REDIRECT_URIS: usize = 20;
 
 /// A client that is to be made.
 #[derive(Clone, Debug)]
@@ -53,48 +52,11 @@ pub struct CreatedClient {
 
 /// Makes a client.
 pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedClient, AdminError> {
-    let name = super::display_name("name", &new.name)?;
-    if new.redirect_uris.len() > MAX_REDIRECT_URIS {
-        return Err(AdminError::invalid("redirect_uri", format!("at most {MAX_REDIRECT_URIS}")));
-    }
+    let name = registration::display_name("name", &new.name)?;
     let mut redirect_uris = Vec::new();
     for text in &new.redirect_uris {
         let uri = RedirectUri::parse(text);
         redirect_uris.push(uri.map_err(|error| AdminError::invalid("redirect_uri", format!("{text}: {error}")))?);
-    }
-    let uses_code = new.grant_types.contains(&GrantType::AuthorizationCode);
-    if new.grant_types.is_empty() {
-        return Err(AdminError::invalid("grant_type", "at least one"));
-    }
-    if uses_code == redirect_uris.is_empty() {
-        return Err(AdminError::invalid("redirect_uri", "needed by authorization_code, and by nothing else"));
-    }
-    let is_public = new.authentication == AuthenticationMethod::None;
-    if is_public && new.grant_types.contains(&GrantType::ClientCredentials) {
-        return Err(AdminError::invalid("grant_type", "a public client can't use client_credentials"));
-    }
-    if new.grant_types.contains(&GrantType::RefreshToken) && !uses_code {
-        return Err(AdminError::invalid("grant_type", "refresh_token continues authorization_code, which is missing"));
-    }
-    let apis = doorward_core::grant::audience::Apis::new(
-        super::apis::list(app).await?.into_iter().map(std::sync::Arc::new).collect(),
-    );
-    let unknown = apis.unknown(&new.scopes);
-    if !unknown.is_empty() {
-        return Err(AdminError::invalid("scope", format!("no API has {unknown}")));
-    }
-    let beyond = new.default_scopes.difference(&new.scopes);
-    if !beyond.is_empty() {
-        return Err(AdminError::invalid("default_scope", format!("{beyond} is not among the client's scopes")));
-    }
-    let uses_keys = new.authentication == AuthenticationMethod::PrivateKeyJwt;
-    match &new.jwks {
-        None if uses_keys => return Err(AdminError::invalid("jwks", "private_key_jwt needs the client's public keys")),
-        Some(_) if !uses_keys => return Err(AdminError::invalid("jwks", "only private_key_jwt uses keys")),
-        Some(jwks) if KeySet::parse(jwks.as_bytes()).map_or(true, |keys| keys.is_empty()) => {
-            return Err(AdminError::invalid("jwks", "a JWK set with at least one usable public key"));
-        }
-        _ => {}
     }
     let (secret, digest) = match new.authentication.has_secret() {
         true => {
@@ -121,6 +83,8 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
         created_at: now,
         disabled_at: None,
     };
+    let apis = Apis::new(super::apis::list(app).await?.into_iter().map(Arc::new).collect());
+    registration::check_client(&client, &apis)?;
     let details = Details::none().with("name", &client.name);
     let audit = app.event(actor, "client.created", Some(client.id.to_string()), details);
     app.store.write(CreateClient { client: client.clone(), audit }).await?;

@@ -2,7 +2,7 @@
 //!
 //! Keys have a folder of their own.
 
-use doorward_core::refusal::Refusal;
+use doorward_core::{refusal::Refusal, registration::InvalidRegistration};
 use doorward_store::StoreError;
 
 use crate::app::OpenError;
@@ -58,6 +58,12 @@ impl From<OpenError> for AdminError {
     }
 }
 
+impl From<InvalidRegistration> for AdminError {
+    fn from(InvalidRegistration { what, why }: InvalidRegistration) -> Self {
+        Self::Invalid { what, why }
+    }
+}
+
 impl AdminError {
     pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Self {
         Self::Invalid { what, why: why.to_string() }
@@ -70,13 +76,4 @@ impl AdminError {
             error => Self::Store(error),
         }
     }
-}
-
-/// A name for people: 1 to 100 characters, none of them a control character.
-pub(crate) fn display_name(what: &'static str, name: &str) -> Result<String, AdminError> {
-    let name = name.trim();
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(AdminError::invalid(what, "1 to 100 characters without control characters"));
-    }
-    Ok(name.to_owned())
 }

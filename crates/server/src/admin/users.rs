@@ -2,7 +2,7 @@
 
 use doorward_core::{
     id::UserId,
-    password,
+    password, registration,
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord};
@@ -28,8 +28,8 @@ pub struct NewUser {
 
 /// Makes a user.
 pub async fn create(app: &App, actor: &Actor, new: NewUser) -> Result<UserRecord, AdminError> {
-    let username = super::display_name("username", &new.username)?;
-    let name = new.name.map(|name| super::display_name("name", &name)).transpose()?;
+    let username = registration::display_name("username", &new.username)?;
+    let name = new.name.map(|name| registration::display_name("name", &name)).transpose()?;
     if new
         .email
         .as_ref()

@@ -26,7 +26,7 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{tls::Reloading, write_last::WriteLast};
+use super::{MAX_HEADERS, tls::Reloading, write_last::WriteLast};
 use crate::{router::Peer, settings::Limits};
 
 /// How long requests that run may take to finish at the end.
@@ -145,6 +145,8 @@ where
             }
         }
     });
+    // Hyper refuses without a word, so it is asked to do so only well beyond what the router refuses with an explanation.
+    let head_bytes = limits.header_bytes.max(8_192).saturating_mul(2);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -152,15 +154,15 @@ where
         .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_buf_size(limits.header_bytes.max(8_192))
-        .max_headers(100)
+        .max_buf_size(head_bytes)
+        .max_headers(2 * MAX_HEADERS)
         // Answers are small: one buffer is cheaper than a list of two.
         .writev(false);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
-        .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(limits.header_timeout);
     let connection = builder.serve_connection(TokioIo::new(WriteLast::new(stream)), service).into_owned();

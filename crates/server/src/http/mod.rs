@@ -7,7 +7,7 @@ use std::{
 
 use axum::extract::MatchedPath;
 use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
-use http::{HeaderMap, Request, header::USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, header::USER_AGENT};
 
 use crate::app::{Actor, App};
 
@@ -70,6 +70,18 @@ impl Origin {
     pub(crate) fn actor(&self, id: impl Into<String>) -> Actor {
         Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id()) }
     }
+}
+
+/// The most headers of a request.
+pub(crate) const MAX_HEADERS: usize = 100;
+
+/// The bytes of a request's head, as HTTP/1.1 writes it (RFC 9112 section 3).
+pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
+    let uri = request.uri();
+    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
+    let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
+    line + request.headers().iter().map(header).sum::<usize>()
 }
 
 /// The value of a header that stands once and is text.

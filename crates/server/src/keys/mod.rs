@@ -6,7 +6,8 @@ use doorward_core::{
     api_key::{ApiKey, Environment},
     clock::Timestamp,
     denial::Denial,
-    id::KeyId,
+    id::{ClientId, KeyId},
+    registration,
     resource::Role,
     scope::ScopeSet,
 };
@@ -66,7 +67,7 @@ pub struct CreatedKey {
 
 /// Makes a key.
 pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey, AdminError> {
-    let name = admin::display_name("name", &new.name)?;
+    let name = registration::display_name("name", &new.name)?;
     let apis = admin::apis::find_all(app, &new.apis).await?;
     let first = apis.first().ok_or_else(|| AdminError::invalid("api", "a key names at least one API"))?;
     let limited_to = admin::apis::find_all(app, &new.limited_to).await?;
@@ -96,7 +97,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     }
     let owner = match &new.owner {
         None => None,
-        Some(id) if id.starts_with("cli_") => Some(admin::clients::show(app, id).await?.id.to_string()),
+        Some(id) if ClientId::parse(id).is_ok() => Some(admin::clients::show(app, id).await?.id.to_string()),
         Some(name) => Some(admin::users::show(app, name).await?.id.to_string()),
     };
     let now = app.now();

@@ -6,6 +6,7 @@
 mod changes;
 mod concurrency;
 mod harness;
+mod log;
 mod migrations;
 mod recovery;
 mod statements;

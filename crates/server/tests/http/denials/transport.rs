@@ -25,6 +25,10 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
             Answer { status: 408, headers: Default::default(), body: answer }
         }
+        HeadTooLarge => {
+            let request = caller.request(Method::GET, "/health").header("x-filler", "a".repeat(20_000));
+            caller.send(request.header("traceparent", scene.traceparent())).await
+        }
         ContentTypeUnsupported => post("application/json", b"{}".to_vec()).await,
         MethodNotAllowed => scene.get(caller, "/token", &[]).await,
         NotFound => scene.get(caller, "/nowhere", &[]).await,

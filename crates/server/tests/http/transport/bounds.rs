@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -58,6 +59,20 @@ async fn a_head_that_is_too_large_is_431() {
     let uri = format!("GET /{filler} HTTP/1.1\r\nHost: x\r\n\r\n");
     let answer = raw(&server.caller.base, uri.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 414 ") || answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_that_is_hardly_too_large_is_told_so() {
+    let server = TestServer::start().await;
+    let health = || server.caller.request(Method::GET, "/health");
+    let many = (0..101).fold(health(), |request, n| request.header(format!("x-{n}"), "a"));
+    for request in [health().header("x-filler", "a".repeat(16 * 1024)), many] {
+        let answer = server.caller.send(request).await;
+        assert_eq!(answer.problem(), (431, "head_too_large".to_owned()));
+        assert!(!server.explain(&answer.text("trace_id")).await.is_empty());
+    }
+    let answer = server.caller.send(health().header("x-filler", "a".repeat(15 * 1024))).await;
+    assert_eq!(answer.status, 200);
 }
 
 #[tokio::test]
