@@ -94,18 +94,18 @@ pub fn query_has_credential(query: &str) -> bool {
         .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_credential_of_ours(&value))
 }
 
-/// A path as it may be logged: a segment that has the form of a credential of ours is replaced. People put keys into
-/// paths as well, and a refusal must not be what records them.
-pub fn loggable_path(path: &str) -> String {
-    let loggable = |segment| if is_credential_of_ours(segment) { "[credential]" } else { segment };
-    path.split('/').map(loggable).collect::<Vec<_>>().join("/")
-}
-
 /// A text as it may be noted: a word that has the form of a credential of ours is replaced, wherever somebody put it.
 pub fn loggable_text(text: &str) -> String {
-    let is_secret = |word: &str| is_credential_of_ours(word) || (word.starts_with("dw_") && word.len() > 16);
-    let loggable = |word| if is_secret(word) { "[credential]" } else { word };
-    text.split(' ').map(loggable).collect::<Vec<_>>().join(" ")
+    let is_between = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let is_cut_off = |word: &str| word.find("dw_").is_some_and(|at| word.len() - at > 16);
+    let mut loggable = String::with_capacity(text.len());
+    for piece in text.split_inclusive(is_between) {
+        let word = piece.trim_end_matches(is_between);
+        let is_secret = is_credential_of_ours(word) || is_cut_off(word);
+        loggable.push_str(if is_secret { "[credential]" } else { word });
+        loggable.push_str(&piece[word.len()..]);
+    }
+    loggable
 }
 
 fn is_credential_of_ours(text: &str) -> bool {
@@ -174,8 +174,21 @@ mod tests {
 
     #[test]
     fn a_credential_in_a_path_is_not_logged() {
-        assert_eq!(loggable_path(&format!("/v1/keys/{}/x", key())), "/v1/keys/[credential]/x");
-        assert_eq!(loggable_path("/notes/1"), "/notes/1");
+        assert_eq!(loggable_text(&format!("/v1/keys/{}/x", key())), "/v1/keys/[credential]/x");
+        assert_eq!(loggable_text("/notes/1"), "/notes/1");
+    }
+
+    #[test]
+    fn a_credential_in_the_midst_of_a_text_is_not_logged() {
+        let refresh = checksummed::generate(REFRESH_TOKEN_PREFIX, &SeededRng::new(1));
+        for secret in [&*key(), refresh.expose_secret()] {
+            for (before, after) in [("", ""), ("refresh_token=", ""), ("a b;", "&c"), ("\"", "\","), ("ä", "ö")] {
+                let noted = loggable_text(&format!("{before}{secret}{after}"));
+                assert_eq!(noted, format!("{before}[credential]{after}"));
+            }
+        }
+        assert!(!loggable_text(&format!("x.{}", refresh.expose_secret())).contains(refresh.expose_secret()));
+        assert_eq!(loggable_text("a=1&b = 2"), "a=1&b = 2");
     }
 
     #[test]

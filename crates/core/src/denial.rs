@@ -82,9 +82,13 @@ impl Denial {
         self.entry().sentence
     }
 
-    /// The sentence with the name of the parameter that it is about, if it is about one.
+    /// The sentence with the name of the parameter that it is about, if it is about one. A name that callers made up, and
+    /// that could mean something where it is shown, is not repeated.
     pub fn sentence_about(self, parameter: Option<&str>) -> Cow<'static, str> {
-        match parameter {
+        let is_plain = |name: &&str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        };
+        match parameter.filter(is_plain) {
             Some(name) => format!("{}: {name}.", self.sentence().trim_end_matches('.')).into(),
             None => self.sentence().into(),
         }

@@ -45,7 +45,7 @@ impl RefusalEvent {
             code: refusal.denial.code().to_owned(),
             at: at.to_owned(),
             method: method.chars().take(16).collect(),
-            path: credential::loggable_path(path).chars().take(Self::MAX_PATH).collect(),
+            path: credential::loggable_text(path).chars().take(Self::MAX_PATH).collect(),
             address: None,
             principal: None,
             facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

@@ -1,5 +1,6 @@
 //! Following the log of changes: what another process wrote is known here within a moment.
 //!
+//! A server whose database was migrated by a newer program stops answering these at once, until it is replaced.
 //! A server that could not read the log for [`MAX_BLINDNESS`] answers issuance and verification with 503, since what
 //! it keeps in memory may be revoked by now.
 
@@ -18,41 +19,55 @@ pub(crate) const MAX_BLINDNESS: Duration = Duration::from_secs(5);
 
 const BATCH: i64 = 1_000;
 
-/// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token.
+/// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token. `None`
+/// if it can't be read by this program.
 #[derive(Debug)]
-pub(crate) struct LastRead(Mutex<Instant>);
+pub(crate) struct LastRead(Mutex<Option<Instant>>);
 
 impl Default for LastRead {
     fn default() -> Self {
-        Self(Mutex::new(Instant::now()))
+        Self(Mutex::new(Some(Instant::now())))
     }
 }
 
 impl LastRead {
     fn touch(&self) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Instant::now();
+        self.set(Some(Instant::now()));
     }
 
-    fn age(&self) -> Duration {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).elapsed()
+    fn lose(&self) {
+        self.set(None);
+    }
+
+    fn set(&self, at: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+    }
+
+    fn age(&self) -> Option<Duration> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).map(|at| at.elapsed())
     }
 }
 
 impl App {
     /// Refuses if what is kept in memory may be stale.
     pub(crate) fn check_sight(&self) -> Result<(), Refusal> {
-        let age = self.caches.last_read.age();
-        if age <= MAX_BLINDNESS {
-            return Ok(());
-        }
-        Err(Refusal::new(Denial::Unavailable)
-            .fact("changes_unread_for_s", age.as_secs())
-            .retry_after(Duration::from_secs(2)))
+        let blind = match self.caches.last_read.age() {
+            Some(age) if age <= MAX_BLINDNESS => return Ok(()),
+            Some(age) => Refusal::new(Denial::Unavailable).fact("changes_unread_for_s", age.as_secs()),
+            None => Refusal::new(Denial::Unavailable).fact("schema", "newer than this program"),
+        };
+        Err(blind.retry_after(Duration::from_secs(2)))
     }
 
     /// Applies every change that was committed by the time this is called. For tests and after own writes.
     pub async fn catch_up(&self, position: i64) -> Result<i64, OpenError> {
         let mut position = position;
+        let schema = self.store.check_schema().await;
+        if matches!(schema, Err(StoreError::SchemaNewer { .. })) {
+            // What this program would write may be wrong by now.
+            self.caches.last_read.lose();
+        }
+        schema?;
         loop {
             let changes = self.store.changes_after(position, BATCH).await?;
             // Positions are dense: a hole means that the log was swept past us.

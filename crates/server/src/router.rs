@@ -97,9 +97,9 @@ async fn outermost(State(around): State<Around>, mut request: Request, next: Nex
     let is_open = path.starts_with("/.well-known/") || any_origin.contains(&path);
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
-    let head = exchange::head_bytes(&request);
-    let mut response = if head > app.settings.limits.header_bytes || request.headers().len() > exchange::MAX_HEADERS {
-        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", request.headers().len());
+    let (head, headers) = (exchange::head_bytes(&request), exchange::header_count(request.headers()));
+    let mut response = if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
+        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
         refuse(&app, &origin, request.headers(), &refusal)
     } else if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
         respond::problem(&app, &origin, &Denial::CredentialInQuery.into())

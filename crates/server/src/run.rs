@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::Router;
-use doorward_store::sweep::Sweep;
+use doorward_store::{refresh::RemoveEndedFamilies, sweep::Sweep};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{admin::AdminError, app::App, follow, router, signing};
@@ -30,6 +30,9 @@ pub async fn run_due(app: &App) -> Result<(), AdminError> {
     };
     // A sweep takes a step of each table; the next one follows at once while there is a backlog.
     while app.store.write(sweep.clone()).await? >= Sweep::STEP as u64 {
+        tokio::task::yield_now().await;
+    }
+    while app.store.write(RemoveEndedFamilies { now: app.now() }).await? >= Sweep::STEP as u64 {
         tokio::task::yield_now().await;
     }
     Ok(())

@@ -3,7 +3,10 @@
 //! A state change appends its event in its own transaction; refusals and issuance that writes nothing come later, in
 //! batches, out of a bounded queue.
 
-use doorward_core::{clock::Timestamp, id::AuditId};
+use doorward_core::{
+    clock::Timestamp,
+    id::{AuditId, GrantId},
+};
 
 use crate::tx::{Operation, Row, Tx, TxError, Value};
 
@@ -98,7 +101,7 @@ impl Operation for AuditOfTrace {
 pub struct AuditTail {
     /// Only events with a greater id than this; ids are ordered by time.
     pub after: Option<String>,
-    /// Only about this id, as subject or actor.
+    /// Only about this id, as subject or actor; about a grant, also what names it among the details.
     pub about: Option<String>,
     /// At most so many.
     pub limit: i64,
@@ -114,6 +117,13 @@ impl Operation for AuditTail {
             None => {
                 let sql = "SELECT * FROM audit WHERE id > $1 ORDER BY id DESC LIMIT $2";
                 tx.query(sql, &[after.into(), limit]).await?
+            }
+            // What happens for each token of a grant names it among the details, which have no index: all is read.
+            Some(about) if GrantId::parse(about).is_ok() => {
+                let sql = "SELECT * FROM audit WHERE id > $1 AND (subject = $2 OR details LIKE $3)
+                           ORDER BY id DESC LIMIT $4";
+                let named = format!("%\"grant_id\":\"{about}\"%");
+                tx.query(sql, &[after.into(), about.as_str().into(), named.into(), limit]).await?
             }
             Some(about) => {
                 let sql =

@@ -26,8 +26,9 @@ use doorward_core::{
 };
 use serde_json::json;
 
-pub(crate) use self::{ended::remove_ended, family::begin};
+pub(crate) use self::family::begin;
 pub use self::{
+    ended::RemoveEndedFamilies,
     introspection::{FindRefreshToken, LiveRefreshToken},
     revocation::{RefreshRevocation, RevokeRefreshToken},
 };
@@ -89,12 +90,9 @@ impl Operation for Refresh {
         let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
         let facts = presented.facts(&grant);
         let (effect, outcome) = refresh::decide(&self.request, &facts, &self.limits, self.now);
-        if let Err(mut refusal) = outcome {
+        if let Err(refusal) = outcome {
             match effect {
                 RefreshEffect::EndFamily => {
-                    if let Some(rotation) = presented.find_rotation(tx).await? {
-                        refusal = refresh::tell_rotation(refusal, rotation);
-                    }
                     self.append_refusal(tx, "refresh_token.reused", &grant, &refusal).await?;
                     grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
                 }

@@ -13,7 +13,6 @@ use doorward_core::{
 
 use crate::{
     changes::SweepChanges,
-    refresh,
     tx::{Operation, Tx, TxError, Value},
 };
 
@@ -58,7 +57,6 @@ impl Operation for Sweep {
         ] {
             removed += tx.execute(sql, &[time, Self::STEP.into()]).await?;
         }
-        removed += refresh::remove_ended(tx, self.now.minus(AFTERGLOW), Self::STEP).await?;
         let changes = SweepChanges { before_ms: self.now.minus(AFTERGLOW).as_millis(), limit: Self::STEP };
         Ok(removed + changes.run(tx).await?)
     }
@@ -94,7 +92,7 @@ const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE i
 const SKEW: Duration = Duration::from_secs(120);
 
 /// How long what has ended stays readable for `explain`.
-const AFTERGLOW: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const AFTERGLOW: Duration = Duration::from_secs(24 * 3600);
 
 /// After how long failures in a row are forgotten. Much longer than their decay: guesses at a slow pace add up
 /// (NIST SP 800-63B-4 section 3.2.2).

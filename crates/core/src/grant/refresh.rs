@@ -44,8 +44,8 @@ pub struct RefreshFacts {
     pub client_id: ClientId,
     /// Whether the tokens are bound: by client authentication, DPoP or a certificate.
     pub is_bound: bool,
-    /// When the family ends in any case, as was said at its beginning.
-    pub family_expires_at: Timestamp,
+    /// The times of the family.
+    pub family: FamilyTimes,
     /// Whether the family, its grant or its client was ended.
     pub has_ended: bool,
     /// Whether the user can't be used any more.
@@ -56,8 +56,8 @@ pub struct RefreshFacts {
     pub generation: i64,
     /// When the presented token was made.
     pub issued_at: Timestamp,
-    /// When and from where the presented token was rotated, if it is the one before the live one.
-    pub rotation: Option<Rotation>,
+    /// When and from where the live token was made, unless it is the first.
+    pub last_rotation: Option<Rotation>,
     /// The repeats that came from other addresses.
     pub other_repeats: OtherRepeats,
 }
@@ -81,12 +81,23 @@ impl OtherRepeats {
     }
 }
 
-/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first.
-pub fn expires_at(issued_at: Timestamp, family_expires_at: Timestamp, limits: &RefreshLimits) -> Timestamp {
-    issued_at.plus(limits.idle).min(family_expires_at)
+/// When a family began, and when it ends in any case, as was said then.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyTimes {
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
 }
 
-/// When and from where a token was rotated.
+/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first. Limits that were
+/// made shorter hold for families that are there already.
+pub fn expires_at(issued_at: Timestamp, family: FamilyTimes, limits: &RefreshLimits) -> Timestamp {
+    let absolute = family.expires_at.min(family.created_at.plus(limits.absolute));
+    issued_at.plus(limits.idle).min(absolute)
+}
+
+/// When and from where a token was rotated: its successor was made then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rotation {
     /// When.
@@ -141,12 +152,12 @@ pub fn decide(
         return (RefreshEffect::None, Err(Denial::UserUnavailable.into()));
     }
     if facts.generation < facts.live_generation - 1 {
-        return (RefreshEffect::EndFamily, Err(reused(request, now)));
+        return (RefreshEffect::EndFamily, Err(reused(request, facts, now)));
     }
-    if now >= expires_at(facts.issued_at, facts.family_expires_at, limits) {
+    if now >= expires_at(facts.issued_at, facts.family, limits) {
         return (RefreshEffect::None, Err(Denial::RefreshTokenExpired.into()));
     }
-    match facts.rotation {
+    match facts.last_rotation.filter(|_| facts.generation < facts.live_generation) {
         None => (RefreshEffect::Rotate, Ok(())),
         Some(rotation) => decide_repeat(request, facts, rotation, limits, now),
     }
@@ -182,16 +193,16 @@ fn decide_repeat(
     (RefreshEffect::CountRepeat(OtherRepeats { count: today.count + 1, ..today }), Ok(()))
 }
 
-fn reused(request: &RefreshRequest, now: Timestamp) -> Refusal {
-    Refusal::new(Denial::RefreshTokenReused)
+/// Names both parties: who presents the old token, and who holds the chain since.
+fn reused(request: &RefreshRequest, facts: &RefreshFacts, now: Timestamp) -> Refusal {
+    let refusal = Refusal::new(Denial::RefreshTokenReused)
         .fact("client_id", &request.client_id)
         .fact("reused_from", request.address)
-        .fact("reused_at", now.as_secs())
-}
-
-/// Adds to a reuse who had used the token before, the other of the two parties.
-pub fn tell_rotation(reused: Refusal, rotation: Rotation) -> Refusal {
-    reused.fact("rotated_from", rotation.address).fact("rotated_at", rotation.at.as_secs())
+        .fact("reused_at", now.as_secs());
+    match facts.last_rotation {
+        Some(rotation) => refusal.fact("rotated_from", rotation.address).fact("rotated_at", rotation.at.as_secs()),
+        None => refusal,
+    }
 }
 
 /// The key that seals a successor: derived from its predecessor, which the server does not keep. Who has the database,
@@ -221,19 +232,19 @@ mod tests {
         RefreshFacts {
             client_id: client(1),
             is_bound: false,
-            family_expires_at: START.plus(RefreshLimits::default().absolute),
+            family: FamilyTimes { created_at: START, expires_at: START.plus(RefreshLimits::default().absolute) },
             has_ended: false,
             user_is_unavailable: false,
             live_generation: 3,
             generation: 3,
             issued_at: START,
-            rotation: None,
+            last_rotation: None,
             other_repeats: OtherRepeats { count: 0, since: START },
         }
     }
 
     fn predecessor() -> RefreshFacts {
-        RefreshFacts { generation: 2, rotation: Some(Rotation { at: START, address: address(1) }), ..live() }
+        RefreshFacts { generation: 2, last_rotation: Some(Rotation { at: START, address: address(1) }), ..live() }
     }
 
     fn decided(facts: &RefreshFacts, from: IpAddr, after: u64) -> (RefreshEffect, Option<Denial>) {
@@ -290,6 +301,10 @@ mod tests {
         let young = RefreshFacts { issued_at: START.plus(Duration::from_secs(179 * 86_400)), ..live() };
         assert_eq!(decided(&young, address(1), 180 * 86_400 - 1).1, None);
         assert_eq!(decided(&young, address(1), 180 * 86_400), expired);
+        let ends_early = FamilyTimes { created_at: START, expires_at: START.plus(DAY) };
+        assert_eq!(decided(&RefreshFacts { family: ends_early, ..live() }, address(1), 86_400), expired);
+        let ends_late = FamilyTimes { created_at: START, expires_at: START.plus(DAY * 400) };
+        assert_eq!(decided(&RefreshFacts { family: ends_late, ..young }, address(1), 180 * 86_400), expired);
     }
 
     /// A family as the store keeps it, with the tokens by their generation.
@@ -297,6 +312,7 @@ mod tests {
         facts: Vec<RefreshFacts>,
         ended: bool,
         other_repeats: OtherRepeats,
+        last_rotation: Option<Rotation>,
     }
 
     #[derive(Clone, Debug)]
@@ -324,7 +340,7 @@ mod tests {
             let limits = RefreshLimits::default();
             let first = RefreshFacts { is_bound, live_generation: 0, generation: 0, ..live() };
             let other_repeats = first.other_repeats;
-            let mut model = Model { facts: vec![first], ended: false, other_repeats };
+            let mut model = Model { facts: vec![first], ended: false, other_repeats, last_rotation: None };
             let mut now = START;
             for step in steps {
                 let (behind, from) = match step {
@@ -340,6 +356,7 @@ mod tests {
                     live_generation: newest as i64,
                     has_ended: model.ended,
                     other_repeats: model.other_repeats,
+                    last_rotation: model.last_rotation,
                     ..model.facts[presented].clone()
                 };
                 let request = RefreshRequest { client_id: client(1), address: from };
@@ -348,11 +365,10 @@ mod tests {
                 match effect {
                     RefreshEffect::Rotate => {
                         prop_assert_eq!(presented, newest, "only the live token gets a successor");
-                        model.facts[presented].rotation = Some(Rotation { at: now, address: from });
+                        model.last_rotation = Some(Rotation { at: now, address: from });
                         model.facts.push(RefreshFacts {
                             generation: newest as i64 + 1,
                             issued_at: now,
-                            rotation: None,
                             ..facts.clone()
                         });
                     }

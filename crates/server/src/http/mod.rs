@@ -7,7 +7,10 @@ use std::{
 
 use axum::extract::MatchedPath;
 use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, header::USER_AGENT};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Request,
+    header::{COOKIE, USER_AGENT},
+};
 
 use crate::app::{Actor, App};
 
@@ -50,7 +53,7 @@ impl Origin {
             // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
             path: match request.extensions().get::<MatchedPath>() {
                 Some(route) => route.as_str().to_owned(),
-                None => credential::loggable_path(request.uri().path()).chars().take(512).collect(),
+                None => credential::loggable_text(request.uri().path()).chars().take(512).collect(),
             },
             user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
         }
@@ -78,10 +81,17 @@ pub(crate) const MAX_HEADERS: usize = 100;
 /// The bytes of a request's head, as HTTP/1.1 writes it (RFC 9112 section 3).
 pub(crate) fn head_bytes<B>(request: &Request<B>) -> usize {
     let uri = request.uri();
-    let target = uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
+    let origin = uri.scheme_str().map_or(0, |scheme| scheme.len() + "://".len());
+    let authority = uri.authority().map_or(0, |authority| authority.as_str().len());
+    let target = origin + authority + uri.path().len() + uri.query().map_or(0, |query| query.len() + 1);
     let line = request.method().as_str().len() + target + "  HTTP/1.1\r\n".len();
     let header = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + ": \r\n".len();
     line + request.headers().iter().map(header).sum::<usize>()
+}
+
+/// How many headers there are. HTTP/2 sends each cookie in one of its own (RFC 9113 section 8.2.3), which count as one.
+pub(crate) fn header_count(headers: &HeaderMap) -> usize {
+    headers.len() - headers.get_all(COOKIE).iter().count().saturating_sub(1)
 }
 
 /// The value of a header that stands once and is text.

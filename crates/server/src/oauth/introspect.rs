@@ -104,7 +104,7 @@ fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {
 async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Refusal> {
     let Some(found) = app.read(FindRefreshToken { candidates: app.candidates(token) }).await? else { return Ok(None) };
     let limits = &app.settings.tokens.refresh;
-    let expires_at = refresh::expires_at(found.issued_at, found.family_expires_at, limits);
+    let expires_at = refresh::expires_at(found.issued_at, found.family, limits);
     if found.grant.client_id != client.id || app.now() >= expires_at {
         return Ok(None);
     }

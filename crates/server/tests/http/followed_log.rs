@@ -1,4 +1,4 @@
-//! A server whose place in the log of changes is no longer there reads everything anew.
+//! A server that follows the log of changes: what it does when its place is gone, or the database is not its own any more.
 
 use crate::harness::*;
 
@@ -25,6 +25,25 @@ async fn a_log_that_was_swept_or_restored_from_a_backup_leaves_nothing_stale() {
             server.app.store.write(Run { sql, params: vec![] }).await.unwrap();
             server.app.catch_up(position + 1_000).await.unwrap();
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_whose_database_was_migrated_by_a_newer_program_issues_nothing_more() {
+    on_each_engine(async |server| {
+        let web = &server.world.web;
+        let position = server.app.store.position().await.unwrap();
+        let run = async |sql| server.app.store.write(Run { sql, params: vec![] }).await.unwrap();
+        run("INSERT INTO schema_migrations (number, name) VALUES (999, 'later')").await;
+
+        server.app.catch_up(position).await.unwrap_err();
+
+        let refused = server.caller.client_credentials(web, "notes:read").await.oauth_error();
+        assert_eq!(refused, (503, "temporarily_unavailable".into(), "unavailable".into()));
+        run("DELETE FROM schema_migrations WHERE number = 999").await;
+        server.app.catch_up(position).await.unwrap();
+        server.caller.client_credentials(web, "notes:read").await.expect(200);
     })
     .await;
 }

@@ -1,53 +1,75 @@
 //! Removing families that have ended, with their tokens.
 //!
 //! Easy to get wrong: a family can have tens of thousands of tokens, and only the chain leads to them. What is not
-//! removed at once must still be reached the next time, so the family then names the newest token that is left.
+//! removed at once must still be reached the next time, so the family then names the newest token that is left; and of
+//! two servers that sweep at the same time one must leave the family alone.
+
+use std::collections::BTreeSet;
 
 use doorward_core::clock::Timestamp;
 
-use crate::tx::{Tx, TxError};
+use crate::{
+    sweep::{AFTERGLOW, Sweep},
+    tx::{Operation, Tx, TxError},
+};
 
-/// Removes families that ended before `before`, with their tokens: at most `most` rows, and the family's beyond that.
-/// Gives how many rows.
-pub(crate) async fn remove_ended(tx: &mut impl Tx, before: Timestamp, most: i64) -> Result<u64, TxError> {
-    let sql = "SELECT id, newest_digest FROM refresh_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2";
-    let mut left = most;
-    for family in tx.query(sql, &[before.into(), most.into()]).await? {
-        if left <= 0 {
-            break;
-        }
-        let id = family.text("id")?;
-        let Some(newest) = family.opt_bytes("newest_digest")? else {
-            left -= remove_family(tx, id).await?;
-            continue;
-        };
-        let (removed, next) = remove_tokens(tx, newest, left).await?;
-        left -= removed;
-        match next {
-            Some(next) => {
-                let sql = "UPDATE refresh_families SET newest_digest = $1 WHERE id = $2";
-                tx.execute(sql, &[next.into(), id.into()]).await?;
-            }
-            None => left -= remove_family(tx, id).await?,
-        }
-    }
-    Ok(u64::try_from(most - left).unwrap_or_default())
+/// Removes families that ended a while ago, with their tokens: at most [`Sweep::STEP`] rows, and that of the last family
+/// beyond. No part of a [`Sweep`], which locks rows of families that live.
+#[derive(Clone, Debug)]
+pub struct RemoveEndedFamilies {
+    /// The present time.
+    pub now: Timestamp,
 }
 
-/// Removes at most `most` tokens of the chain that begins with `newest`. Gives how many, and which one is then the newest.
-async fn remove_tokens(tx: &mut impl Tx, newest: &[u8], most: i64) -> Result<(i64, Option<Vec<u8>>), TxError> {
-    let sql = "WITH RECURSIVE chain (digest, predecessor, place) AS (
-                 SELECT digest, predecessor, CAST(1 AS bigint) FROM refresh_tokens WHERE digest = $1
-                 UNION ALL
-                 SELECT t.digest, t.predecessor, chain.place + 1
-                 FROM chain JOIN refresh_tokens t ON t.digest = chain.predecessor WHERE chain.place < $2)
-               SELECT digest, predecessor FROM chain ORDER BY place";
-    let chain = tx.query(sql, &[newest.into(), most.into()]).await?;
-    for token in &chain {
-        tx.execute("DELETE FROM refresh_tokens WHERE digest = $1", &[token.bytes("digest")?.into()]).await?;
+impl Operation for RemoveEndedFamilies {
+    /// How many rows were removed. As many as [`Sweep::STEP`]: more may be waiting.
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        let sql = "SELECT id, newest_digest FROM refresh_families WHERE expires_at < $1
+                   ORDER BY expires_at, id LIMIT $2";
+        let mut removed = 0;
+        for family in tx.query(sql, &[self.now.minus(AFTERGLOW).into(), Sweep::STEP.into()]).await? {
+            let left = Sweep::STEP - removed;
+            if left <= 0 {
+                break;
+            }
+            let (id, newest) = (family.text("id")?, family.opt_bytes("newest_digest")?);
+            removed += match newest {
+                Some(newest) => remove_tokens(tx, id, newest, left).await?,
+                None => remove_family(tx, id).await?,
+            };
+        }
+        Ok(u64::try_from(removed).unwrap_or_default())
     }
-    let next = chain.last().map(|last| last.opt_bytes("predecessor")).transpose()?.flatten();
-    Ok((i64::try_from(chain.len()).unwrap_or(most), next.map(<[u8]>::to_vec)))
+}
+
+/// Removes at most `most` tokens of a family, and with the last of them the family. Gives how many rows.
+async fn remove_tokens(tx: &mut impl Tx, id: &str, newest: &[u8], most: i64) -> Result<i64, TxError> {
+    // Who comes second waits here, and finds another name.
+    let sql = "UPDATE refresh_families SET newest_digest = newest_digest WHERE id = $1 AND newest_digest = $2";
+    if tx.execute(sql, &[id.into(), newest.into()]).await? == 0 {
+        return Ok(0);
+    }
+    let sql = "DELETE FROM refresh_tokens WHERE digest IN (
+                 WITH RECURSIVE chain (digest, predecessor, place) AS (
+                   SELECT digest, predecessor, CAST(1 AS bigint) FROM refresh_tokens WHERE digest = $1
+                   UNION ALL
+                   SELECT t.digest, t.predecessor, chain.place + 1
+                   FROM chain JOIN refresh_tokens t ON t.digest = chain.predecessor WHERE chain.place < $2)
+                 SELECT digest FROM chain)
+               RETURNING digest, predecessor";
+    let gone = tx.query(sql, &[newest.into(), most.into()]).await?;
+    let digests = gone.iter().map(|token| token.bytes("digest")).collect::<Result<BTreeSet<_>, _>>()?;
+    let mut next = None;
+    for token in &gone {
+        next = next.or(token.opt_bytes("predecessor")?.filter(|predecessor| !digests.contains(predecessor)));
+    }
+    let removed = i64::try_from(gone.len()).unwrap_or(most);
+    let Some(next) = next else { return Ok(removed + remove_family(tx, id).await?) };
+    let sql = "UPDATE refresh_families SET newest_digest = $1 WHERE id = $2";
+    tx.execute(sql, &[next.into(), id.into()]).await?;
+    Ok(removed)
 }
 
 async fn remove_family(tx: &mut impl Tx, id: &str) -> Result<i64, TxError> {

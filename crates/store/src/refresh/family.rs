@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use doorward_core::{
     clock::Timestamp,
     digest::{Digest, KeyedDigest},
-    grant::refresh::{OtherRepeats, RefreshFacts, Rotation, successor_key},
+    grant::refresh::{FamilyTimes, OtherRepeats, RefreshFacts, Rotation, successor_key},
     id::{ClientId, FamilyId},
     seal,
     secret::{ExposeSecret, SecretString},
@@ -28,12 +28,11 @@ pub(super) struct Presented {
     digest: Digest,
     generation: i64,
     issued_at: Timestamp,
-    rotation: Option<Rotation>,
-    newest_digest: Vec<u8>,
+    last_rotation: Option<Rotation>,
     successor_sealed: Option<Vec<u8>>,
     family_id: FamilyId,
     is_bound: bool,
-    family_expires_at: Timestamp,
+    family: FamilyTimes,
     family_ended_at: Option<Timestamp>,
     live_generation: i64,
     other_repeats: OtherRepeats,
@@ -54,7 +53,7 @@ pub(super) async fn lock(
         let sql = "SELECT g.*, u.disabled_at AS user_disabled_at, t.generation, t.issued_at,
                      live.generation AS live_generation, live.issued_at AS live_issued_at,
                      live.address AS live_address, f.newest_digest, f.id AS family_id, f.is_bound,
-                     f.expires_at AS family_expires_at, f.ended_at AS family_ended_at, f.other_repeats,
+                     f.created_at AS family_created_at, f.expires_at AS family_expires_at, f.ended_at AS family_ended_at, f.other_repeats,
                      f.other_repeats_since, f.successor_sealed
                    FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
                      JOIN refresh_tokens live ON live.digest = f.newest_digest
@@ -102,13 +101,13 @@ impl Presented {
         RefreshFacts {
             client_id: grant.client_id.clone(),
             is_bound: self.is_bound,
-            family_expires_at: self.family_expires_at,
+            family: self.family,
             has_ended: self.family_ended_at.is_some() || grant.ended_at.is_some(),
             user_is_unavailable: self.user_is_disabled,
             live_generation: self.live_generation,
             generation: self.generation,
             issued_at: self.issued_at,
-            rotation: self.rotation,
+            last_rotation: self.last_rotation,
             other_repeats: self.other_repeats,
         }
     }
@@ -136,19 +135,6 @@ impl Presented {
         }
         let address = Some(refresh.request.address);
         insert(tx, &refresh.successor_digest, &self.family_id, Some(self), address, now).await
-    }
-
-    /// When and from where this token was rotated, however long ago: for reuse, which ends its family. Walks the chain
-    /// from its newest token.
-    pub(super) async fn find_rotation(&self, tx: &mut impl Tx) -> Result<Option<Rotation>, TxError> {
-        let sql = "WITH RECURSIVE chain (predecessor, issued_at, address) AS (
-                     SELECT predecessor, issued_at, address FROM refresh_tokens WHERE digest = $1
-                     UNION ALL
-                     SELECT t.predecessor, t.issued_at, t.address
-                     FROM chain JOIN refresh_tokens t ON t.digest = chain.predecessor)
-                   SELECT issued_at, address FROM chain WHERE predecessor = $2 LIMIT 1";
-        let rows = tx.query(sql, &[self.newest_digest.as_slice().into(), (&self.digest).into()]).await?;
-        rows.first().map(|row| rotation(row, "issued_at", "address")).transpose()
     }
 
     /// The successor that was made before, opened with the token itself; `None` once the seal is erased. Only the
@@ -202,17 +188,19 @@ async fn insert(
 
 fn presented(row: &Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
     let (generation, live_generation) = (row.int("generation")?, row.int("live_generation")?);
-    let is_predecessor = generation + 1 == live_generation;
+    let is_newest = row.bytes("newest_digest")? == digest.digest.as_bytes();
+    if is_newest != (generation == live_generation) {
+        return Err(TxError::column("newest_digest", "is not that of the newest token"));
+    }
     Ok(Presented {
         digest: digest.digest,
         generation,
         issued_at: row.time("issued_at")?,
-        rotation: is_predecessor.then(|| rotation(row, "live_issued_at", "live_address")).transpose()?,
-        newest_digest: row.bytes("newest_digest")?.to_vec(),
+        last_rotation: last_rotation(row)?,
         successor_sealed: row.opt_bytes("successor_sealed")?.map(<[u8]>::to_vec),
         family_id: row.parsed("family_id")?,
         is_bound: row.flag("is_bound")?,
-        family_expires_at: row.time("family_expires_at")?,
+        family: FamilyTimes { created_at: row.time("family_created_at")?, expires_at: row.time("family_expires_at")? },
         family_ended_at: row.opt_time("family_ended_at")?,
         live_generation,
         other_repeats: OtherRepeats {
@@ -223,7 +211,9 @@ fn presented(row: &Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
     })
 }
 
-fn rotation(successor: &Row, issued_at: &'static str, address: &'static str) -> Result<Rotation, TxError> {
-    let from = successor.text(address)?.parse().map_err(|_| TxError::column(address, "is not an address"))?;
-    Ok(Rotation { at: successor.time(issued_at)?, address: from })
+/// The first token of a family was made by no rotation, and has no address.
+fn last_rotation(row: &Row) -> Result<Option<Rotation>, TxError> {
+    let Some(address) = row.opt_text("live_address")? else { return Ok(None) };
+    let address = address.parse().map_err(|_| TxError::column("live_address", "is not an address"))?;
+    Ok(Some(Rotation { at: row.time("live_issued_at")?, address }))
 }

@@ -1,6 +1,6 @@
 //! A refresh token as its own client may see it (RFC 7662): only the live one of a live grant is active.
 
-use doorward_core::{clock::Timestamp, digest::KeyedDigest};
+use doorward_core::{clock::Timestamp, digest::KeyedDigest, grant::refresh::FamilyTimes};
 
 use crate::{
     grants::{self, GrantRecord},
@@ -21,8 +21,8 @@ pub struct LiveRefreshToken {
     pub grant: GrantRecord,
     /// When it was made.
     pub issued_at: Timestamp,
-    /// When its family ends in any case.
-    pub family_expires_at: Timestamp,
+    /// The times of its family.
+    pub family: FamilyTimes,
 }
 
 impl Operation for FindRefreshToken {
@@ -30,7 +30,7 @@ impl Operation for FindRefreshToken {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         for candidate in &self.candidates {
-            let sql = "SELECT g.*, t.issued_at, f.expires_at AS family_expires_at
+            let sql = "SELECT g.*, t.issued_at, f.created_at AS family_created_at, f.expires_at AS family_expires_at
                        FROM refresh_tokens t
                        JOIN refresh_families f ON f.id = t.family_id
                        JOIN grants g ON g.id = f.grant_id
@@ -41,7 +41,10 @@ impl Operation for FindRefreshToken {
                 return Ok(Some(LiveRefreshToken {
                     grant: grants::grant(row)?,
                     issued_at: row.time("issued_at")?,
-                    family_expires_at: row.time("family_expires_at")?,
+                    family: FamilyTimes {
+                        created_at: row.time("family_created_at")?,
+                        expires_at: row.time("family_expires_at")?,
+                    },
                 }));
             }
         }

@@ -63,6 +63,24 @@ async fn the_tail_goes_on_after_what_was_seen_and_can_be_about_one_thing() {
 }
 
 #[tokio::test]
+async fn what_happens_for_each_token_of_a_grant_is_found_by_the_grant() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (token, issued) = world.sign_in(&world.public).await;
+        world.sign_in(&world.public).await;
+        let successor = world.refreshes(&token, &world.public).await.unwrap();
+        world.refreshes(&successor, &world.public).await.unwrap();
+
+        let about = Some(issued.grant.id.to_string());
+        let told = world.read(AuditTail { after: None, about, limit: 10 }).await;
+        let mut actions: Vec<_> = told.iter().map(|event| event.action.as_str()).collect();
+        actions.sort();
+        assert_eq!(actions, ["code.redeemed", "refresh_token.rotated", "refresh_token.rotated"]);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_no_more() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;

@@ -6,6 +6,7 @@ use doorward_core::{checksummed, clock::Timestamp, denial::Denial, id::TokenId};
 use doorward_store::{
     assertions::UseAssertion,
     grants::DisconnectClient,
+    refresh::RemoveEndedFamilies,
     sessions::{BeginSession, EndSessions, WhichSessions},
     sweep::Sweep,
     tokens::{IsTokenRevoked, RevokeAccessToken},
@@ -19,7 +20,8 @@ use crate::{
 const DAY: u64 = 86_400;
 
 async fn swept(world: &World) -> u64 {
-    world.write(world.sweep(Duration::from_secs(10 * DAY))).await
+    let families = world.write(RemoveEndedFamilies { now: world.now() }).await;
+    families + world.write(world.sweep(Duration::from_secs(10 * DAY))).await
 }
 
 async fn rows(world: &World, sql: &'static str) -> usize {
