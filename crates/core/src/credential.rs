@@ -91,7 +91,7 @@ pub fn bearer_token(header: &str) -> Option<&str> {
 /// value that has the form of a key, an opaque token or an access token of ours.
 pub fn query_has_credential(query: &str) -> bool {
     form::pairs(query.as_bytes())
-        .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_credential_of_ours(&value))
+        .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_for_an_api(&value))
 }
 
 /// A text as it may be noted: a word that has the form of a credential of ours is replaced, wherever somebody put it.
@@ -108,11 +108,19 @@ pub fn loggable_text(text: &str) -> String {
     loggable
 }
 
-fn is_credential_of_ours(text: &str) -> bool {
-    let is_opaque = |prefix: &&str| text.strip_prefix(*prefix).is_some_and(checksummed::is_body);
+/// What APIs take, and the refresh token that is taken for it. A code is not among them: it comes in URLs.
+fn is_for_an_api(text: &str) -> bool {
     api_key::looks_like_key(text)
-        || [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX, CLIENT_SECRET_PREFIX, CODE_PREFIX].iter().any(is_opaque)
+        || [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX].iter().any(|prefix| is_opaque(prefix, text))
         || jws::Header::peek(text).is_some_and(|header| header.is_access_token())
+}
+
+fn is_credential_of_ours(text: &str) -> bool {
+    is_for_an_api(text) || [CLIENT_SECRET_PREFIX, CODE_PREFIX].iter().any(|prefix| is_opaque(prefix, text))
+}
+
+fn is_opaque(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(checksummed::is_body)
 }
 
 #[cfg(test)]
@@ -193,7 +201,9 @@ mod tests {
 
     #[test]
     fn an_apis_own_parameters_stay_its_own() {
-        for query in ["token=abc", "key=1", "q=sk_live_", "id_token_hint=e30.e30.AA", ""] {
+        let code = checksummed::generate(CODE_PREFIX, &SeededRng::new(1));
+        let callback = format!("code={}&state=x", code.expose_secret());
+        for query in ["token=abc", "key=1", "q=sk_live_", "id_token_hint=e30.e30.AA", "", &callback] {
             assert!(matches!(find(&[], &[], Some(query)), Ok(None)), "{query}");
         }
     }

@@ -9,6 +9,13 @@ use crate::{
     random::{self, Rng},
 };
 
+/// The header by which an answer that is no refusal names one: the issuer says no about a key or a token, and the API
+/// refuses the caller. What the issuer knows of it stands in its audit under this id.
+pub const ISSUER_TRACE_HEADER: &str = "doorward-trace-id";
+
+/// The fact by which an API's refusal names the issuer's.
+pub const ISSUER_TRACE_FACT: &str = "issuer_trace_id";
+
 /// 16 bytes, written as 32 lower-case hexadecimal digits; never all zero.
 #[derive(Clone, Copy, Eq, Hash, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]

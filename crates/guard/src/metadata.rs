@@ -12,6 +12,9 @@ use url::Url;
 
 use crate::guard::Guard;
 
+/// What programs of other origins may read, besides what they always may.
+const EXPOSED: &str = "WWW-Authenticate, DPoP-Nonce, Retry-After";
+
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
 #[derive(Serialize)]
@@ -31,7 +34,7 @@ impl Guard {
         let document = document(self.issuer(), self.audience(), self.scopes_supported());
         let with_path = self.audience().metadata_url().and_then(|url| Url::parse(&url).ok());
         let with_path = with_path.map(|url| url.path().to_owned()).filter(|path| path != WELL_KNOWN);
-        let route = get(async move || (headers(), document)).options(preflight);
+        let route = get(async move || (headers(), document)).options(preflight).fallback(not_allowed);
         // A path may hold what axum 0.7 took for a parameter; it is text here.
         let router = Router::new().without_v07_checks().route(WELL_KNOWN, route.clone());
         match with_path {
@@ -51,10 +54,11 @@ fn document(issuer: &str, resource: &ResourceIdentifier, scopes: &ScopeSet) -> B
     serde_json::to_vec(&document).expect("a document of texts is JSON").into()
 }
 
-fn headers() -> [(HeaderName, HeaderValue); 3] {
+fn headers() -> [(HeaderName, HeaderValue); 4] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
     ]
 }
@@ -68,4 +72,14 @@ async fn preflight() -> (StatusCode, HeaderMap) {
     ];
     let headers = allowed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
     (StatusCode::NO_CONTENT, headers)
+}
+
+/// Readable from every origin as well.
+async fn not_allowed() -> (StatusCode, [(HeaderName, &'static str); 3]) {
+    let headers = [
+        (header::ALLOW, "GET, HEAD, OPTIONS"),
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED),
+    ];
+    (StatusCode::METHOD_NOT_ALLOWED, headers)
 }

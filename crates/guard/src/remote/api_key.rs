@@ -38,7 +38,7 @@ pub(super) async fn look_up(
     let endpoints = issuer.endpoints(now).await?;
     let question = Question { key: key.reveal() };
     let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question).await.map_err(unavailable)?;
-    read(&answer, audience, now).map_err(|refusal| refusal.fact("key", key.hint()))
+    read(&answer.body, audience, now).map_err(|refusal| answer.traced(refusal.fact("key", key.hint())))
 }
 
 fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<Arc<Principal>, Refusal> {

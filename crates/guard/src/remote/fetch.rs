@@ -6,7 +6,11 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use doorward_core::secret::{ExposeSecret, SecretString};
+use doorward_core::{
+    refusal::Refusal,
+    secret::{ExposeSecret, SecretString},
+    trace::{ISSUER_TRACE_FACT, ISSUER_TRACE_HEADER, TraceId},
+};
 use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde::Serialize;
 use url::Url;
@@ -73,6 +77,22 @@ fn root_cause(error: &dyn std::error::Error) -> String {
     innermost.map(ToString::to_string).unwrap_or_default()
 }
 
+/// What the issuer answered to a question.
+pub(super) struct Answer {
+    pub(super) body: Bytes,
+    trace_id: Option<TraceId>,
+}
+
+impl Answer {
+    /// Names where the issuer tells more of a no.
+    pub(super) fn traced(&self, refusal: Refusal) -> Refusal {
+        match self.trace_id {
+            Some(trace_id) => refusal.fact(ISSUER_TRACE_FACT, trace_id),
+            None => refusal,
+        }
+    }
+}
+
 /// The HTTP client of one issuer.
 pub(super) struct IssuerClient {
     http: Client,
@@ -102,21 +122,25 @@ impl IssuerClient {
         }
     }
 
-    pub(super) async fn post_json(&self, url: Url, body: &impl Serialize) -> Result<Bytes, FetchError> {
+    pub(super) async fn post_json(&self, url: Url, body: &impl Serialize) -> Result<Answer, FetchError> {
         self.post(self.http.post(url).json(body)).await
     }
 
-    pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<Bytes, FetchError> {
+    pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<Answer, FetchError> {
         self.post(self.http.post(url).form(form)).await
     }
 
     /// Sends with the API's credential; any success is one.
-    async fn post(&self, request: RequestBuilder) -> Result<Bytes, FetchError> {
+    async fn post(&self, request: RequestBuilder) -> Result<Answer, FetchError> {
         let credential = self.credential.as_ref().ok_or(FetchError::NoCredential)?;
         let request = request.basic_auth(&credential.client_id, Some(credential.secret.expose_secret()));
         let response = request.header("accept", "application/json").send().await?;
         match response.status().as_u16() {
-            200..=299 => read(response, MAX_ANSWER).await,
+            200..=299 => {
+                let trace_id = response.headers().get(ISSUER_TRACE_HEADER).and_then(|value| value.to_str().ok());
+                let trace_id = trace_id.and_then(|text| TraceId::parse(text).ok());
+                Ok(Answer { body: read(response, MAX_ANSWER).await?, trace_id })
+            }
             status @ (401 | 403) => {
                 tracing::error!(client_id = credential.client_id, status, "the issuer refuses this API's credential");
                 Err(FetchError::CredentialRefused(status))

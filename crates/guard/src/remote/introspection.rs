@@ -32,7 +32,8 @@ pub(super) async fn introspect(
     let endpoint = endpoint.ok_or_else(|| unavailable("the issuer has no introspection endpoint"))?;
     let form = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
     let answer = issuer.client().post_form(endpoint, &form).await.map_err(unavailable)?;
-    read(&answer, issuer.url().as_str(), audience, skew, now).map(Arc::new)
+    let principal = read(&answer.body, issuer.url().as_str(), audience, skew, now);
+    principal.map(Arc::new).map_err(|refusal| answer.traced(refusal))
 }
 
 fn read(

@@ -1,14 +1,17 @@
 //! The whole story of a trace: what was refused, why, and what to do about it.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
-use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, refusal};
+use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, refusal, trace::ISSUER_TRACE_FACT};
 use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditTail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{REFUSED, refusal_details};
 use crate::{admin::AdminError, app::App};
+
+/// The most other traces that are told with one.
+const MAX_NAMED: usize = 16;
 
 /// One event, with what the list of denials says of it.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -54,6 +57,10 @@ impl Explained {
     /// When it happened.
     pub fn at(&self) -> Timestamp {
         Timestamp::from_millis(self.at_ms)
+    }
+
+    fn issuer_trace_id(&self) -> Option<String> {
+        self.details.get(ISSUER_TRACE_FACT).and_then(Value::as_str).map(str::to_owned)
     }
 
     /// Adds what the list says of its code.
@@ -107,8 +114,18 @@ impl From<RefusalEvent> for Explained {
 
 /// Every event of a trace, oldest first. Refusals are written within a second, so a fresh trace may not be there yet.
 pub async fn explain(app: &App, trace_id: &str) -> Result<Vec<Explained>, AdminError> {
-    let events = app.store.read(AuditOfTrace { trace_id: trace_id.to_owned() }).await?;
-    Ok(events.into_iter().map(Explained::from).collect())
+    let of_trace = async |trace_id: &str| -> Result<Vec<Explained>, AdminError> {
+        let events = app.store.read(AuditOfTrace { trace_id: trace_id.to_owned() }).await?;
+        Ok(events.into_iter().map(Explained::from).collect())
+    };
+    let mut story = of_trace(trace_id).await?;
+    // What the issuer had answered to the API stands under an id of its own.
+    let named: BTreeSet<_> = story.iter().filter_map(Explained::issuer_trace_id).collect();
+    for issuers in named.iter().filter(|issuers| *issuers != trace_id).take(MAX_NAMED) {
+        story.extend(of_trace(issuers).await?);
+    }
+    story.sort_by_key(|event| event.at_ms);
+    Ok(story)
 }
 
 /// The newest events, oldest first; after the event with the id `after`, if given. Each with its id.

@@ -5,10 +5,10 @@
 
 use askama::Template;
 use axum::body::Body;
-use doorward_core::{challenge, denial::Denial, refusal::Refusal};
+use doorward_core::{challenge, denial::Denial, refusal::Refusal, trace::ISSUER_TRACE_HEADER};
 use doorward_guard::problem::Problem;
 use http::{
-    HeaderValue, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde::Serialize;
@@ -108,6 +108,16 @@ pub(crate) fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response
     if refusal.denial.error() == "invalid_client" && refusal.denial.status() == 401 {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
+    response
+}
+
+/// An answer that says no and is no refusal: the refusal that comes of it is the API's. It is noted here as well, since
+/// the API may be told less than the cause.
+pub(crate) fn no(app: &App, origin: &Origin, refusal: &Refusal, body: &impl Serialize) -> Response<Body> {
+    app.note_refusal(origin, refusal);
+    let mut response = json_no_store(StatusCode::OK, body);
+    let trace_id = HeaderValue::from_str(&origin.trace_id().to_string()).expect("hexadecimal digits");
+    response.headers_mut().insert(HeaderName::from_static(ISSUER_TRACE_HEADER), trace_id);
     response
 }
 

@@ -75,24 +75,36 @@ pub(crate) async fn handle(
     };
     let verdict = async { answer(&app, &asker?, &head, body).await };
     match verdict.await {
-        Ok(verdict) => respond::json_no_store(StatusCode::OK, &verdict),
+        Ok(Ok(principal)) => {
+            let verdict = Verdict { valid: true, code: "valid", principal: Some(principal) };
+            respond::json_no_store(StatusCode::OK, &verdict)
+        }
+        Ok(Err((refusal, principal))) => {
+            let verdict = Verdict { valid: false, code: refusal.denial.shown_as(), principal };
+            respond::no(&app, &origin, &refusal, &verdict)
+        }
         Err(refusal) => respond::problem(&app, &origin, &refusal),
     }
 }
 
-async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Verdict, Refusal> {
+/// Whose the key is, or why it may not be used so and whose it is all the same.
+type Found = Result<Principal, (Refusal, Option<Principal>)>;
+
+async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.check_sight()?;
     let bytes = body::json(app, head, body).await?;
     let malformed = |_| Refusal::new(Denial::BodyMalformed).fact("expected", r#"{"key":"…","scopes":["…"]}"#);
     let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
-    match verify(app, asker, &request.key).await {
+    match verify(app, asker, &request.key, &needed).await {
         Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
-        Err(refusal) => Ok(Verdict { valid: false, code: refusal.denial.shown_as(), principal: None }),
+        Err(refusal) => Ok(Err((refusal, None))),
         Ok(principal) => {
             let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);
-            let code = policy::authorize(&principal, &requirement).map_or_else(|no| no.denial.shown_as(), |()| "valid");
-            Ok(Verdict { valid: code == "valid", code, principal: Some(principal) })
+            Ok(match policy::authorize(&principal, &requirement) {
+                Ok(()) => Ok(principal),
+                Err(refusal) => Err((refusal.fact("key", &principal.subject), Some(principal))),
+            })
         }
     }
 }
@@ -110,15 +122,17 @@ async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refus
     Ok(key.ok_or(Denial::KeyUnknown)?.limited_to)
 }
 
-async fn verify(app: &App, asker: &Asker, text: &str) -> Result<Principal, Refusal> {
+async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Result<Principal, Refusal> {
     match asker {
         Asker::Api(api) => check(app, api, text).await,
         Asker::Management(limited_to) => {
             let key = find(app, text).await?;
             let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
             let apis = app.snapshots.apis();
-            let api = key.apis.iter().find(is_allowed).and_then(|id| apis.by_id(id));
-            let api = api.ok_or_else(|| of_another_api(&key))?;
+            let allowed: Vec<_> = key.apis.iter().filter(is_allowed).filter_map(|id| apis.by_id(id)).collect();
+            // Of several APIs the scopes say which is meant, since their names are unique across all.
+            let meant = allowed.iter().find(|api| needed.iter().all(|scope| api.has_scope(scope)));
+            let api = meant.or(allowed.first()).ok_or_else(|| of_another_api(&key))?;
             check(app, api, text).await
         }
     }

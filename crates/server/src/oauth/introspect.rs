@@ -9,6 +9,7 @@ use doorward_core::{
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
+    denial::Denial,
     form::Parameters,
     grant::refresh,
     refusal::Refusal,
@@ -35,33 +36,47 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
         let token = form.required("token")?;
         if !client.is_confidential() {
             // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
-            return Err(doorward_core::denial::Denial::ClientMethodRefused.into());
+            return Err(Denial::ClientMethodRefused.into());
         }
         introspect(&app, &client, token).await
     };
     match answer.await {
-        Ok(state) => respond::json_no_store(StatusCode::OK, &state),
+        Ok(TokenState::Active(state)) => respond::json_no_store(StatusCode::OK, &state),
+        Ok(TokenState::Inactive(None)) => respond::json_no_store(StatusCode::OK, &inactive()),
+        Ok(TokenState::Inactive(Some(why))) => respond::no(&app, &origin, &why, &inactive()),
         Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
     }
 }
 
-async fn introspect(app: &App, client: &Client, token: &str) -> Result<Value, Refusal> {
+/// What is told about a token.
+enum TokenState {
+    Active(Value),
+    /// Not good, or not the asker's business. To an API, which refuses its caller by that, it is explained why.
+    Inactive(Option<Refusal>),
+}
+
+fn inactive() -> Value {
+    json!({"active": false})
+}
+
+async fn introspect(app: &App, client: &Client, token: &str) -> Result<TokenState, Refusal> {
     let found = match checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
         true => refresh_token(app, client, token).await,
-        false => access_token(app, client, token).await,
+        false => access_token(app, client, token).await.map(Some),
     };
     match found {
         // That the store is away is no statement about the token.
         Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
-        Ok(Some(state)) => Ok(state),
-        Ok(None) | Err(_) => Ok(json!({"active": false})),
+        Ok(Some(state)) => Ok(TokenState::Active(state)),
+        Ok(None) => Ok(TokenState::Inactive(None)),
+        Err(why) => Ok(TokenState::Inactive(client.api.is_some().then_some(why))),
     }
 }
 
-async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<Value>, Refusal> {
+async fn access_token(app: &App, client: &Client, token: &str) -> Result<Value, Refusal> {
     let token = own_token::read(app, &Credential::classify(token)?).await?;
     if !may_see(app, client, &token) {
-        return Ok(None);
+        return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", token.audience.join(" ")));
     }
     own_token::check_alive(app, &token).await?;
     let audience = match &token.audience[..] {
@@ -86,7 +101,7 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Option<
     if let Some(grant) = token.grant_id {
         state["grant_id"] = grant.into();
     }
-    Ok(Some(state))
+    Ok(state)
 }
 
 fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {

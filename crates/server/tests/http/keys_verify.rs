@@ -1,5 +1,6 @@
 //! `POST /v1/keys/verify`: for an API about keys that name it, for a management key about keys of its APIs.
 
+use doorward_core::scope::ScopeSet;
 use doorward_server::{admin::users, keys};
 use reqwest::Method;
 use serde_json::json;
@@ -123,6 +124,27 @@ async fn a_management_key_asks_about_the_keys_of_its_apis() {
     assert!(verdict(&ask(all, &server.world.key).await).0 && verdict(&ask(all, &of_mails).await).0);
     assert!(verdict(&ask(&limited, &of_mails).await).0);
     assert_eq!(no(&ask(&limited, &server.world.key).await), "key_unknown");
+}
+
+#[tokio::test]
+async fn of_a_key_for_several_apis_a_management_key_asks_by_the_scopes() {
+    let server = TestServer::start().await;
+    let both = keys::NewKey {
+        apis: vec!["notes".into(), "mails".into()],
+        scopes: ScopeSet::parse("notes:read mails:read").unwrap(),
+        ..new_key("notes", "")
+    };
+    let both = key(&server.app, both).await;
+    let ask = async |scopes: &[&str]| {
+        let header = ("x-api-key", server.world.management_key.as_str());
+        server.caller.verify_key(header, &both, scopes).await.expect(200)
+    };
+    for scope in ["notes:read", "mails:read"] {
+        assert!(verdict(&ask(&[scope]).await).0, "{scope}");
+    }
+    for scopes in [&["notes:write"][..], &["notes:read", "mails:read"]] {
+        assert_eq!(verdict(&ask(scopes).await), (false, "insufficient_scope".into()), "{scopes:?}");
+    }
 }
 
 #[tokio::test]

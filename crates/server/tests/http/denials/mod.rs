@@ -13,6 +13,7 @@ use doorward_core::denial::Denial;
 use doorward_server::audit::{REFUSED, explain::Explained};
 
 use self::scene::Scene;
+use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy() {
@@ -48,6 +49,27 @@ async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy
         assert!(told.starts_with(denial.sentence().trim_end_matches('.')), "{denial}: {told}");
         assert_eq!([event.cause, event.remedy], [denial.cause(), denial.remedy()].map(Some), "{denial}");
         assert!(event.details.contains_key("method") && event.details.contains_key("path"), "{denial}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_apis_refusal_is_explained_with_the_cause_that_only_the_issuer_knows() {
+    let scene = Scene::set().await;
+    let (server, world) = (&scene.server, &scene.server.world);
+    let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
+    let mails = server.caller.client_credentials(&world.web, "mails:read").await.text("access_token");
+    for (credential, shown, cause) in [
+        (&of_mails, "key_unknown", Denial::KeyOfAnotherApi),
+        (&mails, "token_unknown", Denial::TokenAudienceWrong),
+    ] {
+        let authorization = format!("Bearer {credential}");
+        let answer = scene.api.caller.get_with("/me", &[("authorization", &authorization)]).await;
+        assert_eq!(answer.problem(), (401, shown.to_owned()));
+        scene.api.guard.flush().await;
+        let story = server.explain(&answer.text("trace_id")).await;
+        let codes: Vec<_> = story.iter().filter_map(|event| event.code.as_deref()).collect();
+        assert_eq!(codes.len(), 2, "{story:#?}");
+        assert!(codes.contains(&shown) && codes.contains(&cause.code()), "{codes:?}");
     }
 }
 
