@@ -219,16 +219,28 @@ impl AuthorizationRequest {
     }
 
     /// Whether consent has to be asked, given what the user allowed this client before.
-    pub fn demands_consent(&self, remembered: Option<&ScopeSet>) -> bool {
-        let covers = remembered.is_some_and(|remembered| self.scopes.is_subset(remembered));
+    pub fn demands_consent(&self, client: &Client, remembered: Option<&ScopeSet>) -> bool {
+        let needed = consent_to(client, &self.scopes, &self.scopes);
+        let covers = remembered.is_some_and(|remembered| needed.is_subset(remembered));
         self.prompt.consent || self.target.is_unassured || !covers
     }
 
-    /// What is granted, of what the user ticked: `openid` can't be unticked and always counts as ticked; nothing ticked
-    /// is a no.
+    /// Whether a scope can't be unticked: `openid`, and without it `offline_access`, which changes nothing there (see
+    /// [`gives_refresh_token`]).
+    pub fn is_required(&self, scope: &str) -> bool {
+        scope == scope::OPENID || (scope == scope::OFFLINE_ACCESS && !self.scopes.contains(scope::OPENID))
+    }
+
+    /// Whether the client can have a refresh token, so that the page says so.
+    pub fn may_stay_signed_in(&self, client: &Client) -> bool {
+        gives_refresh_token(client, &self.scopes, &self.scopes)
+    }
+
+    /// What is granted, of what the user ticked: what can't be unticked counts as ticked; nothing ticked is a no.
     pub fn consented(&self, ticked: &ScopeSet) -> Result<ScopeSet, Refusal> {
-        let granted = self.scopes.filtered(|scope| scope.as_str() == scope::OPENID || ticked.contains(scope.as_str()));
-        if granted.is_empty() {
+        let is_granted = |scope: &scope::Scope| self.is_required(scope.as_str()) || ticked.contains(scope.as_str());
+        let granted = self.scopes.filtered(is_granted);
+        if granted.iter().all(|scope| scope.as_str() == scope::OFFLINE_ACCESS) {
             return Err(Refusal::new(Denial::AccessDenied).fact("why", "nothing was ticked"));
         }
         Ok(granted)
@@ -239,6 +251,17 @@ impl AuthorizationRequest {
 pub fn gives_refresh_token(client: &Client, granted: &ScopeSet, asked: &ScopeSet) -> bool {
     let asked_openid = asked.contains(scope::OPENID);
     client.allows(GrantType::RefreshToken) && (granted.contains(scope::OFFLINE_ACCESS) || !asked_openid)
+}
+
+/// What a user consents to with a grant of these scopes, to be remembered: them, and `offline_access` if a refresh token
+/// comes with it, whether or not that was what was asked for it.
+pub fn consent_to(client: &Client, granted: &ScopeSet, asked: &ScopeSet) -> ScopeSet {
+    let offline_access = scope::Scope::parse(scope::OFFLINE_ACCESS).expect("a constant that is a scope");
+    let shown = granted.filtered(|scope| *scope != offline_access);
+    match gives_refresh_token(client, granted, asked) {
+        true => shown.union(&[offline_access].into_iter().collect()),
+        false => shown,
+    }
 }
 
 fn requested_scopes(
@@ -427,11 +450,27 @@ mod tests {
     #[test]
     fn consent_is_remembered_but_not_for_native_public_clients() {
         let all = ScopeSet::parse("openid notes:read").unwrap();
-        assert!(!parse(GOOD).unwrap().demands_consent(Some(&all)));
-        assert!(parse(GOOD).unwrap().demands_consent(Some(&ScopeSet::parse("openid").unwrap())));
-        assert!(parse(GOOD).unwrap().demands_consent(None));
-        assert!(with("prompt", "consent").unwrap().demands_consent(Some(&all)));
-        assert!(with("redirect_uri", "http://127.0.0.1:999/cb").unwrap().demands_consent(Some(&all)));
+        let demands = |request: AuthorizationRequest, remembered: Option<&ScopeSet>| {
+            request.demands_consent(&client(), remembered)
+        };
+        assert!(!demands(parse(GOOD).unwrap(), Some(&all)));
+        assert!(demands(parse(GOOD).unwrap(), Some(&ScopeSet::parse("openid").unwrap())));
+        assert!(demands(parse(GOOD).unwrap(), None));
+        assert!(demands(with("prompt", "consent").unwrap(), Some(&all)));
+        assert!(demands(with("redirect_uri", "http://127.0.0.1:999/cb").unwrap(), Some(&all)));
+    }
+
+    #[test]
+    fn what_was_allowed_without_a_refresh_token_is_asked_again_with_one() {
+        let set = |text: &str| ScopeSet::parse(text).unwrap();
+        let remembered = |scopes: &str| consent_to(&client(), &set(scopes), &set(scopes));
+        let plain = with("scope", "notes:read").unwrap();
+        assert!(plain.demands_consent(&client(), Some(&remembered("openid notes:read"))));
+        assert!(!plain.demands_consent(&client(), Some(&remembered("openid notes:read offline_access"))));
+        assert!(!plain.demands_consent(&client(), Some(&remembered("notes:read"))));
+        let without = Client { grant_types: [GrantType::AuthorizationCode].into(), ..client() };
+        let offline = with("scope", "openid notes:read offline_access").unwrap();
+        assert!(!offline.demands_consent(&without, Some(&remembered("openid notes:read"))));
     }
 
     #[test]
@@ -441,8 +480,23 @@ mod tests {
         assert_eq!(ticked("notes:read").unwrap().to_string(), "notes:read openid");
         assert_eq!(ticked("").unwrap().to_string(), "openid");
         assert_eq!(ticked("notes:write").unwrap().to_string(), "openid");
-        let without = with("scope", "notes:read").unwrap();
-        assert_eq!(without.consented(&ScopeSet::default()).unwrap_err().denial, Denial::AccessDenied);
+        for scope in ["notes:read", "notes:read offline_access"] {
+            let without = with("scope", scope).unwrap();
+            assert_eq!(without.consented(&ScopeSet::default()).unwrap_err().denial, Denial::AccessDenied, "{scope}");
+        }
+    }
+
+    #[test]
+    fn staying_signed_in_can_be_unticked_only_where_that_changes_something() {
+        let ticked = ScopeSet::parse("notes:read").unwrap();
+        let granted = |scope| with("scope", scope).unwrap().consented(&ticked).unwrap().to_string();
+        assert_eq!(granted("openid notes:read offline_access"), "notes:read openid");
+        assert_eq!(granted("notes:read offline_access"), "notes:read offline_access");
+        let may = |scope, client: &Client| with("scope", scope).unwrap().may_stay_signed_in(client);
+        assert!(may("notes:read", &client()) && may("openid offline_access", &client()));
+        assert!(!may("openid notes:read", &client()));
+        let without = Client { grant_types: [GrantType::AuthorizationCode].into(), ..client() };
+        assert!(!may("notes:read", &without) && !may("openid offline_access", &without));
     }
 
     #[test]

@@ -48,6 +48,11 @@ impl Caches {
         }
     }
 
+    /// Whether a client is found without a look into the store.
+    pub(crate) fn keeps_client(&self, id: &str) -> bool {
+        self.clients.get(id).is_some()
+    }
+
     /// Forgets a client.
     pub(crate) fn forget_client(&self, id: &str) {
         self.epoch.fetch_add(1, Ordering::SeqCst);

@@ -17,6 +17,7 @@ use http::{
     HeaderMap, HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
+use percent_encoding::percent_decode_str;
 
 use crate::{
     account,
@@ -101,6 +102,9 @@ async fn outermost(State(around): State<Around>, mut request: Request, next: Nex
     let mut response = if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
         let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
         refuse(&app, &origin, request.headers(), &refusal)
+    } else if percent_decode_str(path).decode_utf8().is_err() {
+        // No route has such a path, and extracting a part of it would fail in words that are not ours.
+        refuse(&app, &origin, request.headers(), &Denial::NotFound.into())
     } else if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
         respond::problem(&app, &origin, &Denial::CredentialInQuery.into())
     } else if is_open && cors::is_preflight(&request) {

@@ -114,6 +114,18 @@ pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<Li
     Ok(ListedKey { state: signing::state(&times, &all, schedule, now), times, public_jwk })
 }
 
+/// Makes a key of `algorithm` if there is none, so that something can be signed with it from now on.
+pub(crate) async fn ensure(app: &App, algorithm: Algorithm) -> Result<(), AdminError> {
+    let (now, schedule) = (app.now(), app.settings.signing);
+    if app.store.read(ListSigningKeys).await?.iter().any(|key| key.times.algorithm == algorithm) {
+        return Ok(());
+    }
+    let operation = prepare(app, &Actor::default(), algorithm, now, Some(schedule))?;
+    app.store.write(operation).await?;
+    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await?;
+    Ok(())
+}
+
 /// Makes the keys that are due and removes those that are gone. Every algorithm that has a key keeps one; EdDSA and
 /// RS256 always have.
 pub(crate) async fn run_due(app: &App) -> Result<(), AdminError> {

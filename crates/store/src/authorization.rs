@@ -6,6 +6,7 @@ use doorward_core::{
     digest::{Digest, KeyedDigest},
     network::Network,
     pkce::CodeChallenge,
+    scope::ScopeSet,
 };
 
 use crate::{
@@ -163,8 +164,8 @@ pub enum Answer {
         grant: Box<GrantRecord>,
         /// The code.
         code: Box<NewCode>,
-        /// Whether the same need not be asked again.
-        remember: bool,
+        /// What need not be asked again.
+        remember: Option<ScopeSet>,
     },
     /// With a no.
     Deny,
@@ -205,8 +206,8 @@ impl Operation for AnswerRequest {
         }
         if let Answer::Allow { grant, code, remember } = &self.answer {
             grants::insert(tx, grant).await?;
-            if *remember {
-                grants::remember_consent(tx, &grant.user_id, &grant.client_id, &grant.scopes, self.now).await?;
+            if let Some(scopes) = remember {
+                grants::remember_consent(tx, &grant.user_id, &grant.client_id, scopes, self.now).await?;
             }
             tx.execute(
                 "INSERT INTO codes (digest, pepper, grant_id, client_id, redirect_uri, code_challenge, issued_at,

@@ -30,6 +30,8 @@ pub fn routes(guard: &Guard) -> Router {
         .route("/me", get(me))
         .route("/notes", get(list).layer(read).merge(post(add).layer(write)))
         .route("/notes/{id}", delete(remove).layer(administer))
+        .fallback(nowhere)
+        .method_not_allowed_fallback(wrong_method)
         .layer(guard.layer())
         .route("/health", get(async || "ok\n"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -64,6 +66,14 @@ async fn remove(State(notes): State<Arc<Notes>>, id: Result<Path<u64>, PathRejec
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(Problem(StatusCode::NOT_FOUND, format!("there is no note {id}"))),
     }
+}
+
+async fn nowhere() -> Problem {
+    Problem(StatusCode::NOT_FOUND, "there is nothing at this address".to_owned())
+}
+
+async fn wrong_method() -> Problem {
+    Problem(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method".to_owned())
 }
 
 /// What this API itself refuses, in the form in which the guard refuses: a problem document (RFC 9457).

@@ -67,6 +67,17 @@ async fn a_note_is_written_read_and_deleted() {
 }
 
 #[tokio::test]
+async fn who_is_known_is_told_that_there_is_nothing() {
+    let issuer = TestIssuer::new(API);
+    let app = app(&issuer);
+    let read = issuer.token("notes:read");
+    for (method, path, expected) in [("GET", "/none", 404), ("PUT", "/notes", 405), ("DELETE", "/notes/x", 403)] {
+        let (status, problem) = send(&app, method, path, &read, "").await;
+        assert_eq!((status.as_u16(), &problem["status"]), (expected, &json!(expected)), "{method} {path}");
+    }
+}
+
+#[tokio::test]
 async fn me_is_the_principal() {
     let issuer = TestIssuer::new(API);
     let (status, me) = send(&app(&issuer), "GET", "/me", &issuer.api_key("notes:read"), "").await;
@@ -89,7 +100,10 @@ async fn bad_bodies_are_refused_with_the_right_status() {
         (&too_long, StatusCode::PAYLOAD_TOO_LARGE),
         (&" ".repeat(100_000), StatusCode::PAYLOAD_TOO_LARGE),
     ] {
-        assert_eq!(send(&app, "POST", "/notes", &write, body).await.0, expected, "{}", &body[..body.len().min(40)]);
+        let (status, problem) = send(&app, "POST", "/notes", &write, body).await;
+        assert_eq!(status, expected, "{}", &body[..body.len().min(40)]);
+        assert_eq!(problem["status"], expected.as_u16(), "{problem}");
+        assert!(problem["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{problem}");
     }
     assert_eq!(status(&app, "POST", "/notes", Some(&write)).await, 415);
 }

@@ -69,7 +69,7 @@ async fn handle(app: &App, request: Request<Body>, action: Action) -> Response<B
     };
     match done.await {
         Ok(response) => response,
-        Err(refusal) => respond::error_page(app, &origin, &refusal),
+        Err(refusal) => respond::error_page_leading(app, &origin, &refusal, "/account", "Back to your account"),
     }
 }
 

@@ -85,6 +85,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
     };
     let apis = Apis::new(super::apis::list(app).await?.into_iter().map(Arc::new).collect());
     registration::check_client(&client, &apis)?;
+    crate::signing::ensure(app, client.id_token_algorithm).await?;
     let details = Details::none().with("name", &client.name);
     let audit = app.event(actor, "client.created", Some(client.id.to_string()), details);
     app.store.write(CreateClient { client: client.clone(), audit }).await?;

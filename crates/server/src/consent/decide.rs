@@ -118,10 +118,15 @@ async fn render(
     let of_apis = described
         .filter(|described| request.scopes.contains(described.scope.as_str()))
         .map(|described| ConsentScope::of_an_api(described.scope.as_str(), &described.description));
-    let of_openid = scope::OIDC_SCOPES.into_iter().filter(|scope| request.scopes.contains(scope));
-    let of_openid = of_openid.filter_map(ConsentScope::of_openid_connect);
+    // That the client can go on later is shown where it can, also if no scope asks for it.
+    let is_shown = |scope: &&str| match *scope {
+        scope::OFFLINE_ACCESS => request.may_stay_signed_in(&client),
+        scope => request.scopes.contains(scope),
+    };
+    let of_openid = scope::OIDC_SCOPES.into_iter().filter(is_shown).filter_map(ConsentScope::of_openid_connect);
     let mut scopes: Vec<_> = of_apis.chain(of_openid).collect();
     for scope in &mut scopes {
+        scope.required = request.is_required(&scope.scope);
         scope.ticked = scope.required || expired.is_none_or(|ticked| ticked.contains(&scope.scope));
     }
     let browser = Browser::of(app, headers);

@@ -26,11 +26,14 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{MAX_HEADERS, tls::Reloading, write_last::WriteLast};
+use super::{MAX_HEADERS, timed_body::TimedBody, tls::Reloading, write_last::WriteLast};
 use crate::{router::Peer, settings::Limits};
 
 /// How long requests that run may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(20);
+
+/// How much longer than a handler with a bound of its own the listener waits for a body.
+const BODY_GRACE: Duration = Duration::from_secs(2);
 
 /// How a listener serves.
 #[derive(Clone)]
@@ -130,11 +133,12 @@ where
 {
     let limits = &serve.limits;
     let router = serve.router.clone();
+    let longest_body = limits.body_timeout + BODY_GRACE;
     let first_head = Arc::new(Notify::new());
     let arrived = first_head.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         arrived.notify_one();
-        let mut request = request.map(Body::new);
+        let mut request = request.map(|body| Body::new(TimedBody::new(body, longest_body)));
         request.extensions_mut().insert(Peer(peer.ip()));
         request.extensions_mut().insert(ConnectInfo(peer));
         let answer = router.clone().oneshot(request);

@@ -20,6 +20,7 @@ pub(crate) mod cors;
 pub mod listener;
 pub(crate) mod proxy;
 pub(crate) mod respond;
+mod timed_body;
 pub mod tls;
 mod write_last;
 

@@ -123,10 +123,24 @@ pub(crate) fn no(app: &App, origin: &Origin, refusal: &Refusal, body: &impl Seri
 
 /// A refusal on a page.
 pub(crate) fn error_page(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
+    refused_on(app, origin, refusal, ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id()))
+}
+
+/// A refusal on a page that leads on.
+pub(crate) fn error_page_leading(
+    app: &App,
+    origin: &Origin,
+    refusal: &Refusal,
+    href: &str,
+    label: &str,
+) -> Response<Body> {
+    let shown = ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id());
+    refused_on(app, origin, refusal, shown.leading(href, label))
+}
+
+fn refused_on(app: &App, origin: &Origin, refusal: &Refusal, shown: ErrorPage<'_>) -> Response<Body> {
     app.note_refusal(origin, refusal);
-    let denial = refusal.denial;
-    let mut response =
-        page(status(denial), &ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id()), FormsEnd::Here);
+    let mut response = page(status(refusal.denial), &shown, FormsEnd::Here);
     retry_after(&mut response, refusal);
     response
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
-    authorization_request::{AuthorizationRequest, Target},
+    authorization_request::{AuthorizationRequest, Target, consent_to},
     checksummed::{self, CODE_PREFIX},
     denial::Denial,
     form::Parameters,
@@ -117,7 +117,8 @@ async fn step(
     };
     let client_id = request.client_id.clone();
     let remembered = app.read(FindConsent { user_id: session.user.id.clone(), client_id }).await?;
-    Ok(match request.demands_consent(remembered.as_ref()) {
+    let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
+    Ok(match request.demands_consent(&client, remembered.as_ref()) {
         true if request.prompt.none => Step::Refuse(Denial::ConsentRequired),
         true => Step::Consent,
         false => Step::Allow(Box::new(session)),
@@ -153,7 +154,10 @@ pub(crate) async fn allow(
     stored: Vec<doorward_core::digest::KeyedDigest>,
 ) -> Result<String, Refusal> {
     app.check_sight()?;
-    request.check_client(app.client(request.client_id.as_str()).await?.as_deref())?;
+    let client = app.client(request.client_id.as_str()).await?;
+    request.check_client(client.as_deref())?;
+    let client = client.ok_or(Denial::AuthorizeClientUnknown)?;
+    let remember = (!request.target.is_unassured).then(|| consent_to(&client, &scopes, &request.scopes));
     let now = app.now();
     let tokens = &app.settings.tokens;
     let code = checksummed::generate(CODE_PREFIX, &*app.rng);
@@ -182,7 +186,7 @@ pub(crate) async fn allow(
             code_challenge: request.code_challenge.clone(),
             expires_at: now.plus(tokens.code_ttl),
         }),
-        remember: !request.target.is_unassured,
+        remember,
     };
     match app.write(AnswerRequest { stored, answer, now, audit }).await? {
         true => Ok(request.target.success(code.expose_secret(), &app.settings.issuer)),

@@ -10,12 +10,14 @@ use doorward_core::{
     client_auth::{self, AssertionAudience, Authenticated},
     denial::Denial,
     form::Parameters,
+    id::ClientId,
     network::Network,
     refusal::Refusal,
     resource::Api,
 };
 use doorward_store::{
     assertions::UseAssertion,
+    clients::FindClient,
     failures::{Counter, Reservation, ReserveAttempt},
 };
 use http::{header::AUTHORIZATION, request::Parts};
@@ -35,6 +37,7 @@ pub(crate) async fn client(
         return Err(Denial::ClientAuthenticationMultiple.into());
     }
     let presented = client_auth::present(authorization, form)?;
+    let was_kept = app.caches.keeps_client(&presented.client_id);
     let client = app.client(&presented.client_id).await?;
     let token_endpoint = app.settings.url("/token");
     let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: &token_endpoint };
@@ -53,7 +56,15 @@ pub(crate) async fn client(
     };
     match outcome {
         Ok(client) => Ok(client),
-        Err(refusal) => Err(count_failure(app, origin, refusal).await?),
+        Err(refusal) => {
+            if let Ok(id) = ClientId::parse(&presented.client_id)
+                && was_kept
+            {
+                // An unknown client costs a look into the store at each attempt. So does one that is known.
+                app.read(FindClient { id }).await?;
+            }
+            Err(count_failure(app, origin, refusal).await?)
+        }
     }
 }
 

@@ -30,8 +30,6 @@ pub(crate) async fn openid(State(app): State<Arc<App>>) -> Response<Body> {
         "claim_types_supported": ["normal"],
         "claims_supported": ["sub", "name", "preferred_username", "email", "email_verified"],
         "claims_parameter_supported": false,
-        "request_parameter_supported": false,
-        "request_uri_parameter_supported": false,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
     });
     if let (Value::Object(metadata), Value::Object(provider)) = (&mut metadata, provider) {
@@ -68,6 +66,8 @@ fn authorization_server(app: &App) -> Value {
         "introspection_endpoint_auth_methods_supported": secret_methods,
         "introspection_endpoint_auth_signing_alg_values_supported": Algorithm::ALL,
         "authorization_response_iss_parameter_supported": true,
+        "request_parameter_supported": false,
+        "request_uri_parameter_supported": false,
         "protected_resources": apis.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>(),
         "ui_locales_supported": ["en"],
     })

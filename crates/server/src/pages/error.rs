@@ -66,6 +66,11 @@ impl<'a> ErrorPage<'a> {
         }
     }
 
+    /// The same with a way on.
+    pub(crate) fn leading(self, href: &str, label: &str) -> Self {
+        Self { way_on: Some(WayOn { href: href.to_owned(), label: label.to_owned() }), ..self }
+    }
+
     /// A page was left open for too long, or its form came twice. `start_over` begins the same request anew; without
     /// it the request is not known any more.
     pub(crate) fn expired(layout: &'a Layout, reference: String, start_over: Option<String>) -> Self {

@@ -133,6 +133,16 @@ async fn what_can_not_be_an_id_is_an_invalid_request() {
 }
 
 #[tokio::test]
+async fn a_form_that_came_too_late_leads_back() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let answer = browser.post("/account/end-other-sessions", &[("csrf", "old")]).await;
+    assert_eq!(answer.error_page(), (403, "form_expired".into()));
+    assert!(answer.body.contains(r#"href="/account""#) && answer.body.contains("Back to your account"));
+}
+
+#[tokio::test]
 async fn ending_one_s_own_session_leads_to_signing_in() {
     let server = TestServer::start().await;
     let browser = server.browser();

@@ -30,6 +30,35 @@ async fn the_page_names_the_app_its_scopes_in_words_and_where_the_answer_goes() 
 }
 
 #[tokio::test]
+async fn that_an_app_can_go_on_later_is_shown_wherever_it_can() {
+    let server = TestServer::start().await;
+    let code_alone = doorward_server::admin::clients::NewClient {
+        grant_types: [doorward_core::client::GrantType::AuthorizationCode].into(),
+        ..client("Once", doorward_core::client::AuthenticationMethod::ClientSecret, "https://once.example/cb")
+    };
+    let once = register(&server.app, code_alone).await;
+    let line = "Stay signed in until you disconnect it";
+    for (client, scope, is_shown, can_be_unticked) in [
+        (&server.world.web, "openid notes:read offline_access", true, true),
+        (&server.world.web, "openid notes:read", false, false),
+        (&server.world.web, "notes:read", true, false),
+        (&server.world.web, "notes:read offline_access", true, false),
+        (&once, "openid notes:read offline_access", false, false),
+        (&once, "notes:read", false, false),
+    ] {
+        let browser = server.browser();
+        let request = AuthorizationRequest::of(client).with("scope", scope).with("prompt", "consent");
+        let form = browser.consent(&request).await;
+        let page = browser.follow(browser.get(&request.path()).await).await.expect(200);
+        assert_eq!(page.body.contains(line), is_shown, "{scope}");
+        assert_eq!(form.scopes.iter().any(|scope| scope == "offline_access"), can_be_unticked, "{scope}");
+        let code = browser.allow(&form, &["notes:read"]).await.sent("code").unwrap();
+        let tokens = server.redeem(client, &code).await.expect(200).json();
+        assert_eq!(tokens.get("refresh_token").is_some(), is_shown && !can_be_unticked, "{scope}");
+    }
+}
+
+#[tokio::test]
 async fn an_unticked_scope_is_not_granted_and_openid_stays() {
     let server = TestServer::start().await;
     let browser = server.browser();

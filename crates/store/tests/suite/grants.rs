@@ -103,8 +103,8 @@ async fn a_consent_that_was_answered_beside_a_disconnection_holds_nothing_of_bef
             world.give(&world.public).await;
             let (mut answer, _) = world.allow(&world.public);
             let narrow = ScopeSet::parse("notes1:read").unwrap();
-            if let doorward_store::authorization::Answer::Allow { grant, .. } = &mut answer.answer {
-                grant.scopes = narrow.clone();
+            if let doorward_store::authorization::Answer::Allow { grant, remember, .. } = &mut answer.answer {
+                (grant.scopes, *remember) = (narrow.clone(), Some(narrow.clone()));
             }
             let (answered, ended) = tokio::join!(world.store.write(answer), world.other.write(disconnect(&world)));
             assert!(answered.unwrap());

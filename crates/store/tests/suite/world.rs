@@ -192,7 +192,8 @@ impl World {
             code_challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
             expires_at: self.now().plus(Duration::from_secs(60)),
         };
-        let answer = Answer::Allow { grant: Box::new(grant), code: Box::new(code), remember: true };
+        let remember = Some(grant.scopes.clone());
+        let answer = Answer::Allow { grant: Box::new(grant), code: Box::new(code), remember };
         let audit = self.audit("grant.given");
         (AnswerRequest { stored: vec![], answer, now: self.now(), audit }, given)
     }

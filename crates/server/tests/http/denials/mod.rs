@@ -58,10 +58,9 @@ async fn an_apis_refusal_is_explained_with_the_cause_that_only_the_issuer_knows(
     let (server, world) = (&scene.server, &scene.server.world);
     let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
     let mails = server.caller.client_credentials(&world.web, "mails:read").await.text("access_token");
-    for (credential, shown, cause) in [
-        (&of_mails, "key_unknown", Denial::KeyOfAnotherApi),
-        (&mails, "token_unknown", Denial::TokenAudienceWrong),
-    ] {
+    for (credential, shown, cause) in
+        [(&of_mails, "key_unknown", Denial::KeyOfAnotherApi), (&mails, "token_unknown", Denial::TokenAudienceWrong)]
+    {
         let authorization = format!("Bearer {credential}");
         let answer = scene.api.caller.get_with("/me", &[("authorization", &authorization)]).await;
         assert_eq!(answer.problem(), (401, shown.to_owned()));

@@ -47,13 +47,16 @@ async fn the_id_token_is_signed_with_rs256_and_bound_to_the_request() {
 #[tokio::test]
 async fn a_client_that_registered_an_algorithm_gets_its_id_tokens_so() {
     let server = TestServer::start().await;
-    let new = doorward_server::admin::clients::NewClient {
-        id_token_algorithm: doorward_core::jwk::Algorithm::EdDSA,
-        ..client("Modern", doorward_core::client::AuthenticationMethod::None, "https://modern.example/cb")
-    };
-    let modern = register(&server.app, new).await;
-    let tokens = server.tokens(&modern).await;
-    assert_eq!(header(tokens["id_token"].as_str().unwrap())["alg"], "EdDSA");
+    // There is no key for PS256 before somebody asks for it.
+    for algorithm in doorward_core::jwk::Algorithm::ALL {
+        let new = doorward_server::admin::clients::NewClient {
+            id_token_algorithm: algorithm,
+            ..client("Modern", doorward_core::client::AuthenticationMethod::None, "https://modern.example/cb")
+        };
+        let modern = register(&server.app, new).await;
+        let tokens = server.tokens(&modern).await;
+        assert_eq!(header(tokens["id_token"].as_str().unwrap())["alg"], algorithm.as_str());
+    }
 }
 
 #[tokio::test]

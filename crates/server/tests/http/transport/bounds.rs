@@ -1,7 +1,12 @@
 //! Bounds on what comes: sizes are looked at before anything is parsed, and slow clients are cut off.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
+use axum::{Router, routing::post};
+use doorward_server::{
+    http::listener::{self, Serve},
+    settings::Limits,
+};
 use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -155,5 +160,27 @@ async fn huge_and_broken_tokens_are_refused_and_cost_little() {
         assert!(!server.caller.is_active(&server.world.web, token).await);
         server.caller.post_as(&server.world.web, "/revoke", &[("token", token)]).await.expect(200);
         assert_eq!(server.caller.post("/userinfo", &[("access_token", token)]).await.problem().0, 401);
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_cut_off_also_where_the_router_has_no_bound() {
+    let limits = Limits { body_timeout: Duration::from_millis(100), ..impatient().await.app.settings.limits };
+    let router = Router::new().route("/", post(async |body: String| body));
+    let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(listener::serve(vec![listener], Serve { router, limits, tls: None }, std::future::pending()));
+    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n";
+    let slow = raw(&base, format!("{head}ab").as_bytes()).await;
+    assert!(slow.starts_with("HTTP/1.1 4"), "{slow}");
+    let whole = raw(&base, format!("{head}abcd").as_bytes()).await;
+    assert!(whole.starts_with("HTTP/1.1 200 ") && whole.ends_with("abcd"), "{whole}");
+}
+
+#[tokio::test]
+async fn a_path_that_is_no_utf8_is_nowhere() {
+    let server = TestServer::start().await;
+    for path in ["/sign-in/%ff", "/consent/%ff", "/continue/%ff", "/assets/%ff", "/%ff"] {
+        assert_eq!(server.caller.get(path).await.problem(), (404, "not_found".to_owned()), "{path}");
     }
 }
