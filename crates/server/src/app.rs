@@ -1,6 +1,6 @@
 //! Everything that a handler may use.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{collections::BTreeSet, fmt, net::IpAddr, sync::Arc};
 
 use doorward_core::{
     clock::{Clock, Timestamp},
@@ -12,7 +12,9 @@ use doorward_core::{
     resource::ResourceIdentifier,
     trace::TraceId,
 };
-use doorward_store::{Operation, Store, StoreError, audit::AuditEvent};
+use doorward_store::{
+    Operation, Store, StoreError, audit::AuditEvent, peppers::NamedPeppers, signing_keys::ListSigningKeys,
+};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -80,7 +82,7 @@ impl App {
         let Parts { settings, store, clock, rng, master_keys } = parts;
         let assets = Assets::new(&settings.accent);
         let app = Self {
-            peppers: Peppers::new(&master_keys),
+            peppers: needed_peppers(&store, &master_keys).await?,
             snapshots: Snapshots::load(&store, &master_keys).await?,
             caches: Caches::new(settings.limits.cache_entries),
             audit: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
@@ -156,6 +158,21 @@ impl App {
             details: Value::Object(details.0).to_string(),
         }
     }
+}
+
+/// The peppers of the master keys, without those that no digest names any more: each costs every look-up.
+async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Peppers, StoreError> {
+    let [newest, older @ ..] = master_keys else { return Ok(Peppers::new(master_keys)) };
+    if older.is_empty() {
+        return Ok(Peppers::new([newest]));
+    }
+    let named = store.read(NamedPeppers { ids: older.iter().map(MasterKey::id).collect() }).await?;
+    let sealed: BTreeSet<_> = store.read(ListSigningKeys).await?.into_iter().map(|key| key.sealed_under).collect();
+    for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
+        tracing::info!(master_key = unneeded, "nothing needs this master key any more: its line can be removed");
+    }
+    let needed = older.iter().filter(|key| named.contains(&key.id()));
+    Ok(Peppers::new(std::iter::once(newest).chain(needed)))
 }
 
 impl fmt::Debug for App {

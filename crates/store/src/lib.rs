@@ -31,6 +31,7 @@ pub mod codes;
 pub mod failures;
 pub mod grants;
 pub mod keys;
+pub mod peppers;
 pub mod refresh;
 pub mod roles;
 pub mod sessions;

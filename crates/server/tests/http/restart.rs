@@ -1,7 +1,11 @@
 //! What was ended is remembered by the store and not by the process (security.md; Keycloak's CVE-2026-9802): a server
 //! that starts again on the same store refuses it, and what was good stays good.
 
-use doorward_server::keys;
+use std::sync::Arc;
+
+use doorward_core::{digest::MasterKey, secret::ExposeSecret};
+use doorward_guard::SystemRng;
+use doorward_server::{App, app::Parts, keys};
 
 use crate::harness::*;
 
@@ -93,4 +97,26 @@ async fn every_refusal_before_an_orderly_end_is_in_the_audit() {
     }
     let server = server.restart().await;
     assert_eq!(server.refusals(50).await.len(), 50);
+}
+
+#[tokio::test]
+async fn a_pepper_is_dropped_when_no_row_names_it() {
+    on_each_engine(async |server| {
+        let old = || MasterKey::parse(server.master_key()).unwrap();
+        let newer = MasterKey::generate(&SystemRng::default()).reveal();
+        let new = || MasterKey::parse(newer.expose_secret()).unwrap();
+        let peppers = async |master_keys| {
+            let parts = Parts {
+                settings: server.app.settings.clone(),
+                store: server.app.store.clone(),
+                clock: server.clock.clone(),
+                rng: Arc::new(SystemRng::default()),
+                master_keys,
+            };
+            App::open(parts).await.unwrap().peppers.candidates("x").map(|digest| digest.pepper).collect::<Vec<_>>()
+        };
+        assert_eq!(peppers(vec![old(), new()]).await, [old().id()], "nothing names the new one");
+        assert_eq!(peppers(vec![new(), old()]).await, [new().id(), old().id()]);
+    })
+    .await;
 }
