@@ -6,7 +6,7 @@ mod authorization;
 mod clients;
 mod grants;
 mod people;
-mod scene;
+pub(crate) mod scene;
 mod transport;
 
 use doorward_core::denial::Denial;

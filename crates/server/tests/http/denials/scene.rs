@@ -12,9 +12,9 @@ use serde_json::Value;
 use crate::harness::*;
 
 /// The API notes, as its makers run it.
-pub(super) struct Api {
-    pub(super) guard: Guard,
-    pub(super) caller: Caller,
+pub(crate) struct Api {
+    pub(crate) guard: Guard,
+    pub(crate) caller: Caller,
 }
 
 /// A server, an API, and the trace of the present case.
@@ -98,7 +98,7 @@ impl Scene {
 }
 
 impl Api {
-    async fn serve(server: &TestServer) -> Self {
+    pub(crate) async fn serve(server: &TestServer) -> Self {
         let notes = &server.world.notes;
         let guard = Guard::builder(server.issuer(), ResourceIdentifier::parse("https://notes.example").unwrap())
             .credential(&notes.id, notes.secret.clone().unwrap())

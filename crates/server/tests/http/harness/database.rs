@@ -60,6 +60,27 @@ impl Database {
         }
     }
 
+    /// All that the database holds, by its place: the bytes of SQLite's files, PostgreSQL's tables as text.
+    pub(crate) async fn contents(&self) -> Vec<(String, Vec<u8>)> {
+        let url = match &self.location {
+            Location::Sqlite(folder) => {
+                let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+                return files.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect();
+            }
+            Location::Postgres(url) => url,
+        };
+        let client = connect(url.expose_secret()).await;
+        let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'";
+        let mut contents = Vec::new();
+        for table in client.query(tables, &[]).await.unwrap() {
+            let table: String = table.get(0);
+            let rows = client.query(&format!("SELECT t::text FROM {table} t"), &[]).await.unwrap();
+            let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+            contents.push((table, rows.join("\n").into_bytes()));
+        }
+        contents
+    }
+
     fn name(&self) -> String {
         let Location::Postgres(url) = &self.location else { panic!("a database of PostgreSQL") };
         let path = url::Url::parse(url.expose_secret()).unwrap().path().to_owned();
