@@ -134,7 +134,7 @@ pub(crate) fn use_colour() -> bool {
 }
 
 /// The master keys of a file, one a line, the newest first; lines that begin with `#` are passed over.
-fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
+pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::System(format!("master key {}: {error}", path.display()));
     let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
     if metadata.mode() & 0o077 != 0 {
