@@ -4,5 +4,6 @@ mod command_line;
 mod demo;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod printed;
 mod serve;
 mod support;
