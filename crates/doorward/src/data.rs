@@ -24,6 +24,9 @@ pub(crate) const MASTER_KEY: &str = "master.key";
 /// The name of the file that says which issuer a data folder belongs to.
 pub(crate) const ISSUER: &str = "issuer";
 
+/// The name of the file that marks a folder while a demo is made in it.
+pub(crate) const UNFINISHED_DEMO: &str = "demo.unfinished";
+
 /// What a command works on.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
@@ -42,6 +45,18 @@ pub(crate) struct Found {
     pub(crate) folder: PathBuf,
 }
 
+impl Found {
+    /// What a server with SQLite and without a configuration has in its folder.
+    pub(crate) fn in_folder(folder: &Path, issuer: &str) -> Result<Self, Failure> {
+        Ok(Self {
+            settings: Settings::new(issuer),
+            location: Location::Sqlite(folder.to_owned()),
+            master_keys: read_master_keys(&folder.join(MASTER_KEY))?,
+            folder: folder.to_owned(),
+        })
+    }
+}
+
 impl Place {
     /// Reads configuration and keys.
     pub(crate) fn find(&self) -> Result<Found, Failure> {
@@ -52,6 +67,7 @@ impl Place {
                     Some(url) => Location::Postgres(url.clone()),
                     None => Location::Sqlite(config.data.dir.clone()),
                 };
+                refuse_unfinished_demo(&config.data.dir)?;
                 let master_keys = match &config.keys.master_key {
                     MasterKeySource::File(path) => read_master_keys(path)?,
                     MasterKeySource::Given(key) => {
@@ -71,13 +87,7 @@ impl Place {
                         path.display()
                     ))
                 })?;
-                let master_keys = read_master_keys(&folder.join(MASTER_KEY))?;
-                Ok(Found {
-                    settings: Settings::new(issuer.trim()),
-                    location: Location::Sqlite(folder.clone()),
-                    master_keys,
-                    folder: folder.clone(),
-                })
+                Found::in_folder(folder, issuer.trim())
             }
         }
     }
@@ -110,6 +120,22 @@ impl Place {
     }
 }
 
+/// Whether the folder holds what a demo made that was killed before it was whole.
+pub(crate) fn is_unfinished_demo(folder: &Path) -> bool {
+    folder.join(UNFINISHED_DEMO).exists() && !folder.join(ISSUER).exists()
+}
+
+/// Refuses a folder whose data the demo's next start removes.
+pub(crate) fn refuse_unfinished_demo(folder: &Path) -> Result<(), Failure> {
+    if !is_unfinished_demo(folder) {
+        return Ok(());
+    }
+    Err(Failure::NotDone(format!(
+        "{0} holds a demo that was killed while it was made: run `doorward demo --data` on it again, or remove {0}",
+        folder.display()
+    )))
+}
+
 /// The server on an opened store.
 pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure> {
     let parts = Parts {
@@ -134,7 +160,7 @@ pub(crate) fn use_colour() -> bool {
 }
 
 /// The master keys of a file, one a line, the newest first; lines that begin with `#` are passed over.
-fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
+pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::System(format!("master key {}: {error}", path.display()));
     let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
     if metadata.mode() & 0o077 != 0 {

@@ -22,6 +22,7 @@ pub(crate) fn run(folder: &Path, issuer: &str, output: Output) -> Result<(), Fai
         return Err(Failure::NotDone(format!("{} exists already; nothing was changed", config.display())));
     }
     let data = folder.join("data");
+    data::refuse_unfinished_demo(&data)?;
     prepare_folder(&data)?;
     data::ensure_master_key(&data)?;
     std::fs::write(&config, template(&issuer))

@@ -13,7 +13,6 @@ mod serve;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use mimalloc::MiMalloc;
 
 // A request makes some fifty small allocations; the platform's allocator takes a tenth of its time for them.
@@ -21,7 +20,10 @@ use mimalloc::MiMalloc;
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::read() {
+        Ok(cli) => cli,
+        Err(error) => return cli::refuse(&error),
+    };
     let output = cli.output();
     match cli::run(cli) {
         Ok(code) => code,

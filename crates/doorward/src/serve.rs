@@ -15,7 +15,10 @@ use doorward_server::{
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
 
 use crate::{
-    config::Config,
+    config::{
+        Config, UnusableFile,
+        settings::{MasterKeySource, Password},
+    },
     data::{self, ISSUER, Place},
     failure::Failure,
     logging,
@@ -120,17 +123,49 @@ pub(crate) fn check_accent(accent: &str) -> Result<(), String> {
     Accent::parse(accent).map(drop).map_err(|error| error.to_string())
 }
 
+/// Which of the files that a configuration names can't be used; `config check` asks.
+pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
+    let mut unusable = Vec::new();
+    let mut check = |keys: &[&'static str], checked: Result<(), Failure>| {
+        unusable
+            .extend(checked.err().map(|failure| UnusableFile { keys: keys.to_vec(), message: failure.to_string() }));
+    };
+    if let Some(pair) = &config.listen.tls {
+        let files = [("listen.tls.certificate", &pair.certificate), ("listen.tls.key", &pair.key)];
+        let opened = files.map(|(key, path)| match fs::File::open(path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::system(&format!("{key} {}", path.display()), error)),
+        });
+        if opened.iter().all(Result::is_ok) {
+            check(&files.map(|(key, _)| key), tls(config).map(drop));
+        }
+        for ((key, path), opened) in files.into_iter().zip(opened) {
+            // One of the pair that is not given is a mistake of its own.
+            if !path.as_os_str().is_empty() {
+                check(&[key], opened);
+            }
+        }
+    }
+    if let MasterKeySource::File(path) = &config.keys.master_key {
+        // Where it is not named it lies in the data folder.
+        check(&["keys.master_key_file", "data.dir"], data::read_master_keys(path).map(drop));
+    }
+    check(&["password.breached_list_file"], breached(&config.password).map(drop));
+    unusable
+}
+
+/// The breached passwords that are listed in a file, in small letters.
+fn breached(password: &Password) -> Result<HashSet<String>, Failure> {
+    let Some(path) = &password.breached_list_file else { return Ok(HashSet::new()) };
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::system(&format!("password.breached_list_file {}", path.display()), error))?;
+    Ok(text.lines().map(str::to_lowercase).collect())
+}
+
 /// The server's settings out of the configuration.
 pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
     let defaults = Settings::new(config.issuer.as_str());
-    let breached = match &config.password.breached_list_file {
-        None => HashSet::new(),
-        Some(path) => fs::read_to_string(path)
-            .map_err(|error| Failure::system(&format!("password.breached_list_file {}", path.display()), error))?
-            .lines()
-            .map(str::to_lowercase)
-            .collect(),
-    };
+    let breached = breached(&config.password)?;
     let accent = config.pages.accent.as_deref().map(Accent::parse).transpose();
     Ok(Settings {
         tokens: settings::Tokens {

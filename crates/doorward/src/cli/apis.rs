@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use doorward_core::{
     api_key::KeyPrefix,
+    id::ApiId,
     jwk::Algorithm,
     resource::{Api, DescribedScope, Role, TokenFormat},
     scope::Scope,
@@ -62,6 +63,27 @@ pub(super) struct CreateArgs {
     /// What its keys begin with
     #[arg(long, value_name = "PREFIX", default_value = "sk")]
     key_prefix: String,
+}
+
+/// The names of all APIs, for what is stored by id.
+pub(super) struct Names(Vec<Api>);
+
+impl Names {
+    /// Reads them.
+    pub(super) async fn load(app: &App) -> Result<Self, Failure> {
+        Ok(Self(apis::list(app).await?))
+    }
+
+    /// The name of the API of this id.
+    pub(super) fn api(&self, id: &ApiId) -> &str {
+        // APIs are never removed, but one can be new since the names were read.
+        self.0.iter().find(|api| api.id == *id).map_or("?", |api| api.name.as_str())
+    }
+
+    /// Roles as `role grant` and `--role` take them: `API:ROLE`.
+    pub(super) fn roles(&self, roles: &[(ApiId, Role)]) -> Vec<String> {
+        roles.iter().map(|(api, role)| format!("{}:{role}", self.api(api))).collect()
+    }
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {

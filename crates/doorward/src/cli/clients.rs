@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use doorward_core::{
     client::{AuthenticationMethod, Client, GrantType},
-    jwk::Algorithm,
+    jwk::{Algorithm, KeySet, VerifyingKey},
     scope::ScopeSet,
     secret::ExposeSecret,
 };
@@ -16,6 +16,7 @@ use doorward_server::{
 };
 use serde_json::{Value, json};
 
+use super::apis::Names;
 use crate::{
     failure::Failure,
     output::{Output, fields, json_time, line, table, time, time_or},
@@ -90,7 +91,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Create(args) => create(args, app, actor, output).await?,
         Verb::List => {
             let clients = clients::list(app).await?;
-            output.print(&clients.iter().map(describe).collect::<Vec<_>>(), || {
+            let names = Names::load(app).await?;
+            output.print(&clients.iter().map(|client| describe(&names, client)).collect::<Vec<_>>(), || {
                 let row = |client: &Client| {
                     let grants: Vec<_> = client.grant_types.iter().map(|grant| grant.as_str()).collect();
                     let state = if client.disabled_at.is_some() { "disabled" } else { "" };
@@ -101,17 +103,20 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Show(Id { client }) => {
             let client = clients::show(app, &client).await?;
-            output.print(&describe(&client), || {
+            let names = Names::load(app).await?;
+            output.print(&describe(&names, &client), || {
                 let uris: Vec<_> = client.redirect_uris.iter().map(|uri| uri.as_str()).collect();
                 let grants: Vec<_> = client.grant_types.iter().map(|grant| grant.as_str()).collect();
                 fields(&[
                     ("client_id", client.id.to_string()),
                     ("name", client.name.clone()),
                     ("authentication", client.authentication.as_str().to_owned()),
+                    ("keys", key_ids(&client).join(" ")),
                     ("grants", grants.join(" ")),
                     ("redirect URIs", uris.join(" ")),
                     ("scope", client.scopes.to_string()),
                     ("default scope", client.default_scopes.to_string()),
+                    ("roles", names.roles(&client.roles).join(" ")),
                     ("id_token alg", client.id_token_algorithm.to_string()),
                     ("created", time(client.created_at)),
                     ("disabled", time_or(client.disabled_at, "")),
@@ -161,7 +166,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         assertion_for_token_endpoint: args.assertion_for_token_endpoint,
     };
     let created = clients::create(app, actor, new).await?;
-    let mut value = describe(&created.client);
+    let mut value = describe(&Names::load(app).await?, &created.client);
     if let Some(secret) = &created.secret {
         value["client_secret"] = secret.expose_secret().into();
     }
@@ -176,15 +181,23 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn describe(client: &Client) -> Value {
+/// The ids of the public keys that a client registered; of one without an id, its thumbprint (RFC 7638).
+fn key_ids(client: &Client) -> Vec<String> {
+    let keys = client.jwks.as_deref().and_then(|jwks| KeySet::parse(jwks.as_bytes()).ok()).unwrap_or_default();
+    keys.iter().map(|key: &VerifyingKey| key.kid().map_or_else(|| key.thumbprint(), str::to_owned)).collect()
+}
+
+fn describe(names: &Names, client: &Client) -> Value {
     json!({
         "client_id": client.id,
         "name": client.name,
         "token_endpoint_auth_method": client.authentication.as_str(),
+        "key_ids": key_ids(client),
         "grant_types": client.grant_types,
         "redirect_uris": client.redirect_uris,
         "scope": client.scopes,
         "default_scope": client.default_scopes,
+        "roles": names.roles(&client.roles),
         "id_token_signed_response_alg": client.id_token_algorithm,
         "created_at": json_time(Some(client.created_at)),
         "disabled_at": json_time(client.disabled_at),

@@ -23,19 +23,19 @@ pub(super) enum Verb {
 pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, Failure> {
     match verb {
         Verb::Reference => line(&reference_page()),
-        Verb::Check => match Config::load(path, &Environment::of_process(), serve::check_accent) {
-            Ok(config) => {
-                // Mistakes that show only in the files that are named.
-                data::Place::Config(path.to_owned()).find()?;
-                serve::tls(&config)?;
-                output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()));
+        Verb::Check => {
+            let environment = Environment::of_process();
+            match Config::load_with_files(path, &environment, serve::check_accent, serve::check_files) {
+                Ok(_) => {
+                    output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()));
+                }
+                Err(mistakes) if output.json => {
+                    output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new);
+                    return Ok(ExitCode::from(2));
+                }
+                Err(mistakes) => return Err(Failure::Configuration(mistakes.render(data::use_colour()))),
             }
-            Err(mistakes) if output.json => {
-                output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new);
-                return Ok(ExitCode::from(2));
-            }
-            Err(mistakes) => return Err(Failure::Configuration(mistakes.render(data::use_colour()))),
-        },
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -12,7 +12,7 @@ use doorward_server::{
 use doorward_store::keys::{KeyRecord, KeyRevocation};
 use serde_json::{Value, json};
 
-use super::durations;
+use super::{apis::Names, durations};
 use crate::{
     failure::Failure,
     output::{Output, fields, json_time, table, time, time_or},
@@ -85,7 +85,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                 args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
             let found = keys::list(app, after.transpose()?, i64::from(args.limit)).await?;
             let now = app.now();
-            output.print(&found.iter().map(|key| describe(app, key)).collect::<Vec<_>>(), || {
+            let names = Names::load(app).await?;
+            output.print(&found.iter().map(|key| describe(app, &names, key)).collect::<Vec<_>>(), || {
                 let row = |key: &KeyRecord| {
                     [
                         format!("{}…", key.hint),
@@ -104,7 +105,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Show(Id { key }) => {
             let key = keys::show(app, &key).await?;
             let now = app.now();
-            output.print(&describe(app, &key), || {
+            let names = Names::load(app).await?;
+            output.print(&describe(app, &names, &key), || {
                 fields(&[
                     ("key", format!("{}…", key.hint)),
                     ("id", key.id.to_string()),
@@ -112,7 +114,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("state", keys::state(&key, now).to_owned()),
                     ("api", keys::api_names(app, &key).join(" ")),
                     ("scope", key.scopes.to_string()),
-                    ("roles", key.roles.iter().map(|(_, role)| role.as_str()).collect::<Vec<_>>().join(" ")),
+                    ("limited to", limited_to(&names, &key).join(" ")),
+                    ("roles", names.roles(&key.roles).join(" ")),
                     ("owner", key.owner.clone().unwrap_or_default()),
                     ("created", time(key.created_at)),
                     ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
@@ -151,7 +154,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         },
     };
     let created = keys::create(app, actor, new).await?;
-    let mut value = describe(app, &created.record);
+    let mut value = describe(app, &Names::load(app).await?, &created.record);
     value["key"] = created.key.reveal().into();
     output.print(&value, || {
         fields(&[
@@ -163,7 +166,12 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn describe(app: &App, key: &KeyRecord) -> Value {
+/// The names of the APIs that a management key may manage; none means all.
+fn limited_to<'a>(names: &'a Names, key: &KeyRecord) -> Vec<&'a str> {
+    key.limited_to.iter().map(|id| names.api(id)).collect()
+}
+
+fn describe(app: &App, names: &Names, key: &KeyRecord) -> Value {
     json!({
         "id": key.id,
         "hint": key.hint,
@@ -171,9 +179,9 @@ fn describe(app: &App, key: &KeyRecord) -> Value {
         "state": keys::state(key, app.now()),
         "apis": keys::api_names(app, key),
         "api_ids": key.apis,
-        "limited_to": key.limited_to,
+        "limited_to": limited_to(names, key),
         "scope": key.scopes,
-        "roles": key.roles.iter().map(|(api, role)| json!({"api_id": api, "role": role})).collect::<Vec<_>>(),
+        "roles": names.roles(&key.roles),
         "owner": key.owner,
         "environment": key.environment,
         "created_at": json_time(Some(key.created_at)),

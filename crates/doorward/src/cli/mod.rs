@@ -15,7 +15,7 @@ mod users;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
 use doorward_server::{App, app::Actor};
 
 use crate::{
@@ -56,13 +56,21 @@ struct Global {
         value_name = "DIR",
         env = "DOORWARD_DATA",
         hide_env_values = true,
-        conflicts_with = "config",
         help_heading = "Where"
     )]
     data: Option<PathBuf>,
     /// Print JSON
     #[arg(long, global = true)]
     json: bool,
+    /// Which of the two places the command line itself names, rather than the environment.
+    #[arg(skip)]
+    named: Named,
+}
+
+#[derive(Debug, Default)]
+struct Named {
+    config: bool,
+    data: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -128,10 +136,47 @@ struct InitArgs {
 }
 
 impl Cli {
+    /// Reads the process's command line. A place that it names stands above one that the environment names.
+    pub(crate) fn read() -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches()?;
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let named = Named { config: is_named("config"), data: is_named("data") };
+        match (named.config, named.data) {
+            (true, true) => {
+                let both = "the argument '--data <DIR>' cannot be used with '--config <FILE>'";
+                return Err(Self::command().error(ErrorKind::ArgumentConflict, both));
+            }
+            (true, false) => cli.global.data = None,
+            (false, true) => cli.global.config = None,
+            (false, false) => {}
+        }
+        cli.global.named = named;
+        Ok(cli)
+    }
+
     /// How it prints.
     pub(crate) fn output(&self) -> Output {
         Output { json: self.global.json }
     }
+}
+
+/// Says why the command line can't be read, or gives the help or the version that it asks for.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    // Values of options may stand behind `--`; a flag can't.
+    let asks_for_json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
+    if !asks_for_json || !error.use_stderr() {
+        // A closed stream leaves nobody to tell.
+        let _ = error.print();
+        return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+    }
+    let told = match error.kind() {
+        // Its text is the whole page of help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing; --help lists them".to_owned(),
+        _ => error.to_string(),
+    };
+    let told = told.strip_prefix("error: ").unwrap_or(&told);
+    Failure::Usage(told.to_owned()).report(Output { json: true })
 }
 
 /// The configuration that is worked on where none is named.
@@ -142,6 +187,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let output = cli.output();
     let Cli { command, global } = cli;
     let place = || {
+        if global.config.is_some() && global.data.is_some() {
+            let both = "DOORWARD_CONFIG and DOORWARD_DATA are both set: unset one, or say --config FILE or --data DIR";
+            return Err(Failure::Usage(both.to_owned()));
+        }
         let config = global.config.clone().map(Place::Config).or(global.data.clone().map(Place::Data));
         let here = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists()).map(Place::Config);
         let where_to = || Failure::Usage(format!("say where: --config FILE or --data DIR; there is no {CONFIG} here"));
@@ -163,8 +212,21 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let config = global.config.unwrap_or_else(|| PathBuf::from(CONFIG));
             serve::run(&config)?;
         }
-        Command::Init(args) => init::run(&args.dir, &args.issuer, output)?,
+        Command::Init(args) => {
+            // The variables may be set for the commands that come after: they are not asked.
+            if global.named.config || global.named.data {
+                let instead = "init takes neither --config nor --data: it makes doorward.toml and the folder data in \
+                               --dir DIR";
+                return Err(Failure::Usage(instead.to_owned()));
+            }
+            init::run(&args.dir, &args.issuer, output)?;
+        }
         Command::Config(verb) => {
+            if global.named.data {
+                let instead = "config takes no --data: name the configuration with --config FILE; a demo's folder has \
+                               none";
+                return Err(Failure::Usage(instead.to_owned()));
+            }
             let path = global.config.unwrap_or_else(|| PathBuf::from(CONFIG));
             return config::run(verb, &path, output);
         }

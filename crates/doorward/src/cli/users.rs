@@ -12,6 +12,7 @@ use doorward_server::{
 use doorward_store::users::UserRecord;
 use serde_json::{Value, json};
 
+use super::apis::Names;
 use crate::{
     failure::Failure,
     output::{Output, fields, json_time, table, time, time_or},
@@ -90,11 +91,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Show(Name { user }) => {
             let user = users::show(app, &user).await?;
             let roles = doorward_server::admin::roles::of(app, user.id.as_str()).await?;
-            let apis = doorward_server::admin::apis::list(app).await?;
-            let api_name = |id: &doorward_core::id::ApiId| {
-                apis.iter().find(|api| api.id == *id).map_or("?", |api| api.name.as_str())
-            };
-            let roles: Vec<_> = roles.iter().map(|(api, role)| format!("{}:{role}", api_name(api))).collect();
+            let roles = Names::load(app).await?.roles(&roles);
             let mut value = describe(&user);
             value["roles"] = json!(roles);
             output.print(&value, || {

@@ -35,6 +35,18 @@ pub(crate) use self::{
 /// begins with the key. The rule belongs to the pages, so whoever loads a configuration brings it.
 pub(crate) type AccentCheck = fn(&str) -> Result<(), String>;
 
+/// Opens the files that a configuration names, and gives those that can't be used. Belongs to who uses the files.
+pub(crate) type FilesCheck = fn(&Config) -> Vec<UnusableFile>;
+
+/// A file that is named and can't be used.
+#[derive(Debug)]
+pub(crate) struct UnusableFile {
+    /// The keys that name it, the one to look at first before the others.
+    pub(crate) keys: Vec<&'static str>,
+    /// What is wrong, in a sentence.
+    pub(crate) message: String,
+}
+
 impl Config {
     /// Loads the file at `path`, with the environment above it and the defaults below.
     ///
@@ -42,8 +54,19 @@ impl Config {
     /// Files that the configuration names are not opened, but for the secrets that a variable ending in `_FILE` points
     /// to. Fails with every mistake there is.
     pub(crate) fn load(path: &Path, environment: &Environment, accent: AccentCheck) -> Result<Self, Mistakes> {
+        Self::load_with_files(path, environment, accent, |_| Vec::new())
+    }
+
+    /// As [`Self::load`], and also opens the files that the configuration names: for a check before the server needs
+    /// them.
+    pub(crate) fn load_with_files(
+        path: &Path,
+        environment: &Environment,
+        accent: AccentCheck,
+        files: FilesCheck,
+    ) -> Result<Self, Mistakes> {
         match fs::read_to_string(path) {
-            Ok(source) => Self::parse(&source, path, environment, accent),
+            Ok(source) => Self::parse(&source, path, environment, accent, files),
             Err(error) => {
                 let message = format!("the configuration can't be read: {error}");
                 let help = Some("`doorward init` writes one".to_owned());
@@ -53,8 +76,14 @@ impl Config {
         }
     }
 
-    /// As [`Self::load`], from a text that is, or will be, the file at `path`.
-    fn parse(source: &str, path: &Path, environment: &Environment, accent: AccentCheck) -> Result<Self, Mistakes> {
+    /// From a text that is, or will be, the file at `path`.
+    fn parse(
+        source: &str,
+        path: &Path,
+        environment: &Environment,
+        accent: AccentCheck,
+        files: FilesCheck,
+    ) -> Result<Self, Mistakes> {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut draft = Draft::new(accent);
         let syntax = file::read(source, folder, &mut draft);
@@ -62,6 +91,9 @@ impl Config {
         if syntax == Syntax::Whole {
             draft.give_presets(folder);
             rules::check(&mut draft);
+            for unusable in files(&draft.config) {
+                draft.blame(&unusable.keys, unusable.message, None);
+            }
         }
         draft.finish(path, source, syntax)
     }

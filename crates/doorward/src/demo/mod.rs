@@ -5,7 +5,9 @@
 
 mod ports;
 mod seed;
+mod shell;
 mod tell;
+mod unfinished;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -20,7 +22,7 @@ use doorward_server::{
 use doorward_store::{FolderLock, Store, prepare_folder};
 
 use crate::{
-    data::{self, ISSUER, Place},
+    data::{self, Found},
     demo::seed::Seed,
     failure::Failure,
     logging,
@@ -64,9 +66,11 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let (api, api_port) = ports::bind("--api-port", args.api_port, known.as_ref().map(Seed::api_port), 8401).await?;
     let issuer = format!("http://localhost:{server_port}");
     let api_url = format!("http://localhost:{api_port}");
+    if known.is_none() {
+        unfinished::begin(&folder)?;
+    }
     data::ensure_master_key(&folder)?;
-    std::fs::write(folder.join(ISSUER), &issuer).map_err(|error| Failure::system("the data folder", error))?;
-    let found = Place::Data(folder.clone()).find()?;
+    let found = Found::in_folder(&folder, &issuer)?;
     let store = Store::open(&found.location).await?;
     store.migrate().await?;
     let app = data::app(found, store).await?;
@@ -75,6 +79,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
         Some(seed) => seed,
         None => seed::plant(&app, &folder, &issuer, &api_url).await?,
     };
+    unfinished::end(&folder, &issuer)?;
     let tasks = Tasks::start(&app).await?;
     let guard = guard(&seed)?;
     let sample = SampleApp::new(&issuer, &seed.public_client_id, &seed.redirect_uri);

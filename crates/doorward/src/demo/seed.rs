@@ -82,19 +82,11 @@ pub(super) fn read(folder: &Path) -> Result<Option<Seed>, Failure> {
     Ok(Some(Seed { data: folder.display().to_string(), ..seed }))
 }
 
-/// Makes everything, and writes the secrets into the folder. A start that was killed in the middle leaves no file, and
-/// the next one begins anew beside what is there.
+/// Makes everything, and writes the secrets into the folder at the end: a start that was killed before leaves no such
+/// file.
 pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str) -> Result<Seed, Failure> {
     let actor = Actor::command_line("demo");
-    let api = match notes_api(app, &actor, api_url).await {
-        Err(AdminError::Conflict(_)) => {
-            return Err(Failure::NotDone(format!(
-                "{} holds a demo that was stopped while it was being made; remove the folder and start again",
-                folder.display()
-            )));
-        }
-        other => other?,
-    };
+    let api = notes_api(app, &actor, api_url).await?;
     let redirect_uri = format!("{api_url}/callback");
     let client = clients::create(
         app,

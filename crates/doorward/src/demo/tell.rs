@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::seed::Seed;
+use super::{seed::Seed, shell};
 use crate::{
     failure::Failure,
     output::{Output, line},
@@ -45,7 +45,8 @@ pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16) -> Result<(
     // A refusal to explain: the same call without a key that is printed below.
     let refused = get(api_port, "/notes").await.unwrap_or_default();
     let trace_id = refused.split("\"trace_id\":\"").nth(1).and_then(|rest| rest.get(..32)).unwrap_or_default();
-    let program = std::env::args().next().unwrap_or_else(|| "doorward".to_owned());
+    let program = shell::program();
+    let folder = shell::quoted(&seed.data);
     let Seed { issuer, api, api_key, api_key_read_only, client_id, client_secret, username, password, data, .. } = seed;
     line(&format!(
         r#"
@@ -73,7 +74,7 @@ TOKEN=$(curl -s {issuer}/token -u '{client_id}:{client_secret}' -d grant_type=cl
 curl -i {api}/notes -H "Authorization: Bearer $TOKEN"
 
 # the whole story of a refusal (every refusal's answer has a trace_id)
-{program} explain {trace_id} --data {data}
+{program} explain {trace_id} --data {folder}
 
 In a browser: open {api}/ and sign in as {username} with the password {password}
 

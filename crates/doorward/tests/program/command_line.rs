@@ -135,6 +135,93 @@ fn what_is_wrong_is_said_with_the_documented_exit_code() {
 }
 
 #[test]
+fn a_command_line_that_cant_be_read_is_told_as_json_where_that_is_asked_for() {
+    for arguments in [
+        &["nonsense", "--json"][..],
+        &["--json", "key", "create"],
+        &["key", "--json"],
+        &["key", "show", "--json", "--unknown", "x"],
+        &["audit", "tail", "-n", "many", "--json"],
+        &["key", "list", "--config", "a", "--data", "b", "--json"],
+        &["--config", "a", "key", "list", "--data", "b", "--json"],
+    ] {
+        let output = program().args(arguments).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let failure: serde_json::Value = serde_json::from_slice(&output.stderr).expect("the failure is JSON");
+        assert_eq!(failure["error"], "usage", "{failure}");
+        let message = failure["message"].as_str().expect("a message");
+        assert!(!message.is_empty() && !message.starts_with("error:"), "{message}");
+        assert!(output.stdout.is_empty(), "{arguments:?}");
+    }
+    // Behind `--` the word is a value, and not the flag.
+    for arguments in [&["nonsense"][..], &["nonsense", "--", "--json"]] {
+        let output = program().args(arguments).output().expect("the program runs");
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stderr.starts_with(b"error: "), "{arguments:?}");
+    }
+    for (asked, begins) in [("--help", "API authentication"), ("--version", "doorward ")] {
+        let output = program().args([asked, "--json"]).output().expect("the program runs");
+        assert!(output.status.success() && output.stderr.is_empty());
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with(begins), "{asked}");
+    }
+}
+
+/// What a client or a key may do can be read off, without a look into the database.
+#[test]
+fn roles_keys_and_limits_are_shown_by_name() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("demo");
+    let _demo = Running::demo(&data);
+    let shown = |arguments: &[&str]| {
+        let output = run(arguments, &data);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+
+    // The keys of RFC 8037 appendix A.2, by id and without one.
+    let jwks = folder.path().join("keys.json");
+    let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let set = format!(
+        r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","x":"{x}","kid":"first"}},{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}]}}"#
+    );
+    std::fs::write(&jwks, set).expect("written");
+    let client = json(
+        &[
+            "client",
+            "create",
+            "--name",
+            "Job",
+            "--auth-method",
+            "private_key_jwt",
+            "--jwks",
+            jwks.to_str().expect("UTF-8"),
+            "--grant",
+            "client_credentials",
+            "--scope",
+            "notes:read",
+        ],
+        &data,
+    );
+    let id = client["client_id"].as_str().expect("an id");
+    json(&["role", "grant", id, "admin", "--api", "notes"], &data);
+    let thumbprint = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+    let as_json = json(&["client", "show", id], &data);
+    assert_eq!(as_json["roles"], serde_json::json!(["notes:admin"]));
+    assert_eq!(as_json["key_ids"], serde_json::json!(["first", thumbprint]));
+    let told = shown(&["client", "show", id]);
+    assert!(told.contains("notes:admin") && told.contains(&format!("first {thumbprint}")), "{told}");
+
+    let key = ["key", "create", "--name", "k", "--api", "doorward", "--scope", "keys:verify", "--limit-to", "notes"];
+    let key = json(&key, &data);
+    assert_eq!(key["limited_to"], serde_json::json!(["notes"]));
+    let told = shown(&["key", "show", key["id"].as_str().expect("an id")]);
+    assert!(told.lines().any(|line| line.starts_with("limited to") && line.ends_with(" notes")), "{told}");
+    let key = json(&["key", "create", "--name", "k", "--api", "notes", "--role", "admin"], &data);
+    assert_eq!(key["roles"], serde_json::json!(["notes:admin"]));
+    assert!(shown(&["key", "show", key["id"].as_str().expect("an id")]).contains("notes:admin"));
+}
+
+#[test]
 fn completions_are_printed_for_each_shell() {
     for shell in ["bash", "zsh", "fish"] {
         let output = program().args(["completions", shell]).output().expect("the program runs");

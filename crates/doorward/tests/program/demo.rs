@@ -69,6 +69,92 @@ fn a_killed_demo_comes_back_with_the_same_values() {
     assert_eq!(mode & 0o777, 0o600);
 }
 
+/// A demo that is killed while it makes its folder must not leave one that no demo starts on.
+#[test]
+fn a_demo_that_was_killed_while_it_was_made_begins_anew() {
+    for file in ["demo.unfinished", "master.key", "doorward.db"] {
+        let folder = folder();
+        let data = folder.path().join("demo");
+        Running::demo_killed_at(file, &data);
+        let demo = Running::demo(&data);
+        assert_eq!(with_key(&demo, "GET", "/notes", demo.get("api_key")), 200, "killed at {file}");
+        assert!(!data.join("demo.unfinished").exists());
+    }
+}
+
+/// The last moment at which a demo is unfinished: everything is made, and its values are not yet written.
+#[test]
+fn a_demo_whose_values_were_lost_with_it_begins_anew() {
+    let folder = folder();
+    let data = folder.path().join("demo");
+    let first = Running::demo(&data);
+    let key = first.get("api_key").to_owned();
+    first.kill();
+    std::fs::remove_file(data.join("demo.json")).expect("the values");
+    std::fs::remove_file(data.join("issuer")).expect("the issuer");
+    std::fs::write(data.join("demo.unfinished"), "").expect("the folder is ours");
+    let listed = run(&["key", "list"], &data);
+    assert_eq!(listed.status.code(), Some(2), "no command works on what is unfinished");
+    let config = folder.path().join("doorward.toml");
+    std::fs::write(&config, "issuer = \"http://localhost:8400\"\n[data]\ndir = \"demo\"\n").expect("written");
+    for command in [&["client", "list"][..], &["migrate"], &["serve"]] {
+        let refused = program().args(command).arg("--config").arg(&config).output().expect("the program runs");
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && told.contains("doorward demo --data"), "{command:?}: {told}");
+    }
+
+    let second = Running::demo(&data);
+    assert_ne!(second.get("api_key"), key);
+    assert_eq!(with_key(&second, "GET", "/notes", second.get("api_key")), 200);
+    assert_eq!(with_key(&second, "GET", "/notes", &key), 401);
+    let seed = second.seed.clone();
+    second.kill();
+    // Killed after the values were written and before the mark was taken away: the demo is whole.
+    std::fs::remove_file(data.join("issuer")).expect("the issuer");
+    std::fs::write(data.join("demo.unfinished"), "").expect("the folder is ours");
+    let third = Running::demo(&data);
+    assert_eq!(third.seed, seed);
+    assert_eq!(json(&["api", "list"], &data).as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_folder_with_another_servers_data_is_refused_and_left_as_it_is() {
+    let folder = folder();
+    let made = program().args(["init", "--dir"]).arg(folder.path()).output().expect("the program runs");
+    assert!(made.status.success());
+    let data = folder.path().join("data");
+    let contents = || ["doorward.db", "master.key"].map(|file| std::fs::read(data.join(file)).expect("a file"));
+    let before = contents();
+    let refused = || run(&["demo", "--json", "--port", "0", "--api-port", "0"], &data);
+    assert_eq!(refused().status.code(), Some(1));
+    // A server ran here, whatever a mark says.
+    std::fs::write(data.join("issuer"), "http://localhost:8400").expect("the folder is ours");
+    std::fs::write(data.join("demo.unfinished"), "").expect("the folder is ours");
+    let output = refused();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("name another folder"));
+    assert_eq!(contents(), before);
+    assert!(!data.join("demo.json").exists());
+}
+
+/// Browsers and programs resolve `localhost` to either address.
+#[test]
+fn the_demo_answers_on_both_loopback_addresses() {
+    let folder = folder();
+    let demo = Running::demo(&folder.path().join("demo"));
+    for name in ["issuer", "api"] {
+        let port = demo.get(name).rsplit(':').next().expect("a port");
+        let mut hosts = vec!["127.0.0.1"];
+        if TcpListener::bind("[::1]:0").is_ok() {
+            hosts.push("[::1]");
+        }
+        for host in hosts {
+            let answer = http("GET", &format!("http://{host}:{port}/health"), &[], "").expect("an answer");
+            assert_eq!(answer.status, 200, "{name} on {host}");
+        }
+    }
+}
+
 /// A key that another process revokes is refused by the API, which had accepted it just before.
 #[test]
 fn a_key_revoked_by_the_command_line_is_refused_by_the_running_api() {

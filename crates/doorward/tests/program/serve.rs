@@ -159,8 +159,50 @@ fn config_check_names_files_that_cant_be_used() {
         check.args(["config", "check", "--config"]).arg(&config);
         let checked = check.envs(variables.iter().map(|name| (name, "/nowhere"))).output().expect("the program runs");
         let told = String::from_utf8_lossy(&checked.stderr);
-        assert!(!checked.status.success() && told.contains(named), "{told}");
+        assert!(checked.status.code() == Some(2) && told.contains(named), "{told}");
     }
+}
+
+/// An operator mends them all before the next try, whatever they are about.
+#[test]
+fn config_check_names_unusable_files_together_with_the_other_mistakes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = init(folder.path(), "https://id.example.com");
+    let certificate = folder.path().join("tls.pem");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    fs::write(&certificate, made.cert.pem()).expect("written");
+    set(&config, "tokens", "code_ttl = \"2m\"");
+    set(&config, "password", "breached_list_file = \"no-list\"");
+    set(&config, "listen", "tls.certificate = \"tls.pem\"\ntls.key = \"no-key\"");
+    fs::write(folder.path().join("data/master.key"), "canary\n").expect("written");
+    let check = || {
+        let output = configured(&config, &["config", "check", "--json"]);
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let mistakes = told["mistakes"].as_array().expect("a list").clone();
+        let text = fs::read_to_string(&config).expect("the configuration");
+        // Each stands at the line of its key.
+        for mistake in &mistakes {
+            let Some(line) = mistake["line"].as_u64() else { continue };
+            let line = text.lines().nth(line as usize - 1).expect("a line");
+            let path = mistake["path"].as_str().expect("a key");
+            assert!(path.ends_with(line.split(' ').next().expect("a key")), "{mistake}: {line}");
+        }
+        assert!(!told.to_string().contains("canary"), "{told}");
+        let paths: Vec<_> = mistakes.iter().map(|m| m["path"].as_str().expect("a key").to_owned()).collect();
+        (output.status.code(), paths)
+    };
+    let (code, mut paths) = check();
+    paths.sort();
+    let expected = ["keys.master_key_file", "listen.tls.key", "password.breached_list_file", "tokens.code_ttl"];
+    assert_eq!((code, paths), (Some(2), expected.map(str::to_owned).to_vec()));
+    assert_eq!(configured(&config, &["config", "check"]).status.code(), Some(2));
+
+    // A key that belongs to another certificate shows only when both are read.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    fs::write(folder.path().join("no-key"), other.signing_key.serialize_pem()).expect("written");
+    assert!(check().1.contains(&"listen.tls.certificate".to_owned()));
+    fs::write(folder.path().join("no-key"), made.signing_key.serialize_pem()).expect("written");
+    assert!(!check().1.iter().any(|path| path.starts_with("listen.tls")));
 }
 
 #[test]
@@ -169,6 +211,51 @@ fn serve_says_that_it_takes_no_data_folder() {
     let refused = program().args(["serve", "--data"]).arg(folder.path()).output().expect("the program runs");
     assert_eq!(refused.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&refused.stderr).contains("serve takes --config FILE"));
+}
+
+/// Both flags are global, and these commands would pass over them without a word.
+#[test]
+fn a_place_that_a_command_does_not_take_is_refused_with_what_to_do_instead() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let made = folder.path().join("made");
+    for (arguments, instead) in [
+        (&["init", "--dir", "made", "--config", "other.toml"][..], "--dir"),
+        (&["init", "--dir", "made", "--data", "other"], "--dir"),
+        (&["config", "check", "--data", "other"], "--config FILE"),
+        (&["config", "reference", "--data", "other"], "--config FILE"),
+    ] {
+        let refused = program().args(arguments).current_dir(folder.path()).output().expect("the program runs");
+        assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(told.contains(instead), "{arguments:?}: {told}");
+        assert!(!made.exists(), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_place_in_the_environment_alone_stops_no_command_that_has_no_use_for_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("doorward.toml");
+    let with_variables = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments).current_dir(folder.path());
+        command.env("DOORWARD_CONFIG", &config).env("DOORWARD_DATA", folder.path().join("data"));
+        let output = command.output().expect("the program runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for arguments in [&["init"][..], &["config", "check"], &["config", "reference"]] {
+        let (code, told) = with_variables(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {told}");
+    }
+    assert!(config.exists());
+    // A flag stands above the variable of the other place.
+    assert_eq!(with_variables(&["client", "list", "--config", "doorward.toml"]).0, Some(0));
+    let (code, told) = with_variables(&["client", "list", "--config", "elsewhere.toml"]);
+    assert!(code == Some(2) && told.contains("elsewhere.toml"), "{told}");
+    let (code, told) = with_variables(&["client", "list", "--data", "elsewhere"]);
+    assert!(code == Some(3) && told.contains("elsewhere"), "{told}");
+    let (code, told) = with_variables(&["client", "list"]);
+    assert!(code == Some(2) && told.contains("DOORWARD_CONFIG and DOORWARD_DATA"), "{told}");
 }
 
 #[test]

@@ -52,6 +52,38 @@ impl Running {
         Self { child, seed }
     }
 
+    /// Starts a demo by a command line that comes before the demo's own arguments, and gives also what it tells a person.
+    pub(crate) fn demo_that_tells(mut command: Command, data: &Path) -> (Self, String) {
+        let child = command
+            .args(["demo", "--port", "0", "--api-port", "0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn();
+        let mut running = Self { child: child.expect("the program starts"), seed: Value::Null };
+        let stdout = running.child.stdout.as_mut().expect("standard output is piped");
+        let mut told = String::new();
+        for line in BufReader::new(stdout).lines() {
+            told.push_str(&format!("{}\n", line.expect("UTF-8")));
+            if told.ends_with("Ctrl-C ends the demo.\n") {
+                break;
+            }
+        }
+        let seed = std::fs::read(data.join("demo.json")).expect("the demo's values");
+        running.seed = serde_json::from_slice(&seed).expect("JSON");
+        (running, told)
+    }
+
+    /// Starts a demo and kills it as soon as `file` is in its folder.
+    pub(crate) fn demo_killed_at(file: &str, data: &Path) {
+        let mut command = program();
+        command.args(["demo", "--json", "--port", "0", "--api-port", "0", "--data"]).arg(data);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the program starts");
+        let running = Self { child, seed: Value::Null };
+        eventually("the demo begins", || data.join(file).exists());
+        running.kill();
+    }
+
     /// Starts a server and waits until it says that it is healthy.
     pub(crate) fn serve(config: &Path, url: &str) -> Self {
         let running = Self::start(config);
@@ -63,7 +95,12 @@ impl Running {
 
     /// Starts a server and waits for nothing.
     pub(crate) fn start(config: &Path) -> Self {
-        let child = program().arg("serve").arg("--config").arg(config).stderr(Stdio::null()).spawn();
+        Self::start_with_log(config, Stdio::null())
+    }
+
+    /// As [`Self::start`], with its standard error.
+    pub(crate) fn start_with_log(config: &Path, log: impl Into<Stdio>) -> Self {
+        let child = program().arg("serve").arg("--config").arg(config).stderr(log).spawn();
         Self { child: child.expect("the program starts"), seed: Value::Null }
     }
 
@@ -85,10 +122,25 @@ impl Running {
     }
 
     /// Ends it as an operator would, and gives the exit code.
-    pub(crate) fn terminate(mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status().expect("SIGTERM is sent");
-        self.child.wait().expect("it ends").code()
+    pub(crate) fn terminate(self) -> Option<i32> {
+        self.signal("TERM");
+        self.exit_code()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill runs").success(), "SIG{name} is sent");
+    }
+
+    /// Waits for its end, and gives the exit code.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        let mut ended = None;
+        eventually("it ends", || {
+            ended = self.child.try_wait().expect("it is our child");
+            ended.is_some()
+        });
+        ended.and_then(|status| status.code())
     }
 }
 
@@ -105,7 +157,8 @@ pub(crate) fn program() -> Command {
     without_configuration(Command::new(PROGRAM))
 }
 
-fn without_configuration(mut command: Command) -> Command {
+/// A command without what the environment of the tests says about Doorward.
+pub(crate) fn without_configuration(mut command: Command) -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOORWARD_")) {
         command.env_remove(name);
     }

@@ -19,7 +19,7 @@ fn any_accent(_: &str) -> Result<(), String> {
 }
 
 fn parse_with(source: &str, environment: &Environment) -> Result<Config, Mistakes> {
-    Config::parse(source, Path::new("/etc/doorward/doorward.toml"), environment, any_accent)
+    Config::parse(source, Path::new("/etc/doorward/doorward.toml"), environment, any_accent, |_| Vec::new())
 }
 
 fn parse(source: &str) -> Result<Config, Mistakes> {

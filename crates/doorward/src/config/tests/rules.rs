@@ -102,7 +102,7 @@ fn an_accent_is_judged_by_the_pages() {
     let unreadable: AccentCheck = |hex| Err(format!("{hex} can't be read"));
     let path = Path::new("doorward.toml");
     let source = with("pages.accent = \"#FFFF00\"");
-    let all = messages(Config::parse(&source, path, &Environment::default(), unreadable));
+    let all = messages(Config::parse(&source, path, &Environment::default(), unreadable, |_| Vec::new()));
     assert_eq!(all, ["`pages.accent` #FFFF00 can't be read"]);
     assert_eq!(parse(&source).unwrap().pages.accent.as_deref(), Some("#ffff00"));
 }
