@@ -80,6 +80,11 @@ impl Names {
         self.0.iter().find(|api| api.id == *id).map_or("?", |api| api.name.as_str())
     }
 
+    /// The names of the APIs of these ids, in their order.
+    pub(super) fn apis(&self, ids: &[ApiId]) -> Vec<&str> {
+        ids.iter().map(|id| self.api(id)).collect()
+    }
+
     /// Roles as `role grant` and `--role` take them: `API:ROLE`.
     pub(super) fn roles(&self, roles: &[(ApiId, Role)]) -> Vec<String> {
         roles.iter().map(|(api, role)| format!("{}:{role}", self.api(api))).collect()

@@ -91,7 +91,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     [
                         format!("{}…", key.hint),
                         key.name.clone(),
-                        keys::api_names(app, key).join(" "),
+                        names.apis(&key.apis).join(" "),
                         key.scopes.to_string(),
                         keys::state(key, now).to_owned(),
                         time_or(key.expires_at, "NEVER EXPIRES"),
@@ -112,9 +112,9 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("id", key.id.to_string()),
                     ("name", key.name.clone()),
                     ("state", keys::state(&key, now).to_owned()),
-                    ("api", keys::api_names(app, &key).join(" ")),
+                    ("api", names.apis(&key.apis).join(" ")),
                     ("scope", key.scopes.to_string()),
-                    ("limited to", limited_to(&names, &key).join(" ")),
+                    ("limited to", names.apis(&key.limited_to).join(" ")),
                     ("roles", names.roles(&key.roles).join(" ")),
                     ("owner", key.owner.clone().unwrap_or_default()),
                     ("created", time(key.created_at)),
@@ -166,20 +166,15 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-/// The names of the APIs that a management key may manage; none means all.
-fn limited_to<'a>(names: &'a Names, key: &KeyRecord) -> Vec<&'a str> {
-    key.limited_to.iter().map(|id| names.api(id)).collect()
-}
-
 fn describe(app: &App, names: &Names, key: &KeyRecord) -> Value {
     json!({
         "id": key.id,
         "hint": key.hint,
         "name": key.name,
         "state": keys::state(key, app.now()),
-        "apis": keys::api_names(app, key),
+        "apis": names.apis(&key.apis),
         "api_ids": key.apis,
-        "limited_to": limited_to(names, key),
+        "limited_to": names.apis(&key.limited_to),
         "scope": key.scopes,
         "roles": names.roles(&key.roles),
         "owner": key.owner,

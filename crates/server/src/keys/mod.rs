@@ -163,12 +163,6 @@ pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<KeyRevocation,
     Ok(revocation)
 }
 
-/// The names of the APIs that a key names, the one of its prefix first.
-pub fn api_names(app: &App, key: &KeyRecord) -> Vec<String> {
-    let apis = app.snapshots.apis();
-    key.apis.iter().filter_map(|id| apis.by_id(id)).map(|api| api.name.clone()).collect()
-}
-
 /// Whether a key can be used at `now`, or why not, in a word or two.
 pub fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
     match key.facts().check(now) {
