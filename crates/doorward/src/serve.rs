@@ -13,6 +13,7 @@ use doorward_server::{
     settings,
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{
@@ -66,10 +67,11 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let tasks = Tasks::start(&app).await?;
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
     let limits = app.settings.limits;
+    let end = end()?;
     for address in &config.listen.address {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    listener::serve(listeners, Serve { router: run::router(app), limits, tls }, end()).await;
+    listener::serve(listeners, Serve { router: run::router(app), limits, tls }, end).await;
     if let Some(watching) = watching {
         watching.abort();
     }
@@ -84,19 +86,18 @@ pub(crate) async fn ready(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Ends at Ctrl-C or SIGTERM.
-pub(crate) async fn end() {
-    let terminated = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => signal.recv().await,
-            Err(_) => std::future::pending().await,
+/// Ends at Ctrl-C or SIGTERM. From this call on, and not only once it is awaited, a signal is an end in good order: it
+/// is called before anybody learns that the server is ready.
+pub(crate) fn end() -> Result<impl Future<Output = ()>, Failure> {
+    let listen = |kind| signal(kind).map_err(|error| Failure::system("listening to signals", error));
+    let (mut interrupted, mut terminated) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminated => {}
-    }
-    tracing::info!("ending: running requests are finished");
+        tracing::info!("ending: running requests are finished");
+    })
 }
 
 /// The certificate and key that are configured, if any are.

@@ -92,6 +92,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let limits = app.settings.limits;
     let of_server = Serve { router: run::router(app.clone()), limits, tls: None };
     let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, tls: None };
+    let end = serve::end()?;
     // The API ends first: its last refusals are delivered to the server.
     let api = tokio::spawn(listener::serve(api, of_api, until(stopped)));
     let (stop_server, server_stopped) = tokio::sync::watch::channel(false);
@@ -99,7 +100,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     tell::wait_for(server_port).await?;
     tell::wait_for(api_port).await?;
     tell::tell(&seed, output, api_port).await?;
-    serve::end().await;
+    end.await;
     let _ = stop.send(true);
     let _ = api.await;
     let _ = tokio::time::timeout(Duration::from_secs(2), guard.flush()).await;
