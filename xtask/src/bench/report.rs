@@ -192,8 +192,8 @@ impl Report<'_> {
         let Some(Revocation { median_ms, most_ms }) = self.measured.revocation else { return Ok(()) };
         writeln!(
             f,
-            "## A key that is revoked\n\nFrom the end of `doorward key revoke` to the first refusal by the notes API, which \
-             the key is sent to without a pause.\n\n| median ms | most ms |\n|--:|--:|\n| {} | {} |\n",
+            "## A key that is revoked\n\nFrom the end of `doorward key revoke` to the first refusal by the notes API, \
+             which the key is sent to without a pause.\n\n| median ms | most ms |\n|--:|--:|\n| {} | {} |\n",
             thousands(median_ms),
             thousands(most_ms)
         )
