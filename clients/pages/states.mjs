@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, refresh, web } from "./asking.mjs";
+import { whileLocked } from "./locked.mjs";
 
 const WRONG = "certainly not this one";
 /** So many failures are free for one name, and fifty for the one address that the suite has. */
@@ -28,10 +29,20 @@ export const STATES = {
     await visitor.open(ask(web).url);
     const username = strangersName();
     for (let attempt = 0; attempt <= FREE_FAILURES; attempt += 1) await visitor.signIn({ username, password: WRONG });
+    assert.equal(visitor.status(), 429);
     assert.match(await visitor.page.title(), /^Too many attempts/);
+    assert.match(await visitor.page.innerText("#problem"), /next attempt is possible in \d+ (second|minute)/);
   },
 
   "sign-in for the account": (visitor) => visitor.open("/account"),
+
+  "sign-in for the account, expired": async (visitor) => {
+    await visitor.open("/account");
+    await visitor.context.clearCookies();
+    await visitor.signIn();
+    assert.equal(visitor.status(), 403);
+    assert.match(await visitor.page.title(), /^This page has expired – Sign in/);
+  },
 
   "sign-in again (prompt=login)": async (visitor) => {
     await visitor.openAccount();
@@ -44,6 +55,18 @@ export const STATES = {
     await visitor.open(ask(web, { prompt: "login" }).url);
     await visitor.signIn({ password: WRONG });
     assert.match(await visitor.page.title(), /^Wrong password/);
+  },
+
+  "sign-in again, after signing out elsewhere": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open(ask(web, { prompt: "login" }).url);
+    const other = await visitor.tab();
+    await visitor.open("/account", other);
+    await visitor.press("#sign-out", other);
+    await visitor.signIn();
+    assert.equal(visitor.status(), 403);
+    assert.match(await visitor.page.title(), /^This page has expired – Sign in/);
+    assert.match(await visitor.page.innerText("#problem"), /Here it is anew: try again/);
   },
 
   "sign-in with another account": async (visitor) => {
@@ -65,6 +88,18 @@ export const STATES = {
   "consent to nothing but the identity": async (visitor) => {
     await visitor.openConsent(ask(web, { scope: "openid", prompt: "consent" }));
     assert.match(await visitor.heading(), /wants to know who you are$/);
+  },
+
+  "consent, expired": async (visitor) => {
+    await visitor.openConsent(ask(native));
+    const other = await visitor.tab();
+    await visitor.open(ask(native, { prompt: "login" }).url, other);
+    await visitor.signIn({ page: other });
+    await visitor.page.uncheck('[id="scope-notes:write"]');
+    await visitor.press("#allow");
+    assert.equal(visitor.status(), 403);
+    assert.match(await visitor.page.title(), /^This page has expired – /);
+    assert.equal(await visitor.page.isChecked('[id="scope-notes:write"]'), false, "as it was ticked");
   },
 
   "account with no app": (visitor) => visitor.openAccount(ADMIN),
@@ -123,6 +158,24 @@ export const STATES = {
     assert.equal(await visitor.heading(), "This page has expired");
   },
 
+  "error, sign-in for a request already answered": async (visitor) => {
+    await visitor.open(ask(native).url);
+    const signIn = visitor.page.url();
+    await visitor.signIn();
+    await visitor.decide("deny");
+    await visitor.open(signIn);
+    assert.equal(visitor.status(), 400);
+    assert.equal(await visitor.heading(), "This page has expired");
+    assert.equal(await visitor.page.innerText("#way-on"), "Start over");
+  },
+
+  "error, sign-in for a request that nobody knows": async (visitor) => {
+    await visitor.open(`/sign-in/${"0".repeat(32)}`);
+    assert.equal(visitor.status(), 400);
+    assert.equal(await visitor.heading(), "This page has expired");
+    assert.equal(await visitor.page.locator("#way-on").count(), 0, "there is nothing to start over");
+  },
+
   "error, request of another browser": async (visitor) => {
     await visitor.open(`/consent/${"0".repeat(32)}`);
     assert.equal(await visitor.heading(), "This page has expired");
@@ -141,6 +194,14 @@ export const STATES = {
   "error, nothing at this address": async (visitor) => {
     await visitor.open("/no-such-page");
     assert.equal(visitor.status(), 404);
+  },
+
+  "error, the database is held by another program": async (visitor) => {
+    // Each write waits five seconds for it, and another one may be waiting before this one.
+    await whileLocked(() => visitor.page.goto(ask(web).url, { timeout: 30_000 }));
+    assert.equal(visitor.status(), 503);
+    assert.match(await visitor.page.innerText("main"), /try again|load the page again/i);
+    assert.match(await visitor.page.innerText("#reference"), /^[0-9a-f]{32}$/);
   },
 
   "sample app": (visitor) => visitor.open(`${demo.api}/`),

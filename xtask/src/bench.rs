@@ -5,12 +5,14 @@
 //! the ratios within a run.
 
 mod browser;
+mod failed_attempts;
 mod http;
 mod load;
 mod machine;
 mod pinned;
 mod programs;
 mod report;
+mod revocation;
 mod rows;
 mod scene;
 mod start;
@@ -20,9 +22,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use self::failed_attempts::FailedAttempts;
 use self::machine::Machine;
 use self::programs::Programs;
 use self::report::{Measured, Report};
+use self::revocation::Revocation;
 use self::rows::{ROWS, Row};
 use self::scene::Scene;
 use self::start::Start;
@@ -38,7 +42,8 @@ bench/RESULTS.md to keep it. Needs Linux, two cores, wrk and Node.js; on Debian 
 
 options:
   --seconds N    how long each row is measured in each round, 1 to 120; 8 unless said otherwise
-  --only ROW     measure this row alone; may be repeated. Ratios need the rows that they compare with.
+  --only ROW     measure this row alone; may be repeated. Ratios need the rows that they compare with. Beside the rows
+                 there are signatures, guard, start, revocation and failed-attempts.
 
 exit codes: 0 every row is valid, 1 something failed, 2 wrong usage or something is not installed";
 
@@ -48,6 +53,8 @@ const ROUNDS: usize = 3;
 const SIGNATURES: &str = "signatures";
 const GUARD: &str = "guard";
 const START: &str = "start";
+const REVOCATION: &str = "revocation";
+const FAILED_ATTEMPTS: &str = "failed-attempts";
 
 pub(crate) fn run(arguments: &[String]) -> Result<bool, Failure> {
     let options = Options::parse(arguments)?;
@@ -77,6 +84,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<bool, Failure> {
     if options.wants(START) {
         println!("{START}");
         measured.start = Some(Start::measure(&scene)?);
+    }
+    if options.wants(REVOCATION) {
+        println!("{REVOCATION}");
+        measured.revocation = Some(Revocation::measure(&scene)?);
+    }
+    if options.wants(FAILED_ATTEMPTS) {
+        println!("{FAILED_ATTEMPTS}");
+        measured.failed_attempts = Some(FailedAttempts::measure(&scene)?);
     }
 
     let report = Report {
@@ -136,7 +151,7 @@ impl Options {
 
     fn known(name: &str) -> Result<String, String> {
         let mut names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        names.extend([SIGNATURES, GUARD, START]);
+        names.extend([SIGNATURES, GUARD, START, REVOCATION, FAILED_ATTEMPTS]);
         match names.contains(&name) {
             true => Ok(name.to_owned()),
             false => Err(format!("there is no row `{name}`; there are {}", names.join(", "))),
@@ -166,10 +181,11 @@ mod tests {
 
     #[test]
     fn only_what_was_named_is_measured() {
-        let options = parse("--seconds 2 --only floor --only guard").unwrap();
+        let options = parse("--seconds 2 --only floor --only guard --only revocation").unwrap();
 
         assert_eq!(options.time, Duration::from_secs(2));
-        assert!(options.wants("floor") && options.wants(GUARD) && !options.wants("refresh"));
+        assert!(options.wants("floor") && options.wants(GUARD) && options.wants(REVOCATION));
+        assert!(!options.wants("refresh") && !options.wants(FAILED_ATTEMPTS));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! there in a moment.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use super::http::{Answer, Request, form};
 use crate::failure::Failure;
@@ -46,6 +47,15 @@ impl<'a> Browser<'a> {
             ("redirect_uri", redirect_uri),
         ];
         Request::post_form(self.port, "/token", &redemption).basic(client_id, secret).succeed()?.text("refresh_token")
+    }
+
+    /// Signs in with what is no user's name and password, and gives how long the answer took.
+    pub(super) fn fail_to_sign_in(&mut self) -> Result<Duration, Failure> {
+        let page = self.send(Request::get(self.port, "/sign-in"))?;
+        let start = Instant::now();
+        let answer = self.fill_in(&page.body)?;
+        let time = start.elapsed();
+        if answer.status == 401 { Ok(time) } else { Err(lost(&format!("{} {}", answer.status, answer.body))) }
     }
 
     /// Follows redirects and fills in forms until the way leads back to the client.
@@ -110,10 +120,7 @@ fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
 }
 
 fn lost(at: &str) -> Failure {
-    Failure::Command {
-        line: "signing in for a refresh token".to_owned(),
-        detail: format!("it did not go on from: {at}"),
-    }
+    Failure::Command { line: "signing in".to_owned(), detail: format!("it did not go on from: {at}") }
 }
 
 #[cfg(test)]

@@ -7,8 +7,10 @@ use std::fmt;
 
 use serde_json::Value;
 
+use super::failed_attempts::{FailedAttempts, Pair};
 use super::load::Sample;
 use super::machine::Machine;
+use super::revocation::Revocation;
 use super::rows::{FLOOR, Row};
 use super::start::Start;
 
@@ -31,12 +33,14 @@ pub(super) struct Measured<'a> {
     /// What the example `guard` prints.
     pub(super) guard: Vec<Value>,
     pub(super) start: Option<Start>,
+    pub(super) revocation: Option<Revocation>,
+    pub(super) failed_attempts: Option<FailedAttempts>,
 }
 
 impl<'a> Measured<'a> {
     pub(super) fn new(rows: &[&'a Row]) -> Self {
         let rows = rows.iter().map(|row| (*row, Vec::new())).collect();
-        Self { rows, signatures: Vec::new(), guard: Vec::new(), start: None }
+        Self { rows, signatures: Vec::new(), guard: Vec::new(), start: None, revocation: None, failed_attempts: None }
     }
 
     /// Requests a second of a row.
@@ -92,6 +96,10 @@ impl<'a> Measured<'a> {
             let idle = megabytes(idle_kib);
             targets.push(("ready in 100 ms".to_owned(), format!("{ready_ms:.0} ms"), ready_ms <= 100.0));
             targets.push(("25 MB idle".to_owned(), format!("{idle:.1} MB"), idle <= 25.0));
+        }
+        if let Some(Revocation { median_ms, .. }) = self.revocation {
+            let target = "a revoked key is refused within 1,000 ms".to_owned();
+            targets.push((target, format!("{} ms", thousands(median_ms)), median_ms < 1_000.0));
         }
         targets
     }
@@ -179,6 +187,34 @@ impl Report<'_> {
         }
         writeln!(f)
     }
+
+    fn write_revocation(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(Revocation { median_ms, most_ms }) = self.measured.revocation else { return Ok(()) };
+        writeln!(
+            f,
+            "## A key that is revoked\n\nFrom the end of `doorward key revoke` to the first refusal by the notes API, \
+             which the key is sent to without a pause.\n\n| median ms | most ms |\n|--:|--:|\n| {} | {} |\n",
+            thousands(median_ms),
+            thousands(most_ms)
+        )
+    }
+
+    fn write_failed_attempts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(FailedAttempts { sign_in, token }) = self.measured.failed_attempts else { return Ok(()) };
+        writeln!(
+            f,
+            "## Attempts that fail\n\nIn turns, the median of each: what the clock tells of who exists. Nothing is to be \
+             reached; the tests count the work.\n\n| attempt | unknown ms | wrong ms | unknown ÷ wrong |\n|---|--:|--:|--:|"
+        )?;
+        for (attempt, pair) in [
+            ("sign-in: a name that nobody has, a wrong password", sign_in),
+            ("`/token`: a client that nobody registered, a wrong secret", token),
+        ] {
+            let Pair { unknown_ms, wrong_ms } = pair;
+            writeln!(f, "| {attempt} | {unknown_ms:.2} | {wrong_ms:.2} | {:.2} |", pair.ratio())?;
+        }
+        writeln!(f)
+    }
 }
 
 impl fmt::Display for Report<'_> {
@@ -203,6 +239,8 @@ impl fmt::Display for Report<'_> {
         self.write_rows(f)?;
         self.write_signatures(f)?;
         self.write_guard(f)?;
+        self.write_revocation(f)?;
+        self.write_failed_attempts(f)?;
         let targets = self.measured.targets();
         if !targets.is_empty() {
             writeln!(f, "## What was to be reached\n\n| to reach | measured | reached |\n|---|--:|---|")?;
@@ -265,7 +303,7 @@ mod tests {
             Some((row, rates.map(|rate| sample(rate, 0)).to_vec()))
         });
         let signatures = vec![json!({ "EdDSA": { "sign_us": 10.0, "verify_us": 37.0 } })];
-        let measured = Measured { rows: rows.collect(), signatures, guard: Vec::new(), start: None };
+        let measured = Measured { rows: rows.collect(), signatures, ..Measured::new(&[]) };
         Report { command: "cargo xtask bench".into(), seconds: 8, rounds: 3, machine: Machine::default(), measured }
     }
 
@@ -306,6 +344,20 @@ mod tests {
         let text = report(&[("refresh", [7_000.0; 3])]).to_string();
 
         assert!(text.contains("| refresh: 8,000 a second | 7,000 | **no** |"), "{text}");
+    }
+
+    #[test]
+    fn revocation_has_a_target_and_failed_attempts_have_a_ratio() {
+        let mut report = report(&[]);
+        report.measured.revocation = Some(Revocation { median_ms: 1_004.0, most_ms: 1_200.4 });
+        let [sign_in, token] = [(30.0, 20.0), (1.0, 2.0)].map(|(unknown_ms, wrong_ms)| Pair { unknown_ms, wrong_ms });
+        report.measured.failed_attempts = Some(FailedAttempts { sign_in, token });
+        let text = report.to_string();
+
+        assert!(text.contains("| 1,004 | 1,200 |"), "{text}");
+        assert!(text.contains("| a revoked key is refused within 1,000 ms | 1,004 ms | **no** |"), "{text}");
+        assert!(text.contains("a wrong password | 30.00 | 20.00 | 1.50 |"), "{text}");
+        assert!(text.contains("a wrong secret | 1.00 | 2.00 | 0.50 |"), "{text}");
     }
 
     #[test]

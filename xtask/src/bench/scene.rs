@@ -3,6 +3,7 @@
 //! Easy to get wrong: what one row leaves in a process, its caches and its memory, would show in the next row. So each
 //! row starts the server anew on the same folder.
 
+use std::io::{Seek, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -133,7 +134,8 @@ impl Scene {
         Ok(token(self.port()?, text(client, "client_id")?, text(client, "client_secret")?, scope))
     }
 
-    fn notes(&self) -> Result<Request, Failure> {
+    /// The notes API, without a credential.
+    pub(super) fn notes(&self) -> Result<Request, Failure> {
         Ok(Request::get(port(self.of_demo("api")?)?, "/notes"))
     }
 
@@ -149,6 +151,16 @@ impl Scene {
         Ok(Load::Refresh { port: self.port()?, authorization: basic(id, secret), warm_up, measured })
     }
 
+    /// The demo's client with a secret.
+    pub(super) fn client_id(&self) -> Result<&str, Failure> {
+        self.of_demo("client_id")
+    }
+
+    /// Adds a user.
+    pub(super) fn create_user(&self, username: &str, password: &str) -> Result<(), Failure> {
+        self.command_with_input(&format!("user create {username}"), password).map(drop)
+    }
+
     fn of_demo(&self, name: &str) -> Result<&str, Failure> {
         text(&self.demo, name)
     }
@@ -158,12 +170,22 @@ impl Scene {
     }
 
     /// Runs a command of Doorward's on the data folder.
-    fn command(&self, words: &str) -> Result<Value, Failure> {
+    pub(super) fn command(&self, words: &str) -> Result<Value, Failure> {
+        self.command_with_input(words, "")
+    }
+
+    /// The same with a line of standard input.
+    fn command_with_input(&self, words: &str, input: &str) -> Result<Value, Failure> {
+        let mut file = tempfile::tempfile().map_err(Failure::io("a temporary file could not be made"))?;
+        writeln!(file, "{input}")
+            .and_then(|()| file.rewind())
+            .map_err(Failure::io("a temporary file could not be written"))?;
         let line = format!("doorward {words}");
         let output = Command::new(&self.doorward)
             .args(words.split(' '))
             .args(["--json", "--data"])
             .arg(self.data())
+            .stdin(file)
             .output()
             .map_err(Failure::io(format!("{line} could not be started")))?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
