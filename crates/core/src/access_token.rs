@@ -343,6 +343,8 @@ mod tests {
             (json!({"exp": null}), TokenClaimsInvalid),
             (json!({"exp": "1700000300"}), TokenClaimsInvalid),
             (json!({"exp": -1}), TokenClaimsInvalid),
+            (json!({"nbf": -1}), TokenClaimsInvalid),
+            (json!({"iat": -1}), TokenClaimsInvalid),
             (json!({"exp": 1_699_999_970}), TokenExpired),
             (json!({"nbf": 1_700_000_031}), TokenNotYetValid),
             (json!({"iat": 1_700_000_031}), TokenNotYetValid),

@@ -443,4 +443,24 @@ mod tests {
         assert!(set.key("a").is_some() && set.key("b").is_none());
         assert_eq!(KeySet::parse(b"[]").unwrap_err(), InvalidKeySet);
     }
+
+    #[test]
+    fn an_ed25519_signature_whose_s_is_not_canonical_is_refused() {
+        // The order of the group (RFC 8032 section 5.1), little-endian: S + L satisfies the same equation.
+        const ORDER: [u8; 32] = [
+            0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7, 0xa2, 0xde, 0xf9, 0xde, 0x14, 0, 0, 0, 0,
+            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x10,
+        ];
+        let key = SigningKey::generate("k1".into(), Algorithm::EdDSA, &SeededRng::new(1)).unwrap();
+        let mut signature = key.sign(b"message").unwrap();
+        assert!(key.verifying_key().verify(Algorithm::EdDSA, b"message", &signature));
+        let mut carry = 0;
+        for (byte, order) in signature[32..].iter_mut().zip(ORDER) {
+            let sum = u16::from(*byte) + u16::from(order) + carry;
+            [*byte, _] = sum.to_le_bytes();
+            carry = sum >> 8;
+        }
+        assert_eq!(carry, 0);
+        assert!(!key.verifying_key().verify(Algorithm::EdDSA, b"message", &signature));
+    }
 }

@@ -92,6 +92,18 @@ fn a_new_server_works_on_sqlite() {
 }
 
 #[test]
+fn a_new_server_lets_nobody_in() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("http://localhost:{}", free_port());
+    let config = init(folder.path(), &url);
+    let _server = Running::serve(&config, &url.replace("localhost", "127.0.0.1"));
+    for noun in ["user", "client", "key"] {
+        let listed = configured(&config, &[noun, "list", "--json"]);
+        assert_eq!(String::from_utf8_lossy(&listed.stdout).trim(), "[]", "{noun}");
+    }
+}
+
+#[test]
 fn a_new_server_works_on_postgresql() {
     let Ok(server) = std::env::var("DOORWARD_TEST_POSTGRES") else { return };
     let database = format!("doorward_program_{}", std::process::id());

@@ -1,5 +1,6 @@
 //! `POST /v1/audit/refusals`: guards deliver what they refused, and `explain` tells it.
 
+use doorward_server::audit::explain::Explained;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -75,4 +76,41 @@ async fn what_is_no_list_of_refusals_or_too_long_is_refused_and_unknown_codes_ar
     let short = json!({"trace_id": TRACE, "at_ms": 0, "code": "not_found", "at": "", "method": "", "path": ""});
     let many = vec![short; 501];
     assert_eq!(deliver(&server, &server.world.notes, &json!(many)).await.problem().0, 400);
+}
+
+#[tokio::test]
+async fn a_flood_of_equal_refusals_becomes_one_counted_row() {
+    let server = TestServer::start_with(|settings| settings.audit.fold_after = 3).await;
+    for _ in 0..10 {
+        server.caller.userinfo("nonsense").await.expect(401);
+    }
+    server.caller_from([127, 0, 0, 9]).userinfo("nonsense").await.expect(401);
+    server.app.flush_audit().await.unwrap();
+
+    let is_refused = |event: &&Explained| event.code.as_deref() == Some("token_malformed");
+    let counts = |events: &[Explained]| events.iter().filter(is_refused).map(|event| event.count).collect::<Vec<_>>();
+    let events = server.audit("all are counted", |events| counts(events).iter().sum::<i64>() == 11).await;
+    let mut counts = counts(&events);
+    counts.sort();
+    assert_eq!(counts[..4], [1, 1, 1, 1], "three of the flood, and the one from elsewhere");
+    // The server's own flush may have come between.
+    assert_eq!(counts[4..].iter().sum::<i64>(), 7);
+}
+
+#[tokio::test]
+async fn refusals_that_wait_are_bounded_and_delay_no_answer() {
+    let server = TestServer::start_with(|settings| settings.limits.audit_queue = 5).await;
+    // Nothing can be written while another program holds the database.
+    let file = server.folder.as_ref().unwrap().path().join("doorward.db");
+    let lock = rusqlite::Connection::open(file).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for last in 1..=40 {
+        server.caller_from([127, 0, 1, last]).userinfo("nonsense").await.expect(401);
+    }
+    drop(lock);
+    let of_flood =
+        |events: &[Explained]| events.iter().filter(|event| event.code.as_deref() == Some("token_malformed")).count();
+    let events = server.audit("what had room", |events| of_flood(events) > 0).await;
+    // Five waited, and five more may have been on their way to the database already.
+    assert!(of_flood(&events) <= 10, "{events:#?}");
 }

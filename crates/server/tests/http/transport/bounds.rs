@@ -122,22 +122,40 @@ async fn a_body_that_breaks_off_changes_nothing() {
     server.redeem(web, &code).await.expect(200);
 }
 
+/// A connection from `127.0.0.{last}`.
+async fn connect_from(server: &TestServer, last: u8) -> TcpStream {
+    let base = server.caller.base.strip_prefix("http://").unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    socket.connect(base.parse().unwrap()).await.unwrap()
+}
+
+/// How an answer on this connection begins; `None` if it is closed.
+async fn asks(stream: &mut TcpStream) -> Option<String> {
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.ok()?;
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).await.ok()?;
+    Some(String::from_utf8_lossy(&answer).into_owned())
+}
+
+#[tokio::test]
+async fn there_are_so_many_connections_in_all_and_no_more() {
+    let server = TestServer::start_with(|settings| settings.limits.connections = 3).await;
+    let mut open = Vec::new();
+    for last in 3..6 {
+        let mut stream = connect_from(&server, last).await;
+        assert_eq!(asks(&mut stream).await.as_deref(), Some("HTTP/1.1 200"));
+        open.push(stream);
+    }
+    assert_eq!(asks(&mut connect_from(&server, 6).await).await, None, "the fourth is closed without a word");
+    open.pop();
+    eventually("the place is free again", async || asks(&mut connect_from(&server, 6).await).await).await;
+}
+
 #[tokio::test]
 async fn one_address_has_so_many_connections_and_no_more() {
     let server = TestServer::start_with(|settings| settings.limits.connections_per_address = 3).await;
-    let base = server.caller.base.strip_prefix("http://").unwrap().to_owned();
-    let address = "127.0.0.3:0".parse().unwrap();
-    let connect = async || {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(address).unwrap();
-        socket.connect(base.parse().unwrap()).await.unwrap()
-    };
-    let asks = async |stream: &mut TcpStream| {
-        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.ok()?;
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).await.ok()?;
-        Some(String::from_utf8_lossy(&answer).into_owned())
-    };
+    let connect = async || connect_from(&server, 3).await;
     let mut open = Vec::new();
     for _ in 0..3 {
         let mut stream = connect().await;
