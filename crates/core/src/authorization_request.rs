@@ -316,6 +316,7 @@ mod tests {
             api: None,
             created_at: Timestamp::from_millis(1),
             disabled_at: None,
+            tokens_ended_at: None,
         }
     }
 

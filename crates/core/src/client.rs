@@ -120,12 +120,19 @@ pub struct Client {
     pub created_at: Timestamp,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
+    /// When it was last disabled: tokens of before stay ended when it is let in again.
+    pub tokens_ended_at: Option<Timestamp>,
 }
 
 impl Client {
     /// Whether it proves who it is (RFC 6749 section 2.1).
     pub fn is_confidential(&self) -> bool {
         self.authentication != AuthenticationMethod::None
+    }
+
+    /// Whether a token that it got at `issued_at` is still good as far as the client is concerned.
+    pub fn honours(&self, issued_at: Timestamp) -> bool {
+        self.disabled_at.is_none() && self.tokens_ended_at.is_none_or(|ended| issued_at >= ended)
     }
 
     /// Whether it may use this grant type.

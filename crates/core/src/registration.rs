@@ -187,6 +187,7 @@ mod tests {
             api: None,
             created_at: NOW,
             disabled_at: None,
+            tokens_ended_at: None,
         }
     }
 

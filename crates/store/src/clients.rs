@@ -137,7 +137,8 @@ impl Operation for ChangeClient {
                 tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
             }
             ClientChange::Disable => {
-                let sql = "UPDATE clients SET disabled_at = COALESCE(disabled_at, $1) WHERE id = $2";
+                let sql =
+                    "UPDATE clients SET disabled_at = COALESCE(disabled_at, $1), tokens_ended_at = $1 WHERE id = $2";
                 tx.execute(sql, &[self.now.into(), id.into()]).await?
             }
             ClientChange::Enable => {
@@ -185,5 +186,6 @@ fn client(row: &Row) -> Result<Client, TxError> {
         api: row.opt_parsed("api_id")?,
         created_at: row.time("created_at")?,
         disabled_at: row.opt_time("disabled_at")?,
+        tokens_ended_at: row.opt_time("tokens_ended_at")?,
     })
 }

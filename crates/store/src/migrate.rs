@@ -21,6 +21,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "open_requests", sql: include_str!("../migrations/0003_open_requests.sql") },
     Migration { number: 4, name: "refresh_seals", sql: include_str!("../migrations/0004_refresh_seals.sql") },
     Migration { number: 5, name: "refresh_chains", sql: include_str!("../migrations/0005_refresh_chains.sql") },
+    Migration {
+        number: 6,
+        name: "ended_client_tokens",
+        sql: include_str!("../migrations/0006_ended_client_tokens.sql"),
+    },
 ];
 
 /// The newest migration that this program knows.

@@ -112,6 +112,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
         api: Some(api.id.clone()),
         created_at: now,
         disabled_at: None,
+        tokens_ended_at: None,
     };
     let details = Details::none().with("name", &api.name).with("identifier", &api.identifier);
     let audit = app.event(actor, "api.created", Some(api.id.to_string()), details);

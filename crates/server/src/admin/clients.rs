@@ -82,6 +82,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
         api: None,
         created_at: now,
         disabled_at: None,
+        tokens_ended_at: None,
     };
     let apis = Apis::new(super::apis::list(app).await?.into_iter().map(Arc::new).collect());
     registration::check_client(&client, &apis)?;

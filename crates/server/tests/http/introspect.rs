@@ -1,5 +1,6 @@
 //! `POST /introspect` (RFC 7662): an API sees access tokens for itself, a client its own; everything else is inactive.
 
+use doorward_server::admin::clients;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -112,4 +113,22 @@ async fn what_can_not_be_read_is_an_invalid_request() {
     let token = server.caller.client_credentials(web, "notes:read").await.text("access_token");
     let hinted = [("token", token.as_str()), ("token_type_hint", "refresh_token")];
     assert_eq!(server.caller.post_as(web, "/introspect", &hinted).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn the_tokens_of_a_client_that_was_disabled_stay_ended_when_it_is_let_in_again() {
+    on_each_engine(async |server| {
+        let world = &server.world;
+        let jwt = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
+        let opaque = server.caller.client_credentials(&world.web, "mails:read").await.text("access_token");
+        server.advance_secs(1);
+        clients::disable(&server.app, &operator(), &world.web.id).await.unwrap();
+        assert!(!server.caller.is_active(&world.notes, &jwt).await);
+        clients::enable(&server.app, &operator(), &world.web.id).await.unwrap();
+        assert!(!server.caller.is_active(&world.notes, &jwt).await);
+        assert!(!server.caller.is_active(&world.mails, &opaque).await);
+        let new = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
+        assert!(server.caller.is_active(&world.notes, &new).await);
+    })
+    .await;
 }

@@ -353,6 +353,7 @@ fn client(rng: &SeededRng, authentication: AuthenticationMethod, api: &Api) -> C
         api: None,
         created_at: START,
         disabled_at: None,
+        tokens_ended_at: None,
     }
 }
 
