@@ -264,8 +264,8 @@ denials! {
         "See the load; raise `password.hash_queue` or add a machine.";
     Unavailable = "unavailable", 503, "temporarily_unavailable";
         "The server can't answer at the moment. Try again in a moment.";
-        "The store did not answer: the disk is full, or the database is away.";
-        "See the server's log. It recovers by itself when the store is back.";
+        "The store did not answer: the disk is full, or the database is away. Or a newer program migrated it, as the facts say.";
+        "See the server's log. It recovers by itself when the store is back; a server older than its database must be replaced.";
     VerifierUnavailable = "verifier_unavailable", 503, "temporarily_unavailable";
         "The credential can't be checked at the moment. Try again in a moment.";
         "The guard could not reach the authorization server, or was refused there.";

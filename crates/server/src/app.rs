@@ -166,7 +166,14 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
     if older.is_empty() {
         return Ok(Peppers::new([newest]));
     }
-    let named = store.read(NamedPeppers { ids: older.iter().map(MasterKey::id).collect() }).await?;
+    let named = match store.read(NamedPeppers { ids: older.iter().map(MasterKey::id).collect() }).await {
+        Ok(named) => named,
+        Err(error) => {
+            // A table can be too large to be looked through in time. That is no reason not to start.
+            tracing::warn!(%error, "whether older master keys are still needed is not known: all are kept");
+            return Ok(Peppers::new(master_keys));
+        }
+    };
     let sealed: BTreeSet<_> = store.read(ListSigningKeys).await?.into_iter().map(|key| key.sealed_under).collect();
     for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
         tracing::info!(master_key = unneeded, "nothing needs this master key any more: its line can be removed");

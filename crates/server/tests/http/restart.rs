@@ -117,6 +117,9 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
         };
         assert_eq!(peppers(vec![old(), new()]).await, [old().id()], "nothing names the new one");
         assert_eq!(peppers(vec![new(), old()]).await, [new().id(), old().id()]);
+        let hidden = Run { sql: "ALTER TABLE codes RENAME TO hidden", params: vec![] };
+        server.app.store.write(hidden).await.unwrap();
+        assert_eq!(peppers(vec![old(), new()]).await, [old().id(), new().id()], "what can't be known is kept");
     })
     .await;
 }
