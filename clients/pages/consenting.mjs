@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, SCOPES, web } from "./asking.mjs";
+import { allowTooLate } from "./late.mjs";
 import { eachBy } from "./visitor.mjs";
 
 export async function consenting(suite, start) {
@@ -132,13 +133,7 @@ export async function consenting(suite, start) {
   });
 
   await each("a page from before a new sign-in grants nothing, and says why it comes again", async (visitor) => {
-    await visitor.openConsent(ask(native));
-    const other = await visitor.tab();
-    await visitor.open(ask(native, { prompt: "login" }).url, other);
-    await visitor.signIn({ page: other });
-    await visitor.page.uncheck('[id="scope-notes:write"]');
-    await visitor.press("#allow");
-    assert.equal(visitor.status(), 403);
+    await allowTooLate(visitor);
     assert.match(await visitor.page.innerText("main"), /expired/i, "an expired page says so (pages.md)");
     const callback = await visitor.decide("allow");
     assert.ok(callback.searchParams.get("code"));

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, refresh, web } from "./asking.mjs";
+import { allowTooLate } from "./late.mjs";
 import { whileLocked } from "./locked.mjs";
 
 const WRONG = "certainly not this one";
@@ -91,13 +92,7 @@ export const STATES = {
   },
 
   "consent, expired": async (visitor) => {
-    await visitor.openConsent(ask(native));
-    const other = await visitor.tab();
-    await visitor.open(ask(native, { prompt: "login" }).url, other);
-    await visitor.signIn({ page: other });
-    await visitor.page.uncheck('[id="scope-notes:write"]');
-    await visitor.press("#allow");
-    assert.equal(visitor.status(), 403);
+    await allowTooLate(visitor);
     assert.match(await visitor.page.title(), /^This page has expired – /);
     assert.equal(await visitor.page.isChecked('[id="scope-notes:write"]'), false, "as it was ticked");
   },

@@ -195,7 +195,7 @@ impl AuthorizationRequest {
 
     /// Whether the client may still have an answer: it may have been disabled or changed while the user looked at a
     /// page. Every refusal of this step is for a page.
-    pub fn check_client(&self, client: Option<&Client>) -> Result<(), Refusal> {
+    pub fn check_client<'c>(&self, client: Option<&'c Client>) -> Result<&'c Client, Refusal> {
         let usable =
             client.filter(|client| client.disabled_at.is_none() && client.allows(GrantType::AuthorizationCode));
         let refuse = |denial| Refusal::new(denial).fact("client_id", &self.client_id);
@@ -204,7 +204,7 @@ impl AuthorizationRequest {
             return Err(refuse(Denial::RedirectUriNotRegistered));
         }
         match self.scopes.is_subset(&client.scopes) {
-            true => Ok(()),
+            true => Ok(client),
             false => Err(refuse(Denial::ScopeNotAllowed)),
         }
     }

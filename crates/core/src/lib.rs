@@ -20,6 +20,7 @@ pub mod secret;
 
 // The sentence: credential, principal, decision, denial.
 pub mod challenge;
+pub mod cors;
 pub mod credential;
 pub mod denial;
 pub mod event;

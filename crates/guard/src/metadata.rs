@@ -6,14 +6,11 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use doorward_core::{resource::ResourceIdentifier, scope::ScopeSet};
+use doorward_core::{cors, resource::ResourceIdentifier, scope::ScopeSet};
 use serde::Serialize;
 use url::Url;
 
 use crate::guard::Guard;
-
-/// What programs of other origins may read, besides what they always may.
-const EXPOSED: &str = "WWW-Authenticate, DPoP-Nonce, Retry-After";
 
 const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -58,7 +55,7 @@ fn headers() -> [(HeaderName, HeaderValue); 4] {
     [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*")),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED)),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(cors::EXPOSED_HEADERS)),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
     ]
 }
@@ -67,7 +64,7 @@ async fn preflight() -> (StatusCode, HeaderMap) {
     let allowed = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type, DPoP"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, cors::ALLOWED_HEADERS),
         (header::ACCESS_CONTROL_MAX_AGE, "86400"),
     ];
     let headers = allowed.into_iter().map(|(name, value)| (name, HeaderValue::from_static(value))).collect();
@@ -79,7 +76,7 @@ async fn not_allowed() -> (StatusCode, [(HeaderName, &'static str); 3]) {
     let headers = [
         (header::ALLOW, "GET, HEAD, OPTIONS"),
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, cors::EXPOSED_HEADERS),
     ];
     (StatusCode::METHOD_NOT_ALLOWED, headers)
 }

@@ -91,7 +91,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
         key_prefix: new.key_prefix,
         created_at: now,
     };
-    let others = Apis::new(list(app).await?.into_iter().map(Arc::new).collect());
+    let others = all(app).await?;
     registration::check_api(&api, &others, app.settings.signing.retire_after)?;
     if let Some(taken) = registration::taken_by_another_api(&api, &others) {
         return Err(AdminError::Conflict(taken));
@@ -131,6 +131,11 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
 /// Every API.
 pub async fn list(app: &App) -> Result<Vec<Api>, AdminError> {
     Ok(app.store.read(ListApis).await?)
+}
+
+/// Every API as it is now, also one that another process made a moment ago, to be asked for one.
+pub(crate) async fn all(app: &App) -> Result<Apis, AdminError> {
+    Ok(Apis::new(list(app).await?.into_iter().map(Arc::new).collect()))
 }
 
 /// The API of this name, id or identifier, with the `client_id` of its credential.

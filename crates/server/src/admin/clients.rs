@@ -1,12 +1,11 @@
 //! Clients of the authorization server.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use doorward_core::{
     checksummed::{self, CLIENT_SECRET_PREFIX},
     client::{AuthenticationMethod, Client, GrantType},
     digest::KeyedDigest,
-    grant::audience::Apis,
     id::ClientId,
     jwk::Algorithm,
     redirect_uri::RedirectUri,
@@ -84,8 +83,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
         disabled_at: None,
         tokens_ended_at: None,
     };
-    let apis = Apis::new(super::apis::list(app).await?.into_iter().map(Arc::new).collect());
-    registration::check_client(&client, &apis)?;
+    registration::check_client(&client, &super::apis::all(app).await?)?;
     crate::signing::ensure(app, client.id_token_algorithm).await?;
     let details = Details::none().with("name", &client.name);
     let audit = app.event(actor, "client.created", Some(client.id.to_string()), details);

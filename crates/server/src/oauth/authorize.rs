@@ -155,9 +155,8 @@ pub(crate) async fn allow(
 ) -> Result<String, Refusal> {
     app.check_sight()?;
     let client = app.client(request.client_id.as_str()).await?;
-    request.check_client(client.as_deref())?;
-    let client = client.ok_or(Denial::AuthorizeClientUnknown)?;
-    let remember = (!request.target.is_unassured).then(|| consent_to(&client, &scopes, &request.scopes));
+    let client = request.check_client(client.as_deref())?;
+    let remember = (!request.target.is_unassured).then(|| consent_to(client, &scopes, &request.scopes));
     let now = app.now();
     let tokens = &app.settings.tokens;
     let code = checksummed::generate(CODE_PREFIX, &*app.rng);
