@@ -8,49 +8,17 @@
 //! an action and gets a decision; a no is a **denial** out of a closed list.
 #![forbid(unsafe_code)]
 
-// The values that everything else is made of.
-pub mod clock;
-pub mod digest;
-pub mod id;
-pub mod json;
-pub mod network;
-pub mod random;
-pub mod seal;
-pub mod secret;
+// Each folder is a chapter; its modules are named from the root of the crate.
+mod access;
+mod credentials;
+mod oauth;
+mod people;
+mod refusals;
+mod values;
 
-// The sentence: credential, principal, decision, denial.
-pub mod challenge;
-pub mod cors;
-pub mod credential;
-pub mod denial;
-pub mod event;
-pub mod policy;
-pub mod principal;
-pub mod refusal;
-pub mod resource;
-pub mod scope;
-pub mod trace;
-
-// Credentials and their forms.
-pub mod access_token;
-pub mod api_key;
-pub mod checksummed;
-pub mod id_token;
-pub mod jwk;
-pub mod jws;
-
-// OAuth 2.1 and OpenID Connect.
-pub mod authorization_request;
-pub mod client;
-pub mod client_auth;
-pub mod form;
-pub mod grant;
-pub mod pkce;
-pub mod redirect_uri;
-pub mod registration;
-pub mod signing;
-
-// People.
-pub mod password;
-pub mod session;
-pub mod throttle;
+pub use access::{api, policy, principal, scope};
+pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, signing};
+pub use oauth::{authorization_request, client, client_auth, form, grant, pkce, redirect_uri, registration};
+pub use people::{password, session, throttle};
+pub use refusals::{challenge, cors, denial, event, refusal, trace};
+pub use values::{clock, digest, id, json, network, random, seal, secret};

@@ -7,6 +7,7 @@
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
 use doorward_core::{
+    api::ResourceIdentifier,
     clock::Clock,
     credential,
     denial::Denial,
@@ -15,7 +16,6 @@ use doorward_core::{
     policy,
     random::Rng,
     refusal::Refusal,
-    resource::ResourceIdentifier,
     scope::{InvalidScope, ScopeSet},
     secret::SecretString,
     trace::TraceId,

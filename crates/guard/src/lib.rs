@@ -28,7 +28,7 @@ pub mod verifier;
 
 pub mod testing;
 
-pub use doorward_core::resource::ResourceIdentifier;
+pub use doorward_core::api::ResourceIdentifier;
 
 pub use crate::{
     audit::{AuditSink, LogSink},

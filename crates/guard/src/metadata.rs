@@ -6,7 +6,7 @@ use axum::{
     routing::get,
 };
 use bytes::Bytes;
-use doorward_core::{cors, resource::ResourceIdentifier, scope::ScopeSet};
+use doorward_core::{api::ResourceIdentifier, cors, scope::ScopeSet};
 use serde::Serialize;
 use url::Url;
 

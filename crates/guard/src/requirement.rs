@@ -6,8 +6,8 @@
 use std::fmt;
 
 use doorward_core::{
+    api::Role,
     policy,
-    resource::Role,
     scope::{Scope, ScopeSet},
 };
 

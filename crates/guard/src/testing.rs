@@ -36,6 +36,7 @@ use crate::{
 };
 use doorward_core::{
     access_token::{self, Claims, Expectation},
+    api::{ResourceIdentifier, Role},
     api_key::{ApiKey, Environment, KeyPrefix},
     checksummed::{self, ACCESS_TOKEN_PREFIX},
     clock::{Clock, ManualClock, Timestamp},
@@ -47,7 +48,6 @@ use doorward_core::{
     principal::{self, CredentialKind, PrincipalKind},
     random::{Rng, SeededRng},
     refusal::Refusal,
-    resource::{ResourceIdentifier, Role},
     scope::ScopeSet,
     secret::ExposeSecret,
 };

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, fmt, net::IpAddr, sync::Arc};
 
 use doorward_core::{
+    api::ResourceIdentifier,
     clock::{Clock, Timestamp},
     denial::Denial,
     digest::{KeyedDigest, MasterKey, Peppers},
     id::{AuditId, Sequence},
     random::{self, Rng},
     refusal::Refusal,
-    resource::ResourceIdentifier,
     trace::TraceId,
 };
 use doorward_store::{

@@ -9,12 +9,12 @@ use std::sync::{
 };
 
 use doorward_core::{
+    api::Api,
     client::Client,
     denial::Denial,
     digest::Digest,
     id::{ApiId, ClientId},
     refusal::Refusal,
-    resource::Api,
 };
 use doorward_store::{
     clients::FindClient,

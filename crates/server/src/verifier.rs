@@ -5,13 +5,13 @@
 use std::sync::Arc;
 
 use doorward_core::{
+    api::ResourceIdentifier,
     clock::Timestamp,
     credential::Credential,
     denial::Denial,
     event::RefusalEvent,
     principal::{CredentialKind, Principal},
     refusal::Refusal,
-    resource::ResourceIdentifier,
     secret::ExposeSecret,
 };
 use doorward_guard::{AuditSink, BoxFuture, Guard, GuardError, Verifier};

@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
+    api::{Api, DescribedScope},
     client::Client,
-    resource::{Api, DescribedScope},
 };
 
 use crate::{

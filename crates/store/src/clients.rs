@@ -1,11 +1,11 @@
 //! Clients, and the credentials of APIs, which are clients that may get no token.
 
 use doorward_core::{
+    api::Role,
     client::Client,
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
-    resource::Role,
 };
 
 use crate::{

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use doorward_core::{
     access_token::Claims,
+    api::Api,
     authorization_request::gives_refresh_token,
     client::Client,
     clock::Timestamp,
@@ -15,7 +16,6 @@ use doorward_core::{
     },
     id::FamilyId,
     refusal::Refusal,
-    resource::Api,
     scope::ScopeSet,
 };
 

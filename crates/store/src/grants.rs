@@ -8,10 +8,10 @@
 //! committed, and none of them can wait for another in a circle.
 
 use doorward_core::{
+    api::ResourceIdentifier,
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ClientId, GrantId, SessionId, UserId},
-    resource::ResourceIdentifier,
     scope::ScopeSet,
 };
 

@@ -1,11 +1,11 @@
 //! API keys. Looked up by digest; cached by the servers, so every change goes into the log of changes.
 
 use doorward_core::{
+    api::Role,
     api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId, KeyId},
-    resource::Role,
     scope::ScopeSet,
 };
 

@@ -11,6 +11,7 @@ mod revocation;
 use std::sync::Arc;
 
 use doorward_core::{
+    api::Api,
     client::Client,
     clock::Timestamp,
     denial::Denial,
@@ -20,7 +21,6 @@ use doorward_core::{
         refresh::{self, RefreshEffect, RefreshLimits, RefreshRequest},
     },
     refusal::Refusal,
-    resource::Api,
     scope::ScopeSet,
     secret::SecretString,
 };

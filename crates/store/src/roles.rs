@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use doorward_core::{
+    api::Role,
     clock::Timestamp,
     id::{ApiId, ClientId, KeyId},
-    resource::Role,
 };
 
 use crate::{

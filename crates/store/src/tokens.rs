@@ -4,10 +4,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use doorward_core::{
     access_token::Claims,
+    api::{Api, Role, TokenFormat},
     clock::Timestamp,
     digest::KeyedDigest,
     id::{GrantId, TokenId},
-    resource::{Api, Role, TokenFormat},
     scope::{self, ScopeSet},
 };
 

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use doorward_core::{
+    api::{Api, DescribedScope, Role, TokenFormat},
     api_key::KeyPrefix,
     id::ApiId,
     jwk::Algorithm,
-    resource::{Api, DescribedScope, Role, TokenFormat},
     scope::Scope,
     secret::ExposeSecret,
 };

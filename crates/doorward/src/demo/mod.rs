@@ -12,7 +12,7 @@ mod unfinished;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
-use doorward_core::resource::ResourceIdentifier;
+use doorward_core::api::ResourceIdentifier;
 use doorward_guard::Guard;
 use doorward_notes::SampleApp;
 use doorward_server::{

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, path::Path};
 
 use doorward_core::{
+    api::{DescribedScope, Role},
     checksummed,
     client::{AuthenticationMethod, GrantType},
     jwk::Algorithm,
-    resource::{DescribedScope, Role},
     scope::{Scope, ScopeSet},
     secret::ExposeSecret,
 };

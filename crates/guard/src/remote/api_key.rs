@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use doorward_core::{
-    api_key::ApiKey, clock::Timestamp, denial::Denial, json, principal::Principal, refusal::Refusal,
-    resource::ResourceIdentifier,
+    api::ResourceIdentifier, api_key::ApiKey, clock::Timestamp, denial::Denial, json, principal::Principal,
+    refusal::Refusal,
 };
 use serde::{Deserialize, Serialize};
 

@@ -7,12 +7,12 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
     access_token::AccessToken,
+    api::ResourceIdentifier,
     clock::Timestamp,
     denial::Denial,
     json::{self, Value},
     principal::{CredentialKind, Principal},
     refusal::Refusal,
-    resource::ResourceIdentifier,
     secret::{ExposeSecret, SecretString},
 };
 

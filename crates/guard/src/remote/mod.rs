@@ -24,6 +24,7 @@ use std::{
 
 use doorward_core::{
     access_token::{self, Expectation},
+    api::ResourceIdentifier,
     api_key::ApiKey,
     clock::{Clock, Timestamp},
     credential::Credential,
@@ -32,7 +33,6 @@ use doorward_core::{
     jwk::Algorithm,
     principal::Principal,
     refusal::Refusal,
-    resource::ResourceIdentifier,
     secret::{ExposeSecret, SecretString},
 };
 

@@ -6,8 +6,8 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
-    access_token::AccessToken, clock::Timestamp, digest::Digest, principal::Principal, refusal::Refusal,
-    resource::ResourceIdentifier,
+    access_token::AccessToken, api::ResourceIdentifier, clock::Timestamp, digest::Digest, principal::Principal,
+    refusal::Refusal,
 };
 use quick_cache::sync::Cache;
 

@@ -3,13 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use doorward_core::{
+    api::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::KeyPrefix,
     client::{AuthenticationMethod, Client},
     grant::audience::Apis,
     id::{ApiId, ClientId},
     jwk::Algorithm,
     registration,
-    resource::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     scope::ScopeSet,
     secret::SecretString,
 };

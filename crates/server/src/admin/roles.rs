@@ -1,8 +1,8 @@
 //! Roles: of an API, given to users, clients and keys.
 
 use doorward_core::{
+    api::Role,
     id::{ApiId, ClientId, KeyId},
-    resource::Role,
 };
 use doorward_store::{
     keys::FindKey,

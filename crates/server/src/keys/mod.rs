@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use doorward_core::{
+    api::Role,
     api_key::{ApiKey, Environment},
     clock::Timestamp,
     denial::Denial,
     id::{ClientId, KeyId},
     registration,
-    resource::Role,
     scope::ScopeSet,
 };
 use doorward_store::keys::{CreateKey, FindKey, KeyRecord, KeyRevocation, ListKeys, RevokeKey};

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
+    api::Api,
     api_key::ApiKey,
     denial::Denial,
     id::{ApiId, KeyId},
@@ -14,7 +15,6 @@ use doorward_core::{
     policy::{self, Requirement},
     principal::{CredentialKind, Principal, PrincipalKind},
     refusal::Refusal,
-    resource::Api,
     scope::{Scope, ScopeSet},
 };
 use doorward_store::keys::{FindKey, KeyRecord};

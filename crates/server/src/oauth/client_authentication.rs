@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
+    api::Api,
     client::Client,
     client_auth::{self, AssertionAudience, Authenticated},
     denial::Denial,
@@ -13,7 +14,6 @@ use doorward_core::{
     id::ClientId,
     network::Network,
     refusal::Refusal,
-    resource::Api,
 };
 use doorward_store::{
     assertions::UseAssertion,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
+    api::{Api, TokenFormat},
     checksummed::{self, ACCESS_TOKEN_PREFIX, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
     client::{Client, GrantType},
     denial::Denial,
@@ -12,7 +13,6 @@ use doorward_core::{
     id::{FamilyId, TokenId},
     id_token,
     refusal::Refusal,
-    resource::{Api, TokenFormat},
     scope::{self, ScopeSet},
     secret::{ExposeSecret, SecretString},
 };

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_core::{client::GrantType, denial::Denial, resource::TokenFormat};
+use doorward_core::{api::TokenFormat, client::GrantType, denial::Denial};
 use doorward_store::{
     codes::RedeemCode,
     grants::DisconnectClient,
@@ -154,7 +154,7 @@ async fn an_opaque_access_token_is_stored_and_a_jwt_is_not() {
         for format in [TokenFormat::Jwt, TokenFormat::Opaque] {
             let given = world.give(&world.public).await;
             let (mut operation, _) = world.redeem(&given);
-            let api = doorward_core::resource::Api { token_format: format, ..(*world.api).clone() };
+            let api = doorward_core::api::Api { token_format: format, ..(*world.api).clone() };
             operation.apis = Arc::new(doorward_core::grant::audience::Apis::new(vec![Arc::new(api)]));
             let (access_token, opaque) = world.access_token();
             operation.access_token = access_token;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use doorward_core::{
+    api::{Api, Role, TokenFormat},
     api_key::Environment,
     client::{AuthenticationMethod, Client},
     jwk::Algorithm,
-    resource::{Api, Role, TokenFormat},
     scope::ScopeSet,
 };
 use doorward_store::{
@@ -35,7 +35,7 @@ async fn an_api() {
         let mut bare = Api {
             id: doorward_core::id::ApiId::new(world.now(), &world.rng),
             name: "bare".to_owned(),
-            identifier: doorward_core::resource::ResourceIdentifier::parse("urn:example:bare").unwrap(),
+            identifier: doorward_core::api::ResourceIdentifier::parse("urn:example:bare").unwrap(),
             scopes: vec![],
             roles: [].into(),
             token_format: TokenFormat::Opaque,
@@ -55,7 +55,7 @@ async fn an_api() {
         bare.scopes = vec![world.api.scopes[0].clone()];
         bare.id = doorward_core::id::ApiId::new(world.now(), &world.rng);
         (bare.name, bare.identifier) =
-            ("third".to_owned(), doorward_core::resource::ResourceIdentifier::parse("urn:example:third").unwrap());
+            ("third".to_owned(), doorward_core::api::ResourceIdentifier::parse("urn:example:third").unwrap());
         assert!(matches!(world.store.write(create(&bare)).await, Err(StoreError::Conflict)));
         assert_eq!(world.read(ListApis).await.len(), 2);
     })

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use doorward_core::{
-    resource::{Api, TokenFormat},
+    api::{Api, TokenFormat},
     secret::{ExposeSecret, SecretString},
 };
 

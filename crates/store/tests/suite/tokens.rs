@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use doorward_core::{
+    api::{Api, TokenFormat},
     client::Client,
     id::TokenId,
-    resource::{Api, TokenFormat},
 };
 use doorward_store::{
     assertions::UseAssertion,

@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{
+    api::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     checksummed::{self, ACCESS_TOKEN_PREFIX, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
     client::{AuthenticationMethod, Client, GrantType},
     clock::{Clock, ManualClock, Timestamp},
@@ -19,7 +20,6 @@ use doorward_core::{
     random::{self, SeededRng},
     redirect_uri::RedirectUri,
     refusal::Refusal,
-    resource::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     scope::{Scope, ScopeSet},
     secret::{ExposeSecret, SecretString},
     session::SessionTimes,

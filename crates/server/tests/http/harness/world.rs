@@ -3,11 +3,11 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
+    api::{DescribedScope, Role, TokenFormat},
     api_key::Environment,
     client::{AuthenticationMethod, GrantType},
     clock::ManualClock,
     jwk::Algorithm,
-    resource::{DescribedScope, Role, TokenFormat},
     scope::{Scope, ScopeSet},
     secret::ExposeSecret,
 };

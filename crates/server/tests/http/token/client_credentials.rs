@@ -122,7 +122,7 @@ async fn a_token_is_signed_with_the_algorithm_of_its_api() {
         let mut new = doorward_server::admin::apis::NewApi::new(&name, format!("https://{name}.example"));
         new.signing_algorithm = algorithm;
         let scope = doorward_core::scope::Scope::parse(&format!("{name}:use")).unwrap();
-        new.scopes = vec![doorward_core::resource::DescribedScope { scope, description: "Use it".into() }];
+        new.scopes = vec![doorward_core::api::DescribedScope { scope, description: "Use it".into() }];
         doorward_server::admin::apis::create(&server.app, &operator(), new).await.unwrap();
         let scope = doorward_core::scope::ScopeSet::parse(&format!("{name}:use")).unwrap();
         let robot = doorward_server::admin::clients::NewClient {

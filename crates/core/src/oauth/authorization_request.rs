@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::ResourceIdentifier,
     client::{Client, GrantType},
     client_auth,
     clock::Timestamp,
@@ -17,7 +18,6 @@ use crate::{
     pkce::{self, CodeChallenge},
     redirect_uri::{self, RedirectUri},
     refusal::Refusal,
-    resource::ResourceIdentifier,
     scope::{self, ScopeSet},
     trace::TraceId,
 };

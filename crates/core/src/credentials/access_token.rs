@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    api::{ResourceIdentifier, Role},
     clock::Timestamp,
     denial::Denial,
     id::{GrantId, TokenId},
@@ -16,7 +17,6 @@ use crate::{
     jws::{self, KeyChoice},
     principal::{CredentialKind, Principal, PrincipalKind},
     refusal::Refusal,
-    resource::{ResourceIdentifier, Role},
     scope::ScopeSet,
 };
 

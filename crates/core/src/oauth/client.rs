@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::Role,
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
     jwk::Algorithm,
     redirect_uri::RedirectUri,
-    resource::Role,
     scope::ScopeSet,
 };
 

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::{ResourceIdentifier, Role},
     clock::Timestamp,
-    resource::{ResourceIdentifier, Role},
     scope::ScopeSet,
 };
 

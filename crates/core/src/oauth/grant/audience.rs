@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use crate::{
+    api::{Api, ResourceIdentifier, TokenFormat},
     denial::Denial,
     refusal::Refusal,
-    resource::{Api, ResourceIdentifier, TokenFormat},
     scope::{Scope, ScopeSet},
 };
 
@@ -169,11 +169,11 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
+        api::{DescribedScope, TokenFormat},
         clock::Timestamp,
         id::ApiId,
         jwk::Algorithm,
         random::SeededRng,
-        resource::{DescribedScope, TokenFormat},
         scope::Scope,
     };
 

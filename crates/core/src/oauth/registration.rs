@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use crate::{
+    api::{Api, DescribedScope, is_api_name},
     client::{AuthenticationMethod, Client, GrantType},
     grant::audience::Apis,
     jwk::KeySet,
-    resource::{Api, DescribedScope, is_api_name},
     scope::ScopeSet,
 };
 
@@ -134,13 +134,13 @@ mod tests {
 
     use super::*;
     use crate::{
+        api::{ResourceIdentifier, TokenFormat},
         api_key::KeyPrefix,
         clock::Timestamp,
         id::{ApiId, ClientId},
         jwk::Algorithm,
         random::SeededRng,
         redirect_uri::RedirectUri,
-        resource::{ResourceIdentifier, TokenFormat},
         scope::Scope,
     };
 

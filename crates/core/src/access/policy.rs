@@ -6,10 +6,10 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    api::Role,
     denial::Denial,
     principal::Principal,
     refusal::Refusal,
-    resource::Role,
     scope::{Scope, ScopeSet},
 };
 
@@ -72,8 +72,8 @@ pub fn authorize(principal: &Principal, requirement: &Requirement) -> Result<(),
 mod tests {
     use super::*;
     use crate::{
+        api::ResourceIdentifier,
         principal::{CredentialKind, PrincipalKind},
-        resource::ResourceIdentifier,
     };
 
     fn principal(scopes: &str, roles: &[&str]) -> Principal {

@@ -1,0 +1,6 @@
+//! What a verified principal may do at an API: scopes, roles, and the decision.
+
+pub mod api;
+pub mod policy;
+pub mod principal;
+pub mod scope;

@@ -1,0 +1,10 @@
+//! Credentials: how a request presents one, what each kind looks like, and when it is valid.
+
+pub mod access_token;
+pub mod api_key;
+pub mod checksummed;
+pub mod credential;
+pub mod id_token;
+pub mod jwk;
+pub mod jws;
+pub mod signing;

@@ -1,0 +1,10 @@
+//! The rules of OAuth 2.1 and OpenID Connect: clients, authorization requests and grants.
+
+pub mod authorization_request;
+pub mod client;
+pub mod client_auth;
+pub mod form;
+pub mod grant;
+pub mod pkce;
+pub mod redirect_uri;
+pub mod registration;

@@ -1,0 +1,5 @@
+//! People: their passwords and sessions, and how guesses at a password are slowed down.
+
+pub mod password;
+pub mod session;
+pub mod throttle;

@@ -1,0 +1,10 @@
+//! The values that everything else is made of. They know nothing of credentials or OAuth.
+
+pub mod clock;
+pub mod digest;
+pub mod id;
+pub mod json;
+pub mod network;
+pub mod random;
+pub mod seal;
+pub mod secret;
