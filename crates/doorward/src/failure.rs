@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use doorward_server::{admin::AdminError, app::OpenError};
+use doorward_server::{app::OpenError, manage::ManageError};
 use doorward_store::{FolderError, StoreError};
 use serde_json::json;
 
@@ -22,7 +22,7 @@ Why not stands on standard error: in words, or with --json as {\"error\":\"…\"
 pub(crate) enum Failure {
     /// An operator's wish could not be done.
     #[error(transparent)]
-    Admin(#[from] AdminError),
+    Admin(#[from] ManageError),
     /// The configuration has mistakes, which were rendered already.
     #[error("{0}")]
     Configuration(String),
@@ -66,8 +66,8 @@ impl Failure {
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(std::io::stderr(), "{text}");
         ExitCode::from(match self {
-            Self::Admin(AdminError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
-            Self::Admin(AdminError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
+            Self::Admin(ManageError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
+            Self::Admin(ManageError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
             Self::Admin(_) | Self::NotDone(_) => 1,
         })
     }
@@ -75,11 +75,11 @@ impl Failure {
     /// The kind of failure, for programs.
     fn kind(&self) -> &'static str {
         match self {
-            Self::Admin(AdminError::Conflict(_)) => "conflict",
-            Self::Admin(AdminError::Invalid { .. }) => "invalid",
-            Self::Admin(AdminError::NotFound { .. }) => "not_found",
-            Self::Admin(AdminError::Refused(refusal)) => refusal.denial.code(),
-            Self::Admin(AdminError::Open(_) | AdminError::Signing | AdminError::Store(_)) => "unavailable",
+            Self::Admin(ManageError::Conflict(_)) => "conflict",
+            Self::Admin(ManageError::Invalid { .. }) => "invalid",
+            Self::Admin(ManageError::NotFound { .. }) => "not_found",
+            Self::Admin(ManageError::Refused(refusal)) => refusal.denial.code(),
+            Self::Admin(ManageError::Open(_) | ManageError::Signing | ManageError::Store(_)) => "unavailable",
             Self::Configuration(_) => "configuration",
             Self::NotDone(_) => "not_done",
             Self::Open(_) | Self::Store(_) | Self::System(_) => "unavailable",

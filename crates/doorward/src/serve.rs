@@ -4,13 +4,13 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
 use doorward_server::{
-    Accent, App, Settings, admin,
+    Accent, App, Settings,
     http::{
         listener::{self, Serve},
         tls::{Files, Reloading},
     },
-    run::{self, Tasks},
-    settings,
+    manage, settings,
+    tasks::{self, Tasks},
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
 use tokio::signal::unix::{SignalKind, signal};
@@ -71,7 +71,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     for address in &config.listen.address {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    listener::serve(listeners, Serve { router: run::router(app), limits, tls }, end).await;
+    listener::serve(listeners, Serve { router: doorward_server::router(app), limits, tls }, end).await;
     if let Some(watching) = watching {
         watching.abort();
     }
@@ -81,8 +81,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
 
 /// Makes what every server has: the management API and the first signing keys.
 pub(crate) async fn ready(app: &App) -> Result<(), Failure> {
-    run::run_due(app).await?;
-    admin::apis::ensure_management(app).await?;
+    tasks::run_due(app).await?;
+    manage::apis::ensure_management(app).await?;
     Ok(())
 }
 

@@ -5,27 +5,36 @@
 //! Everything that a handler may use is a field of [`App`]; nothing is global, the issuer least of all.
 #![forbid(unsafe_code)]
 
-mod account;
-pub mod admin;
-pub mod app;
-pub mod audit;
-mod cache;
-mod consent;
-mod follow;
-pub mod http;
-pub mod keys;
-mod oauth;
-mod oidc;
+// What everything stands on.
+pub mod actor;
+mod audit;
+mod origin;
 mod pages;
 pub mod passwords;
-mod router;
-pub mod run;
 pub mod settings;
+
+// The server, and what operators do with it.
+pub mod app;
+pub mod manage;
+pub mod tasks;
+mod throttle;
+pub mod verify;
+
+// HTTP.
+mod browser;
+pub mod http;
+
+// The endpoints and pages, a folder per capability.
+mod account;
+mod authorization;
+mod consent;
+mod oauth;
+mod oidc;
+mod router;
 mod signin;
-pub mod signing;
-mod snapshot;
-pub mod verifier;
+mod v1;
 
 pub use app::App;
 pub use pages::accent::{Accent, InvalidAccent};
+pub use router::router;
 pub use settings::Settings;

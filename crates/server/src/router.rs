@@ -6,11 +6,11 @@ use std::{
 };
 
 use axum::{
-    Extension, Router,
+    Router,
     body::Body,
     extract::{ConnectInfo, Path, Request, State},
     middleware::{self, Next},
-    routing::{MethodRouter, get, post},
+    routing::get,
 };
 use doorward_core::{denial::Denial, refusal::Refusal};
 use http::{
@@ -22,12 +22,13 @@ use percent_encoding::percent_decode_str;
 use crate::{
     account,
     app::App,
-    audit, consent,
-    http::{self as exchange, Origin, cors, respond},
-    keys, oauth, oidc,
+    authorization, consent,
+    http::{self as exchange, cors, proxy, respond},
+    oauth, oidc,
+    origin::{Origin, header},
     pages::assets,
     signin,
-    verifier::Management,
+    v1::{self, Management},
 };
 
 /// The other end of a connection; the listener puts it into each request.
@@ -35,67 +36,37 @@ use crate::{
 pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// What programs in browsers may call from any origin, besides all that is well-known.
-fn any_origin() -> [(&'static str, MethodRouter<Arc<App>>); 4] {
-    [
-        ("/jwks", get(oauth::jwks::handle)),
-        ("/token", post(oauth::token::handle)),
-        ("/revoke", post(oauth::revoke::handle)),
-        ("/userinfo", get(oidc::userinfo::handle).post(oidc::userinfo::handle)),
-    ]
-}
-
-/// What the layer around all routes knows.
-#[derive(Clone)]
-struct Around {
-    app: Arc<App>,
-    any_origin: Arc<[&'static str]>,
-}
+const ANY_ORIGIN: [&str; 4] = ["/jwks", "/revoke", "/token", "/userinfo"];
 
 /// The routes of one authorization server.
-pub(crate) fn router(app: Arc<App>) -> Router {
-    let any_origin = any_origin();
-    let around = Around { app: app.clone(), any_origin: any_origin.iter().map(|(path, _)| *path).collect() };
+pub fn router(app: Arc<App>) -> Router {
     let management = Management::new(&app).expect("issuer and scope of the management API are valid");
-    let routes = Router::new()
+    Router::new()
         .route("/", get(home))
         .route("/health", get(health))
-        .route("/.well-known/oauth-authorization-server", get(oauth::metadata::oauth))
-        .route("/.well-known/openid-configuration", get(oauth::metadata::openid))
-        .route("/authorize", get(oauth::authorize::handle).post(oauth::authorize::handle))
-        .route("/introspect", post(oauth::introspect::handle))
-        .route("/v1/keys/verify", post(keys::verify::handle))
-        .route("/v1/audit/refusals", post(audit::deliver::handle))
-        .route("/continue/{id}", get(signin::interaction::proceed))
-        .route("/start-over/{id}", get(signin::interaction::start_over))
-        .route("/sign-in", get(signin::sign_in::show_for_account).post(signin::sign_in::submit_for_account))
-        .route("/sign-in/{id}", get(signin::sign_in::show).post(signin::sign_in::submit))
-        .route("/sign-in/{id}/other", get(signin::sign_in::show_other).post(signin::sign_in::submit_other))
-        .route("/consent/{id}", get(consent::decide::show).post(consent::decide::submit))
-        .route("/account", get(account::show::handle))
-        .route("/account/disconnect", post(account::actions::disconnect))
-        .route("/account/end-session", post(account::actions::end_session))
-        .route("/account/end-other-sessions", post(account::actions::end_other_sessions))
-        .route("/account/sign-out", post(account::actions::sign_out))
-        .route("/signed-out", get(account::actions::signed_out))
         .route("/assets/{name}", get(asset))
-        .layer(Extension(management.clone()));
-    let routes = any_origin.into_iter().fold(routes, |routes, (path, methods)| routes.route(path, methods));
-    routes
+        .merge(account::routes())
+        .merge(authorization::routes())
+        .merge(consent::routes())
+        .merge(oauth::routes())
+        .merge(oidc::routes())
+        .merge(signin::routes())
+        .merge(v1::routes(management.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .merge(management.0.metadata_router())
         .fallback(not_found)
-        .layer(middleware::from_fn_with_state(around, outermost))
+        .layer(middleware::from_fn_with_state(app.clone(), surround))
         .with_state(app)
 }
 
 /// Sets where the request comes from, answers other origins, and refuses a credential in the URL before anything is
 /// logged. One layer for all of it: each layer costs every request a few allocations.
-async fn outermost(State(around): State<Around>, mut request: Request, next: Next) -> Response<Body> {
-    let Around { app, any_origin } = around;
+async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
-    let origin = Origin::read(&app, &request, peer);
+    let address = proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies);
+    let origin = Origin::read(&request, address, app.now(), app.rng.clone());
     let path = request.uri().path();
-    let is_open = path.starts_with("/.well-known/") || any_origin.contains(&path);
+    let is_open = path.starts_with("/.well-known/") || ANY_ORIGIN.contains(&path);
     let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
     let query = request.uri().query();
     let (head, headers) = (exchange::head_bytes(&request), exchange::header_count(request.headers()));
@@ -156,7 +127,7 @@ async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Re
 
 /// A person who typed an address gets a page, a program a problem.
 fn refuse(app: &App, origin: &Origin, headers: &HeaderMap, refusal: &Refusal) -> Response<Body> {
-    let accepts = exchange::header(headers, "accept").unwrap_or_default();
+    let accepts = header(headers, "accept").unwrap_or_default();
     match accepts.contains("text/html") {
         true => respond::error_page(app, origin, refusal),
         false => respond::problem(app, origin, refusal),

@@ -13,8 +13,8 @@ use doorward_core::{
 };
 use doorward_server::{
     App,
-    admin::apis::{self, NewApi},
-    app::Actor,
+    actor::Actor,
+    manage::apis::{self, NewApi},
 };
 use serde_json::{Value, json};
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use clap::{Args, Subcommand};
 use doorward_core::id::AuditId;
-use doorward_server::{App, audit::explain};
+use doorward_server::{App, manage::audit};
 
 use super::explain::describe;
 use crate::{
@@ -37,7 +37,7 @@ const OVERLAP: Duration = Duration::from_secs(5);
 pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Failure> {
     let Verb::Tail(args) = verb;
     let mut told = BTreeSet::new();
-    let mut events = explain::tail(app, None, args.about.clone(), i64::from(args.lines)).await?;
+    let mut events = audit::tail(app, None, args.about.clone(), i64::from(args.lines)).await?;
     loop {
         for (id, event) in events {
             if told.insert(id) {
@@ -53,6 +53,6 @@ pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Fai
         tokio::time::sleep(Duration::from_millis(500)).await;
         let since = AuditId::floor(app.now().minus(OVERLAP));
         told = told.split_off(&since);
-        events = explain::tail(app, Some(since), args.about.clone(), 1_000).await?;
+        events = audit::tail(app, Some(since), args.about.clone(), 1_000).await?;
     }
 }

@@ -11,8 +11,8 @@ use doorward_core::{
 };
 use doorward_server::{
     App,
-    admin::clients::{self, NewClient},
-    app::Actor,
+    actor::Actor,
+    manage::clients::{self, NewClient},
 };
 use serde_json::{Value, json};
 

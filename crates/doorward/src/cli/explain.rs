@@ -6,7 +6,7 @@ use clap::Args;
 use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, trace::TraceId};
 use doorward_server::{
     App,
-    audit::explain::{self, Explained},
+    manage::audit::{self, Explained},
 };
 use serde_json::Value;
 
@@ -29,12 +29,12 @@ pub(super) struct ExplainArgs {
 
 pub(super) async fn run(args: ExplainArgs, app: &App, output: Output) -> Result<(), Failure> {
     let trace_id = parse(&args.trace_id)?.to_string();
-    let mut story = explain::explain(app, &trace_id).await?;
+    let mut story = audit::explain(app, &trace_id).await?;
     let mut waited = Duration::ZERO;
     while story.is_empty() && waited < PATIENCE {
         tokio::time::sleep(Duration::from_millis(250)).await;
         waited += Duration::from_millis(250);
-        story = explain::explain(app, &trace_id).await?;
+        story = audit::explain(app, &trace_id).await?;
     }
     tell(story, &trace_id, output)
 }

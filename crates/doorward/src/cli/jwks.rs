@@ -4,8 +4,8 @@ use clap::Subcommand;
 use doorward_core::jwk::Algorithm;
 use doorward_server::{
     App,
-    app::Actor,
-    signing::{self, ListedKey},
+    actor::Actor,
+    manage::signing_keys::{self, ListedKey},
 };
 use serde_json::{Value, json};
 
@@ -29,7 +29,7 @@ pub(super) enum Verb {
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     match verb {
         Verb::Show => {
-            let keys = signing::list(app).await?;
+            let keys = signing_keys::list(app).await?;
             output.print(&keys.iter().map(describe).collect::<Vec<_>>(), || {
                 let row = |key: &ListedKey| {
                     [
@@ -44,7 +44,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Rotate { algorithm } => {
             let algorithm = Algorithm::parse(&algorithm).unwrap_or(Algorithm::EdDSA);
-            let key = signing::rotate(app, actor, algorithm).await?;
+            let key = signing_keys::rotate(app, actor, algorithm).await?;
             output.print(&describe(&key), || {
                 format!("{} is published, and signs from {}.", key.times.id, time(key.times.active_from))
             });

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
 use doorward_server::{
     App,
-    app::Actor,
-    keys::{self, Expiry, NewKey},
+    actor::Actor,
+    manage::keys::{self, Expiry, NewKey},
 };
 use doorward_store::keys::{KeyRecord, KeyRevocation};
 use serde_json::{Value, json};

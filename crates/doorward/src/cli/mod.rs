@@ -16,7 +16,7 @@ mod users;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
-use doorward_server::{App, app::Actor};
+use doorward_server::{App, actor::Actor};
 
 use crate::{
     data::{self, Place},

@@ -1,7 +1,7 @@
 //! `doorward role …`
 
 use clap::{Args, Subcommand};
-use doorward_server::{App, admin::roles, app::Actor};
+use doorward_server::{App, actor::Actor, manage::roles};
 use serde_json::json;
 
 use crate::{failure::Failure, output::Output};

@@ -7,7 +7,7 @@ use doorward_core::{
     json::{self, Value, json},
     jws,
 };
-use doorward_server::{App, admin::AdminError};
+use doorward_server::{App, manage::ManageError};
 
 use crate::{failure::Failure, output::Output};
 
@@ -63,14 +63,14 @@ pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Fai
 }
 
 async fn verify(args: TokenArgs, app: &App, output: Output) -> Result<(), Failure> {
-    match doorward_server::admin::tokens::verify(app, &args.read()?).await {
+    match doorward_server::manage::tokens::verify(app, &args.read()?).await {
         Ok(claims) => {
             output.print(&json!({"valid": true, "claims": claims}), || {
                 format!("valid\n{}", serde_json::to_string_pretty(&claims).unwrap_or_default())
             });
             Ok(())
         }
-        Err(AdminError::Refused(refusal)) => {
+        Err(ManageError::Refused(refusal)) => {
             let denial = refusal.denial;
             if output.json {
                 let facts: json::Map<String, Value> =

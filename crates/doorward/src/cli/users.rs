@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use doorward_core::{id::UserId, secret::SecretString};
 use doorward_server::{
     App,
-    admin::users::{self, NewUser},
-    app::Actor,
+    actor::Actor,
+    manage::users::{self, NewUser},
 };
 use doorward_store::users::UserRecord;
 use serde_json::{Value, json};
@@ -90,7 +90,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Show(Name { user }) => {
             let user = users::show(app, &user).await?;
-            let roles = doorward_server::admin::roles::of(app, user.id.as_str()).await?;
+            let roles = doorward_server::manage::roles::of(app, user.id.as_str()).await?;
             let roles = Names::load(app).await?.roles(&roles);
             let mut value = describe(&user);
             value["roles"] = json!(roles);

@@ -17,7 +17,7 @@ use doorward_guard::Guard;
 use doorward_notes::SampleApp;
 use doorward_server::{
     http::listener::{self, Serve},
-    run::{self, Tasks},
+    tasks::Tasks,
 };
 use doorward_store::{FolderLock, Store, prepare_folder};
 
@@ -90,7 +90,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let limits = app.settings.limits;
-    let of_server = Serve { router: run::router(app.clone()), limits, tls: None };
+    let of_server = Serve { router: doorward_server::router(app.clone()), limits, tls: None };
     let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, tls: None };
     let end = serve::end()?;
     // The API ends first: its last refusals are delivered to the server.

@@ -12,15 +12,15 @@ use doorward_core::{
 };
 use doorward_server::{
     App,
-    admin::{
-        AdminError,
+    actor::Actor,
+    manage::{
+        ManageError,
         apis::{self, KEYS_VERIFY, MANAGEMENT, NewApi},
         clients::{self, NewClient},
+        keys::{self, NewKey},
         roles,
         users::{self, NewUser},
     },
-    app::Actor,
-    keys::{self, NewKey},
 };
 use serde::{Deserialize, Serialize};
 
@@ -142,7 +142,7 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     Ok(seed)
 }
 
-async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedApi, AdminError> {
+async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedApi, ManageError> {
     let described = |scope: &str, description: &str| DescribedScope {
         scope: Scope::parse(scope).expect("a constant that is a scope"),
         description: description.to_owned(),

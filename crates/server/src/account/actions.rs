@@ -19,13 +19,12 @@ use http::{Request, Response, StatusCode};
 
 use super::{done::Done, page::SignedOutPage};
 use crate::{
-    app::{App, Details},
-    http::{Origin, body, cookies::Cookie, respond},
+    actor::Details,
+    app::App,
+    browser::{Browser, Cookie, Session, session},
+    http::{body, respond},
+    origin::Origin,
     pages::security_headers::FormsEnd,
-    signin::{
-        csrf::Browser,
-        session::{self, Session},
-    },
 };
 
 /// What a form of the account page asks for.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use doorward_core::{id::ClientId, refusal::Refusal};
 use http::HeaderMap;
 
-use crate::{app::App, http::cookies::Cookie};
+use crate::{app::App, browser::Cookie};
 
 /// What was done.
 #[derive(Clone, Debug, Eq, PartialEq)]

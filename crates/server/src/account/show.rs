@@ -18,13 +18,11 @@ use super::{
 };
 use crate::{
     app::App,
+    browser::{Browser, Cookie, Session, session},
     consent::page::ConsentScope,
-    http::{Origin, cookies::Cookie, respond},
+    http::respond,
+    origin::Origin,
     pages::{security_headers::FormsEnd, time_in_words::Moment},
-    signin::{
-        csrf::Browser,
-        session::{self, Session},
-    },
 };
 
 /// Events on the page.

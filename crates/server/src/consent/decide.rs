@@ -17,14 +17,12 @@ use http::{HeaderMap, Request, Response, StatusCode};
 use super::page::{ConsentPage, ConsentScope};
 use crate::{
     app::App,
-    http::{Origin, body, respond},
-    oauth::authorize,
+    authorization::answer,
+    authorization::interaction::{self, Interaction},
+    browser::{Browser, Session, session},
+    http::{body, respond},
+    origin::Origin,
     pages::security_headers::FormsEnd,
-    signin::{
-        csrf::Browser,
-        interaction::{self, Interaction},
-        session::{self, Session},
-    },
 };
 
 pub(crate) async fn show(
@@ -97,8 +95,8 @@ async fn decide(
         _ => return render(app, headers, &Interaction { id, stored }, session, None).await,
     };
     let location = match granted {
-        Ok(scopes) => authorize::allow(app, origin, request, session, scopes, app.candidates(&id)).await?,
-        Err(refusal) => authorize::deny(app, origin, request, &id, refusal).await?,
+        Ok(scopes) => answer::allow(app, origin, request, session, scopes, app.candidates(&id)).await?,
+        Err(refusal) => answer::deny(app, origin, request, &id, refusal).await?,
     };
     Ok(respond::redirect(&location))
 }

@@ -2,3 +2,13 @@
 
 pub(crate) mod decide;
 pub(crate) mod page;
+
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
+
+use crate::app::App;
+
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/consent/{id}", get(decide::show).post(decide::submit))
+}

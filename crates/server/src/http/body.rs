@@ -9,8 +9,7 @@ use http::{
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
-use super::header;
-use crate::app::App;
+use crate::{app::App, origin::header};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 

@@ -14,9 +14,9 @@ use http::{
 use serde::Serialize;
 use serde_json::json;
 
-use super::Origin;
 use crate::{
     app::App,
+    origin::Origin,
     pages::{
         error::ErrorPage,
         security_headers::{FormsEnd, security_headers},

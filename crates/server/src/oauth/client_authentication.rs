@@ -22,7 +22,7 @@ use doorward_store::{
 };
 use http::{header::AUTHORIZATION, request::Parts};
 
-use crate::{app::App, http::Origin};
+use crate::{app::App, origin::Origin};
 
 /// The authenticated client of a request to an OAuth endpoint.
 pub(crate) async fn client(

@@ -18,10 +18,12 @@ use doorward_store::refresh::FindRefreshToken;
 use http::{Request, Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{client_authentication, own_token};
+use super::client_authentication;
 use crate::{
     app::App,
-    http::{Origin, body, respond},
+    http::{body, respond},
+    origin::Origin,
+    verify::access_token,
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
@@ -74,11 +76,11 @@ async fn introspect(app: &App, client: &Client, token: &str) -> Result<TokenStat
 }
 
 async fn access_token(app: &App, client: &Client, token: &str) -> Result<Value, Refusal> {
-    let token = own_token::read(app, &Credential::classify(token)?).await?;
+    let token = access_token::read(app, &Credential::classify(token)?).await?;
     if !may_see(app, client, &token) {
         return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", token.audience.join(" ")));
     }
-    own_token::check_alive(app, &token).await?;
+    access_token::check_alive(app, &token).await?;
     let audience = match &token.audience[..] {
         [one] => json!(one),
         many => json!(many),

@@ -17,10 +17,13 @@ use doorward_store::{
 };
 use http::{Request, Response, StatusCode};
 
-use super::{client_authentication, own_token};
+use super::client_authentication;
 use crate::{
-    app::{App, Details},
-    http::{Origin, body, respond},
+    actor::Details,
+    app::App,
+    http::{body, respond},
+    origin::Origin,
+    verify::access_token,
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
@@ -56,7 +59,7 @@ async fn revoke(app: &App, origin: &Origin, client: Arc<Client>, token: &str) ->
         };
     }
     let Ok(credential) = Credential::classify(token) else { return Ok(()) };
-    let token = match own_token::read(app, &credential).await {
+    let token = match access_token::read(app, &credential).await {
         Err(refusal) if refusal.denial.status() == 503 => return Err(refusal),
         // What we did not issue is not ours to revoke, and is not good here anyway.
         Err(_) => return Ok(()),

@@ -21,8 +21,9 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{Origin, body, respond},
-    oauth::own_token,
+    http::{body, respond},
+    origin::Origin,
+    verify::access_token,
 };
 
 #[derive(Serialize)]
@@ -58,8 +59,8 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
         (Some(_), Some(_)) => return Err(Denial::CredentialMultiple.into()),
         (Some(credential), None) | (None, Some(credential)) => credential,
     };
-    let token = own_token::read(app, &credential).await?;
-    own_token::check_use(app, &token, &app.settings.issuer).await?;
+    let token = access_token::read(app, &credential).await?;
+    access_token::check_use(app, &token, &app.settings.issuer).await?;
     if !token.scopes.contains(scope::OPENID) {
         let openid = scope::Scope::parse(scope::OPENID).map_err(|_| Denial::InsufficientScope)?;
         return Err(Refusal::new(Denial::InsufficientScope).required_scopes([openid].into_iter().collect()));

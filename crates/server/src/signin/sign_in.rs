@@ -10,17 +10,18 @@ use doorward_core::{denial::Denial, form::Parameters, refusal::Refusal, secret::
 use doorward_store::users::{FindUser, UserRecord};
 use http::{HeaderMap, Request, Response, StatusCode};
 
-use super::{
-    csrf::Browser,
-    interaction::{self, Interaction},
-    page::{Problem, SignInPage, Username},
-    session::{self, Session},
-    throttle::{self, Attempt},
-};
+use super::page::{Problem, SignInPage, Username};
 use crate::{
     app::App,
-    http::{Origin, body, cookies::Cookie, respond},
+    authorization::interaction::{self, Interaction},
+    browser::{
+        Browser, Cookie, device,
+        session::{self, Session},
+    },
+    http::{body, respond},
+    origin::Origin,
     pages::security_headers::FormsEnd,
+    throttle::Attempt,
 };
 
 /// Longest name that is looked at, in characters.
@@ -250,8 +251,8 @@ fn signed_in(app: &App, user: &UserRecord, secret: &SecretString, next: &str) ->
     let mut response = respond::redirect(next);
     let headers = response.headers_mut();
     Cookie::Session.set(app, headers, secret.expose_secret(), Some(app.settings.session.absolute));
-    let device = throttle::device_cookie(app, &user.id);
-    Cookie::Device.set(app, headers, &device, Some(throttle::DEVICE_LIFETIME));
+    let device = device::cookie(app, &user.id);
+    Cookie::Device.set(app, headers, &device, Some(device::LIFETIME));
     response
 }
 
@@ -265,7 +266,8 @@ pub(crate) async fn sign_in(
 ) -> Result<UserRecord, Refusal> {
     let username: String = username.trim().chars().take(MAX_USERNAME).collect();
     let user = app.read(FindUser::ByUsername(username.clone())).await?;
-    let attempt = Attempt::reserve(app, origin, headers, &username, user.as_ref().map(|user| &user.id)).await?;
+    let device = user.as_ref().and_then(|user| device::known(app, headers, &user.id));
+    let attempt = Attempt::reserve(app, origin, &username, device).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let matches = match app.passwords.verify(password, hash).await {
         Ok(matches) => matches,

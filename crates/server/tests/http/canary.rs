@@ -10,12 +10,12 @@ use doorward_core::{
 };
 use doorward_guard::SystemRng;
 use doorward_server::{
-    admin::{
+    actor::Actor,
+    manage::{
         clients::{self, NewClient},
+        keys,
         users::{self, NewUser},
     },
-    app::Actor,
-    keys,
 };
 use serde_json::json;
 
@@ -201,7 +201,7 @@ async fn leave_no_secret(server: &TestServer) {
 
     // The sweep and the queues have written what they write.
     server.refusals(20).await;
-    doorward_server::run::run_due(&server.app).await.unwrap();
+    doorward_server::tasks::run_due(&server.app).await.unwrap();
     let audit = server.audit("everything", |events| !events.is_empty()).await;
     canaries.assert_absent("the audit", serde_json::to_string(&audit).unwrap().as_bytes());
     for error in &errors {

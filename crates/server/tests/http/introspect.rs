@@ -1,6 +1,6 @@
 //! `POST /introspect` (RFC 7662): an API sees access tokens for itself, a client its own; everything else is inactive.
 
-use doorward_server::admin::clients;
+use doorward_server::manage::clients;
 use serde_json::{Value, json};
 
 use crate::harness::*;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use doorward_core::jwk::Algorithm;
-use doorward_server::{run, signing};
+use doorward_server::{manage::signing_keys, tasks};
 
 use crate::harness::*;
 
@@ -13,7 +13,7 @@ const DAY: u64 = 24 * HOUR;
 /// Does what is due, and learns of it as any server does.
 async fn due(server: &TestServer) {
     let position = server.app.store.position().await.unwrap();
-    run::run_due(&server.app).await.unwrap();
+    tasks::run_due(&server.app).await.unwrap();
     server.app.catch_up(position).await.unwrap();
 }
 
@@ -100,7 +100,7 @@ async fn a_rotation_by_hand_is_known_to_every_server_and_waits_for_the_verifiers
     on_each_engine(async |server| {
         let beside = server.beside().await;
         let old = kid(&token(server).await);
-        let new = signing::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
+        let new = signing_keys::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
         let new = new.times.id.to_string();
         for server in [server, &beside] {
             eventually("the successor is published", async || published(server).await.contains(&new).then_some(()))

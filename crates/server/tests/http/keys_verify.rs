@@ -1,7 +1,7 @@
 //! `POST /v1/keys/verify`: for an API about keys that name it, for a management key about keys of its APIs.
 
 use doorward_core::scope::ScopeSet;
-use doorward_server::{admin::users, keys};
+use doorward_server::manage::{keys, users};
 use reqwest::Method;
 use serde_json::json;
 

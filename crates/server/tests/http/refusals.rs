@@ -1,6 +1,6 @@
 //! `POST /v1/audit/refusals`: guards deliver what they refused, and `explain` tells it.
 
-use doorward_server::audit::explain::Explained;
+use doorward_server::manage::audit::Explained;
 use reqwest::Method;
 use serde_json::{Value, json};
 

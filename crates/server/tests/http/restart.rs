@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorward_core::{digest::MasterKey, secret::ExposeSecret};
 use doorward_guard::SystemRng;
-use doorward_server::{App, app::Parts, keys};
+use doorward_server::{App, app::Parts, manage::keys};
 
 use crate::harness::*;
 

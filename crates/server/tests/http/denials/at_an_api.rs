@@ -10,9 +10,9 @@ use doorward_core::{
     secret::ExposeSecret,
 };
 use doorward_guard::SystemRng;
-use doorward_server::{
-    admin::users,
+use doorward_server::manage::{
     keys::{self, Expiry, NewKey},
+    users,
 };
 use serde_json::{Value, json};
 

@@ -8,7 +8,7 @@ use doorward_core::{
     jws,
 };
 use doorward_guard::SystemRng;
-use doorward_server::admin::clients::{self, NewClient};
+use doorward_server::manage::clients::{self, NewClient};
 use serde_json::json;
 
 use super::scene::Scene;

@@ -10,7 +10,7 @@ pub(crate) mod scene;
 mod transport;
 
 use doorward_core::denial::Denial;
-use doorward_server::audit::{REFUSED, explain::Explained};
+use doorward_server::manage::audit::{Explained, REFUSED};
 
 use self::scene::Scene;
 use crate::harness::*;

@@ -1,7 +1,7 @@
 //! What is refused to people who sign in.
 
 use doorward_core::denial::Denial;
-use doorward_server::admin::users;
+use doorward_server::manage::users;
 
 use super::scene::Scene;
 use crate::harness::*;

@@ -11,11 +11,14 @@ use doorward_core::{
 };
 use doorward_guard::SystemRng;
 use doorward_server::{
-    App, Settings, admin,
+    App, Settings,
     app::Parts,
-    audit::explain::{self, Explained},
     http::listener::{self, Serve},
-    run::{self, Tasks},
+    manage::{
+        self,
+        audit::{self, Explained},
+    },
+    tasks::{self, Tasks},
 };
 use doorward_store::{Store, signing_keys::ListSigningKeys};
 use serde_json::Value;
@@ -74,8 +77,8 @@ impl TestServer {
         (settings.password.memory_kib, settings.password.iterations) = (64, 1);
         change(&mut settings);
         let app = open(&database, settings, clock.clone(), &master_key).await;
-        run::run_due(&app).await.unwrap();
-        admin::apis::ensure_management(&app).await.unwrap();
+        tasks::run_due(&app).await.unwrap();
+        manage::apis::ensure_management(&app).await.unwrap();
         let world = World::make(&app, &clock).await;
         let (tasks, end, serving) = serve(&app, listener).await;
         let caller = Caller::new(&base);
@@ -185,7 +188,7 @@ impl TestServer {
         self.app.flush_audit().await.unwrap();
         // The server's own flush may be writing at this moment.
         eventually("the trace is in the audit", async || {
-            let found = explain::explain(&self.app, trace_id).await.unwrap();
+            let found = audit::explain(&self.app, trace_id).await.unwrap();
             (!found.is_empty()).then_some(found)
         })
         .await
@@ -196,7 +199,7 @@ impl TestServer {
     pub(crate) async fn audit(&self, what: &str, are_there: impl Fn(&[Explained]) -> bool) -> Vec<Explained> {
         eventually(what, async || {
             self.app.flush_audit().await.unwrap();
-            let events = explain::tail(&self.app, None, None, 10_000).await.unwrap();
+            let events = audit::tail(&self.app, None, None, 10_000).await.unwrap();
             let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
             are_there(&events).then_some(events)
         })
@@ -266,7 +269,7 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
 async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
     let tasks = Tasks::start(app).await.unwrap();
     let (end, ended) = oneshot::channel();
-    let serve = Serve { router: run::router(app.clone()), limits: app.settings.limits, tls: None };
+    let serve = Serve { router: doorward_server::router(app.clone()), limits: app.settings.limits, tls: None };
     let serving = tokio::spawn(listener::serve(vec![listener], serve, async {
         let _ = ended.await;
     }));

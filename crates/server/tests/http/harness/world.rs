@@ -13,13 +13,13 @@ use doorward_core::{
 };
 use doorward_server::{
     App,
-    admin::{
+    actor::Actor,
+    manage::{
         apis::{self, NewApi},
         clients::{self, NewClient},
+        keys::{self, Expiry, NewKey},
         users::{self, NewUser},
     },
-    app::Actor,
-    keys::{self, Expiry, NewKey},
 };
 
 /// A user.

@@ -1,6 +1,6 @@
 //! Name and password (OWASP ASVS V6.3.8): unknown and wrong get the same answer and cost the same work.
 
-use doorward_server::admin::users;
+use doorward_server::manage::users;
 
 use crate::harness::*;
 

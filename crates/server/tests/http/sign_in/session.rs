@@ -1,6 +1,6 @@
 //! The session (OWASP ASVS V7): new at sign-in, with an idle and an absolute end, and over when the user is disabled.
 
-use doorward_server::admin::users;
+use doorward_server::manage::users;
 
 use crate::harness::*;
 

@@ -1,6 +1,6 @@
 //! Guesses are slowed down and nobody is locked out for good (protocol.md, "Passwords and throttling").
 
-use doorward_server::admin::users;
+use doorward_server::manage::users;
 
 use crate::harness::*;
 

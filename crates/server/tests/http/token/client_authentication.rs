@@ -1,7 +1,7 @@
 //! Client authentication at `/token` (RFC 6749 sections 2.3 and 5.2).
 
 use doorward_core::client::{AuthenticationMethod, GrantType};
-use doorward_server::admin::clients::{self, NewClient};
+use doorward_server::manage::clients::{self, NewClient};
 
 use crate::harness::*;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use doorward_core::jwk::Algorithm;
-use doorward_server::admin::roles;
+use doorward_server::manage::roles;
 use serde_json::json;
 
 use crate::harness::*;
@@ -49,7 +49,7 @@ async fn without_scope_the_default_of_the_client_is_given_and_without_that_it_is
     let server = TestServer::start().await;
     let answer = server.caller.token(&server.world.web, &[GRANT]).await.expect(200);
     assert_eq!(answer.text("scope"), "notes:read");
-    let without = doorward_server::admin::clients::NewClient {
+    let without = doorward_server::manage::clients::NewClient {
         grant_types: grants([doorward_core::client::GrantType::ClientCredentials]),
         redirect_uris: vec![],
         ..client("Robot", doorward_core::client::AuthenticationMethod::ClientSecret, "https://robot.example/cb")
@@ -119,13 +119,13 @@ async fn a_token_is_signed_with_the_algorithm_of_its_api() {
     let server = TestServer::start().await;
     for algorithm in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256] {
         let name = algorithm.to_string().to_lowercase();
-        let mut new = doorward_server::admin::apis::NewApi::new(&name, format!("https://{name}.example"));
+        let mut new = doorward_server::manage::apis::NewApi::new(&name, format!("https://{name}.example"));
         new.signing_algorithm = algorithm;
         let scope = doorward_core::scope::Scope::parse(&format!("{name}:use")).unwrap();
         new.scopes = vec![doorward_core::api::DescribedScope { scope, description: "Use it".into() }];
-        doorward_server::admin::apis::create(&server.app, &operator(), new).await.unwrap();
+        doorward_server::manage::apis::create(&server.app, &operator(), new).await.unwrap();
         let scope = doorward_core::scope::ScopeSet::parse(&format!("{name}:use")).unwrap();
-        let robot = doorward_server::admin::clients::NewClient {
+        let robot = doorward_server::manage::clients::NewClient {
             grant_types: grants([doorward_core::client::GrantType::ClientCredentials]),
             redirect_uris: vec![],
             scopes: scope.clone(),
@@ -167,7 +167,7 @@ async fn no_token_is_given_to_a_disabled_client_and_its_tokens_end_with_it() {
     let web = &server.world.web;
     let token = server.caller.client_credentials(web, "notes:read").await.expect(200).text("access_token");
     assert!(server.caller.is_active(&server.world.notes, &token).await);
-    doorward_server::admin::clients::disable(&server.app, &operator(), &web.id).await.unwrap();
+    doorward_server::manage::clients::disable(&server.app, &operator(), &web.id).await.unwrap();
     assert_eq!(server.caller.client_credentials(web, "notes:read").await.oauth_error().0, 401);
     assert!(!server.caller.is_active(&server.world.notes, &token).await);
 }

@@ -8,7 +8,7 @@ use doorward_core::{
     scope::ScopeSet,
 };
 use doorward_guard::SystemRng;
-use doorward_server::admin::clients::NewClient;
+use doorward_server::manage::clients::NewClient;
 use serde_json::{Value, json};
 
 use crate::harness::*;

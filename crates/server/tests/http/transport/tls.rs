@@ -2,12 +2,9 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use doorward_server::{
-    http::{
-        listener::{self, Serve},
-        tls::{Files, Reloading},
-    },
-    run,
+use doorward_server::http::{
+    listener::{self, Serve},
+    tls::{Files, Reloading},
 };
 use http::Version;
 use tempfile::TempDir;
@@ -39,7 +36,7 @@ async fn secured(server: &TestServer) -> (Secured, Vec<u8>) {
     let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     let limits = server.app.settings.limits;
-    let serve = Serve { router: run::router(server.app.clone()), limits, tls: Some(tls.clone()) };
+    let serve = Serve { router: doorward_server::router(server.app.clone()), limits, tls: Some(tls.clone()) };
     let (end, ended) = oneshot::channel::<()>();
     tokio::spawn(listener::serve(vec![listener], serve, async {
         let _ = ended.await;

@@ -1,0 +1,120 @@
+//! Clients and keys that were looked up lately, bounded.
+//!
+//! An entry is dropped when the log of changes names it. A look-up that ran beside such a change must not put the old
+//! row back: each look-up notes the epoch before it reads, and takes its entry out again if the epoch moved.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use doorward_core::{
+    api::Api,
+    client::Client,
+    denial::Denial,
+    digest::Digest,
+    id::{ApiId, ClientId},
+    refusal::Refusal,
+};
+use doorward_store::{
+    clients::FindClient,
+    keys::{FindKeyByDigest, KeyRecord},
+};
+use quick_cache::sync::Cache;
+
+use crate::app::{App, OpenError, follow::LastRead, unavailable};
+
+/// The caches of one server. Each entry costs about a kilobyte.
+pub(crate) struct Caches {
+    epoch: AtomicU64,
+    clients: Cache<String, Arc<Client>>,
+    keys: Cache<Digest, Arc<KeyRecord>>,
+    /// Addresses with the minute in which their failed client authentications are answered without counting on.
+    pub(crate) throttled: Cache<String, ()>,
+    pub(crate) last_read: LastRead,
+}
+
+impl Caches {
+    pub(crate) fn new(entries: usize) -> Self {
+        Self {
+            epoch: AtomicU64::new(0),
+            clients: Cache::new(entries),
+            keys: Cache::new(entries),
+            throttled: Cache::new(entries.min(10_000)),
+            last_read: LastRead::default(),
+        }
+    }
+
+    /// Whether a client is found without a look into the store.
+    pub(crate) fn keeps_client(&self, id: &str) -> bool {
+        self.clients.get(id).is_some()
+    }
+
+    /// Forgets a client.
+    pub(crate) fn forget_client(&self, id: &str) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.clients.remove(id);
+        self.forget_keys(|key| key.owner.as_deref() == Some(id));
+    }
+
+    /// Forgets the keys for which `changed` holds. Walks the cache: changes of keys are rare.
+    pub(crate) fn forget_keys(&self, changed: impl Fn(&KeyRecord) -> bool) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.keys.retain(|_, key| !changed(key));
+    }
+
+    /// Forgets everything.
+    pub(crate) fn clear(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+        self.clients.clear();
+        self.keys.clear();
+    }
+}
+
+impl App {
+    /// The API with this id. One that was made a moment ago by another process may not be in the snapshot yet, while
+    /// its credential is already used.
+    pub(crate) async fn api(&self, id: &ApiId) -> Result<Option<Arc<Api>>, Refusal> {
+        if let Some(api) = self.snapshots.apis().by_id(id) {
+            return Ok(Some(api.clone()));
+        }
+        self.snapshots.reload_apis(&self.store).await.map_err(|error| match error {
+            OpenError::Store(error) => unavailable(error),
+            OpenError::MasterKey(..) => Denial::Unavailable.into(),
+        })?;
+        Ok(self.snapshots.apis().by_id(id).cloned())
+    }
+
+    /// The client with this id. A text that is no id of a client is nobody's.
+    pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
+        if let Some(client) = self.caches.clients.get(id) {
+            return Ok(Some(client));
+        }
+        let Ok(client_id) = ClientId::parse(id) else { return Ok(None) };
+        let epoch = self.caches.epoch.load(Ordering::SeqCst);
+        let Some(client) = self.read(FindClient { id: client_id }).await?.map(Arc::new) else { return Ok(None) };
+        self.caches.clients.insert(id.to_owned(), client.clone());
+        if self.caches.epoch.load(Ordering::SeqCst) != epoch {
+            self.caches.clients.remove(id);
+        }
+        Ok(Some(client))
+    }
+
+    /// The key that `secret` is.
+    pub(crate) async fn key(&self, secret: &str) -> Result<Option<Arc<KeyRecord>>, Refusal> {
+        let candidates = self.candidates(secret);
+        for candidate in &candidates {
+            if let Some(key) = self.caches.keys.get(&candidate.digest) {
+                return Ok(Some(key));
+            }
+        }
+        let epoch = self.caches.epoch.load(Ordering::SeqCst);
+        let Some(key) = self.read(FindKeyByDigest { candidates }).await?.map(Arc::new) else { return Ok(None) };
+        let digest = key.digest.digest;
+        self.caches.keys.insert(digest, key.clone());
+        if self.caches.epoch.load(Ordering::SeqCst) != epoch {
+            self.caches.keys.remove(&digest);
+        }
+        Ok(Some(key))
+    }
+}

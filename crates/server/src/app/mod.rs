@@ -1,0 +1,160 @@
+//! Everything that a handler may use.
+//!
+//! [`App`] is put together here; what it can do stands in a file per part: what is kept in memory and for how long,
+//! what is committed, what is noted for the audit, and how changes by other processes are followed.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use doorward_core::{
+    api::ResourceIdentifier,
+    clock::{Clock, Timestamp},
+    digest::{KeyedDigest, MasterKey, Peppers},
+    id::Sequence,
+    random::{self, Rng},
+};
+use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::ListSigningKeys};
+
+use crate::{
+    audit::AuditQueue,
+    pages::{Layout, assets::Assets},
+    passwords::Passwords,
+    settings::Settings,
+};
+
+mod caches;
+mod commit;
+pub(crate) mod follow;
+mod key_uses;
+mod notes;
+pub(crate) mod signing_keys;
+mod snapshots;
+
+pub(crate) use self::commit::unavailable;
+use self::{caches::Caches, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots};
+
+/// One authorization server: its settings, its store, its secrets and what it keeps in memory.
+pub struct App {
+    /// What was set.
+    pub settings: Settings,
+    /// What is remembered.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// The keys for digests.
+    pub peppers: Peppers,
+    /// What computes the hashes of passwords.
+    pub passwords: Passwords,
+    pub(crate) master_keys: Vec<MasterKey>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) caches: Caches,
+    pub(crate) audit: AuditQueue,
+    audit_ids: Sequence,
+    pub(crate) layout: Layout,
+    pub(crate) assets: Assets,
+    pub(crate) uses: KeyUses,
+}
+
+/// What an [`App`] is made of.
+pub struct Parts {
+    /// What was set.
+    pub settings: Settings,
+    /// The opened store, migrated.
+    pub store: Store,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub rng: Arc<dyn Rng>,
+    /// The master keys, the newest first; at least one.
+    pub master_keys: Vec<MasterKey>,
+}
+
+/// Why an [`App`] can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A signing key does not open: the master key is not the one that it was sealed under.
+    #[error("signing key {0} does not open: the master key {1} that it was sealed under is not among those given")]
+    MasterKey(String, String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl App {
+    /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
+    pub async fn open(parts: Parts) -> Result<Arc<Self>, OpenError> {
+        let Parts { settings, store, clock, rng, master_keys } = parts;
+        let assets = Assets::new(&settings.accent);
+        let app = Self {
+            peppers: needed_peppers(&store, &master_keys).await?,
+            snapshots: Snapshots::load(&store, &master_keys).await?,
+            caches: Caches::new(settings.limits.cache_entries),
+            audit: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
+            passwords: Passwords::new(&settings.password),
+            audit_ids: Sequence::default(),
+            layout: Layout::new(settings.name.clone(), &assets),
+            assets,
+            uses: Default::default(),
+            settings,
+            store,
+            clock,
+            rng,
+            master_keys,
+        };
+        Ok(Arc::new(app))
+    }
+
+    /// The present time.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The identifier of the management API.
+    pub(crate) fn management_audience(&self) -> ResourceIdentifier {
+        ResourceIdentifier::parse(&self.settings.url("/v1")).expect("an issuer is an absolute URI")
+    }
+
+    /// The digests under which a secret may be stored.
+    pub(crate) fn candidates(&self, secret: &str) -> Vec<KeyedDigest> {
+        self.peppers.candidates(secret).collect()
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
+        random::bytes(&*self.rng)
+    }
+
+    /// The signing keys at this moment.
+    pub(crate) fn signing_keys(&self) -> Arc<SigningKeys> {
+        self.snapshots.signing_keys()
+    }
+}
+
+/// The peppers of the master keys, without those that no digest names any more: each costs every look-up.
+async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Peppers, StoreError> {
+    let [newest, older @ ..] = master_keys else { return Ok(Peppers::new(master_keys)) };
+    if older.is_empty() {
+        return Ok(Peppers::new([newest]));
+    }
+    let named = match store.read(NamedPeppers { ids: older.iter().map(MasterKey::id).collect() }).await {
+        Ok(named) => named,
+        Err(error) => {
+            // A table can be too large to be looked through in time. That is no reason not to start.
+            tracing::warn!(%error, "whether older master keys are still needed is not known: all are kept");
+            return Ok(Peppers::new(master_keys));
+        }
+    };
+    let sealed: BTreeSet<_> = store.read(ListSigningKeys).await?.into_iter().map(|key| key.sealed_under).collect();
+    for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
+        tracing::info!(master_key = unneeded, "nothing needs this master key any more: its line can be removed");
+    }
+    let needed = older.iter().filter(|key| named.contains(&key.id()));
+    Ok(Peppers::new(std::iter::once(newest).chain(needed)))
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App").field("issuer", &self.settings.issuer).finish_non_exhaustive()
+    }
+}

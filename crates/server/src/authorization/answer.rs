@@ -1,0 +1,96 @@
+//! The answer to the client: a code for what the user allowed, or an error, at the redirect URI.
+
+use doorward_core::{
+    authorization_request::{AuthorizationRequest, Target, consent_to},
+    checksummed::{self, CODE_PREFIX},
+    denial::Denial,
+    digest::KeyedDigest,
+    id::GrantId,
+    refusal::Refusal,
+    scope::ScopeSet,
+    secret::ExposeSecret,
+};
+use doorward_store::{
+    authorization::{Answer, AnswerRequest, NewCode},
+    grants::GrantRecord,
+};
+
+use crate::{
+    actor::{Actor, Details},
+    app::App,
+    browser::session::Session,
+    origin::Origin,
+};
+
+/// Grants `scopes` and gives the URL that carries the code back. `stored` names the stored request, if it was stored.
+pub(crate) async fn allow(
+    app: &App,
+    origin: &Origin,
+    request: &AuthorizationRequest,
+    session: &Session,
+    scopes: ScopeSet,
+    stored: Vec<KeyedDigest>,
+) -> Result<String, Refusal> {
+    app.check_sight()?;
+    let client = app.client(request.client_id.as_str()).await?;
+    let client = request.check_client(client.as_deref())?;
+    let remember = (!request.target.is_unassured).then(|| consent_to(client, &scopes, &request.scopes));
+    let now = app.now();
+    let tokens = &app.settings.tokens;
+    let code = checksummed::generate(CODE_PREFIX, &*app.rng);
+    let grant = GrantRecord {
+        id: GrantId::new(now, &*app.rng),
+        user_id: session.user.id.clone(),
+        client_id: request.client_id.clone(),
+        session_id: session.record.id.clone(),
+        scopes,
+        requested_scopes: request.scopes.clone(),
+        resources: request.resources.clone(),
+        nonce: request.nonce.clone(),
+        auth_time: session.record.times.created_at,
+        created_at: now,
+        last_used_at: None,
+        expires_at: now.plus(tokens.refresh.absolute).plus(tokens.code_ttl),
+        ended_at: None,
+    };
+    let details = Details::none().with("client_id", &grant.client_id).with("scope", &grant.scopes);
+    let audit = app.event(&origin.actor(session.user.id.as_str()), "grant.given", Some(grant.id.to_string()), details);
+    let answer = Answer::Allow {
+        grant: Box::new(grant),
+        code: Box::new(NewCode {
+            digest: app.peppers.digest(code.expose_secret()),
+            redirect_uri: request.target.redirect_uri.clone(),
+            code_challenge: request.code_challenge.clone(),
+            expires_at: now.plus(tokens.code_ttl),
+        }),
+        remember,
+    };
+    match app.write(AnswerRequest { stored, answer, now, audit }).await? {
+        true => Ok(request.target.success(code.expose_secret(), &app.settings.issuer)),
+        false => Err(Denial::InteractionUnknown.into()),
+    }
+}
+
+/// Answers a stored request with a no, and gives the URL that tells the client.
+pub(crate) async fn deny(
+    app: &App,
+    origin: &Origin,
+    request: &AuthorizationRequest,
+    id: &str,
+    refusal: Refusal,
+) -> Result<String, Refusal> {
+    let details = Details::none().with("client_id", &request.client_id);
+    let actor = Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), id: None };
+    let audit = app.event(&actor, "grant.denied", None, details);
+    let operation = AnswerRequest { stored: app.candidates(id), answer: Answer::Deny, now: app.now(), audit };
+    if !app.write(operation).await? {
+        return Err(Denial::InteractionUnknown.into());
+    }
+    Ok(refuse(app, origin, &request.target, &refusal))
+}
+
+/// Notes a refusal; gives the URL that tells it to the client.
+pub(crate) fn refuse(app: &App, origin: &Origin, target: &Target, refusal: &Refusal) -> String {
+    app.note_refusal(origin, refusal);
+    target.error(refusal, origin.trace_id(), &app.settings.issuer)
+}

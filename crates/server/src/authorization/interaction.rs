@@ -1,0 +1,123 @@
+//! A stored authorization request while a person signs in and consents.
+//!
+//! It is found by the unguessable id in the page's address and bound to one browser. No step reads a parameter of the
+//! protocol from the browser again.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use doorward_core::{
+    authorization_request::AuthorizationRequest, checksummed, denial::Denial, digest::Digest, network::Network,
+    refusal::Refusal, secret::ExposeSecret,
+};
+use doorward_store::authorization::{FindRequest, StoreRequest, StoredRequest};
+use http::{HeaderMap, Response};
+
+use crate::{
+    app::App,
+    browser::{Browser, Session},
+    http::respond,
+    origin::Origin,
+    pages::{error::ErrorPage, security_headers::FormsEnd},
+};
+
+/// A stored request, and the id that it was found by.
+#[derive(Debug)]
+pub(crate) struct Interaction {
+    pub(crate) id: String,
+    pub(crate) stored: StoredRequest,
+}
+
+impl Interaction {
+    /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
+    pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
+        let (auth_time, requested_at) = (session.record.times.created_at, self.stored.requested_at);
+        !self.stored.request.demands_sign_in(auth_time, requested_at, app.now())
+    }
+}
+
+/// Stores a request for a browser, or for whichever browser comes with its id first. Gives the id.
+pub(crate) async fn store(
+    app: &App,
+    origin: &Origin,
+    request: AuthorizationRequest,
+    browser: Option<&Browser>,
+) -> Result<String, Refusal> {
+    let id = checksummed::random_text(32, &*app.rng).expose_secret().to_owned();
+    let now = app.now();
+    let stored = StoredRequest {
+        request,
+        browser: browser.map_or(UNBOUND, |browser| browser.digest(app)),
+        requested_at: now,
+        expires_at: now.plus(app.settings.tokens.authorization_ttl),
+        answered_at: None,
+    };
+    let (network, most) = (Network::of(origin.address), app.settings.limits.open_requests_per_network);
+    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most }).await? {
+        true => Ok(id),
+        false => {
+            let refusal = Refusal::new(Denial::AuthorizeThrottled).fact("limit", most);
+            Err(refusal.retry_after(Duration::from_secs(60)))
+        }
+    }
+}
+
+/// A request that was posted by another site, which came without our cookies, is bound at the first look.
+pub(super) const UNBOUND: Digest = Digest::from_bytes([0; 32]);
+
+/// The request of this id, still to be answered, if it belongs to this browser.
+pub(crate) async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<Interaction, Refusal> {
+    let (stored, is_ours) = load(app, headers, id).await?;
+    let is_open = stored.answered_at.is_none() && app.now() < stored.expires_at;
+    match is_ours && is_open {
+        true => Ok(Interaction { id: id.to_owned(), stored }),
+        false => Err(Denial::InteractionUnknown.into()),
+    }
+}
+
+/// The request of this id, and whether it belongs to this browser.
+pub(super) async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(StoredRequest, bool), Refusal> {
+    let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    let found = match is_id {
+        true => app.read(FindRequest { candidates: app.candidates(id) }).await?,
+        false => None,
+    };
+    let stored = found.ok_or(Denial::InteractionUnknown)?;
+    let is_ours = Browser::known(app, headers).is_some_and(|browser| browser.is(app, &stored.browser));
+    Ok((stored, is_ours))
+}
+
+/// The answer of a step, or the page for an interaction that can't go on.
+pub(crate) async fn answer(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    id: &str,
+    step: impl Future<Output = Result<Response<Body>, Refusal>>,
+) -> Response<Body> {
+    match step.await {
+        Ok(response) => response,
+        Err(refusal) => refused(app, origin, headers, id, &refusal).await,
+    }
+}
+
+/// The page for an interaction that can't go on. Where the browser's own request is only too old or answered, it can
+/// be started over.
+pub(crate) async fn refused(
+    app: &App,
+    origin: &Origin,
+    headers: &HeaderMap,
+    id: &str,
+    refusal: &Refusal,
+) -> Response<Body> {
+    if refusal.denial != Denial::InteractionUnknown {
+        return respond::error_page(app, origin, refusal);
+    }
+    app.note_refusal(origin, refusal);
+    let start_over = match load(app, headers, id).await {
+        Ok((_, true)) => Some(format!("/start-over/{id}")),
+        _ => None,
+    };
+    let page = ErrorPage::expired(&app.layout, origin.trace_id().to_string(), start_over);
+    respond::page(respond::status(refusal.denial), &page, FormsEnd::Here)
+}

@@ -1,0 +1,8 @@
+//! The browser of a request: its cookies, its session, and forms that only our own pages can post.
+
+pub(crate) mod cookies;
+pub(crate) mod device;
+mod identity;
+pub(crate) mod session;
+
+pub(crate) use self::{cookies::Cookie, identity::Browser, session::Session};

@@ -1,0 +1,141 @@
+//! The whole story of a trace: what was refused, why, and what to do about it.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, refusal, trace::ISSUER_TRACE_FACT};
+use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditTail};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::ManageError;
+pub use crate::audit::REFUSED;
+use crate::{app::App, audit::refusal_details};
+
+/// The most other traces that are told with one.
+const MAX_NAMED: usize = 16;
+
+/// One event, with what the list of denials says of it.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Explained {
+    /// When, in milliseconds since 1970.
+    pub at_ms: i64,
+    /// What happened.
+    pub action: String,
+    /// The trace id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The operator's code of the denial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// The status that the caller got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// What the caller was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<Cow<'static, str>>,
+    /// The true cause.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<&'static str>,
+    /// What can be done about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<&'static str>,
+    /// Who did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
+    /// To what it happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// Where from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// How many equal events this one stands for.
+    pub count: i64,
+    /// What else is known.
+    pub details: Map<String, Value>,
+}
+
+impl Explained {
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::from_millis(self.at_ms)
+    }
+
+    fn issuer_trace_id(&self) -> Option<String> {
+        self.details.get(ISSUER_TRACE_FACT).and_then(Value::as_str).map(str::to_owned)
+    }
+
+    /// Adds what the list says of its code.
+    fn with_denial(mut self) -> Self {
+        let denial = self.code.as_deref().and_then(Denial::from_code);
+        let parameter = self.details.get(refusal::PARAMETER).and_then(Value::as_str);
+        self.told = denial.map(|denial| denial.sentence_about(parameter));
+        self.status = denial.map(Denial::status);
+        self.cause = denial.map(Denial::cause);
+        self.remedy = denial.map(Denial::remedy);
+        self
+    }
+}
+
+impl From<AuditEvent> for Explained {
+    fn from(event: AuditEvent) -> Self {
+        let event = Self {
+            at_ms: event.at.as_millis(),
+            action: event.action,
+            trace_id: event.trace_id,
+            code: event.code,
+            actor: event.actor,
+            subject: event.subject,
+            address: event.address,
+            count: event.count,
+            details: serde_json::from_str(&event.details).unwrap_or_default(),
+            ..Self::default()
+        };
+        event.with_denial()
+    }
+}
+
+impl From<RefusalEvent> for Explained {
+    /// A refusal that a guard logged and delivered to no server.
+    fn from(event: RefusalEvent) -> Self {
+        let details = refusal_details(&event);
+        let event = Self {
+            at_ms: event.at_ms,
+            action: REFUSED.to_owned(),
+            trace_id: Some(event.trace_id.to_string()),
+            code: Some(event.code),
+            actor: event.principal,
+            address: event.address,
+            count: 1,
+            details,
+            ..Self::default()
+        };
+        event.with_denial()
+    }
+}
+
+/// Every event of a trace, oldest first. Refusals are written within a second, so a fresh trace may not be there yet.
+pub async fn explain(app: &App, trace_id: &str) -> Result<Vec<Explained>, ManageError> {
+    let of_trace = async |trace_id: &str| -> Result<Vec<Explained>, ManageError> {
+        let events = app.store.read(AuditOfTrace { trace_id: trace_id.to_owned() }).await?;
+        Ok(events.into_iter().map(Explained::from).collect())
+    };
+    let mut story = of_trace(trace_id).await?;
+    // What the issuer had answered to the API stands under an id of its own.
+    let named: BTreeSet<_> = story.iter().filter_map(Explained::issuer_trace_id).collect();
+    for issuers in named.iter().filter(|issuers| *issuers != trace_id).take(MAX_NAMED) {
+        story.extend(of_trace(issuers).await?);
+    }
+    story.sort_by_key(|event| event.at_ms);
+    Ok(story)
+}
+
+/// The newest events, oldest first; after the event with the id `after`, if given. Each with its id.
+pub async fn tail(
+    app: &App,
+    after: Option<String>,
+    about: Option<String>,
+    limit: i64,
+) -> Result<Vec<(String, Explained)>, ManageError> {
+    let events = app.store.read(AuditTail { after, about, limit }).await?;
+    Ok(events.into_iter().map(|event| (event.id.to_string(), event.into())).collect())
+}

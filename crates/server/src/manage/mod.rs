@@ -1,0 +1,82 @@
+//! Managing what exists, a file per noun. The command line and the account page call these functions.
+//!
+//! There is no HTTP in here: each surface words an error for itself.
+
+use doorward_core::{refusal::Refusal, registration::InvalidRegistration};
+use doorward_store::StoreError;
+
+use crate::app::OpenError;
+
+pub mod apis;
+pub mod audit;
+pub mod clients;
+pub mod keys;
+pub mod roles;
+pub mod signing_keys;
+pub mod tokens;
+pub mod users;
+
+/// Why an operator's wish was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ManageError {
+    /// Something of this name exists already, or a scope is another API's.
+    #[error("{0}")]
+    Conflict(String),
+    /// A value can't be used: which, and why.
+    #[error("{what}: {why}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// Why not, and what to do.
+        why: String,
+    },
+    /// There is nothing of this name or id.
+    #[error("there is no {kind} {name:?}")]
+    NotFound {
+        /// Of what kind.
+        kind: &'static str,
+        /// What was looked for.
+        name: String,
+    },
+    /// What the server keeps in memory could not be read anew.
+    #[error(transparent)]
+    Open(OpenError),
+    /// The server refused, for a reason of the list.
+    #[error("{}", .0.sentence())]
+    Refused(#[from] Refusal),
+    /// A signing key could not be made.
+    #[error("a signing key could not be made")]
+    Signing,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<OpenError> for ManageError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Store(error) => Self::Store(error),
+            error @ OpenError::MasterKey(..) => Self::Open(error),
+        }
+    }
+}
+
+impl From<InvalidRegistration> for ManageError {
+    fn from(InvalidRegistration { what, why }: InvalidRegistration) -> Self {
+        Self::Invalid { what, why }
+    }
+}
+
+impl ManageError {
+    pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Self {
+        Self::Invalid { what, why: why.to_string() }
+    }
+
+    /// A conflict of the store, told in the words of the caller.
+    pub(crate) fn conflict(told: impl FnOnce() -> String) -> impl FnOnce(StoreError) -> Self {
+        move |error| match error {
+            StoreError::Conflict => Self::Conflict(told()),
+            error => Self::Store(error),
+        }
+    }
+}

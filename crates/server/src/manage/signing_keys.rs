@@ -1,0 +1,118 @@
+//! Signing keys: listed, and rotated on schedule or by command.
+
+use doorward_core::{
+    clock::Timestamp,
+    id::SigningKeyId,
+    jwk::{Algorithm, SigningKey},
+    signing::{self, KeyState, KeyTimes, RotationSchedule},
+};
+use doorward_store::signing_keys::{AddSigningKey, ListSigningKeys, RemoveSigningKey, SigningKeyRecord};
+use serde_json::Value;
+
+use super::ManageError;
+use crate::{
+    actor::{Actor, Details},
+    app::{App, signing_keys},
+};
+
+/// A signing key and where in its life it is.
+#[derive(Clone, Debug)]
+pub struct ListedKey {
+    /// Its id, algorithm and times.
+    pub times: KeyTimes,
+    /// Where in its life it is.
+    pub state: KeyState,
+    /// Its public half.
+    pub public_jwk: Value,
+}
+
+/// Every signing key, the newest last.
+pub async fn list(app: &App) -> Result<Vec<ListedKey>, ManageError> {
+    let records = app.store.read(ListSigningKeys).await?;
+    let times: Vec<_> = records.iter().map(|record| record.times.clone()).collect();
+    let now = app.now();
+    Ok(records
+        .into_iter()
+        .map(|record| ListedKey {
+            state: signing::state(&record.times, &times, &app.settings.signing, now),
+            public_jwk: serde_json::from_str(&record.public_jwk).unwrap_or(Value::Null),
+            times: record.times,
+        })
+        .collect())
+}
+
+/// Makes a successor for `algorithm`: published at once, signing as early as it may.
+pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<ListedKey, ManageError> {
+    let now = app.now();
+    let schedule = &app.settings.signing;
+    let records = app.store.read(ListSigningKeys).await?;
+    let mut all: Vec<_> = records.into_iter().map(|record| record.times).collect();
+    let operation = prepare(app, actor, algorithm, signing::earliest(algorithm, &all, schedule, now), None)?;
+    let times = operation.key.times.clone();
+    all.push(times.clone());
+    let public_jwk = serde_json::from_str(&operation.key.public_jwk).unwrap_or(Value::Null);
+    app.store.write(operation).await?;
+    Ok(ListedKey { state: signing::state(&times, &all, schedule, now), times, public_jwk })
+}
+
+/// Makes a key of `algorithm` if there is none, so that something can be signed with it from now on.
+pub(crate) async fn ensure(app: &App, algorithm: Algorithm) -> Result<(), ManageError> {
+    let (now, schedule) = (app.now(), app.settings.signing);
+    if app.store.read(ListSigningKeys).await?.iter().any(|key| key.times.algorithm == algorithm) {
+        return Ok(());
+    }
+    let operation = prepare(app, &Actor::default(), algorithm, now, Some(schedule))?;
+    app.store.write(operation).await?;
+    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await?;
+    Ok(())
+}
+
+/// Makes the keys that are due and removes those that are gone. Every algorithm that has a key keeps one; EdDSA and
+/// RS256 always have.
+pub(crate) async fn rotate_due(app: &App) -> Result<(), ManageError> {
+    let (now, schedule) = (app.now(), &app.settings.signing);
+    let records = app.store.read(ListSigningKeys).await?;
+    let times: Vec<_> = records.into_iter().map(|record| record.times).collect();
+    let apis = app.snapshots.apis();
+    for algorithm in Algorithm::ALL {
+        let is_wanted = matches!(algorithm, Algorithm::EdDSA | Algorithm::RS256)
+            || times.iter().any(|times| times.algorithm == algorithm)
+            || apis.iter().any(|api| api.signing_algorithm == algorithm);
+        if is_wanted && let Some(active_from) = signing::due(algorithm, &times, schedule, now) {
+            let operation = prepare(app, &Actor::default(), algorithm, active_from, Some(*schedule))?;
+            app.store.write(operation).await?;
+        }
+    }
+    for key in times.iter().filter(|key| signing::state(key, &times, schedule, now) == KeyState::Gone) {
+        let audit = app.event(&Actor::default(), "signing_key.removed", Some(key.id.to_string()), Details::none());
+        app.store.write(RemoveSigningKey { id: key.id.clone(), now, audit }).await?;
+    }
+    Ok(())
+}
+
+fn prepare(
+    app: &App,
+    actor: &Actor,
+    algorithm: Algorithm,
+    active_from: Timestamp,
+    only_if_due: Option<RotationSchedule>,
+) -> Result<AddSigningKey, ManageError> {
+    let now = app.now();
+    let id = SigningKeyId::new(now, &*app.rng);
+    let key = SigningKey::generate(id.to_string(), algorithm, &*app.rng).map_err(|_| ManageError::Signing)?;
+    let master_key = &app.master_keys[0];
+    let pkcs8 = key.to_pkcs8().map_err(|_| ManageError::Signing)?;
+    let from = jiff::Timestamp::from_second(active_from.as_secs()).unwrap_or(jiff::Timestamp::MAX);
+    let details = Details::none().with("algorithm", algorithm).with("active_from", from);
+    Ok(AddSigningKey {
+        audit: app.event(actor, "signing_key.created", Some(id.to_string()), details),
+        key: SigningKeyRecord {
+            sealed: signing_keys::seal(master_key, &id, &pkcs8, &*app.rng),
+            sealed_under: master_key.id(),
+            public_jwk: Value::Object(key.public_jwk()).to_string(),
+            times: KeyTimes { id, algorithm, published_at: now, active_from },
+        },
+        only_if_due,
+        now,
+    })
+}

@@ -1,0 +1,61 @@
+//! `authorization_code`: redeems a code (OAuth 2.1 section 4.1.3).
+
+use std::sync::Arc;
+
+use doorward_core::{
+    checksummed::{self, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
+    client::Client,
+    denial::Denial,
+    form::Parameters,
+    grant::code::CodeRedemption,
+    id::FamilyId,
+    refusal::Refusal,
+    secret::ExposeSecret,
+};
+use doorward_store::codes::{NewFamily, RedeemCode};
+
+use super::{
+    issue::{self, TokenResponse},
+    one_resource,
+};
+use crate::{actor::Details, app::App, origin::Origin};
+
+pub(super) async fn grant(
+    app: &App,
+    origin: &Origin,
+    client: Arc<Client>,
+    form: &Parameters<'_>,
+) -> Result<TokenResponse, Refusal> {
+    let code = form.required("code")?;
+    let redemption = CodeRedemption {
+        client_id: client.id.clone(),
+        code_verifier: form.required("code_verifier")?.to_owned(),
+        redirect_uri: form.optional("redirect_uri")?.map(str::to_owned),
+    };
+    if !checksummed::is_well_formed(code, CODE_PREFIX) {
+        return Err(Denial::CodeUnknown.into());
+    }
+    let now = app.now();
+    let apis = app.snapshots.apis();
+    let (access_token, opaque) = issue::new_access_token(app, apis.any_opaque());
+    let refresh_token = checksummed::generate(REFRESH_TOKEN_PREFIX, &*app.rng);
+    let operation = RedeemCode {
+        candidates: app.candidates(code),
+        redemption,
+        apis,
+        resource: one_resource(form)?.map(str::to_owned),
+        access_token,
+        family: NewFamily {
+            id: FamilyId::new(now, &*app.rng),
+            token: app.peppers.digest(refresh_token.expose_secret()),
+            expires_at: now.plus(app.settings.tokens.refresh.absolute),
+        },
+        audit: app.event(&origin.actor(client.id.as_str()), "code", None, Details::none()),
+        client: client.clone(),
+        now,
+    };
+    let issued = app.write(operation).await??;
+    let refresh_token = issued.has_refresh_token.then_some(refresh_token);
+    let nonce = issued.grant.nonce.clone();
+    issue::respond(app, &client, issued, opaque, refresh_token, nonce)
+}

@@ -1,0 +1,140 @@
+//! `POST /v1/keys/verify`: is this key good, for what, and whose is it?
+//!
+//! An API asks by its own credential about keys that name it; a management key with `keys:verify` asks about keys of
+//! the APIs that it is limited to. A key of another API is answered exactly as one that does not exist.
+
+use std::sync::Arc;
+
+use axum::{Extension, body::Body, extract::State};
+use doorward_core::{
+    api::Api,
+    denial::Denial,
+    id::{ApiId, KeyId},
+    json,
+    policy::{self, Requirement},
+    principal::Principal,
+    refusal::Refusal,
+    scope::{Scope, ScopeSet},
+};
+use doorward_store::keys::FindKey;
+use http::{Request, Response, StatusCode, header::AUTHORIZATION, request::Parts};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::App,
+    http::{body, respond},
+    manage::apis::KEYS_VERIFY,
+    oauth::client_authentication,
+    origin::{Origin, header},
+    v1::Management,
+    verify::api_key,
+};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VerifyRequest {
+    key: String,
+    #[serde(default)]
+    scopes: Vec<Scope>,
+}
+
+/// The answer about a key.
+#[derive(Serialize)]
+pub(crate) struct Verdict {
+    /// Whether it may be used so.
+    valid: bool,
+    /// `valid`, or the caller's code of the denial.
+    code: &'static str,
+    /// Who it stands for; also where only a scope is missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<Principal>,
+}
+
+/// Who asks, and about the keys of which APIs.
+enum Asker {
+    Api(Arc<Api>),
+    /// A management key, and the APIs that it is limited to; all if empty.
+    Management(Vec<ApiId>),
+}
+
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(management): Extension<Management>,
+    request: Request<Body>,
+) -> Response<Body> {
+    let origin = Origin::of(&request);
+    let (head, body) = request.into_parts();
+    let asker = if uses_basic(&head) {
+        client_authentication::api(&app, &origin, &head).await.map(Asker::Api)
+    } else {
+        let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
+        let requirement = Requirement::authenticated().scope(scope).into();
+        match management.0.authorize(&head, &requirement).await {
+            Ok(principal) => limits_of(&app, &principal).await.map(Asker::Management),
+            Err(problem) => return problem.into_response(),
+        }
+    };
+    let verdict = async { answer(&app, &asker?, &head, body).await };
+    match verdict.await {
+        Ok(Ok(principal)) => {
+            let verdict = Verdict { valid: true, code: "valid", principal: Some(principal) };
+            respond::json_no_store(StatusCode::OK, &verdict)
+        }
+        Ok(Err((refusal, principal))) => {
+            let verdict = Verdict { valid: false, code: refusal.denial.shown_as(), principal };
+            respond::no(&app, &origin, &refusal, &verdict)
+        }
+        Err(refusal) => respond::problem(&app, &origin, &refusal),
+    }
+}
+
+/// Whose the key is, or why it may not be used so and whose it is all the same.
+type Found = Result<Principal, (Refusal, Option<Principal>)>;
+
+async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
+    app.check_sight()?;
+    let bytes = body::json(app, head, body).await?;
+    let malformed = |_| Refusal::new(Denial::BodyMalformed).fact("expected", r#"{"key":"…","scopes":["…"]}"#);
+    let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
+    let needed: ScopeSet = request.scopes.into_iter().collect();
+    match verify(app, asker, &request.key, &needed).await {
+        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Err(refusal) => Ok(Err((refusal, None))),
+        Ok(principal) => {
+            let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);
+            Ok(match policy::authorize(&principal, &requirement) {
+                Ok(()) => Ok(principal),
+                Err(refusal) => Err((refusal.fact("key", &principal.subject), Some(principal))),
+            })
+        }
+    }
+}
+
+fn uses_basic(head: &Parts) -> bool {
+    header(&head.headers, AUTHORIZATION.as_str())
+        .and_then(|value| value.split_once(' '))
+        .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
+}
+
+/// The APIs that a management key is limited to; all if empty.
+async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refusal> {
+    let id = KeyId::parse(&principal.subject).map_err(|_| Denial::InsufficientPermission)?;
+    let key = app.read(FindKey { id }).await?;
+    Ok(key.ok_or(Denial::KeyUnknown)?.limited_to)
+}
+
+async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Result<Principal, Refusal> {
+    match asker {
+        Asker::Api(api) => api_key::verify(app, api, text).await,
+        Asker::Management(limited_to) => {
+            let key = api_key::find(app, text).await?;
+            let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
+            let apis = app.snapshots.apis();
+            let allowed: Vec<_> = key.apis.iter().filter(is_allowed).filter_map(|id| apis.by_id(id)).collect();
+            // Of several APIs the scopes say which is meant, since their names are unique across all.
+            let meant = allowed.iter().find(|api| needed.iter().all(|scope| api.has_scope(scope)));
+            let api = meant.or(allowed.first()).ok_or_else(|| api_key::of_another_api(&key))?;
+            api_key::verify(app, api, text).await
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `POST /v1/audit/refusals`: guards deliver what they refused, so that `explain` knows the API's refusals too.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{denial::Denial, event::RefusalEvent, json, refusal::Refusal};
+use http::{Request, Response, StatusCode};
+
+use crate::{
+    app::App,
+    http::{body, respond},
+    oauth::client_authentication,
+    origin::Origin,
+};
+
+/// The most events in one delivery.
+const MOST: usize = 500;
+
+pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
+    let origin = Origin::of(&request);
+    match receive(&app, &origin, request).await {
+        Ok(()) => respond::empty(StatusCode::NO_CONTENT),
+        Err(refusal) => respond::problem(&app, &origin, &refusal),
+    }
+}
+
+async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(), Refusal> {
+    let (head, body) = request.into_parts();
+    let bytes = body::json(app, &head, body).await?;
+    let api = client_authentication::api(app, origin, &head).await?;
+    let malformed = |what| Refusal::new(Denial::BodyMalformed).fact("refusals", what);
+    let mut events: Vec<RefusalEvent> = json::parse_as(&bytes).map_err(|_| malformed("not a list of refusals"))?;
+    if events.len() > MOST {
+        return Err(malformed("too many in one delivery"));
+    }
+    for event in &mut events {
+        // An API speaks for itself alone, and for the present.
+        event.at = api.identifier.to_string();
+        event.at_ms = event.at_ms.clamp(app.now().as_millis() - 3_600_000, app.now().as_millis());
+        event.path = bounded(event.path.split('?').next().unwrap_or_default(), RefusalEvent::MAX_PATH);
+        event.method = bounded(&event.method, 16);
+        event.facts.truncate(16);
+        for (name, value) in &mut event.facts {
+            (*name, *value) = (bounded(name, 64), bounded(value, 256));
+        }
+        event.principal = event.principal.take().map(|principal| bounded(&principal, 64));
+        event.address = event.address.take().map(|address| bounded(&address, 64));
+    }
+    app.note_delivered(events);
+    Ok(())
+}
+
+/// At most so many characters, none of them a control character.
+fn bounded(text: &str, most: usize) -> String {
+    text.chars().filter(|c| !c.is_control()).take(most).collect()
+}

@@ -1,0 +1,49 @@
+//! API keys, verified by the server that issued them.
+
+use std::sync::Arc;
+
+use doorward_core::{
+    api::Api,
+    api_key::ApiKey,
+    denial::Denial,
+    principal::{CredentialKind, Principal, PrincipalKind},
+    refusal::Refusal,
+};
+use doorward_store::keys::KeyRecord;
+
+use crate::app::App;
+
+/// Verifies a key for one API.
+pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
+    let key = find(app, text).await?;
+    if !key.apis.contains(&api.id) {
+        return Err(of_another_api(&key));
+    }
+    key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
+    app.note_use(&key, text);
+    Ok(Principal {
+        kind: PrincipalKind::Key,
+        subject: key.id.to_string(),
+        client_id: None,
+        owner: key.owner.clone(),
+        name: Some(key.name.clone()),
+        credential: CredentialKind::ApiKey,
+        credential_id: Some(key.id.to_string()),
+        grant_id: None,
+        audience: api.identifier.clone(),
+        scopes: key.scopes.filtered(|scope| api.has_scope(scope)),
+        roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
+        expires_at: key.expires_at,
+    })
+}
+
+/// Finds a key. A text that is none, or fails its checksum, is refused without a look-up.
+pub(crate) async fn find(app: &App, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
+    let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
+    let found = app.key(key.reveal()).await?;
+    found.ok_or_else(|| Refusal::new(Denial::KeyUnknown).fact("hint", key.hint()))
+}
+
+pub(crate) fn of_another_api(key: &KeyRecord) -> Refusal {
+    Refusal::new(Denial::KeyOfAnotherApi).fact("key", &key.id)
+}

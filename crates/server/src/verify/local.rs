@@ -1,0 +1,58 @@
+//! The server as its own first user: a guard whose verifier looks into the store instead of asking over HTTP.
+//!
+//! It protects the management API here, and the API of whoever embeds server and guard in one process.
+
+use std::sync::Arc;
+
+use doorward_core::{
+    api::ResourceIdentifier,
+    clock::Timestamp,
+    credential::Credential,
+    denial::Denial,
+    principal::{CredentialKind, Principal},
+    refusal::Refusal,
+    secret::ExposeSecret,
+};
+use doorward_guard::{BoxFuture, Verifier};
+
+use super::{access_token, api_key};
+use crate::app::App;
+
+/// Verifies keys and tokens for one API of this server.
+pub struct LocalVerifier {
+    app: Arc<App>,
+    audience: ResourceIdentifier,
+}
+
+impl LocalVerifier {
+    /// A verifier for the API with this identifier.
+    pub fn new(app: Arc<App>, audience: ResourceIdentifier) -> Self {
+        Self { app, audience }
+    }
+
+    async fn principal(&self, credential: &Credential) -> Result<Principal, Refusal> {
+        let app = &self.app;
+        app.check_sight()?;
+        if let Credential::ApiKey(key) = credential {
+            let apis = app.snapshots.apis();
+            let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
+            return api_key::verify(app, api, key.expose_secret()).await;
+        }
+        let token = access_token::read(app, credential).await?;
+        access_token::check_use(app, &token, self.audience.as_str()).await?;
+        let is_opaque = matches!(credential, Credential::Opaque(_));
+        let principal = token.into_principal(self.audience.clone());
+        let credential = if is_opaque { CredentialKind::AccessTokenOpaque } else { CredentialKind::AccessTokenJwt };
+        Ok(Principal { credential, ..principal })
+    }
+}
+
+impl Verifier for LocalVerifier {
+    fn verify<'a>(
+        &'a self,
+        credential: &'a Credential,
+        _now: Timestamp,
+    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+        Box::pin(async move { self.principal(credential).await.map(Arc::new) })
+    }
+}

@@ -1,0 +1,7 @@
+//! Credentials that this server issued, verified by looking into its own store.
+
+pub(crate) mod access_token;
+pub(crate) mod api_key;
+mod local;
+
+pub use local::LocalVerifier;
