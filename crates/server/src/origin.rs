@@ -11,7 +11,7 @@ use http::{HeaderMap, Request, header::USER_AGENT};
 
 use crate::actor::Actor;
 
-/// Where a request comes from. Set once, by the outermost layer.
+/// Where a request comes from. Set once, by the layer around all routes, in the extensions of the request.
 pub(crate) struct Origin {
     /// Drawn when it is asked for, unless the caller gave one: most answers name none.
     trace_id: OnceLock<TraceId>,
@@ -45,11 +45,6 @@ impl Origin {
             },
             user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
         }
-    }
-
-    /// The origin that the outermost layer set.
-    pub(crate) fn of<B>(request: &Request<B>) -> Arc<Self> {
-        request.extensions().get::<Arc<Self>>().cloned().expect("the router's outermost layer sets the origin")
     }
 
     /// What the caller can name to the operator.

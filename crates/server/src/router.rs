@@ -10,22 +10,28 @@ use axum::{
     body::Body,
     extract::{ConnectInfo, Path, Request, State},
     middleware::{self, Next},
+    response::IntoResponse,
     routing::get,
 };
-use doorward_core::{denial::Denial, refusal::Refusal};
+use doorward_core::{credential::query_has_credential, denial::Denial, refusal::Refusal};
 use http::{
-    HeaderMap, HeaderValue, Response, StatusCode,
+    HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 
 use crate::{
     account,
     app::App,
     authorization, consent,
-    http::{self as exchange, cors, proxy, respond},
+    http::{
+        self as exchange, cors, proxy,
+        refused::{self, Asked, NegotiatedError, PageError, ProblemError},
+        respond,
+    },
     oauth, oidc,
-    origin::{Origin, header},
+    origin::Origin,
     pages::assets,
     signin,
     v1::{self, Management},
@@ -46,11 +52,11 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/health", get(health))
         .route("/assets/{name}", get(asset))
         .merge(account::routes())
-        .merge(authorization::routes())
-        .merge(consent::routes())
+        .merge(authorization::routes(&app))
+        .merge(consent::routes(&app))
         .merge(oauth::routes())
         .merge(oidc::routes())
-        .merge(signin::routes())
+        .merge(signin::routes(&app))
         .merge(v1::routes(management.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .merge(management.0.metadata_router())
@@ -59,33 +65,26 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
-/// Sets where the request comes from, answers other origins, and refuses a credential in the URL before anything is
-/// logged. One layer for all of it: each layer costs every request a few allocations.
+/// Sets where the request comes from, answers other origins, refuses a credential in the URL before anything is
+/// logged, and notes and renders refusals. One layer for all of it: each layer costs every request a few allocations.
 async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
     let address = proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies);
-    let origin = Origin::read(&request, address, app.now(), app.rng.clone());
+    let origin = Arc::new(Origin::read(&request, address, app.now(), app.rng.clone()));
+    let asked = Asked::by(request.headers());
     let path = request.uri().path();
     let is_open = path.starts_with("/.well-known/") || ANY_ORIGIN.contains(&path);
-    let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
-    let query = request.uri().query();
-    let (head, headers) = (exchange::head_bytes(&request), exchange::header_count(request.headers()));
-    let mut response = if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
-        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
-        refuse(&app, &origin, request.headers(), &refusal)
-    } else if percent_decode_str(path).decode_utf8().is_err() {
-        // No route has such a path, and extracting a part of it would fail in words that are not ours.
-        refuse(&app, &origin, request.headers(), &Denial::NotFound.into())
-    } else if takes_credentials && query.is_some_and(doorward_core::credential::query_has_credential) {
-        respond::problem(&app, &origin, &Denial::CredentialInQuery.into())
-    } else if is_open && cors::is_preflight(&request) {
-        cors::preflight()
-    } else {
-        // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
-        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
-        request.extensions_mut().insert(Arc::new(origin));
-        next.run(request).await
+    let response = match refuse_outright(&app, &request) {
+        Some(refused) => refused,
+        None if is_open && cors::is_preflight(&request) => cors::preflight(),
+        None => {
+            // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
+            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
+            request.extensions_mut().insert(origin.clone());
+            next.run(request).await
+        }
     };
+    let mut response = refused::finish(&app, &origin, asked, response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if is_open {
@@ -94,42 +93,46 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     response
 }
 
-async fn home() -> Response<Body> {
-    respond::redirect("/account")
+/// Refuses what no route should see.
+fn refuse_outright(app: &App, request: &Request) -> Option<Response<Body>> {
+    let path = request.uri().path();
+    let (head, headers) = (exchange::head_bytes(request), exchange::header_count(request.headers()));
+    if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
+        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
+        return Some(NegotiatedError::from(refusal).into_response());
+    }
+    // No route has such a path, and extracting a part of it would fail in words that are not ours.
+    if percent_decode_str(path).decode_utf8().is_err() {
+        return Some(NegotiatedError::from(Denial::NotFound).into_response());
+    }
+    let takes_credentials = path == "/userinfo" || path.starts_with("/v1/");
+    if takes_credentials && request.uri().query().is_some_and(query_has_credential) {
+        return Some(ProblemError::from(Denial::CredentialInQuery).into_response());
+    }
+    None
+}
+
+async fn home() -> Result<Response<Body>, PageError> {
+    Ok(respond::redirect("/account")?)
 }
 
 /// Says that the server runs and can answer.
-async fn health(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    match app.check_sight() {
-        Ok(()) => respond::json_no_store(StatusCode::OK, &serde_json::json!({"status": "ok"})),
-        Err(refusal) => respond::problem(&app, &Origin::of(&request), &refusal),
-    }
+async fn health(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
+    app.check_sight()?;
+    Ok(respond::json_no_store(&json!({"status": "ok"}))?)
 }
 
-async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>, request: Request) -> Response<Body> {
-    match app.assets.find(&format!("{}{name}", assets::PREFIX)) {
-        Some(asset) => {
-            let mut response = respond::with_type(StatusCode::OK, asset.content_type, asset.body.clone());
-            response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
-            response
-        }
-        None => refuse(&app, &Origin::of(&request), request.headers(), &Denial::NotFound.into()),
-    }
+async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response<Body>, NegotiatedError> {
+    let asset = app.assets.find(&format!("{}{name}", assets::PREFIX)).ok_or(Denial::NotFound)?;
+    let mut response = respond::with_type(StatusCode::OK, asset.content_type, asset.body.clone());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
+    Ok(response)
 }
 
-async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    refuse(&app, &Origin::of(&request), request.headers(), &Denial::NotFound.into())
+async fn not_found() -> NegotiatedError {
+    Denial::NotFound.into()
 }
 
-async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    refuse(&app, &Origin::of(&request), request.headers(), &Denial::MethodNotAllowed.into())
-}
-
-/// A person who typed an address gets a page, a program a problem.
-fn refuse(app: &App, origin: &Origin, headers: &HeaderMap, refusal: &Refusal) -> Response<Body> {
-    let accepts = header(headers, "accept").unwrap_or_default();
-    match accepts.contains("text/html") {
-        true => respond::error_page(app, origin, refusal),
-        false => respond::problem(app, origin, refusal),
-    }
+async fn method_not_allowed() -> NegotiatedError {
+    Denial::MethodNotAllowed.into()
 }

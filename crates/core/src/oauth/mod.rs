@@ -5,6 +5,7 @@ pub mod client;
 pub mod client_auth;
 pub mod form;
 pub mod grant;
+pub mod next_step;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod registration;

@@ -19,12 +19,23 @@ pub(crate) enum Done {
     OtherSessionsEnded,
     /// A session was ended.
     SessionEnded,
+    /// The user signed out.
+    SignedOut,
 }
 
 impl Done {
-    /// Sends it along with the redirect.
-    pub(crate) fn carry(&self, app: &App, headers: &mut HeaderMap) {
+    /// The page that says so.
+    pub(super) fn leads_to(&self) -> &'static str {
+        match self {
+            Self::Disconnected(_) | Self::OtherSessionsEnded | Self::SessionEnded => "/account",
+            Self::SignedOut => "/signed-out",
+        }
+    }
+
+    /// Sends it along with the redirect; after a sign-out there is no session to send it along with.
+    pub(super) fn carry(&self, app: &App, headers: &mut HeaderMap) {
         let value = match self {
+            Self::SignedOut => return Cookie::Session.clear(app, headers),
             Self::Disconnected(client_id) => client_id.to_string(),
             Self::OtherSessionsEnded => "other-sessions".to_owned(),
             Self::SessionEnded => "session".to_owned(),
@@ -49,7 +60,7 @@ impl Done {
                 format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.name))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
-            Self::SessionEnded => "That browser is signed out.".to_owned(),
+            Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),
         })
     }
 }

@@ -1,10 +1,10 @@
 //! The account: which applications and which browsers have access, and how to end it.
 
-pub(crate) mod actions;
+mod actions;
 mod done;
-pub(crate) mod page;
-pub(crate) mod show;
-pub(crate) mod user_agent;
+mod page;
+mod show;
+mod user_agent;
 
 use std::sync::Arc;
 

@@ -1,15 +1,11 @@
 //! `GET /account`: connected applications, sessions, and what happened lately.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
-use doorward_core::{clock::Timestamp, id::ClientId, refusal::Refusal, scope::ScopeSet};
-use doorward_store::{
-    audit::{AuditEvent, AuditOfUser},
-    grants::{GrantRecord, ListGrants},
-    sessions::ListSessions,
-};
-use http::{HeaderMap, Request, Response, StatusCode};
+use doorward_core::{clock::Timestamp, refusal::Refusal, scope::ScopeSet};
+use doorward_store::audit::AuditEvent;
+use http::{HeaderMap, Response, StatusCode};
 
 use super::{
     done::Done,
@@ -18,43 +14,44 @@ use super::{
 };
 use crate::{
     app::App,
-    browser::{Browser, Cookie, Session, session},
-    consent::page::ConsentScope,
-    http::respond,
-    origin::Origin,
-    pages::{security_headers::FormsEnd, time_in_words::Moment},
+    browser::{Cookie, Session, Visitor},
+    http::{refused::PageError, respond},
+    manage::{
+        audit,
+        grants::{self, ConnectedClient},
+        sessions,
+    },
+    pages::{scope_in_words, security_headers::FormsEnd, time_in_words::Moment},
 };
 
 /// Events on the page.
 const EVENTS: i64 = 20;
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    let (head, _) = request.into_parts();
-    let shown = async {
-        match session::current(&app, &head.headers).await? {
-            None => Ok(respond::redirect("/sign-in")),
-            Some(session) => render(&app, &head.headers, &session).await,
-        }
-    };
-    match shown.await {
-        Ok(response) => response,
-        Err(refusal) => respond::error_page(&app, &origin, &refusal),
+pub(super) async fn handle(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Response<Body>, PageError> {
+    match &visitor.session {
+        None => Ok(respond::redirect("/sign-in")?),
+        Some(session) => Ok(render(&app, &headers, &visitor, session).await?),
     }
 }
 
 /// The page, with what was just done.
-async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Response<Body>, Refusal> {
+async fn render(
+    app: &App,
+    headers: &HeaderMap,
+    visitor: &Visitor,
+    session: &Session,
+) -> Result<Response<Body>, Refusal> {
     let done = Done::read(app, headers);
-    let (user_id, now) = (session.user.id.clone(), app.now());
-    let grants = app.read(ListGrants { user_id: user_id.clone(), now }).await?;
-    let limit = app.settings.limits.sessions_per_user;
-    let sessions = app.read(ListSessions { user_id: user_id.clone(), limit }).await?;
-    let events = app.read(AuditOfUser { user_id, limit: EVENTS }).await?;
+    let (user_id, now) = (&session.user.id, app.now());
+    let events = audit::of_user(app, user_id, EVENTS).await?;
     let moment = |at: Timestamp| Moment { at, now };
-    let mut shown: Vec<page::Session> = sessions
+    let mut shown: Vec<page::Session> = sessions::list(app, user_id)
+        .await?
         .into_iter()
-        .filter(|other| other.times.is_live(&app.settings.session, now))
         .map(|other| page::Session {
             session: other.id.to_string(),
             browser: describe_user_agent(&other.user_agent),
@@ -65,16 +62,19 @@ async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Res
         })
         .collect();
     shown.sort_by_key(|other| !other.this_one);
-    let browser = Browser::of(app, headers);
     let page = AccountPage {
         layout: &app.layout,
-        csrf: browser.form_token(app, Some(session.record.id.as_str())),
+        csrf: visitor.form_token(app),
         username: session.user.username.clone(),
         notice: match &done {
             Some(done) => Some(done.sentence(app).await?),
             None => None,
         },
-        apps: connected_apps(app, grants, now).await?,
+        apps: grants::connected_clients(app, user_id)
+            .await?
+            .into_iter()
+            .map(|client| connected_app(app, client, now))
+            .collect(),
         disconnect_action: "/account/disconnect".into(),
         sessions: shown,
         end_session_action: "/account/end-session".into(),
@@ -82,36 +82,21 @@ async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Res
         sign_out_action: "/account/sign-out".into(),
         events: described(app, events, now).await?,
     };
-    let mut response = respond::page(StatusCode::OK, &page, FormsEnd::Here);
-    browser.remember(app, response.headers_mut());
+    let mut response = visitor.show(app, StatusCode::OK, &page, FormsEnd::Here)?;
     if done.is_some() {
         Cookie::Done.clear(app, response.headers_mut());
     }
     Ok(response)
 }
 
-/// One row for each client, whatever it was granted in how many parts.
-async fn connected_apps(app: &App, grants: Vec<GrantRecord>, now: Timestamp) -> Result<Vec<ConnectedApp>, Refusal> {
-    let mut by_client: BTreeMap<ClientId, (ScopeSet, Timestamp, Option<Timestamp>)> = BTreeMap::new();
-    for grant in grants {
-        let entry = by_client.entry(grant.client_id).or_insert((ScopeSet::default(), grant.created_at, None));
-        entry.0 = entry.0.union(&grant.scopes);
-        entry.1 = entry.1.min(grant.created_at);
-        entry.2 = entry.2.max(grant.last_used_at);
+fn connected_app(app: &App, client: ConnectedClient, now: Timestamp) -> ConnectedApp {
+    ConnectedApp {
+        client: client.client_id.to_string(),
+        name: client.name.unwrap_or_else(|| "An app that is gone".to_owned()),
+        may: sentences(app, &client.scopes),
+        since: Moment { at: client.since, now },
+        last_used: client.last_used_at.map(|at| Moment { at, now }),
     }
-    let mut apps = Vec::new();
-    for (id, (scopes, since, last_used)) in by_client {
-        let client = app.client(id.as_str()).await?;
-        apps.push(ConnectedApp {
-            name: client.map_or_else(|| "An app that is gone".to_owned(), |client| client.name.clone()),
-            client: id.to_string(),
-            may: sentences(app, &scopes),
-            since: Moment { at: since, now },
-            last_used: last_used.map(|at| Moment { at, now }),
-        });
-    }
-    apps.sort_by_key(|app| std::cmp::Reverse(app.last_used.map(|moment| moment.at).max(Some(app.since.at))));
-    Ok(apps)
 }
 
 /// What scopes allow, in words.
@@ -119,8 +104,8 @@ fn sentences(app: &App, scopes: &ScopeSet) -> Vec<String> {
     let apis = app.snapshots.apis();
     let of_apis = apis.iter().flat_map(|api| api.scopes.iter());
     let of_apis = of_apis.filter(|described| scopes.contains(described.scope.as_str()));
-    let of_openid = scopes.iter().filter_map(|scope| ConsentScope::of_openid_connect(scope.as_str()));
-    of_apis.map(|described| described.description.clone()).chain(of_openid.map(|scope| scope.sentence)).collect()
+    let of_openid = scopes.iter().filter_map(|scope| scope_in_words::of_openid_connect(scope.as_str()));
+    of_apis.map(|described| described.description.clone()).chain(of_openid.map(str::to_owned)).collect()
 }
 
 async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result<Vec<SecurityEvent>, Refusal> {

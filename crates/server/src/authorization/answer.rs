@@ -1,5 +1,6 @@
 //! The answer to the client: a code for what the user allowed, or an error, at the redirect URI.
 
+use axum::body::Body;
 use doorward_core::{
     authorization_request::{AuthorizationRequest, Target, consent_to},
     checksummed::{self, CODE_PREFIX},
@@ -14,15 +15,17 @@ use doorward_store::{
     authorization::{Answer, AnswerRequest, NewCode},
     grants::GrantRecord,
 };
+use http::Response;
 
 use crate::{
     actor::{Actor, Details},
     app::App,
-    browser::session::Session,
+    browser::Session,
+    http::{refused::noting, respond},
     origin::Origin,
 };
 
-/// Grants `scopes` and gives the URL that carries the code back. `stored` names the stored request, if it was stored.
+/// Grants `scopes` and sends the code to the client. `stored` names the stored request, if it was stored.
 pub(crate) async fn allow(
     app: &App,
     origin: &Origin,
@@ -30,7 +33,7 @@ pub(crate) async fn allow(
     session: &Session,
     scopes: ScopeSet,
     stored: Vec<KeyedDigest>,
-) -> Result<String, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     app.check_sight()?;
     let client = app.client(request.client_id.as_str()).await?;
     let client = request.check_client(client.as_deref())?;
@@ -66,31 +69,31 @@ pub(crate) async fn allow(
         remember,
     };
     match app.write(AnswerRequest { stored, answer, now, audit }).await? {
-        true => Ok(request.target.success(code.expose_secret(), &app.settings.issuer)),
+        true => respond::redirect(&request.target.success(code.expose_secret(), &app.settings.issuer)),
         false => Err(Denial::InteractionUnknown.into()),
     }
 }
 
-/// Answers a stored request with a no, and gives the URL that tells the client.
+/// Answers a stored request with an error.
 pub(crate) async fn deny(
     app: &App,
     origin: &Origin,
     request: &AuthorizationRequest,
     id: &str,
     refusal: Refusal,
-) -> Result<String, Refusal> {
+) -> Result<Response<Body>, Refusal> {
     let details = Details::none().with("client_id", &request.client_id);
     let actor = Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), id: None };
     let audit = app.event(&actor, "grant.denied", None, details);
     let operation = AnswerRequest { stored: app.candidates(id), answer: Answer::Deny, now: app.now(), audit };
-    if !app.write(operation).await? {
-        return Err(Denial::InteractionUnknown.into());
+    match app.write(operation).await? {
+        true => refuse(app, origin, &request.target, refusal),
+        false => Err(Denial::InteractionUnknown.into()),
     }
-    Ok(refuse(app, origin, &request.target, &refusal))
 }
 
-/// Notes a refusal; gives the URL that tells it to the client.
-pub(crate) fn refuse(app: &App, origin: &Origin, target: &Target, refusal: &Refusal) -> String {
-    app.note_refusal(origin, refusal);
-    target.error(refusal, origin.trace_id(), &app.settings.issuer)
+/// Sends an error to the client (OAuth 2.1 section 4.1.2.1).
+pub(crate) fn refuse(app: &App, origin: &Origin, target: &Target, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+    let location = target.error(&refusal, origin.trace_id(), &app.settings.issuer);
+    Ok(noting(respond::redirect(&location)?, refusal))
 }

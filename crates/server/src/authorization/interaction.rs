@@ -3,22 +3,19 @@
 //! It is found by the unguessable id in the page's address and bound to one browser. No step reads a parameter of the
 //! protocol from the browser again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use axum::body::Body;
 use doorward_core::{
-    authorization_request::AuthorizationRequest, checksummed, denial::Denial, digest::Digest, network::Network,
-    refusal::Refusal, secret::ExposeSecret,
+    authorization_request::AuthorizationRequest, checksummed, client::Client, denial::Denial, digest::Digest,
+    network::Network, refusal::Refusal, secret::ExposeSecret,
 };
-use doorward_store::authorization::{FindRequest, StoreRequest, StoredRequest};
-use http::{HeaderMap, Response};
+use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, StoredRequest};
+use http::HeaderMap;
 
 use crate::{
     app::App,
     browser::{Browser, Session},
-    http::respond,
     origin::Origin,
-    pages::{error::ErrorPage, security_headers::FormsEnd},
 };
 
 /// A stored request, and the id that it was found by.
@@ -29,6 +26,14 @@ pub(crate) struct Interaction {
 }
 
 impl Interaction {
+    /// Its client, if it may still have an answer.
+    pub(crate) async fn client(&self, app: &App) -> Result<Arc<Client>, Refusal> {
+        let request = &self.stored.request;
+        let client = app.client(request.client_id.as_str()).await?;
+        request.check_client(client.as_deref())?;
+        client.ok_or_else(|| Denial::AuthorizeClientUnknown.into())
+    }
+
     /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
     pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
         let (auth_time, requested_at) = (session.record.times.created_at, self.stored.requested_at);
@@ -63,7 +68,7 @@ pub(crate) async fn store(
 }
 
 /// A request that was posted by another site, which came without our cookies, is bound at the first look.
-pub(super) const UNBOUND: Digest = Digest::from_bytes([0; 32]);
+const UNBOUND: Digest = Digest::from_bytes([0; 32]);
 
 /// The request of this id, still to be answered, if it belongs to this browser.
 pub(crate) async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<Interaction, Refusal> {
@@ -71,6 +76,24 @@ pub(crate) async fn find(app: &App, headers: &HeaderMap, id: &str) -> Result<Int
     let is_open = stored.answered_at.is_none() && app.now() < stored.expires_at;
     match is_ours && is_open {
         true => Ok(Interaction { id: id.to_owned(), stored }),
+        false => Err(Denial::InteractionUnknown.into()),
+    }
+}
+
+/// The same, where the request may have no browser yet: it is bound to the first one that comes.
+pub(super) async fn find_or_bind(
+    app: &App,
+    headers: &HeaderMap,
+    id: &str,
+    browser: &Browser,
+) -> Result<Interaction, Refusal> {
+    let is_unbound = matches!(load(app, headers, id).await, Ok((stored, _)) if stored.browser == UNBOUND);
+    if !is_unbound {
+        return find(app, headers, id).await;
+    }
+    let operation = BindRequest { candidates: app.candidates(id), unbound: UNBOUND, browser: browser.digest(app) };
+    match app.write(operation).await? {
+        true => Ok(Interaction { id: id.to_owned(), stored: load(app, headers, id).await?.0 }),
         false => Err(Denial::InteractionUnknown.into()),
     }
 }
@@ -85,39 +108,4 @@ pub(super) async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(St
     let stored = found.ok_or(Denial::InteractionUnknown)?;
     let is_ours = Browser::known(app, headers).is_some_and(|browser| browser.is(app, &stored.browser));
     Ok((stored, is_ours))
-}
-
-/// The answer of a step, or the page for an interaction that can't go on.
-pub(crate) async fn answer(
-    app: &App,
-    origin: &Origin,
-    headers: &HeaderMap,
-    id: &str,
-    step: impl Future<Output = Result<Response<Body>, Refusal>>,
-) -> Response<Body> {
-    match step.await {
-        Ok(response) => response,
-        Err(refusal) => refused(app, origin, headers, id, &refusal).await,
-    }
-}
-
-/// The page for an interaction that can't go on. Where the browser's own request is only too old or answered, it can
-/// be started over.
-pub(crate) async fn refused(
-    app: &App,
-    origin: &Origin,
-    headers: &HeaderMap,
-    id: &str,
-    refusal: &Refusal,
-) -> Response<Body> {
-    if refusal.denial != Denial::InteractionUnknown {
-        return respond::error_page(app, origin, refusal);
-    }
-    app.note_refusal(origin, refusal);
-    let start_over = match load(app, headers, id).await {
-        Ok((_, true)) => Some(format!("/start-over/{id}")),
-        _ => None,
-    };
-    let page = ErrorPage::expired(&app.layout, origin.trace_id().to_string(), start_over);
-    respond::page(respond::status(refusal.denial), &page, FormsEnd::Here)
 }

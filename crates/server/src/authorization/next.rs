@@ -1,65 +1,59 @@
 //! What comes next for an authorization request: a page of ours, or the answer to the client.
 
-use doorward_core::{authorization_request::AuthorizationRequest, clock::Timestamp, denial::Denial, refusal::Refusal};
+use axum::body::Body;
+use doorward_core::{
+    authorization_request::AuthorizationRequest,
+    client::Client,
+    clock::Timestamp,
+    next_step::{NextStep, SignedIn, next_step},
+    refusal::Refusal,
+};
 use doorward_store::grants::FindConsent;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 
 use super::{answer, interaction::Interaction};
 use crate::{
     app::App,
     browser::session::{self, Session},
+    http::respond,
     origin::Origin,
 };
 
-/// What comes next for a request.
-pub(crate) enum Step {
-    /// Give out a code.
-    Allow(Box<Session>),
-    /// Ask the user.
-    Consent,
-    /// Tell the client no.
-    Refuse(Denial),
-    /// Let the user sign in.
-    SignIn,
-}
-
+/// What a request of `client` needs next, given who is signed in.
 pub(crate) async fn step(
     app: &App,
     headers: &HeaderMap,
     request: &AuthorizationRequest,
+    client: &Client,
     requested_at: Timestamp,
-) -> Result<Step, Refusal> {
-    let session = session::current(app, headers).await?;
-    let is_good =
-        |session: &Session| !request.demands_sign_in(session.record.times.created_at, requested_at, app.now());
-    let Some(session) = session.filter(is_good) else {
-        return Ok(if request.prompt.none { Step::Refuse(Denial::LoginRequired) } else { Step::SignIn });
+) -> Result<NextStep<Session>, Refusal> {
+    let signed_in = match session::current(app, headers).await? {
+        None => None,
+        Some(session) => {
+            let find = FindConsent { user_id: session.user.id.clone(), client_id: client.id.clone() };
+            let consented = app.read(find).await?;
+            Some(SignedIn { auth_time: session.record.times.created_at, consented, session })
+        }
     };
-    let client_id = request.client_id.clone();
-    let remembered = app.read(FindConsent { user_id: session.user.id.clone(), client_id }).await?;
-    let client = app.client(request.client_id.as_str()).await?.ok_or(Denial::InteractionUnknown)?;
-    Ok(match request.demands_consent(&client, remembered.as_ref()) {
-        true if request.prompt.none => Step::Refuse(Denial::ConsentRequired),
-        true => Step::Consent,
-        false => Step::Allow(Box::new(session)),
-    })
+    Ok(next_step(request, requested_at, client, signed_in, app.now()))
 }
 
-/// Where a stored request goes next: a page of ours, or back to the client.
+/// Leads a stored request to its next step: a page of ours, or back to the client.
 pub(crate) async fn next(
     app: &App,
     origin: &Origin,
     headers: &HeaderMap,
     interaction: Interaction,
-) -> Result<String, Refusal> {
+) -> Result<Response<Body>, Refusal> {
+    let client = interaction.client(app).await?;
     let Interaction { id, stored } = interaction;
     let request = &stored.request;
-    match step(app, headers, request, stored.requested_at).await? {
-        Step::Allow(session) => {
+    match step(app, headers, request, &client, stored.requested_at).await? {
+        NextStep::Answer(Ok(session)) => {
             answer::allow(app, origin, request, &session, request.scopes.clone(), app.candidates(&id)).await
         }
-        Step::Consent => Ok(format!("/consent/{id}")),
-        Step::Refuse(denial) => answer::deny(app, origin, request, &id, denial.into()).await,
-        Step::SignIn => Ok(format!("/sign-in/{id}")),
+        NextStep::Answer(Err(denial)) => answer::deny(app, origin, request, &id, denial.into()).await,
+        NextStep::Consent => respond::redirect(&format!("/consent/{id}")),
+        NextStep::SignIn => respond::redirect(&format!("/sign-in/{id}")),
     }
 }

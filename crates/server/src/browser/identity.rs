@@ -39,6 +39,11 @@ impl Browser {
         is_ours.then(|| Self { id: id.to_owned(), is_new: false })
     }
 
+    /// Whether it came without a cookie.
+    pub(crate) fn is_new(&self) -> bool {
+        self.is_new
+    }
+
     /// Sets the cookie if the browser is new.
     pub(crate) fn remember(&self, app: &App, headers: &mut HeaderMap) {
         if self.is_new {

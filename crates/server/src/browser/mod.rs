@@ -4,5 +4,6 @@ pub(crate) mod cookies;
 pub(crate) mod device;
 mod identity;
 pub(crate) mod session;
+mod visitor;
 
-pub(crate) use self::{cookies::Cookie, identity::Browser, session::Session};
+pub(crate) use self::{cookies::Cookie, identity::Browser, session::Session, visitor::Visitor};

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 
-use crate::app::App;
+use crate::{app::App, authorization};
 
-pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/consent/{id}", get(decide::show).post(decide::submit))
+pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    authorization::steps(app, Router::new().route("/consent/{id}", get(decide::show).post(decide::submit)))
 }

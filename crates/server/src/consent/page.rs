@@ -7,7 +7,7 @@
 
 use askama::Template;
 
-use crate::pages::Layout;
+use crate::pages::{Layout, scope_in_words};
 
 /// The consent page. Its form sends `csrf`, `decision` (`allow` or `deny`) and each ticked scope as `scope`; required
 /// ones are not sent, the server knows them.
@@ -53,13 +53,7 @@ pub(crate) struct ConsentScope {
 impl ConsentScope {
     /// The line of one of OpenID Connect's own scopes; none for the scope of an API, which brings its own sentence.
     pub(crate) fn of_openid_connect(scope: &str) -> Option<Self> {
-        let sentence = match scope {
-            "openid" => "Recognise you when you come back",
-            "profile" => "See your name",
-            "email" => "See your email address",
-            "offline_access" => "Stay signed in until you disconnect it",
-            _ => return None,
-        };
+        let sentence = scope_in_words::of_openid_connect(scope)?;
         let required = scope == "openid";
         Some(Self { scope: scope.to_owned(), sentence: sentence.to_owned(), required, ticked: true })
     }

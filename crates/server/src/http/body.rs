@@ -1,17 +1,52 @@
 //! Bodies: of the right content type, within their bounds of size and time, before anything of them is parsed.
 
-use axum::body::Body;
+use std::{marker::PhantomData, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{FromRequest, Request},
+    response::IntoResponse,
+};
 use bytes::Bytes;
-use doorward_core::{denial::Denial, refusal::Refusal};
+use doorward_core::{denial::Denial, form::Parameters, json, refusal::Refusal};
 use http::{
     header::{CONTENT_LENGTH, CONTENT_TYPE},
     request::Parts,
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use serde::de::DeserializeOwned;
 
 use crate::{app::App, origin::header};
 
 const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A form that was posted, and the head of its request. `E` is the kind of error that the endpoint answers with.
+pub(crate) struct Form<E> {
+    pub(crate) head: Parts,
+    bytes: Bytes,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> Form<E> {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The parameters of the form.
+    pub(crate) fn parameters(&self) -> Result<Parameters<'_>, Refusal> {
+        Parameters::parse(&self.bytes)
+    }
+}
+
+impl<E: From<Refusal> + IntoResponse> FromRequest<Arc<App>> for Form<E> {
+    type Rejection = E;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, E> {
+        let (head, body) = request.into_parts();
+        let bytes = form(app, &head, body).await?;
+        Ok(Self { head, bytes, error: PhantomData })
+    }
+}
 
 /// Whether a request says that its body is a form.
 pub(crate) fn is_form(head: &Parts) -> bool {
@@ -23,9 +58,15 @@ pub(crate) async fn form(app: &App, head: &Parts, body: Body) -> Result<Bytes, R
     typed(app, head, body, FORM).await
 }
 
-/// The bytes of JSON (`application/json`).
-pub(crate) async fn json(app: &App, head: &Parts, body: Body) -> Result<Bytes, Refusal> {
-    typed(app, head, body, "application/json").await
+/// A value out of JSON (`application/json`). `expected` says to the operator what it should look like.
+pub(crate) async fn json<T: DeserializeOwned>(
+    app: &App,
+    head: &Parts,
+    body: Body,
+    expected: &'static str,
+) -> Result<T, Refusal> {
+    let bytes = typed(app, head, body, "application/json").await?;
+    json::parse_as(&bytes).map_err(|_| Refusal::new(Denial::BodyMalformed).fact("expected", expected))
 }
 
 /// The content type without its parameters; empty if there is none.

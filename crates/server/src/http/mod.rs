@@ -6,6 +6,7 @@ pub(crate) mod body;
 pub(crate) mod cors;
 pub mod listener;
 pub(crate) mod proxy;
+pub(crate) mod refused;
 pub(crate) mod respond;
 mod timed_body;
 pub mod tls;

@@ -2,8 +2,10 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, refusal, trace::ISSUER_TRACE_FACT};
-use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditTail};
+use doorward_core::{
+    clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, refusal, trace::ISSUER_TRACE_FACT,
+};
+use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -138,4 +140,9 @@ pub async fn tail(
 ) -> Result<Vec<(String, Explained)>, ManageError> {
     let events = app.store.read(AuditTail { after, about, limit }).await?;
     Ok(events.into_iter().map(|event| (event.id.to_string(), event.into())).collect())
+}
+
+/// The newest events that a user may want to know of, newest first.
+pub async fn of_user(app: &App, user_id: &UserId, limit: i64) -> Result<Vec<AuditEvent>, ManageError> {
+    Ok(app.store.read(AuditOfUser { user_id: user_id.clone(), limit }).await?)
 }

@@ -2,16 +2,18 @@
 //!
 //! There is no HTTP in here: each surface words an error for itself.
 
-use doorward_core::{refusal::Refusal, registration::InvalidRegistration};
+use doorward_core::{denial::Denial, refusal::Refusal, registration::InvalidRegistration};
 use doorward_store::StoreError;
 
-use crate::app::OpenError;
+use crate::app::{OpenError, unavailable};
 
 pub mod apis;
 pub mod audit;
 pub mod clients;
+pub mod grants;
 pub mod keys;
 pub mod roles;
+pub mod sessions;
 pub mod signing_keys;
 pub mod tokens;
 pub mod users;
@@ -77,6 +79,21 @@ impl ManageError {
         move |error| match error {
             StoreError::Conflict => Self::Conflict(told()),
             error => Self::Store(error),
+        }
+    }
+}
+
+impl From<ManageError> for Refusal {
+    /// What people and programs are told of it over HTTP.
+    fn from(error: ManageError) -> Self {
+        match error {
+            ManageError::Refused(refusal) => refusal,
+            ManageError::Store(error) => unavailable(error),
+            ManageError::Conflict(why) | ManageError::Invalid { why, .. } => {
+                Self::new(Denial::ParameterInvalid).fact("why", why)
+            }
+            ManageError::NotFound { kind, name } => Self::new(Denial::ParameterInvalid).fact(kind, name),
+            error @ (ManageError::Open(_) | ManageError::Signing) => Self::new(Denial::Unavailable).fact("why", error),
         }
     }
 }

@@ -5,55 +5,82 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     authorization_request::{AuthorizationRequest, Target},
+    client::Client,
     denial::Denial,
     form::Parameters,
+    next_step::NextStep,
     refusal::Refusal,
 };
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Response, Uri};
 
 use crate::{
     app::App,
-    authorization::interaction::{self},
-    authorization::{
-        answer,
-        next::{self, Step},
-    },
+    authorization::{answer, interaction, next},
     browser::Browser,
-    http::{body, respond},
+    http::{body::Form, refused::PageError, respond},
     origin::Origin,
 };
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    let (head, body) = request.into_parts();
-    let is_post = head.method == Method::POST;
-    let bytes = match is_post {
-        false => Ok(head.uri.query().unwrap_or_default().to_owned().into()),
-        true => body::form(&app, &head, body).await,
+/// `GET`: the parameters are in the query.
+pub(crate) async fn get(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response<Body>, PageError> {
+    let (client, request) = match read(&app, uri.query().unwrap_or_default().as_bytes()).await? {
+        Ok(read) => read,
+        Err((target, refusal)) => return Ok(answer::refuse(&app, &origin, &target, refusal)?),
     };
-    let bytes = match bytes {
-        Ok(bytes) => bytes,
-        Err(refusal) => return respond::error_page(&app, &origin, &refusal),
+    let browser = Browser::of(&app, &headers);
+    let mut response = match next::step(&app, &headers, &request, &client, app.now()).await? {
+        NextStep::Answer(Ok(session)) => {
+            let scopes = request.scopes.clone();
+            answer::allow(&app, &origin, &request, &session, scopes, Vec::new()).await?
+        }
+        NextStep::Answer(Err(denial)) => answer::refuse(&app, &origin, &request.target, denial.into())?,
+        NextStep::Consent => store_for("/consent", &app, &origin, request, Some(&browser)).await?,
+        NextStep::SignIn => store_for("/sign-in", &app, &origin, request, Some(&browser)).await?,
     };
-    match begin(&app, &origin, &head.headers, &bytes, is_post).await {
-        Ok(response) => response,
-        Err(refusal) => respond::error_page(&app, &origin, &refusal),
+    browser.remember(&app, response.headers_mut());
+    Ok(response)
+}
+
+/// `POST`: the parameters are in the body. Another site's POST carries no Lax cookie, so who is signed in shows in a
+/// `GET` of our own.
+pub(crate) async fn post(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    form: Form<PageError>,
+) -> Result<Response<Body>, PageError> {
+    match read(&app, form.bytes()).await? {
+        Ok((_, request)) => Ok(store_for("/continue", &app, &origin, request, None).await?),
+        Err((target, refusal)) => Ok(answer::refuse(&app, &origin, &target, refusal)?),
     }
 }
 
-/// Reads the request; an `Err` is for a page.
-async fn begin(
+/// Stores a request and leads to its page.
+async fn store_for(
+    page: &str,
     app: &App,
     origin: &Origin,
-    headers: &HeaderMap,
-    query: &[u8],
-    is_post: bool,
+    request: AuthorizationRequest,
+    browser: Option<&Browser>,
 ) -> Result<Response<Body>, Refusal> {
+    let id = interaction::store(app, origin, request, browser).await?;
+    respond::redirect(&format!("{page}/{id}"))
+}
+
+/// A request with its client, or why not and which client is told so.
+type Read = Result<(Arc<Client>, AuthorizationRequest), (Target, Refusal)>;
+
+/// Reads the request; an `Err` of the outer kind is for a page.
+async fn read(app: &App, parameters: &[u8]) -> Result<Read, Refusal> {
     app.check_sight()?;
-    let form = Parameters::parse(query)?;
+    let form = Parameters::parse(parameters)?;
     let client = match form.all("client_id").next() {
         Some(id) => app.client(id).await?,
         None => None,
@@ -61,26 +88,8 @@ async fn begin(
     let target = Target::find(&form, client.as_deref())?;
     let client = client.ok_or(Denial::AuthorizeClientUnknown)?;
     let apis = app.snapshots.apis();
-    let request = match AuthorizationRequest::parse(&form, &client, target.clone(), &apis) {
-        Ok(request) => request,
-        Err(refusal) => return Ok(respond::redirect(&answer::refuse(app, origin, &target, &refusal))),
-    };
-    if is_post {
-        // A cross-site POST carries no Lax cookie: who is signed in shows in a GET of our own.
-        let id = interaction::store(app, origin, request, None).await?;
-        return Ok(respond::redirect(&format!("/continue/{id}")));
-    }
-    let browser = Browser::of(app, headers);
-    let location = match next::step(app, headers, &request, app.now()).await? {
-        Step::Allow(session) => {
-            let scopes = request.scopes.clone();
-            answer::allow(app, origin, &request, &session, scopes, Vec::new()).await?
-        }
-        Step::Refuse(denial) => answer::refuse(app, origin, &target, &denial.into()),
-        Step::SignIn => format!("/sign-in/{}", interaction::store(app, origin, request, Some(&browser)).await?),
-        Step::Consent => format!("/consent/{}", interaction::store(app, origin, request, Some(&browser)).await?),
-    };
-    let mut response = respond::redirect(&location);
-    browser.remember(app, response.headers_mut());
-    Ok(response)
+    Ok(match AuthorizationRequest::parse(&form, &client, target.clone(), &apis) {
+        Ok(request) => Ok((client, request)),
+        Err(refusal) => Err((target, refusal)),
+    })
 }

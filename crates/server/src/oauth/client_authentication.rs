@@ -85,11 +85,6 @@ pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<Arc<
     })
 }
 
-/// Whether a request tried Basic: its challenge is answered in kind.
-pub(crate) fn used_basic(head: &Parts) -> bool {
-    head.headers.contains_key(AUTHORIZATION)
-}
-
 /// Counts a failure by address and minute; gives the refusal to answer with.
 async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Result<Refusal, Refusal> {
     let now = app.now();

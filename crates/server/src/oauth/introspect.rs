@@ -3,50 +3,50 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     access_token::AccessToken,
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
     denial::Denial,
-    form::Parameters,
     grant::refresh,
     refusal::Refusal,
 };
 use doorward_store::refresh::FindRefreshToken;
-use http::{Request, Response, StatusCode};
+use http::Response;
 use serde_json::{Value, json};
 
 use super::client_authentication;
 use crate::{
     app::App,
-    http::{body, respond},
+    http::{
+        body::Form,
+        refused::{OAuthError, explained},
+        respond,
+    },
     origin::Origin,
     verify::access_token,
 };
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    let (head, body) = request.into_parts();
-    let answer = async {
-        app.check_sight()?;
-        let bytes = body::form(&app, &head, body).await?;
-        let form = Parameters::parse(&bytes)?;
-        form.refuse_repeated(&[])?;
-        let client = client_authentication::client(&app, &origin, &head, &form).await?;
-        let token = form.required("token")?;
-        if !client.is_confidential() {
-            // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
-            return Err(Denial::ClientMethodRefused.into());
-        }
-        introspect(&app, &client, token).await
-    };
-    match answer.await {
-        Ok(TokenState::Active(state)) => respond::json_no_store(StatusCode::OK, &state),
-        Ok(TokenState::Inactive(None)) => respond::json_no_store(StatusCode::OK, &inactive()),
-        Ok(TokenState::Inactive(Some(why))) => respond::no(&app, &origin, &why, &inactive()),
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    form: Form<OAuthError>,
+) -> Result<Response<Body>, OAuthError> {
+    app.check_sight()?;
+    let parameters = form.parameters()?;
+    parameters.refuse_repeated(&[])?;
+    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
+    let token = parameters.required("token")?;
+    if !client.is_confidential() {
+        // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
+        return Err(Denial::ClientMethodRefused.into());
+    }
+    match introspect(&app, &client, token).await? {
+        TokenState::Active(state) => Ok(respond::json_no_store(&state)?),
+        TokenState::Inactive(None) => Ok(respond::json_no_store(&inactive())?),
+        TokenState::Inactive(Some(why)) => Ok(explained(&origin, respond::json_no_store(&inactive())?, why)),
     }
 }
 

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use axum::{body::Body, extract::State};
 use http::Response;
 
-use crate::{app::App, http::respond};
+use crate::{
+    app::App,
+    http::{refused::ProblemError, respond},
+};
 
-pub(crate) async fn handle(State(app): State<Arc<App>>) -> Response<Body> {
+pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
     let jwks = app.signing_keys().jwks(&app.settings.signing, app.now());
-    respond::json_cacheable(&jwks, "public, max-age=60")
+    Ok(respond::json_cacheable(&jwks, "public, max-age=60")?)
 }

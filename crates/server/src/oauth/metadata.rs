@@ -10,13 +10,16 @@ use doorward_core::{client::GrantType, jwk::Algorithm, pkce, scope};
 use http::Response;
 use serde_json::{Value, json};
 
-use crate::{app::App, http::respond};
+use crate::{
+    app::App,
+    http::{refused::ProblemError, respond},
+};
 
-pub(crate) async fn oauth(State(app): State<Arc<App>>) -> Response<Body> {
-    respond::json_cacheable(&authorization_server(&app), "public, max-age=60")
+pub(crate) async fn oauth(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
+    Ok(respond::json_cacheable(&authorization_server(&app), "public, max-age=60")?)
 }
 
-pub(crate) async fn openid(State(app): State<Arc<App>>) -> Response<Body> {
+pub(crate) async fn openid(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
     let mut metadata = authorization_server(&app);
     let mut algorithms = app.signing_keys().algorithms();
     // RS256 must be among them (OpenID Connect Discovery section 3), and a key of it always is.
@@ -35,7 +38,7 @@ pub(crate) async fn openid(State(app): State<Arc<App>>) -> Response<Body> {
     if let (Value::Object(metadata), Value::Object(provider)) = (&mut metadata, provider) {
         metadata.extend(provider);
     }
-    respond::json_cacheable(&metadata, "public, max-age=60")
+    Ok(respond::json_cacheable(&metadata, "public, max-age=60")?)
 }
 
 fn authorization_server(app: &App) -> Value {

@@ -21,7 +21,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/.well-known/oauth-authorization-server", get(metadata::oauth))
         .route("/.well-known/openid-configuration", get(metadata::openid))
-        .route("/authorize", get(authorize::handle).post(authorize::handle))
+        .route("/authorize", get(authorize::get).post(authorize::post))
         .route("/introspect", post(introspect::handle))
         .route("/jwks", get(jwks::handle))
         .route("/revoke", post(revoke::handle))

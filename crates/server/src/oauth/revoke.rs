@@ -2,48 +2,39 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
     denial::Denial,
-    form::Parameters,
     refusal::Refusal,
 };
 use doorward_store::{
     refresh::{RefreshRevocation, RevokeRefreshToken},
     tokens::RevokeAccessToken,
 };
-use http::{Request, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use super::client_authentication;
 use crate::{
     actor::Details,
     app::App,
-    http::{body, respond},
+    http::{body::Form, refused::OAuthError, respond},
     origin::Origin,
     verify::access_token,
 };
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    let (head, body) = request.into_parts();
-    let answer = async {
-        let bytes = body::form(&app, &head, body).await?;
-        let form = Parameters::parse(&bytes)?;
-        form.refuse_repeated(&[])?;
-        let client = client_authentication::client(&app, &origin, &head, &form).await?;
-        revoke(&app, &origin, client, form.required("token")?).await
-    };
-    match answer.await {
-        Ok(()) => {
-            let mut response = respond::empty(StatusCode::OK);
-            respond::no_store(&mut response);
-            response
-        }
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
-    }
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    form: Form<OAuthError>,
+) -> Result<Response<Body>, OAuthError> {
+    let parameters = form.parameters()?;
+    parameters.refuse_repeated(&[])?;
+    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
+    revoke(&app, &origin, client, parameters.required("token")?).await?;
+    Ok(respond::no_store(respond::empty(StatusCode::OK)))
 }
 
 async fn revoke(app: &App, origin: &Origin, client: Arc<Client>, token: &str) -> Result<(), Refusal> {

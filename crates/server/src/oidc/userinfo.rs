@@ -16,13 +16,12 @@ use doorward_core::{
     scope,
 };
 use doorward_store::users::FindUser;
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response};
 use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{body, respond},
-    origin::Origin,
+    http::{body, refused::ProblemError, respond},
     verify::access_token,
 };
 
@@ -33,12 +32,11 @@ struct UserInfo {
     claims: UserClaims,
 }
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    match answer(&app, request).await {
-        Ok(info) => respond::json_no_store(StatusCode::OK, &info),
-        Err(refusal) => respond::problem(&app, &origin, &refusal),
-    }
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ProblemError> {
+    Ok(respond::json_no_store(&answer(&app, request).await?)?)
 }
 
 async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> {

@@ -36,6 +36,12 @@ pub(crate) struct WayOn {
     pub(crate) label: String,
 }
 
+impl WayOn {
+    pub(crate) fn new(href: &str, label: &str) -> Self {
+        Self { href: href.to_owned(), label: label.to_owned() }
+    }
+}
+
 impl<'a> ErrorPage<'a> {
     /// What a refusal shows to a person. A developer is told the code, why if that is neither hidden nor the server's
     /// own trouble, and what of the request did not fit; the operator's facts stay with the operator.
@@ -66,14 +72,9 @@ impl<'a> ErrorPage<'a> {
         }
     }
 
-    /// The same with a way on.
-    pub(crate) fn leading(self, href: &str, label: &str) -> Self {
-        Self { way_on: Some(WayOn { href: href.to_owned(), label: label.to_owned() }), ..self }
-    }
-
-    /// A page was left open for too long, or its form came twice. `start_over` begins the same request anew; without
-    /// it the request is not known any more.
-    pub(crate) fn expired(layout: &'a Layout, reference: String, start_over: Option<String>) -> Self {
+    /// A page was left open for too long, or its form came twice. `start_over` begins the same request again;
+    /// without it the request is not known any more.
+    pub(crate) fn expired(layout: &'a Layout, trace_id: TraceId, start_over: Option<WayOn>) -> Self {
         let what_to_do = match start_over {
             Some(_) => "It was open for too long, or was already used. Nothing is lost: you can start over.",
             None => "It was open for too long, or was already used. Go back to the app you came from and try again.",
@@ -82,8 +83,8 @@ impl<'a> ErrorPage<'a> {
             layout,
             what_happened: "This page has expired".to_owned(),
             what_to_do: what_to_do.to_owned(),
-            way_on: start_over.map(|href| WayOn { href, label: "Start over".to_owned() }),
-            reference,
+            way_on: start_over,
+            reference: trace_id.to_string(),
             details: Vec::new(),
         }
     }
@@ -93,6 +94,10 @@ impl<'a> ErrorPage<'a> {
 mod tests {
     use super::*;
     use crate::pages::{accent::Accent, assets::Assets};
+
+    fn trace_id() -> TraceId {
+        TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap()
+    }
 
     fn layout() -> Layout {
         Layout::new("Doorward", &Assets::new(&Accent::default()))
@@ -104,7 +109,7 @@ mod tests {
         let sent = r#"https://evil.example/"><script>alert(1)</script>"#;
         let page = ErrorPage {
             details: vec![("redirect_uri".into(), sent.into())],
-            ..ErrorPage::expired(&layout, "4bf92f3577b34da6a3ce929d0e0e4736".into(), None)
+            ..ErrorPage::expired(&layout, trace_id(), None)
         };
         let html = page.render().unwrap();
         assert!(!html.contains("<script>alert"), "{html}");
@@ -114,8 +119,9 @@ mod tests {
     #[test]
     fn an_expired_page_offers_to_start_over_only_if_that_is_possible() {
         let layout = layout();
-        let lost = ErrorPage::expired(&layout, "0".repeat(32), None).render().unwrap();
-        let known = ErrorPage::expired(&layout, "0".repeat(32), Some("/sign-in/abc".into())).render().unwrap();
+        let lost = ErrorPage::expired(&layout, trace_id(), None).render().unwrap();
+        let known =
+            ErrorPage::expired(&layout, trace_id(), Some(WayOn::new("/sign-in/abc", "Start over"))).render().unwrap();
         assert!(!lost.contains("Start over"));
         assert!(known.contains(r#"href="/sign-in/abc""#) && known.contains("Start over"));
         assert!(known.contains("<title>This page has expired"));

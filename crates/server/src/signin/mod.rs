@@ -1,17 +1,20 @@
 //! Signing in with a password, and the page for it.
 
-pub(crate) mod page;
-pub(crate) mod sign_in;
+mod handlers;
+mod page;
+mod password;
 
 use std::sync::Arc;
 
 use axum::{Router, routing::get};
 
-use crate::app::App;
+use crate::{app::App, authorization};
 
-pub(crate) fn routes() -> Router<Arc<App>> {
+pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    let steps = Router::new()
+        .route("/sign-in/{id}", get(handlers::show).post(handlers::submit))
+        .route("/sign-in/{id}/other", get(handlers::show_other).post(handlers::submit_other));
     Router::new()
-        .route("/sign-in", get(sign_in::show_for_account).post(sign_in::submit_for_account))
-        .route("/sign-in/{id}", get(sign_in::show).post(sign_in::submit))
-        .route("/sign-in/{id}/other", get(sign_in::show_other).post(sign_in::submit_other))
+        .route("/sign-in", get(handlers::show_for_account).post(handlers::submit_for_account))
+        .merge(authorization::steps(app, steps))
 }

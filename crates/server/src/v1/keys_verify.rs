@@ -10,19 +10,22 @@ use doorward_core::{
     api::Api,
     denial::Denial,
     id::{ApiId, KeyId},
-    json,
     policy::{self, Requirement},
     principal::Principal,
     refusal::Refusal,
     scope::{Scope, ScopeSet},
 };
 use doorward_store::keys::FindKey;
-use http::{Request, Response, StatusCode, header::AUTHORIZATION, request::Parts};
+use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{body, respond},
+    http::{
+        body,
+        refused::{ProblemError, explained},
+        respond,
+    },
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
@@ -59,32 +62,30 @@ enum Asker {
 
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
     Extension(management): Extension<Management>,
     request: Request<Body>,
-) -> Response<Body> {
-    let origin = Origin::of(&request);
+) -> Result<Response<Body>, ProblemError> {
     let (head, body) = request.into_parts();
     let asker = if uses_basic(&head) {
-        client_authentication::api(&app, &origin, &head).await.map(Asker::Api)
+        Asker::Api(client_authentication::api(&app, &origin, &head).await?)
     } else {
         let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
         let requirement = Requirement::authenticated().scope(scope).into();
         match management.0.authorize(&head, &requirement).await {
-            Ok(principal) => limits_of(&app, &principal).await.map(Asker::Management),
-            Err(problem) => return problem.into_response(),
+            Ok(principal) => Asker::Management(limits_of(&app, &principal).await?),
+            Err(problem) => return Ok(problem.into_response()),
         }
     };
-    let verdict = async { answer(&app, &asker?, &head, body).await };
-    match verdict.await {
-        Ok(Ok(principal)) => {
+    match answer(&app, &asker, &head, body).await? {
+        Ok(principal) => {
             let verdict = Verdict { valid: true, code: "valid", principal: Some(principal) };
-            respond::json_no_store(StatusCode::OK, &verdict)
+            Ok(respond::json_no_store(&verdict)?)
         }
-        Ok(Err((refusal, principal))) => {
+        Err((refusal, principal)) => {
             let verdict = Verdict { valid: false, code: refusal.denial.shown_as(), principal };
-            respond::no(&app, &origin, &refusal, &verdict)
+            Ok(explained(&origin, respond::json_no_store(&verdict)?, refusal))
         }
-        Err(refusal) => respond::problem(&app, &origin, &refusal),
     }
 }
 
@@ -93,9 +94,7 @@ type Found = Result<Principal, (Refusal, Option<Principal>)>;
 
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.check_sight()?;
-    let bytes = body::json(app, head, body).await?;
-    let malformed = |_| Refusal::new(Denial::BodyMalformed).fact("expected", r#"{"key":"…","scopes":["…"]}"#);
-    let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
+    let request: VerifyRequest = body::json(app, head, body, r#"{"key":"…","scopes":["…"]}"#).await?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
     match verify(app, asker, &request.key, &needed).await {
         Err(refusal) if refusal.denial.status() == 503 => Err(refusal),

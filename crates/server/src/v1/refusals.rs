@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
-use doorward_core::{denial::Denial, event::RefusalEvent, json, refusal::Refusal};
+use axum::{Extension, body::Body, extract::State};
+use doorward_core::{denial::Denial, event::RefusalEvent, refusal::Refusal};
 use http::{Request, Response, StatusCode};
 
 use crate::{
     app::App,
-    http::{body, respond},
+    http::{body, refused::ProblemError, respond},
     oauth::client_authentication,
     origin::Origin,
 };
@@ -16,22 +16,21 @@ use crate::{
 /// The most events in one delivery.
 const MOST: usize = 500;
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    match receive(&app, &origin, request).await {
-        Ok(()) => respond::empty(StatusCode::NO_CONTENT),
-        Err(refusal) => respond::problem(&app, &origin, &refusal),
-    }
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ProblemError> {
+    receive(&app, &origin, request).await?;
+    Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
 async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
-    let bytes = body::json(app, &head, body).await?;
     let api = client_authentication::api(app, origin, &head).await?;
-    let malformed = |what| Refusal::new(Denial::BodyMalformed).fact("refusals", what);
-    let mut events: Vec<RefusalEvent> = json::parse_as(&bytes).map_err(|_| malformed("not a list of refusals"))?;
+    let mut events: Vec<RefusalEvent> = body::json(app, &head, body, "a list of refusals").await?;
     if events.len() > MOST {
-        return Err(malformed("too many in one delivery"));
+        return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery"));
     }
     for event in &mut events {
         // An API speaks for itself alone, and for the present.

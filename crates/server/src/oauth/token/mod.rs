@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use axum::{body::Body, extract::State};
+use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     client::{Client, GrantType},
     denial::Denial,
     form::Parameters,
     refusal::Refusal,
 };
-use http::{Request, Response, StatusCode};
+use http::Response;
 
 use self::issue::TokenResponse;
 use super::client_authentication;
 use crate::{
     app::App,
-    http::{body, respond},
+    http::{body::Form, refused::OAuthError, respond},
     origin::Origin,
 };
 
@@ -24,20 +24,15 @@ mod client_credentials;
 mod issue;
 mod refresh_token;
 
-pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
-    let origin = Origin::of(&request);
-    let (head, body) = request.into_parts();
-    let answer = async {
-        let bytes = body::form(&app, &head, body).await?;
-        let form = Parameters::parse(&bytes)?;
-        form.refuse_repeated(&["resource", "audience"])?;
-        let client = client_authentication::client(&app, &origin, &head, &form).await?;
-        grant(&app, &origin, client, &form).await
-    };
-    match answer.await {
-        Ok(tokens) => respond::json_no_store(StatusCode::OK, &tokens),
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
-    }
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    form: Form<OAuthError>,
+) -> Result<Response<Body>, OAuthError> {
+    let parameters = form.parameters()?;
+    parameters.refuse_repeated(&["resource", "audience"])?;
+    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
+    Ok(respond::json_no_store(&grant(&app, &origin, client, &parameters).await?)?)
 }
 
 async fn grant(

@@ -1,6 +1,8 @@
 //! The authorization request is stored once, by the server, and bound to one browser; no later step reads a protocol
 //! parameter from the browser (security.md; Keycloak's CVE-2026-7571).
 
+use doorward_server::manage::clients;
+
 use crate::harness::*;
 
 /// Protocol parameters that a later step might be tempted to read.
@@ -134,4 +136,26 @@ async fn a_page_that_was_open_too_long_can_be_started_over() {
     let again = Form::of(&page);
     assert_ne!(again.action, form.action);
     assert_eq!(browser.allow(&again, &["notes:read"]).await.sent("state").as_deref(), Some("xyz"));
+}
+
+#[tokio::test]
+async fn deleted_client_is_named_alike_at_every_step() {
+    let server = TestServer::start().await;
+    let (client, browser) = (&server.world.web, server.browser());
+    let consent = browser.consent(&AuthorizationRequest::of(client)).await;
+    let sign_in_page = server.browser();
+    let sign_in = Form::of(
+        &sign_in_page.follow(sign_in_page.get(&AuthorizationRequest::of(client).path()).await).await.expect(200),
+    );
+    clients::delete(&server.app, &operator(), &client.id).await.unwrap();
+
+    let expected = (400, "authorize_client_unknown".to_owned());
+    for (browser, form) in [(&browser, &consent), (&sign_in_page, &sign_in)] {
+        let shown = browser.get(&form.action).await;
+        let submitted = browser.submit(form, &[("decision", "allow"), ("username", "x"), ("password", "y")]).await;
+        for page in [shown, submitted] {
+            assert_eq!(page.error_page(), expected, "{}", form.action);
+            assert!(!page.body.contains("Start over"), "a deleted client can't be started over");
+        }
+    }
 }

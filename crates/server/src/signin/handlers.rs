@@ -1,0 +1,224 @@
+//! The sign-in page: shown for an application or for the account page, and what is submitted on it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Extension, body::Body, extract::State};
+use doorward_core::{
+    denial::Denial,
+    refusal::Refusal,
+    secret::{ExposeSecret, SecretString},
+};
+use doorward_store::users::UserRecord;
+use http::{Response, StatusCode};
+
+use super::{
+    page::{Problem, SignInPage, Username},
+    password,
+};
+use crate::{
+    app::App,
+    authorization::step::Step,
+    browser::{Cookie, Visitor, device, session},
+    http::{
+        body::Form,
+        refused::{self, PageError, noting},
+        respond,
+    },
+    origin::Origin,
+    pages::security_headers::FormsEnd,
+};
+
+/// `GET /sign-in/{id}`: for an application.
+pub(super) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {
+    if step.accepted_session(&app).is_some() {
+        return Ok(respond::redirect(&step.next())?);
+    }
+    let sign_in = SignIn::for_app(&app, &step, Account::Same);
+    Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
+}
+
+/// `POST /sign-in/{id}`.
+pub(super) async fn submit(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    step: Step,
+    form: Form<PageError>,
+) -> Result<Response<Body>, PageError> {
+    SignIn::for_app(&app, &step, Account::Same).submit(&app, &origin, &step.visitor, &form).await
+}
+
+/// `GET /sign-in/{id}/other`: asks for another account. Who is signed in stays so until somebody else is: a link must
+/// not sign people out.
+pub(super) async fn show_other(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {
+    let sign_in = SignIn::for_app(&app, &step, Account::Other);
+    Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
+}
+
+/// `POST /sign-in/{id}/other`.
+pub(super) async fn submit_other(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    step: Step,
+    form: Form<PageError>,
+) -> Result<Response<Body>, PageError> {
+    SignIn::for_app(&app, &step, Account::Other).submit(&app, &origin, &step.visitor, &form).await
+}
+
+/// `GET /sign-in`: for the account page.
+pub(super) async fn show_for_account(
+    State(app): State<Arc<App>>,
+    visitor: Visitor,
+) -> Result<Response<Body>, PageError> {
+    match &visitor.session {
+        Some(_) => Ok(respond::redirect("/account")?),
+        None => Ok(SignIn::for_account(&visitor).render(&app, &visitor, StatusCode::OK)?),
+    }
+}
+
+/// `POST /sign-in`.
+pub(super) async fn submit_for_account(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    visitor: Visitor,
+    form: Form<PageError>,
+) -> Result<Response<Body>, PageError> {
+    SignIn::for_account(&visitor).submit(&app, &origin, &visitor, &form).await
+}
+
+/// Which account is to sign in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Account {
+    /// The one that is signed in, if one is.
+    Same,
+    /// Another: the name is asked for.
+    Other,
+}
+
+/// A sign-in: where the form leads, and what is on its page.
+struct SignIn {
+    action: String,
+    /// Where people go once they are signed in.
+    next: String,
+    /// Whether who is signed in already may go there.
+    is_signed_in: bool,
+    app_name: Option<String>,
+    username: Username,
+    other_account: Option<String>,
+    problem: Option<Problem>,
+}
+
+impl SignIn {
+    fn for_account(visitor: &Visitor) -> Self {
+        Self {
+            action: "/sign-in".into(),
+            next: "/account".into(),
+            is_signed_in: visitor.session.is_some(),
+            app_name: None,
+            username: Username::Asked(String::new()),
+            other_account: None,
+            problem: None,
+        }
+    }
+
+    fn for_app(app: &App, step: &Step, account: Account) -> Self {
+        let request = &step.interaction.stored.request;
+        // Another account is wanted where one is to be chosen; otherwise who is signed in confirms it.
+        let is_same = account == Account::Same;
+        let confirms = step.visitor.session.as_ref().filter(|_| is_same && !request.prompt.select_account);
+        let own = format!("/sign-in/{}", step.interaction.id);
+        let other = format!("{own}/other");
+        Self {
+            action: if is_same { own } else { other.clone() },
+            next: step.next(),
+            is_signed_in: is_same && step.accepted_session(app).is_some(),
+            app_name: Some(step.client.name.clone()),
+            username: match confirms {
+                Some(session) => Username::Fixed(session.user.username.clone()),
+                None => Username::Asked(request.login_hint.clone().unwrap_or_default()),
+            },
+            other_account: confirms.map(|_| other),
+            problem: None,
+        }
+    }
+
+    fn render(self, app: &App, visitor: &Visitor, status: StatusCode) -> Result<Response<Body>, Refusal> {
+        let page = SignInPage {
+            layout: &app.layout,
+            action: self.action,
+            csrf: visitor.form_token(app),
+            app: self.app_name,
+            username: self.username,
+            other_account: self.other_account,
+            problem: self.problem,
+        };
+        visitor.show(app, status, &page, FormsEnd::AtClient)
+    }
+
+    /// Tries what was submitted; goes on, or shows the page again with what went wrong.
+    async fn submit(
+        self,
+        app: &App,
+        origin: &Origin,
+        visitor: &Visitor,
+        form: &Form<PageError>,
+    ) -> Result<Response<Body>, PageError> {
+        let parameters = form.parameters()?;
+        match visitor.check_form(app, &parameters) {
+            Ok(()) => {}
+            // A page that was left open, a sign-in in another tab, or cookies that were cleared: nothing is lost.
+            Err(refusal) if refusal.denial == Denial::FormExpired && self.is_signed_in => {
+                return Ok(noting(respond::redirect(&self.next)?, refusal));
+            }
+            Err(refusal) if refusal.denial == Denial::FormExpired => {
+                return Ok(self.show_again(app, visitor, Problem::Expired, refusal)?);
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+        let username = match &self.username {
+            Username::Fixed(username) => username.clone(),
+            Username::Asked(_) => parameters.optional("username")?.unwrap_or_default().to_owned(),
+        };
+        let password = parameters.optional("password")?.unwrap_or_default();
+        let begun = async {
+            let user = password::check(app, origin, &form.head.headers, &username, password.into()).await?;
+            let secret = session::begin(app, origin, &user, visitor.session_id().cloned()).await?;
+            signed_in(app, &user, &secret, &self.next)
+        };
+        let refusal = match begun.await {
+            Ok(response) => return Ok(response),
+            Err(refusal) => refusal,
+        };
+        let problem = match refusal.denial {
+            Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
+            denial if denial.shown_as() == Denial::PasswordWrong.shown_as() => Problem::WrongCredentials,
+            _ => return Err(refusal.into()),
+        };
+        let username = match self.username {
+            Username::Fixed(username) => Username::Fixed(username),
+            Username::Asked(_) => Username::Asked(username),
+        };
+        Ok(Self { username, ..self }.show_again(app, visitor, problem, refusal)?)
+    }
+
+    fn show_again(
+        self,
+        app: &App,
+        visitor: &Visitor,
+        problem: Problem,
+        refusal: Refusal,
+    ) -> Result<Response<Body>, Refusal> {
+        let again = Self { problem: Some(problem), ..self };
+        let mut response = again.render(app, visitor, refused::status(refusal.denial))?;
+        refused::retry_after(&mut response, &refusal);
+        Ok(noting(response, refusal))
+    }
+}
+
+fn signed_in(app: &App, user: &UserRecord, secret: &SecretString, next: &str) -> Result<Response<Body>, Refusal> {
+    let mut response = respond::redirect(next)?;
+    let headers = response.headers_mut();
+    Cookie::Session.set(app, headers, secret.expose_secret(), Some(app.settings.session.absolute));
+    let device = device::cookie(app, &user.id);
+    Cookie::Device.set(app, headers, &device, Some(device::LIFETIME));
+    Ok(response)
+}
