@@ -10,7 +10,7 @@ use std::{
 
 use doorward_core::digest::MasterKey;
 use doorward_guard::{SystemClock, SystemRng};
-use doorward_server::{App, Settings, app::Parts};
+use doorward_server::{App, Settings, app::Components};
 use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
 
 use crate::{
@@ -138,7 +138,7 @@ pub(crate) fn refuse_unfinished_demo(folder: &Path) -> Result<(), Failure> {
 
 /// The server on an opened store.
 pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure> {
-    let parts = Parts {
+    let parts = Components {
         settings: found.settings,
         store,
         clock: Arc::new(SystemClock),

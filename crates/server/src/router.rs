@@ -26,7 +26,7 @@ use crate::{
     app::App,
     authorization, consent,
     http::{
-        self as exchange, cors, proxy,
+        MAX_HEADERS, cors, head_bytes, header_count, proxy,
         refused::{self, Asked, NegotiatedError, PageError, ProblemError},
         respond,
     },
@@ -96,8 +96,8 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
 /// Refuses what no route should see.
 fn refuse_outright(app: &App, request: &Request) -> Option<Response<Body>> {
     let path = request.uri().path();
-    let (head, headers) = (exchange::head_bytes(request), exchange::header_count(request.headers()));
-    if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
+    let (head, headers) = (head_bytes(request), header_count(request.headers()));
+    if head > app.settings.limits.header_bytes || headers > MAX_HEADERS {
         let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
         return Some(NegotiatedError::from(refusal).into_response());
     }
@@ -118,7 +118,7 @@ async fn home() -> Result<Response<Body>, PageError> {
 
 /// Says that the server runs and can answer.
 async fn health(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     Ok(respond::json_no_store(&json!({"status": "ok"}))?)
 }
 

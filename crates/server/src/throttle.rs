@@ -63,8 +63,8 @@ impl Attempt {
         app.write(SettleAttempt { clear, give_back }).await
     }
 
-    /// The attempt was not looked at: every counter gets it back.
-    pub(crate) async fn was_not_tried(self, app: &App) -> Result<(), Refusal> {
+    /// Takes the attempt back at every counter: no password was looked at.
+    pub(crate) async fn cancel(self, app: &App) -> Result<(), Refusal> {
         let give_back = match self.device {
             Some(device) => vec![device],
             None => vec![self.name, self.address],

@@ -1,7 +1,7 @@
 //! Following the log of changes: what another process wrote is known here within a moment.
 //!
 //! A server whose database was migrated by a newer program stops answering these at once, until it is replaced.
-//! A server that could not read the log for [`MAX_BLINDNESS`] answers issuance and verification with 503, since what
+//! A server that could not read the log for [`MAX_STALENESS`] answers issuance and verification with 503, since what
 //! it keeps in memory may be revoked by now.
 
 use std::{
@@ -14,8 +14,8 @@ use doorward_store::{Change, StoreError};
 
 use crate::app::{App, OpenError};
 
-/// For how long a server may answer without having read the log.
-pub(crate) const MAX_BLINDNESS: Duration = Duration::from_secs(5);
+/// How long a server may answer without having read the log.
+pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(5);
 
 const BATCH: i64 = 1_000;
 
@@ -35,7 +35,7 @@ impl LastRead {
         self.set(Some(Instant::now()));
     }
 
-    fn lose(&self) {
+    fn mark_unreadable(&self) {
         self.set(None);
     }
 
@@ -50,13 +50,13 @@ impl LastRead {
 
 impl App {
     /// Refuses if what is kept in memory may be stale.
-    pub(crate) fn check_sight(&self) -> Result<(), Refusal> {
-        let blind = match self.caches.last_read.age() {
-            Some(age) if age <= MAX_BLINDNESS => return Ok(()),
+    pub(crate) fn ensure_fresh(&self) -> Result<(), Refusal> {
+        let stale = match self.caches.last_read.age() {
+            Some(age) if age <= MAX_STALENESS => return Ok(()),
             Some(age) => Refusal::new(Denial::Unavailable).fact("changes_unread_for_s", age.as_secs()),
             None => Refusal::new(Denial::Unavailable).fact("schema", "newer than this program"),
         };
-        Err(blind.retry_after(Duration::from_secs(2)))
+        Err(stale.retry_after(Duration::from_secs(2)))
     }
 
     /// Applies every change that was committed by the time this is called. For tests and after own writes.
@@ -65,7 +65,7 @@ impl App {
         let schema = self.store.check_schema().await;
         if matches!(schema, Err(StoreError::SchemaNewer { .. })) {
             // What this program would write may be wrong by now.
-            self.caches.last_read.lose();
+            self.caches.last_read.mark_unreadable();
         }
         schema?;
         loop {

@@ -57,7 +57,7 @@ pub struct App {
 }
 
 /// What an [`App`] is made of.
-pub struct Parts {
+pub struct Components {
     /// What was set.
     pub settings: Settings,
     /// The opened store, migrated.
@@ -83,8 +83,8 @@ pub enum OpenError {
 
 impl App {
     /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
-    pub async fn open(parts: Parts) -> Result<Arc<Self>, OpenError> {
-        let Parts { settings, store, clock, rng, master_keys } = parts;
+    pub async fn open(parts: Components) -> Result<Arc<Self>, OpenError> {
+        let Components { settings, store, clock, rng, master_keys } = parts;
         let assets = Assets::new(&settings.accent);
         let app = Self {
             peppers: needed_peppers(&store, &master_keys).await?,

@@ -34,7 +34,7 @@ pub(crate) async fn allow(
     scopes: ScopeSet,
     stored: Vec<KeyedDigest>,
 ) -> Result<Response<Body>, Refusal> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let client = app.client(request.client_id.as_str()).await?;
     let client = request.check_client(client.as_deref())?;
     let remember = (!request.target.is_unassured).then(|| consent_to(client, &scopes, &request.scopes));

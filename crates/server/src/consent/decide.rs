@@ -96,7 +96,7 @@ fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>)
         layout: &app.layout,
         action: format!("/consent/{id}"),
         csrf: step.visitor.form_token(app),
-        app: step.client.name.clone(),
+        client_name: step.client.name.clone(),
         username: session.user.username.clone(),
         switch_account: format!("/sign-in/{id}/other"),
         returns_to: request.target.display_host(),

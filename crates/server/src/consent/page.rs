@@ -21,7 +21,7 @@ pub(crate) struct ConsentPage<'a> {
     /// The form's token.
     pub(crate) csrf: String,
     /// The name of the application that asks.
-    pub(crate) app: String,
+    pub(crate) client_name: String,
     /// Whose consent is asked for.
     pub(crate) username: String,
     /// Where people go who are somebody else.
@@ -73,12 +73,12 @@ impl ConsentPage<'_> {
     fn heading(&self) -> String {
         let wishes: Vec<String> =
             self.scopes.iter().filter(|scope| scope.is_of_an_api()).map(|scope| as_clause(&scope.sentence)).collect();
-        let app = &self.app;
+        let client = &self.client_name;
         match wishes.as_slice() {
-            [] => format!("{app} wants to know who you are"),
-            [one] => format!("{app} wants to {one}"),
-            [one, two] => format!("{app} wants to {one} and {two}"),
-            [one, two, ..] => format!("{app} wants to {one}, {two} and more"),
+            [] => format!("{client} wants to know who you are"),
+            [one] => format!("{client} wants to {one}"),
+            [one, two] => format!("{client} wants to {one} and {two}"),
+            [one, two, ..] => format!("{client} wants to {one}, {two} and more"),
         }
     }
 }
@@ -108,7 +108,7 @@ mod tests {
             layout: &layout,
             action: "/consent/4f1c".into(),
             csrf: "token".into(),
-            app: "Notes CLI".into(),
+            client_name: "Notes CLI".into(),
             username: "alice".into(),
             switch_account: "/consent/4f1c/switch".into(),
             returns_to: "localhost:8401".into(),

@@ -79,7 +79,7 @@ type Read = Result<(Arc<Client>, AuthorizationRequest), (Target, Refusal)>;
 
 /// Reads the request; an `Err` of the outer kind is for a page.
 async fn read(app: &App, parameters: &[u8]) -> Result<Read, Refusal> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let form = Parameters::parse(parameters)?;
     let client = match form.all("client_id").next() {
         Some(id) => app.client(id).await?,

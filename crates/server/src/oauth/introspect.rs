@@ -34,7 +34,7 @@ pub(crate) async fn handle(
     Extension(origin): Extension<Arc<Origin>>,
     form: Form<OAuthError>,
 ) -> Result<Response<Body>, OAuthError> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let parameters = form.parameters()?;
     parameters.refuse_repeated(&[])?;
     let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;

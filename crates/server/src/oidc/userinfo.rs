@@ -40,7 +40,7 @@ pub(crate) async fn handle(
 }
 
 async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let (head, body) = request.into_parts();
     let values = |name| head.headers.get_all(name).iter().map(|value: &HeaderValue| value.as_bytes());
     let in_header = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;

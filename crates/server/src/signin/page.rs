@@ -20,7 +20,7 @@ pub(crate) struct SignInPage<'a> {
     /// The form's token.
     pub(crate) csrf: String,
     /// The name of the application that asks; none when people come by themselves, for their account.
-    pub(crate) app: Option<String>,
+    pub(crate) client_name: Option<String>,
     /// Whose password is asked for.
     pub(crate) username: Username,
     /// Where people go who are not the fixed user; offered with [`Username::Fixed`] only.
@@ -99,7 +99,7 @@ mod tests {
             layout: &layout,
             action: "/sign-in/4f1c".into(),
             csrf: "token".into(),
-            app: Some("Notes CLI".into()),
+            client_name: Some("Notes CLI".into()),
             username: Username::Asked(String::new()),
             other_account: None,
             problem: None,

@@ -25,7 +25,7 @@ pub(super) async fn check(
     let matches = match app.passwords.verify(password, hash).await {
         Ok(matches) => matches,
         Err(refusal) => {
-            attempt.was_not_tried(app).await?;
+            attempt.cancel(app).await?;
             return Err(refusal);
         }
     };

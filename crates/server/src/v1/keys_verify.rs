@@ -93,7 +93,7 @@ pub(crate) async fn handle(
 type Found = Result<Principal, (Refusal, Option<Principal>)>;
 
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let request: VerifyRequest = body::json(app, head, body, r#"{"key":"…","scopes":["…"]}"#).await?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
     match verify(app, asker, &request.key, &needed).await {

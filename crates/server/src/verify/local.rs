@@ -32,7 +32,7 @@ impl LocalVerifier {
 
     async fn principal(&self, credential: &Credential) -> Result<Principal, Refusal> {
         let app = &self.app;
-        app.check_sight()?;
+        app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doorward_core::{digest::MasterKey, secret::ExposeSecret};
 use doorward_guard::SystemRng;
-use doorward_server::{App, app::Parts, manage::keys};
+use doorward_server::{App, app::Components, manage::keys};
 
 use crate::harness::*;
 
@@ -106,7 +106,7 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
         let newer = MasterKey::generate(&SystemRng::default()).reveal();
         let new = || MasterKey::parse(newer.expose_secret()).unwrap();
         let peppers = async |master_keys| {
-            let parts = Parts {
+            let parts = Components {
                 settings: server.app.settings.clone(),
                 store: server.app.store.clone(),
                 clock: server.clock.clone(),

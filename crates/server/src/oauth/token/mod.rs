@@ -41,7 +41,7 @@ async fn grant(
     client: Arc<Client>,
     form: &Parameters<'_>,
 ) -> Result<TokenResponse, Refusal> {
-    app.check_sight()?;
+    app.ensure_fresh()?;
     let stated = form.required("grant_type")?;
     let grant_type = GrantType::parse(stated);
     let grant_type = grant_type.ok_or_else(|| Refusal::new(Denial::GrantTypeUnsupported).fact("grant_type", stated))?;

@@ -12,7 +12,7 @@ use doorward_core::{
 use doorward_guard::SystemRng;
 use doorward_server::{
     App, Settings,
-    app::Parts,
+    app::Components,
     http::listener::{self, Serve},
     manage::{
         self,
@@ -263,7 +263,7 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
     let store = Store::open(&database.location).await.unwrap();
     store.migrate().await.unwrap();
     let master_keys = vec![MasterKey::parse(master_key.expose_secret()).unwrap()];
-    App::open(Parts { settings, store, clock, rng: Arc::new(SystemRng::default()), master_keys }).await.unwrap()
+    App::open(Components { settings, store, clock, rng: Arc::new(SystemRng::default()), master_keys }).await.unwrap()
 }
 
 async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
