@@ -93,8 +93,8 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
         "trace_id": origin.trace_id(),
     });
     let mut response = json_no_store(status(denial), &body);
-    // The challenge names the scheme that the client used; others would have browsers ask people for passwords.
-    if used_basic && denial.status() == 401 {
+    // Without the header there is no challenge: browsers would ask people for passwords (RFC 6749 section 5.2).
+    if used_basic && denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
     retry_after(&mut response, refusal);
@@ -105,7 +105,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
 pub(crate) fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
     app.note_refusal(origin, refusal);
     let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id(), None).into_response();
-    if refusal.denial.error() == "invalid_client" && refusal.denial.status() == 401 {
+    if refusal.denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
     response

@@ -9,7 +9,7 @@ use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     api::Api,
     api_key::ApiKey,
-    denial::Denial,
+    denial::{Class, Denial},
     id::{ApiId, KeyId},
     json,
     policy::{self, Requirement},
@@ -97,7 +97,7 @@ async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Fo
     let request: VerifyRequest = json::parse_as(&bytes).map_err(malformed)?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
     match verify(app, asker, &request.key, &needed).await {
-        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
         Ok(principal) => {
             let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);

@@ -6,7 +6,12 @@ use axum::{
     body::Body,
     extract::{Path, State},
 };
-use doorward_core::{denial::Denial, form::Parameters, refusal::Refusal, secret::SecretString};
+use doorward_core::{
+    denial::{Class, Denial},
+    form::Parameters,
+    refusal::Refusal,
+    secret::SecretString,
+};
 use doorward_store::users::{FindUser, UserRecord};
 use http::{HeaderMap, Request, Response, StatusCode};
 
@@ -229,7 +234,7 @@ async fn finish(
         Err(refusal) => {
             let problem = match refusal.denial {
                 Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
-                denial if denial.shown_as() == Denial::PasswordWrong.shown_as() => Problem::WrongCredentials,
+                denial if denial.class() == Class::Credential => Problem::WrongCredentials,
                 _ => return respond::error_page(app, origin, &refusal),
             };
             app.note_refusal(origin, &refusal);

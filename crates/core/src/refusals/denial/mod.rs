@@ -9,12 +9,26 @@
 
 use std::{borrow::Cow, fmt};
 
+/// What a reason is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// Nothing valid shows who the caller is: a credential, a code or a session is missing, wrong, expired or revoked.
+    Credential,
+    /// The server can't decide at the moment. This says nothing about the request or the credential in it.
+    Outage,
+    /// The caller is known and may not do this, or the user did not allow it.
+    Permission,
+    /// The request can't be served, whoever sends it: it is malformed, unsupported, too large, too late or one of too many.
+    Request,
+}
+
 /// Everything that follows from a reason.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     code: &'static str,
     status: u16,
     error: &'static str,
+    class: Class,
     shown_as: &'static str,
     sentence: &'static str,
     cause: &'static str,
@@ -45,7 +59,7 @@ mod transport;
 
 /// The last one in the row: makes the list out of all entries.
 macro_rules! denials {
-    ($($variant:ident { code: $code:literal, status: $status:literal, error: $error:literal,
+    ($($variant:ident { code: $code:literal, status: $status:literal, error: $error:literal, class: $class:ident,
        $(shown_as: $shown_as:literal,)? sentence: $sentence:literal, cause: $cause:literal, remedy: $remedy:literal })*) => {
         /// A reason for a no. New reasons may be added; a reason's code never changes.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -64,6 +78,7 @@ macro_rules! denials {
                         code: $code,
                         status: $status,
                         error: $error,
+                        class: Class::$class,
                         shown_as: {
                             const CODES: &[&str] = &[$code $(, $shown_as)?];
                             CODES[CODES.len() - 1]
@@ -103,6 +118,21 @@ impl Denial {
     /// OpenID Connect Core section 3.1.2.6.
     pub const fn error(self) -> &'static str {
         self.entry().error
+    }
+
+    /// What it is about.
+    pub const fn class(self) -> Class {
+        self.entry().class
+    }
+
+    /// Whether a client failed to authenticate (RFC 6749 section 5.2): it is challenged in its own scheme.
+    pub fn is_invalid_client(self) -> bool {
+        self.error() == "invalid_client"
+    }
+
+    /// Whether the caller is shown another code than the operator.
+    pub fn hides_cause(self) -> bool {
+        self.code() != self.shown_as()
     }
 
     /// What the caller is told: what happened and what to do, without a secret and without telling what exists.
@@ -207,6 +237,16 @@ mod tests {
         for denial in Denial::ALL {
             let face = (denial.status(), denial.error(), denial.sentence());
             assert_eq!(*faces.entry(denial.shown_as()).or_insert(face), face, "{denial}");
+        }
+    }
+
+    #[test]
+    fn class_agrees_with_status_and_error() {
+        for denial in Denial::ALL {
+            assert_eq!(denial.class() == Class::Outage, denial.status() == 503, "{denial}");
+            let is_about_proof = denial.status() == 401 || denial.error() == "invalid_grant";
+            assert!(!is_about_proof || denial.class() == Class::Credential, "{denial}");
+            assert!(!denial.is_invalid_client() || denial.status() == 401, "{denial}");
         }
     }
 
