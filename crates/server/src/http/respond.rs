@@ -83,7 +83,7 @@ pub(crate) fn page(status: StatusCode, page: &impl Template, forms: FormsEnd) ->
 }
 
 /// A refusal of an OAuth endpoint (RFC 6749 section 5.2).
-pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_basic: bool) -> Response<Body> {
+pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, sent_authorization: bool) -> Response<Body> {
     app.note_refusal(origin, refusal);
     let denial = refusal.denial;
     let body = json!({
@@ -94,7 +94,7 @@ pub(crate) fn oauth_error(app: &App, origin: &Origin, refusal: &Refusal, used_ba
     });
     let mut response = json_no_store(status(denial), &body);
     // Without the header there is no challenge: browsers would ask people for passwords (RFC 6749 section 5.2).
-    if used_basic && denial.is_invalid_client() {
+    if sent_authorization && denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
     retry_after(&mut response, refusal);

@@ -85,8 +85,8 @@ pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<Arc<
     })
 }
 
-/// Whether a request tried Basic: its challenge is answered in kind.
-pub(crate) fn used_basic(head: &Parts) -> bool {
+/// Whether a request has an Authorization header, of whatever scheme.
+pub(crate) fn sent_authorization(head: &Parts) -> bool {
     head.headers.contains_key(AUTHORIZATION)
 }
 

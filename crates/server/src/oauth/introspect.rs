@@ -44,7 +44,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
         Ok(TokenState::Active(state)) => respond::json_no_store(StatusCode::OK, &state),
         Ok(TokenState::Inactive(None)) => respond::json_no_store(StatusCode::OK, &inactive()),
         Ok(TokenState::Inactive(Some(why))) => respond::no(&app, &origin, &why, &inactive()),
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
+        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::sent_authorization(&head)),
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
             respond::no_store(&mut response);
             response
         }
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
+        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::sent_authorization(&head)),
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
     };
     match answer.await {
         Ok(tokens) => respond::json_no_store(StatusCode::OK, &tokens),
-        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::used_basic(&head)),
+        Err(refusal) => respond::oauth_error(&app, &origin, &refusal, client_authentication::sent_authorization(&head)),
     }
 }
 
