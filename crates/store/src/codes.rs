@@ -11,7 +11,7 @@ use doorward_core::{
     denial::Denial,
     digest::KeyedDigest,
     grant::{
-        audience::Apis,
+        audience::{Access, Apis},
         code::{self, CodeEffect, CodeFacts, CodeRedemption},
     },
     id::FamilyId,
@@ -100,7 +100,8 @@ impl Operation for RedeemCode {
         };
         let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
         // A resource that was not granted consumes nothing and revokes nothing either.
-        let narrowed = self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref());
+        let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
+        let narrowed = asked.narrow();
         let (effect, outcome) = match (&narrowed, outcome.is_ok() || effect == CodeEffect::EndGrant) {
             (Err(refusal), true) => (CodeEffect::None, Err(refusal.clone())),
             _ => (effect, outcome),
@@ -112,8 +113,8 @@ impl Operation for RedeemCode {
         if let Err(refusal) = outcome {
             return Ok(Err(refusal));
         }
-        let (api, scopes) = match narrowed {
-            Ok(narrowed) => narrowed,
+        let access = match narrowed {
+            Ok(access) => access,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let sql = "UPDATE codes SET redeemed_at = $1 WHERE digest = $2";
@@ -123,7 +124,7 @@ impl Operation for RedeemCode {
             let NewFamily { id, token, expires_at } = &self.family;
             refresh::begin(tx, id, &grant, self.client.is_confidential(), token, *expires_at, self.now).await?;
         }
-        let issued = issue(tx, &self.access_token, grant, api, scopes, has_refresh_token).await?;
+        let issued = issue(tx, &self.access_token, grant, access, has_refresh_token).await?;
         self.append_audit(tx, "code.redeemed", &issued.grant).await?;
         Ok(Ok(issued))
     }
@@ -151,8 +152,7 @@ pub(crate) async fn issue(
     tx: &mut impl Tx,
     token: &NewAccessToken,
     grant: GrantRecord,
-    api: Option<Arc<Api>>,
-    scopes: ScopeSet,
+    Access { api, scopes }: Access,
     has_refresh_token: bool,
 ) -> Result<Issued, TxError> {
     let roles = match &api {

@@ -11,7 +11,6 @@ mod revocation;
 use std::sync::Arc;
 
 use doorward_core::{
-    api::Api,
     client::Client,
     clock::Timestamp,
     denial::Denial,
@@ -104,8 +103,8 @@ impl Operation for Refresh {
             return Ok(Err(refusal));
         }
         // What was not granted is refused before anything is consumed.
-        let (api, scopes) = match self.narrow(&grant) {
-            Ok(narrowed) => narrowed,
+        let access = match grant.access_request(&self.apis, self.scopes.as_ref(), self.resource.as_deref()).narrow() {
+            Ok(access) => access,
             Err(refusal) => return Ok(Err(refusal)),
         };
         let (refresh_token, action) = if effect == RefreshEffect::Rotate {
@@ -122,25 +121,12 @@ impl Operation for Refresh {
             (successor, "refresh_token.repeated")
         };
         self.append_rotation(tx, action, &grant).await?;
-        let issued = issue(tx, &self.access_token, grant, api, scopes, true).await?;
+        let issued = issue(tx, &self.access_token, grant, access, true).await?;
         Ok(Ok(Refreshed { issued, refresh_token }))
     }
 }
 
 impl Refresh {
-    /// What the access token is for: the grant, narrowed by `scope` and `resource`.
-    fn narrow(&self, grant: &GrantRecord) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
-        let scopes = match &self.scopes {
-            None => grant.scopes.clone(),
-            Some(asked) if asked.is_subset(&grant.scopes) => asked.clone(),
-            Some(asked) => {
-                let beyond = asked.difference(&grant.scopes);
-                return Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", beyond));
-            }
-        };
-        self.apis.narrow(&scopes, &grant.resources, self.resource.as_deref())
-    }
-
     /// What happens for each token of a family is told of the access token that it gave. Were it told of the grant, the
     /// audit's index by subject would be written in as many places as there are grants at work.
     async fn append_rotation(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {
