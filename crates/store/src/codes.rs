@@ -12,6 +12,7 @@ use doorward_core::{
     digest::KeyedDigest,
     grant::{
         audience::{Access, Apis},
+        binding::Binding,
         code::{self, CodeEffect, CodeFacts, CodeRedemption},
     },
     id::FamilyId,
@@ -122,7 +123,7 @@ impl Operation for RedeemCode {
         let has_refresh_token = gives_refresh_token(&self.client, &grant.scopes, &grant.requested_scopes);
         if has_refresh_token {
             let NewFamily { id, token, expires_at } = &self.family;
-            refresh::begin(tx, id, &grant, self.client.is_confidential(), token, *expires_at, self.now).await?;
+            refresh::begin(tx, id, &grant, Binding::of(&self.client), token, *expires_at, self.now).await?;
         }
         let issued = issue(tx, &self.access_token, grant, access, has_refresh_token).await?;
         self.append_audit(tx, "code.redeemed", &issued.grant).await?;

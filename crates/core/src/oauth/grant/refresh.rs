@@ -6,6 +6,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use super::binding::Binding;
 use crate::{clock::Timestamp, denial::Denial, digest, id::ClientId, network::Network, refusal::Refusal};
 
 /// How many repeats a day may come from other addresses than the one that rotated.
@@ -42,8 +43,8 @@ impl Default for RefreshLimits {
 pub struct RefreshFacts {
     /// The client that the family belongs to.
     pub client_id: ClientId,
-    /// Whether the tokens are bound: by client authentication, DPoP or a certificate.
-    pub is_bound: bool,
+    /// How its tokens are bound.
+    pub binding: Binding,
     /// The times of the family.
     pub family: FamilyTimes,
     /// Whether the family, its grant or its client was ended.
@@ -172,7 +173,7 @@ fn decide_repeat(
 ) -> (RefreshEffect, Result<(), Refusal>) {
     let age = now.since(rotation.at);
     let is_same_address = Network::of(request.address) == Network::of(rotation.address);
-    if facts.is_bound || (is_same_address && age < limits.grace_same_address) {
+    if facts.binding.is_bound() || (is_same_address && age < limits.grace_same_address) {
         return (RefreshEffect::Repeat, Ok(()));
     }
     let refuse = |why: &'static str| {
@@ -231,7 +232,7 @@ mod tests {
     fn live() -> RefreshFacts {
         RefreshFacts {
             client_id: client(1),
-            is_bound: false,
+            binding: Binding::None,
             family: FamilyTimes { created_at: START, expires_at: START.plus(RefreshLimits::default().absolute) },
             has_ended: false,
             user_is_unavailable: false,
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_bound_repeat_has_until_the_successor_is_used() {
-        let bound = RefreshFacts { is_bound: true, ..predecessor() };
+        let bound = RefreshFacts { binding: Binding::Client, ..predecessor() };
         assert_eq!(decided(&bound, address(2), 86_400), (RefreshEffect::Repeat, None));
         let used = RefreshFacts { live_generation: 4, ..bound };
         assert_eq!(decided(&used, address(1), 1), (RefreshEffect::EndFamily, Some(Denial::RefreshTokenReused)));
@@ -338,7 +339,8 @@ mod tests {
         #[test]
         fn repeats_never_end_a_family_and_every_reuse_does(is_bound: bool, steps in prop::collection::vec(step(), 1..60)) {
             let limits = RefreshLimits::default();
-            let first = RefreshFacts { is_bound, live_generation: 0, generation: 0, ..live() };
+            let binding = if is_bound { Binding::Client } else { Binding::None };
+            let first = RefreshFacts { binding, live_generation: 0, generation: 0, ..live() };
             let other_repeats = first.other_repeats;
             let mut model = Model { facts: vec![first], ended: false, other_repeats, last_rotation: None };
             let mut now = START;
