@@ -11,13 +11,12 @@ mod revocation;
 use std::sync::Arc;
 
 use doorward_core::{
-    client::Client,
     clock::Timestamp,
     denial::Denial,
     digest::KeyedDigest,
     grant::{
         audience::Apis,
-        refresh::{self, RefreshEffect, RefreshLimits, RefreshRequest},
+        refresh::{self, Consequence, RefreshDecision, RefreshLimits, RefreshRequest},
     },
     refusal::Refusal,
     scope::ScopeSet,
@@ -48,8 +47,6 @@ pub struct Refresh {
     pub candidates: Vec<KeyedDigest>,
     /// Who presents it.
     pub request: RefreshRequest,
-    /// The authenticated client.
-    pub client: Arc<Client>,
     /// All APIs.
     pub apis: Arc<Apis>,
     /// `scope`, if sent: what the access token is narrowed to.
@@ -87,39 +84,29 @@ impl Operation for Refresh {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
         let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
+        let asked = grant.access_request(&self.apis, self.scopes.as_ref(), self.resource.as_deref());
         let facts = presented.facts(&grant);
-        let (effect, outcome) = refresh::decide(&self.request, &facts, &self.limits, self.now);
-        if let Err(refusal) = outcome {
-            match effect {
-                RefreshEffect::EndFamily => {
-                    self.append_refusal(tx, "refresh_token.reused", &grant, &refusal).await?;
-                    grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+        let (access, refresh_token, action) =
+            match refresh::decide(&self.request, &facts, &asked, &self.limits, self.now) {
+                RefreshDecision::Refuse { why, and } => {
+                    self.refuse(tx, &grant, &why, and).await?;
+                    return Ok(Err(why));
                 }
-                RefreshEffect::Signal => {
-                    self.append_refusal(tx, "refresh_token.suspicious", &grant, &refusal).await?;
+                RefreshDecision::Repeat { access, counted } => {
+                    let Some(successor) = presented.open_successor(&self.token) else {
+                        // The seal was erased at the end of the grace, by a clock that is ahead of this one.
+                        return Ok(Err(Denial::RefreshTokenGraceOver.into()));
+                    };
+                    if let Some(counted) = counted {
+                        presented.count_repeat(tx, counted).await?;
+                    }
+                    (access, successor, "refresh_token.repeated")
                 }
-                _ => {}
-            }
-            return Ok(Err(refusal));
-        }
-        // What was not granted is refused before anything is consumed.
-        let access = match grant.access_request(&self.apis, self.scopes.as_ref(), self.resource.as_deref()).narrow() {
-            Ok(access) => access,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let (refresh_token, action) = if effect == RefreshEffect::Rotate {
-            presented.rotate(tx, self).await?;
-            (self.successor.clone(), "refresh_token.rotated")
-        } else {
-            let Some(successor) = presented.open_successor(&self.token) else {
-                // The seal was erased at the end of the grace, by a clock that is ahead of this one.
-                return Ok(Err(Denial::RefreshTokenGraceOver.into()));
+                RefreshDecision::Rotate(access) => {
+                    presented.rotate(tx, self).await?;
+                    (access, self.successor.clone(), "refresh_token.rotated")
+                }
             };
-            if let RefreshEffect::CountRepeat(other_repeats) = effect {
-                presented.count_repeat(tx, other_repeats).await?;
-            }
-            (successor, "refresh_token.repeated")
-        };
         self.append_rotation(tx, action, &grant).await?;
         let issued = issue(tx, &self.access_token, grant, access, true).await?;
         Ok(Ok(Refreshed { issued, refresh_token }))
@@ -127,6 +114,24 @@ impl Operation for Refresh {
 }
 
 impl Refresh {
+    async fn refuse(
+        &self,
+        tx: &mut impl Tx,
+        grant: &GrantRecord,
+        why: &Refusal,
+        and: Consequence,
+    ) -> Result<(), TxError> {
+        match and {
+            Consequence::EndGrant => {
+                self.append_refusal(tx, "refresh_token.reused", grant, why).await?;
+                grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+            }
+            Consequence::Nothing => {}
+            Consequence::Warn => self.append_refusal(tx, "refresh_token.suspicious", grant, why).await?,
+        }
+        Ok(())
+    }
+
     /// What happens for each token of a family is told of the access token that it gave. Were it told of the grant, the
     /// audit's index by subject would be written in as many places as there are grants at work.
     async fn append_rotation(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {

@@ -199,7 +199,6 @@ async fn refresh_token(
         access_token,
         limits: app.settings.tokens.refresh,
         audit: app.event(&origin.actor(client.id.as_str()), "refresh_token", None, Details::none()),
-        client: client.clone(),
         now,
     };
     let refreshed = app.write(operation).await??;

@@ -245,7 +245,6 @@ impl World {
             token: token.clone(),
             candidates: vec![self.digest(token)],
             request: RefreshRequest { client_id: client.id.clone(), address: IpAddr::from([192, 0, 2, address]) },
-            client: client.clone(),
             apis: self.apis.clone(),
             scopes: None,
             resource: None,
