@@ -211,11 +211,10 @@ impl World {
         let operation = RedeemCode {
             candidates: vec![self.digest(&given.code)],
             redemption: CodeRedemption {
-                client_id: given.client.id.clone(),
+                client: given.client.clone(),
                 code_verifier: VERIFIER.to_owned(),
                 redirect_uri: Some(REDIRECT_URI.to_owned()),
             },
-            client: given.client.clone(),
             apis: self.apis.clone(),
             resource: None,
             access_token: self.access_token().0,
