@@ -17,7 +17,7 @@ mod refusals;
 mod values;
 
 pub use access::{api, policy, principal, scope};
-pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, signing};
+pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, signing};
 pub use oauth::{authorization_request, client, client_auth, form, grant, pkce, redirect_uri, registration};
 pub use people::{password, session, throttle};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};

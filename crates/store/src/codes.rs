@@ -13,6 +13,7 @@ use doorward_core::{
         code::{self, CodeDecision, CodeFacts, CodeRedemption},
     },
     id::FamilyId,
+    new_access_token::{Bearer, NewAccessToken},
     refusal::Refusal,
     scope::ScopeSet,
 };
@@ -20,8 +21,7 @@ use doorward_core::{
 use crate::{
     audit::{self, AuditEvent},
     grants::{self, Credential, GrantRecord},
-    refresh, roles,
-    tokens::{Bearer, NewAccessToken},
+    refresh, roles, tokens,
     tx::{Operation, Tx, TxError},
 };
 
@@ -155,6 +155,6 @@ pub(crate) async fn issue(
         auth_time: Some(grant.auth_time),
     };
     let claims = token.claims(api.as_deref(), bearer);
-    token.store(tx, api.as_deref(), &claims).await?;
+    tokens::store(tx, token, api.as_deref(), &claims).await?;
     Ok(Issued { grant, api, scopes, claims, has_refresh_token })
 }

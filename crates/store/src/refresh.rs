@@ -18,6 +18,7 @@ use doorward_core::{
         audience::Apis,
         refresh::{self, Consequence, RefreshDecision, RefreshLimits, RefreshRequest},
     },
+    new_access_token::NewAccessToken,
     refusal::Refusal,
     scope::ScopeSet,
     secret::SecretString,
@@ -34,7 +35,6 @@ use crate::{
     audit::{self, AuditEvent},
     codes::{Issued, issue},
     grants::{self, GrantRecord},
-    tokens::NewAccessToken,
     tx::{Operation, Tx, TxError},
 };
 

@@ -12,6 +12,7 @@ use doorward_core::{
     grant::{audience, code::CodeRedemption, refresh::RefreshRequest},
     id::{FamilyId, TokenId},
     id_token,
+    new_access_token::{Bearer, NewAccessToken},
     refusal::Refusal,
     scope::{self, ScopeSet},
     secret::{ExposeSecret, SecretString},
@@ -19,7 +20,7 @@ use doorward_core::{
 use doorward_store::{
     codes::{Issued, NewFamily, RedeemCode},
     refresh::Refresh,
-    tokens::{Bearer, NewAccessToken, StoreAccessToken},
+    tokens::StoreAccessToken,
 };
 use http::{Request, Response, StatusCode};
 use serde::Serialize;

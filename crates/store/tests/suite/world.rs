@@ -16,6 +16,7 @@ use doorward_core::{
     },
     id::{ApiId, AuditId, ClientId, FamilyId, GrantId, SessionId, TokenId, UserId},
     jwk::Algorithm,
+    new_access_token::NewAccessToken,
     pkce::CodeChallenge,
     random::{self, SeededRng},
     redirect_uri::RedirectUri,
@@ -35,7 +36,6 @@ use doorward_store::{
     refresh::{Refresh, Refreshed},
     sessions::SessionRecord,
     sweep::Sweep,
-    tokens::NewAccessToken,
     users::{CreateUser, UserRecord},
 };
 
