@@ -14,11 +14,9 @@ use doorward_core::{
     refusal::Refusal,
     secret::{ExposeSecret, constant_time_eq},
     throttle::KNOWN_BROWSERS_ONLY_AFTER,
+    username,
 };
-use doorward_store::{
-    failures::{Counter, Reservation, ReserveAttempt, SettleAttempt},
-    users::fold_username,
-};
+use doorward_store::failures::{Counter, Reservation, ReserveAttempt, SettleAttempt};
 use http::HeaderMap;
 
 use crate::{
@@ -92,7 +90,7 @@ impl Attempt {
 
 /// The counters that a new password clears.
 pub(crate) fn subjects_of_name(app: &App, username: &str) -> Vec<String> {
-    let name = fold_username(username);
+    let name = username::fold(username);
     app.candidates(&format!("name/{name}")).iter().map(|digest| subject("name", &digest.digest)).collect()
 }
 
@@ -117,7 +115,7 @@ fn known_device(app: &App, headers: &HeaderMap, user: &UserId) -> Option<String>
 
 /// A name stands as a digest: people type passwords into the field for names.
 fn name_subject(app: &App, username: &str) -> String {
-    subject("name", &app.peppers.digest(&format!("name/{}", fold_username(username))).digest)
+    subject("name", &app.peppers.digest(&format!("name/{}", username::fold(username))).digest)
 }
 
 fn subject(kind: &str, digest: &doorward_core::digest::Digest) -> String {
