@@ -5,12 +5,9 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_core::{
-    denial::Denial, digest::Digest, network::Network, refusal::Refusal, throttle::KNOWN_BROWSERS_ONLY_AFTER,
+    denial::Denial, digest::Digest, network::Network, refusal::Refusal, throttle::KNOWN_BROWSERS_ONLY_AFTER, username,
 };
-use doorward_store::{
-    failures::{Counter, Reservation, ReserveAttempt, SettleAttempt},
-    users::fold_username,
-};
+use doorward_store::failures::{Counter, Reservation, ReserveAttempt, SettleAttempt};
 
 use crate::{app::App, origin::Origin};
 
@@ -75,13 +72,13 @@ impl Attempt {
 
 /// The counters that a new password clears.
 pub(crate) fn subjects_of_name(app: &App, username: &str) -> Vec<String> {
-    let name = fold_username(username);
+    let name = username::fold(username);
     app.candidates(&format!("name/{name}")).iter().map(|digest| subject("name", &digest.digest)).collect()
 }
 
 /// A name stands as a digest: people type passwords into the field for names.
 fn name_subject(app: &App, username: &str) -> String {
-    subject("name", &app.peppers.digest(&format!("name/{}", fold_username(username))).digest)
+    subject("name", &app.peppers.digest(&format!("name/{}", username::fold(username))).digest)
 }
 
 fn subject(kind: &str, digest: &Digest) -> String {

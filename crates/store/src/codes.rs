@@ -5,16 +5,15 @@ use std::sync::Arc;
 use doorward_core::{
     access_token::Claims,
     api::Api,
-    authorization_request::gives_refresh_token,
-    client::Client,
     clock::Timestamp,
     denial::Denial,
     digest::KeyedDigest,
     grant::{
-        audience::Apis,
-        code::{self, CodeEffect, CodeFacts, CodeRedemption},
+        audience::{Access, Apis},
+        code::{self, CodeDecision, CodeFacts, CodeRedemption},
     },
     id::FamilyId,
+    new_access_token::{Bearer, NewAccessToken},
     refusal::Refusal,
     scope::ScopeSet,
 };
@@ -22,8 +21,7 @@ use doorward_core::{
 use crate::{
     audit::{self, AuditEvent},
     grants::{self, Credential, GrantRecord},
-    refresh, roles,
-    tokens::{Bearer, NewAccessToken},
+    refresh, roles, tokens,
     tx::{Operation, Tx, TxError},
 };
 
@@ -34,8 +32,6 @@ pub struct RedeemCode {
     pub candidates: Vec<KeyedDigest>,
     /// What the client presents.
     pub redemption: CodeRedemption,
-    /// The authenticated client.
-    pub client: Arc<Client>,
     /// All APIs.
     pub apis: Arc<Apis>,
     /// `resource`, if sent.
@@ -93,37 +89,29 @@ impl Operation for RedeemCode {
             client_id: grant.client_id.clone(),
             redirect_uri: row.text("redirect_uri")?.to_owned(),
             code_challenge: row.parsed("code_challenge")?,
+            requested_scopes: grant.requested_scopes.clone(),
             expires_at: row.time("code_expires_at")?,
             is_redeemed: row.opt_int("redeemed_at")?.is_some(),
             grant_has_ended: grant.ended_at.is_some(),
             user_is_unavailable: row.opt_int("user_disabled_at")?.is_some(),
         };
-        let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
-        // A resource that was not granted consumes nothing and revokes nothing either.
-        let narrowed = self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref());
-        let (effect, outcome) = match (&narrowed, outcome.is_ok() || effect == CodeEffect::EndGrant) {
-            (Err(refusal), true) => (CodeEffect::None, Err(refusal.clone())),
-            _ => (effect, outcome),
-        };
-        if effect == CodeEffect::EndGrant {
-            self.append_audit(tx, "code.replayed", &grant).await?;
-            grants::end_all(tx, grants::Of::Grant(&grant.id), "code_replayed", self.now).await?;
-        }
-        if let Err(refusal) = outcome {
-            return Ok(Err(refusal));
-        }
-        let (api, scopes) = match narrowed {
-            Ok(narrowed) => narrowed,
-            Err(refusal) => return Ok(Err(refusal)),
+        let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
+        let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
+            CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
+            CodeDecision::Refuse(refusal) => return Ok(Err(refusal)),
+            CodeDecision::Revoke(refusal) => {
+                self.append_audit(tx, "code.replayed", &grant).await?;
+                grants::end_all(tx, grants::Of::Grant(&grant.id), "code_replayed", self.now).await?;
+                return Ok(Err(refusal));
+            }
         };
         let sql = "UPDATE codes SET redeemed_at = $1 WHERE digest = $2";
         tx.execute(sql, &[self.now.into(), (&digest.digest).into()]).await?;
-        let has_refresh_token = gives_refresh_token(&self.client, &grant.scopes, &grant.requested_scopes);
-        if has_refresh_token {
+        if let Some(binding) = refresh_token {
             let NewFamily { id, token, expires_at } = &self.family;
-            refresh::begin(tx, id, &grant, self.client.is_confidential(), token, *expires_at, self.now).await?;
+            refresh::begin(tx, id, &grant, binding, token, *expires_at, self.now).await?;
         }
-        let issued = issue(tx, &self.access_token, grant, api, scopes, has_refresh_token).await?;
+        let issued = issue(tx, &self.access_token, grant, access, refresh_token.is_some()).await?;
         self.append_audit(tx, "code.redeemed", &issued.grant).await?;
         Ok(Ok(issued))
     }
@@ -133,7 +121,7 @@ impl RedeemCode {
     /// Locks the grant that the code stands for; the digest by which the code was found.
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<&KeyedDigest>, TxError> {
         for digest in &self.candidates {
-            if grants::lock(tx, Credential::Code, digest, &self.redemption.client_id, self.now).await? {
+            if grants::lock(tx, Credential::Code, digest, &self.redemption.client.id, self.now).await? {
                 return Ok(Some(digest));
             }
         }
@@ -151,8 +139,7 @@ pub(crate) async fn issue(
     tx: &mut impl Tx,
     token: &NewAccessToken,
     grant: GrantRecord,
-    api: Option<Arc<Api>>,
-    scopes: ScopeSet,
+    Access { api, scopes }: Access,
     has_refresh_token: bool,
 ) -> Result<Issued, TxError> {
     let roles = match &api {
@@ -168,6 +155,6 @@ pub(crate) async fn issue(
         auth_time: Some(grant.auth_time),
     };
     let claims = token.claims(api.as_deref(), bearer);
-    token.store(tx, api.as_deref(), &claims).await?;
+    tokens::store(tx, token, api.as_deref(), &claims).await?;
     Ok(Issued { grant, api, scopes, claims, has_refresh_token })
 }

@@ -11,6 +11,7 @@ use doorward_core::{
     api::ResourceIdentifier,
     clock::Timestamp,
     digest::KeyedDigest,
+    grant::audience::{AccessRequest, Apis},
     id::{ClientId, GrantId, SessionId, UserId},
     scope::ScopeSet,
 };
@@ -52,6 +53,18 @@ pub struct GrantRecord {
     pub expires_at: Timestamp,
     /// When it was ended, if it was.
     pub ended_at: Option<Timestamp>,
+}
+
+impl GrantRecord {
+    /// What is asked of this grant at /token.
+    pub(crate) fn access_request<'a>(
+        &'a self,
+        apis: &'a Apis,
+        scopes: Option<&'a ScopeSet>,
+        resource: Option<&'a str>,
+    ) -> AccessRequest<'a> {
+        AccessRequest { apis, granted: &self.scopes, granted_resources: &self.resources, scopes, resource }
+    }
 }
 
 pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), TxError> {

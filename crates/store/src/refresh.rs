@@ -11,15 +11,14 @@ mod revocation;
 use std::sync::Arc;
 
 use doorward_core::{
-    api::Api,
-    client::Client,
     clock::Timestamp,
     denial::Denial,
     digest::KeyedDigest,
     grant::{
         audience::Apis,
-        refresh::{self, RefreshEffect, RefreshLimits, RefreshRequest},
+        refresh::{self, Consequence, RefreshDecision, RefreshLimits, RefreshRequest},
     },
+    new_access_token::NewAccessToken,
     refusal::Refusal,
     scope::ScopeSet,
     secret::SecretString,
@@ -36,7 +35,6 @@ use crate::{
     audit::{self, AuditEvent},
     codes::{Issued, issue},
     grants::{self, GrantRecord},
-    tokens::NewAccessToken,
     tx::{Operation, Tx, TxError},
 };
 
@@ -49,8 +47,6 @@ pub struct Refresh {
     pub candidates: Vec<KeyedDigest>,
     /// Who presents it.
     pub request: RefreshRequest,
-    /// The authenticated client.
-    pub client: Arc<Client>,
     /// All APIs.
     pub apis: Arc<Apis>,
     /// `scope`, if sent: what the access token is narrowed to.
@@ -88,57 +84,52 @@ impl Operation for Refresh {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
         let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
+        let asked = grant.access_request(&self.apis, self.scopes.as_ref(), self.resource.as_deref());
         let facts = presented.facts(&grant);
-        let (effect, outcome) = refresh::decide(&self.request, &facts, &self.limits, self.now);
-        if let Err(refusal) = outcome {
-            match effect {
-                RefreshEffect::EndFamily => {
-                    self.append_refusal(tx, "refresh_token.reused", &grant, &refusal).await?;
-                    grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
+        let (access, refresh_token, action) =
+            match refresh::decide(&self.request, &facts, &asked, &self.limits, self.now) {
+                RefreshDecision::Refuse { why, and } => {
+                    self.refuse(tx, &grant, &why, and).await?;
+                    return Ok(Err(why));
                 }
-                RefreshEffect::Signal => {
-                    self.append_refusal(tx, "refresh_token.suspicious", &grant, &refusal).await?;
+                RefreshDecision::Repeat { access, counted } => {
+                    let Some(successor) = presented.open_successor(&self.token) else {
+                        // The seal was erased at the end of the grace, by a clock that is ahead of this one.
+                        return Ok(Err(Denial::RefreshTokenGraceOver.into()));
+                    };
+                    if let Some(counted) = counted {
+                        presented.count_repeat(tx, counted).await?;
+                    }
+                    (access, successor, "refresh_token.repeated")
                 }
-                _ => {}
-            }
-            return Ok(Err(refusal));
-        }
-        // What was not granted is refused before anything is consumed.
-        let (api, scopes) = match self.narrow(&grant) {
-            Ok(narrowed) => narrowed,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let (refresh_token, action) = if effect == RefreshEffect::Rotate {
-            presented.rotate(tx, self).await?;
-            (self.successor.clone(), "refresh_token.rotated")
-        } else {
-            let Some(successor) = presented.open_successor(&self.token) else {
-                // The seal was erased at the end of the grace, by a clock that is ahead of this one.
-                return Ok(Err(Denial::RefreshTokenGraceOver.into()));
+                RefreshDecision::Rotate(access) => {
+                    presented.rotate(tx, self).await?;
+                    (access, self.successor.clone(), "refresh_token.rotated")
+                }
             };
-            if let RefreshEffect::CountRepeat(other_repeats) = effect {
-                presented.count_repeat(tx, other_repeats).await?;
-            }
-            (successor, "refresh_token.repeated")
-        };
         self.append_rotation(tx, action, &grant).await?;
-        let issued = issue(tx, &self.access_token, grant, api, scopes, true).await?;
+        let issued = issue(tx, &self.access_token, grant, access, true).await?;
         Ok(Ok(Refreshed { issued, refresh_token }))
     }
 }
 
 impl Refresh {
-    /// What the access token is for: the grant, narrowed by `scope` and `resource`.
-    fn narrow(&self, grant: &GrantRecord) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
-        let scopes = match &self.scopes {
-            None => grant.scopes.clone(),
-            Some(asked) if asked.is_subset(&grant.scopes) => asked.clone(),
-            Some(asked) => {
-                let beyond = asked.difference(&grant.scopes);
-                return Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", beyond));
+    async fn refuse(
+        &self,
+        tx: &mut impl Tx,
+        grant: &GrantRecord,
+        why: &Refusal,
+        and: Consequence,
+    ) -> Result<(), TxError> {
+        match and {
+            Consequence::EndGrant => {
+                self.append_refusal(tx, "refresh_token.reused", grant, why).await?;
+                grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
             }
-        };
-        self.apis.narrow(&scopes, &grant.resources, self.resource.as_deref())
+            Consequence::Nothing => {}
+            Consequence::Warn => self.append_refusal(tx, "refresh_token.suspicious", grant, why).await?,
+        }
+        Ok(())
     }
 
     /// What happens for each token of a family is told of the access token that it gave. Were it told of the grant, the

@@ -6,7 +6,7 @@ use doorward_core::{
     digest::KeyedDigest,
     id::{SessionId, UserId},
     secret::{ExposeSecret, SecretString},
-    session::SessionTimes,
+    session::{self, SessionTimes, UserSinceCheck},
 };
 
 use crate::{
@@ -54,13 +54,12 @@ impl Operation for BeginSession {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let session = &self.session;
         let now = session.times.created_at;
-        match users::lock(tx, &session.user_id).await? {
-            None => return Ok(Err(Denial::UserUnknown)),
-            Some(user) if user.disabled_at.is_some() => return Ok(Err(Denial::UserDisabled)),
-            Some(user) if user.password_hash.expose_secret() != self.password_hash.expose_secret() => {
-                return Ok(Err(Denial::PasswordWrong));
-            }
-            Some(_) => {}
+        let user = users::lock(tx, &session.user_id).await?.map(|user| UserSinceCheck {
+            is_disabled: user.disabled_at.is_some(),
+            has_other_password: user.password_hash.expose_secret() != self.password_hash.expose_secret(),
+        });
+        if let Err(denial) = session::check_begin(user) {
+            return Ok(Err(denial));
         }
         if let Some(replaced) = &self.replaces {
             // A browser that changes hands leaves nothing of the former user behind, whoever that was.

@@ -1,14 +1,13 @@
 //! Access tokens: those that have a row, and those that were revoked before their end.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use doorward_core::{
     access_token::Claims,
-    api::{Api, Role, TokenFormat},
+    api::{Api, TokenFormat},
     clock::Timestamp,
     digest::KeyedDigest,
-    id::{GrantId, TokenId},
-    scope::{self, ScopeSet},
+    new_access_token::NewAccessToken,
 };
 
 use crate::{
@@ -16,73 +15,6 @@ use crate::{
     audit::{self, AuditEvent},
     tx::{Operation, Tx, TxError},
 };
-
-/// What a new access token needs from outside: its names and its time.
-#[derive(Clone, Debug)]
-pub struct NewAccessToken {
-    /// The issuer.
-    pub issuer: Arc<str>,
-    /// Its `jti`.
-    pub id: TokenId,
-    /// The digest of its opaque form, stored if the API wants that form; may be left out if none does.
-    pub opaque: Option<KeyedDigest>,
-    /// How long it lives if it is for no API.
-    pub default_ttl: Duration,
-    /// When it is made.
-    pub now: Timestamp,
-}
-
-/// For whom a new access token is, and what it carries.
-#[derive(Clone, Debug)]
-pub struct Bearer {
-    /// `sub`.
-    pub subject: String,
-    /// `client_id`.
-    pub client_id: String,
-    /// What it may be used for.
-    pub scopes: ScopeSet,
-    /// The subject's roles at the API.
-    pub roles: BTreeSet<Role>,
-    /// What a user allowed, if one did.
-    pub grant_id: Option<GrantId>,
-    /// When the user signed in.
-    pub auth_time: Option<Timestamp>,
-}
-
-impl NewAccessToken {
-    /// What the token says. `aud` is the API, plus the issuer when `openid` was granted, or the issuer alone.
-    pub fn claims(&self, api: Option<&Api>, bearer: Bearer) -> Claims {
-        let issuer = (api.is_none() || bearer.scopes.contains(scope::OPENID)).then(|| self.issuer.to_string());
-        let ttl = api.map_or(self.default_ttl, |api| api.access_token_ttl);
-        Claims {
-            issuer: self.issuer.to_string(),
-            subject: bearer.subject,
-            audience: api.map(|api| api.identifier.to_string()).into_iter().chain(issuer).collect(),
-            expires_at: self.now.plus(ttl),
-            issued_at: self.now,
-            id: self.id.clone(),
-            client_id: bearer.client_id,
-            scopes: bearer.scopes,
-            roles: bearer.roles,
-            grant_id: bearer.grant_id,
-            auth_time: bearer.auth_time,
-        }
-    }
-
-    /// Stores the token if its form is the opaque one.
-    pub(crate) async fn store(&self, tx: &mut impl Tx, api: Option<&Api>, claims: &Claims) -> Result<(), TxError> {
-        if api.is_some_and(|api| api.token_format == TokenFormat::Opaque) {
-            let Some(opaque) = &self.opaque else { return Err(TxError::Defect("no opaque form was drawn".into())) };
-            let claims_json = serde_json::to_string(claims).map_err(|_| TxError::Defect("claims are JSON".into()))?;
-            tx.execute(
-                "INSERT INTO access_tokens (digest, pepper, claims, expires_at) VALUES ($1, $2, $3, $4)",
-                &[(&opaque.digest).into(), opaque.pepper.as_str().into(), claims_json.into(), claims.expires_at.into()],
-            )
-            .await?;
-        }
-        Ok(())
-    }
-}
 
 /// Stores an opaque token of a client that acts for itself.
 #[derive(Clone, Debug)]
@@ -101,9 +33,28 @@ impl Operation for StoreAccessToken {
     type Output = ();
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
-        self.token.store(tx, Some(&self.api), &self.claims).await?;
+        store(tx, &self.token, Some(&self.api), &self.claims).await?;
         audit::append(tx, &self.audit).await
     }
+}
+
+/// Stores the token if its form is the opaque one.
+pub(crate) async fn store(
+    tx: &mut impl Tx,
+    token: &NewAccessToken,
+    api: Option<&Api>,
+    claims: &Claims,
+) -> Result<(), TxError> {
+    if api.is_some_and(|api| api.token_format == TokenFormat::Opaque) {
+        let Some(opaque) = &token.opaque else { return Err(TxError::Defect("no opaque form was drawn".into())) };
+        let claims_json = serde_json::to_string(claims).map_err(|_| TxError::Defect("claims are JSON".into()))?;
+        tx.execute(
+            "INSERT INTO access_tokens (digest, pepper, claims, expires_at) VALUES ($1, $2, $3, $4)",
+            &[(&opaque.digest).into(), opaque.pepper.as_str().into(), claims_json.into(), claims.expires_at.into()],
+        )
+        .await?;
+    }
+    Ok(())
 }
 
 /// The claims of an opaque token, as JSON.

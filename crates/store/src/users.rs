@@ -1,6 +1,6 @@
 //! Users: who signs in.
 
-use doorward_core::{clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString};
+use doorward_core::{clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, username};
 
 use crate::{
     append_change,
@@ -30,11 +30,6 @@ pub struct UserRecord {
     pub disabled_at: Option<Timestamp>,
 }
 
-/// The form of a user name that is compared: case does not tell two users apart.
-pub fn fold_username(username: &str) -> String {
-    username.trim().to_lowercase()
-}
-
 /// Adds a user. [`TxError::Conflict`] if the name is taken.
 #[derive(Clone, Debug)]
 pub struct CreateUser {
@@ -55,7 +50,7 @@ impl Operation for CreateUser {
             &[
                 user.id.as_str().into(),
                 user.username.as_str().into(),
-                fold_username(&user.username).into(),
+                username::fold(&user.username).into(),
                 user.password_hash.expose_secret().into(),
                 user.name.clone().into(),
                 user.email.clone().into(),
@@ -86,7 +81,7 @@ impl Operation for FindUser {
             // No text in a database holds this character.
             Self::ByUsername(username) if username.contains('\0') => return Ok(None),
             Self::ByUsername(username) => {
-                tx.query("SELECT * FROM users WHERE username_folded = $1", &[fold_username(username).into()]).await?
+                tx.query("SELECT * FROM users WHERE username_folded = $1", &[username::fold(username).into()]).await?
             }
         };
         rows.first().map(user).transpose()

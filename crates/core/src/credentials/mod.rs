@@ -7,4 +7,5 @@ pub mod credential;
 pub mod id_token;
 pub mod jwk;
 pub mod jws;
+pub mod new_access_token;
 pub mod signing;

@@ -287,7 +287,7 @@ fn requested_scopes(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::{
         client::AuthenticationMethod, grant::audience::tests::api, id::ClientId, jwk::Algorithm, random::SeededRng,
@@ -297,7 +297,7 @@ mod tests {
     const GOOD: &str = "client_id=c&response_type=code&redirect_uri=https://app.example/cb&scope=openid+notes:read\
         &state=xyz&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
-    fn client() -> Client {
+    pub(crate) fn client() -> Client {
         Client {
             id: ClientId::new(Timestamp::from_millis(1), &SeededRng::new(1)),
             name: "App".into(),

@@ -130,8 +130,8 @@ impl Client {
         self.authentication != AuthenticationMethod::None
     }
 
-    /// Whether a token that it got at `issued_at` is still good as far as the client is concerned.
-    pub fn honours(&self, issued_at: Timestamp) -> bool {
+    /// Whether tokens that it got at `issued_at` are still valid: it is enabled, and was not disabled since.
+    pub fn allows_token_issued_at(&self, issued_at: Timestamp) -> bool {
         self.disabled_at.is_none() && self.tokens_ended_at.is_none_or(|ended| issued_at >= ended)
     }
 

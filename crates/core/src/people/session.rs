@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, denial::Denial};
 
 /// How long sessions last.
 #[derive(Clone, Copy, Debug)]
@@ -38,9 +38,37 @@ impl SessionTimes {
     }
 }
 
+/// What happened to a user since the password was checked.
+#[derive(Clone, Copy, Debug)]
+pub struct UserSinceCheck {
+    /// Whether the user is disabled.
+    pub is_disabled: bool,
+    /// Whether the password is another one now.
+    pub has_other_password: bool,
+}
+
+/// Decides whether a session may begin. `None`: the user was removed.
+pub fn check_begin(user: Option<UserSinceCheck>) -> Result<(), Denial> {
+    match user {
+        None => Err(Denial::UserUnknown),
+        Some(user) if user.is_disabled => Err(Denial::UserDisabled),
+        Some(user) if user.has_other_password => Err(Denial::PasswordWrong),
+        Some(_) => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn session_begins_only_for_the_user_that_was_checked() {
+        let same = UserSinceCheck { is_disabled: false, has_other_password: false };
+        assert_eq!(check_begin(Some(same)), Ok(()));
+        assert_eq!(check_begin(None), Err(Denial::UserUnknown));
+        assert_eq!(check_begin(Some(UserSinceCheck { is_disabled: true, ..same })), Err(Denial::UserDisabled));
+        assert_eq!(check_begin(Some(UserSinceCheck { has_other_password: true, ..same })), Err(Denial::PasswordWrong));
+    }
 
     #[test]
     fn a_session_ends_idle_absolutely_or_by_hand() {

@@ -10,7 +10,7 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
     let denial = refusal.denial;
     let is_about_credentials = matches!(denial, Denial::CredentialInQuery | Denial::CredentialMultiple);
     // A client that failed to authenticate is challenged in its own scheme.
-    if !(matches!(denial.status(), 401 | 403) || is_about_credentials) || denial.error() == "invalid_client" {
+    if !(matches!(denial.status(), 401 | 403) || is_about_credentials) || denial.is_invalid_client() {
         return None;
     }
     let mut parameters = Vec::new();

@@ -120,11 +120,7 @@ pub(super) fn page_of_denials() -> String {
          operator the cause and the remedy. Where a code is shown as another, the caller must not learn which it was.\n",
     );
     for denial in Denial::ALL {
-        let shown = if denial.code() == denial.shown_as() {
-            String::new()
-        } else {
-            format!(", shown as `{}`", denial.shown_as())
-        };
+        let shown = if denial.hides_cause() { format!(", shown as `{}`", denial.shown_as()) } else { String::new() };
         let error =
             if denial.error().is_empty() { String::new() } else { format!(", OAuth error `{}`", denial.error()) };
         page.push_str(&format!(

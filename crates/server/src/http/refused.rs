@@ -136,8 +136,8 @@ fn oauth_error(origin: &Origin, asked: Asked, refusal: &Refusal) -> Response<Bod
         "trace_id": origin.trace_id(),
     });
     let mut response = respond::no_store(respond::value(status(denial), &body));
-    // The challenge names the scheme that the client used; others would have browsers ask people for passwords.
-    if asked.has_authorization && denial.status() == 401 {
+    // Without the header there is no challenge: browsers would ask people for passwords (RFC 6749 section 5.2).
+    if asked.has_authorization && denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
     retry_after(&mut response, refusal);
@@ -157,7 +157,7 @@ fn page(app: &App, origin: &Origin, refusal: &Refusal, way_on: Option<WayOn>) ->
 
 fn problem(origin: &Origin, refusal: &Refusal) -> Response<Body> {
     let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id(), None).into_response();
-    if refusal.denial.error() == "invalid_client" && refusal.denial.status() == 401 {
+    if refusal.denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }
     response

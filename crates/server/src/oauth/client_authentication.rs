@@ -63,7 +63,7 @@ pub(crate) async fn client(
                 // An unknown client costs a look into the store at each attempt. So does one that is known.
                 app.read(FindClient { id }).await?;
             }
-            Err(count_failure(app, origin, refusal).await?)
+            Err(count_failure(app, origin, refusal).await)
         }
     }
 }
@@ -86,28 +86,27 @@ pub(crate) async fn api(app: &App, origin: &Origin, head: &Parts) -> Result<Arc<
 }
 
 /// Counts a failure by address and minute; gives the refusal to answer with.
-async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Result<Refusal, Refusal> {
+async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Refusal {
     let now = app.now();
     let minute = now.as_secs().div_euclid(60);
     let rest = Duration::from_secs(u64::try_from(60 - now.as_secs().rem_euclid(60)).unwrap_or(60));
     let throttled = || Refusal::new(Denial::ClientThrottled).fact("instead_of", refusal.denial).retry_after(rest);
     let subject = format!("client/{}/{minute}", Network::of(origin.address));
     if app.caches.throttled.get(&subject).is_some() {
-        return Ok(throttled());
+        return throttled();
     }
     let counter = Counter {
         subject: subject.clone(),
         free: app.settings.throttle.client_failures_per_minute,
         most_in_a_row: None,
     };
-    let reserved =
-        app.write(ReserveAttempt { counters: vec![counter], max_wait: Duration::from_secs(60), now }).await?;
-    match reserved {
-        Reservation::Go => Ok(refusal),
-        Reservation::Closed | Reservation::Wait(_) => {
+    match app.write(ReserveAttempt { counters: vec![counter], max_wait: Duration::from_secs(60), now }).await {
+        Err(unavailable) => unavailable,
+        Ok(Reservation::Go) => refusal,
+        Ok(Reservation::Closed | Reservation::Wait(_)) => {
             // Further failures of this minute cost no write.
             app.caches.throttled.insert(subject, ());
-            Ok(throttled())
+            throttled()
         }
     }
 }

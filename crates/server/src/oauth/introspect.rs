@@ -9,7 +9,7 @@ use doorward_core::{
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
-    denial::Denial,
+    denial::{Class, Denial},
     grant::refresh,
     refusal::Refusal,
 };
@@ -68,7 +68,7 @@ async fn introspect(app: &App, client: &Client, token: &str) -> Result<TokenStat
     };
     match found {
         // That the store is away is no statement about the token.
-        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Ok(Some(state)) => Ok(TokenState::Active(state)),
         Ok(None) => Ok(TokenState::Inactive(None)),
         Err(why) => Ok(TokenState::Inactive(client.api.is_some().then_some(why))),

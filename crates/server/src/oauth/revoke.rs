@@ -7,7 +7,7 @@ use doorward_core::{
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
-    denial::Denial,
+    denial::{Class, Denial},
     refusal::Refusal,
 };
 use doorward_store::{
@@ -51,7 +51,7 @@ async fn revoke(app: &App, origin: &Origin, client: Arc<Client>, token: &str) ->
     }
     let Ok(credential) = Credential::classify(token) else { return Ok(()) };
     let token = match access_token::read(app, &credential).await {
-        Err(refusal) if refusal.denial.status() == 503 => return Err(refusal),
+        Err(refusal) if refusal.denial.class() == Class::Outage => return Err(refusal),
         // What we did not issue is not ours to revoke, and is not good here anyway.
         Err(_) => return Ok(()),
         Ok(token) => token,

@@ -5,7 +5,7 @@
 //! 4.1.2.1).
 
 use askama::Template;
-use doorward_core::{refusal::Refusal, trace::TraceId};
+use doorward_core::{denial::Class, refusal::Refusal, trace::TraceId};
 
 use super::Layout;
 
@@ -52,9 +52,9 @@ impl<'a> ErrorPage<'a> {
         let for_developers = |name: &str| matches!(name, "client_id" | "parameter" | "redirect_uri");
         let facts = refusal.facts.iter().filter(|(name, _)| for_developers(name));
         let code = ("code".to_owned(), denial.shown_as().to_owned());
-        let tells_why = denial.code() == denial.shown_as() && denial.status() < 500;
+        let tells_why = !denial.hides_cause() && denial.class() != Class::Outage;
         let why = tells_why.then(|| ("why".to_owned(), denial.cause().to_owned()));
-        let is_ours = denial.error() == "temporarily_unavailable";
+        let is_ours = denial.class() == Class::Outage;
         Self {
             layout,
             what_happened: what_happened.trim_end_matches('.').to_owned(),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
-    denial::Denial,
+    denial::{Class, Denial},
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
 };
@@ -190,7 +190,7 @@ impl SignIn {
         };
         let problem = match refusal.denial {
             Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
-            denial if denial.shown_as() == Denial::PasswordWrong.shown_as() => Problem::WrongCredentials,
+            denial if denial.class() == Class::Credential => Problem::WrongCredentials,
             _ => return Err(refusal.into()),
         };
         let username = match self.username {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     api::Api,
-    denial::Denial,
+    denial::{Class, Denial},
     id::{ApiId, KeyId},
     policy::{self, Requirement},
     principal::Principal,
@@ -97,7 +97,7 @@ async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Fo
     let request: VerifyRequest = body::json(app, head, body, r#"{"key":"…","scopes":["…"]}"#).await?;
     let needed: ScopeSet = request.scopes.into_iter().collect();
     match verify(app, asker, &request.key, &needed).await {
-        Err(refusal) if refusal.denial.status() == 503 => Err(refusal),
+        Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
         Ok(principal) => {
             let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);

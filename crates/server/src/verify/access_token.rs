@@ -56,7 +56,7 @@ async fn check_not_revoked(app: &App, token: &AccessToken) -> Result<(), Refusal
         return Err(revoked());
     }
     match app.client(&token.client_id).await? {
-        Some(client) if client.honours(token.issued_at) => Ok(()),
+        Some(client) if client.allows_token_issued_at(token.issued_at) => Ok(()),
         _ => Err(revoked().fact("client_id", &token.client_id)),
     }
 }

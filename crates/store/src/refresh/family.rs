@@ -11,7 +11,10 @@ use std::net::IpAddr;
 use doorward_core::{
     clock::Timestamp,
     digest::{Digest, KeyedDigest},
-    grant::refresh::{FamilyTimes, OtherRepeats, RefreshFacts, Rotation, successor_key},
+    grant::{
+        binding::Binding,
+        refresh::{FamilyTimes, OtherRepeats, RefreshFacts, Rotation, successor_key},
+    },
     id::{ClientId, FamilyId},
     seal,
     secret::{ExposeSecret, SecretString},
@@ -72,11 +75,12 @@ pub(crate) async fn begin(
     tx: &mut impl Tx,
     id: &FamilyId,
     grant: &GrantRecord,
-    is_bound: bool,
+    binding: Binding,
     token: &KeyedDigest,
     expires_at: Timestamp,
     now: Timestamp,
 ) -> Result<(), TxError> {
+    let is_bound = binding.is_bound();
     tx.execute(
         "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
                                        other_repeats_since, expires_at, seal_counts_from, newest_digest)
@@ -100,7 +104,7 @@ impl Presented {
     pub(super) fn facts(&self, grant: &GrantRecord) -> RefreshFacts {
         RefreshFacts {
             client_id: grant.client_id.clone(),
-            is_bound: self.is_bound,
+            binding: if self.is_bound { Binding::Client } else { Binding::None },
             family: self.family,
             has_ended: self.family_ended_at.is_some() || grant.ended_at.is_some(),
             user_is_unavailable: self.user_is_disabled,

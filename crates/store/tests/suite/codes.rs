@@ -59,7 +59,7 @@ async fn an_invalid_attempt_consumes_nothing_and_revokes_nothing() {
             let (mut uri, _) = world.redeem(&given);
             uri.redemption.redirect_uri = Some("https://app.example/other".to_owned());
             let (mut client, _) = world.redeem(&given);
-            client.redemption.client_id = world.confidential.id.clone();
+            client.redemption.client = world.confidential.clone();
             let (mut late, _) = world.redeem(&given);
             late.now = world.now().plus(Duration::from_secs(60));
             [

@@ -6,10 +6,11 @@ use doorward_core::{
     api::{Api, TokenFormat},
     client::Client,
     id::TokenId,
+    new_access_token::Bearer,
 };
 use doorward_store::{
     assertions::UseAssertion,
-    tokens::{Bearer, FindAccessToken, IsTokenRevoked, RevokeAccessToken, StoreAccessToken},
+    tokens::{FindAccessToken, IsTokenRevoked, RevokeAccessToken, StoreAccessToken},
 };
 
 use crate::{

@@ -16,6 +16,7 @@ use doorward_core::{
     },
     id::{ApiId, AuditId, ClientId, FamilyId, GrantId, SessionId, TokenId, UserId},
     jwk::Algorithm,
+    new_access_token::NewAccessToken,
     pkce::CodeChallenge,
     random::{self, SeededRng},
     redirect_uri::RedirectUri,
@@ -35,7 +36,6 @@ use doorward_store::{
     refresh::{Refresh, Refreshed},
     sessions::SessionRecord,
     sweep::Sweep,
-    tokens::NewAccessToken,
     users::{CreateUser, UserRecord},
 };
 
@@ -211,11 +211,10 @@ impl World {
         let operation = RedeemCode {
             candidates: vec![self.digest(&given.code)],
             redemption: CodeRedemption {
-                client_id: given.client.id.clone(),
+                client: given.client.clone(),
                 code_verifier: VERIFIER.to_owned(),
                 redirect_uri: Some(REDIRECT_URI.to_owned()),
             },
-            client: given.client.clone(),
             apis: self.apis.clone(),
             resource: None,
             access_token: self.access_token().0,
@@ -245,7 +244,6 @@ impl World {
             token: token.clone(),
             candidates: vec![self.digest(token)],
             request: RefreshRequest { client_id: client.id.clone(), address: IpAddr::from([192, 0, 2, address]) },
-            client: client.clone(),
             apis: self.apis.clone(),
             scopes: None,
             resource: None,

@@ -99,31 +99,58 @@ impl Apis {
             },
         }
     }
+}
 
-    /// The API of one access token, and its scopes, out of what was granted.
+/// What a client asks an access token for, and what was granted.
+#[derive(Clone, Copy, Debug)]
+pub struct AccessRequest<'a> {
+    /// All APIs.
+    pub apis: &'a Apis,
+    /// The scopes that were granted.
+    pub granted: &'a ScopeSet,
+    /// The resources that were named when they were granted.
+    pub granted_resources: &'a [ResourceIdentifier],
+    /// `scope`, if sent (RFC 6749 section 6).
+    pub scopes: Option<&'a ScopeSet>,
+    /// `resource`, if sent (RFC 8707 section 2.2).
+    pub resource: Option<&'a str>,
+}
+
+/// What one access token is for.
+#[derive(Clone, Debug)]
+pub struct Access {
+    /// Its API; `None`: the token is for the issuer only, since its scopes are OIDC's.
+    pub api: Option<Arc<Api>>,
+    /// Its scopes.
+    pub scopes: ScopeSet,
+}
+
+impl AccessRequest<'_> {
+    /// Narrows what was granted to one access token.
     ///
-    /// `resource` must be one of `granted_resources`, or, where none was named, the API of the scopes. Without it the
-    /// first named resource counts. `None`: the token is for the issuer alone (OIDC scopes only).
-    pub fn narrow(
-        &self,
-        granted: &ScopeSet,
-        granted_resources: &[ResourceIdentifier],
-        resource: Option<&str>,
-    ) -> Result<(Option<Arc<Api>>, ScopeSet), Refusal> {
-        let of_scopes = self.of_scopes(granted);
-        let api = match resource {
-            None if granted_resources.is_empty() && of_scopes.len() > 1 => {
+    /// `resource` must be one of the granted resources, or, where none was named, the API of the scopes. Without it the
+    /// first named resource counts.
+    pub fn narrow(&self) -> Result<Access, Refusal> {
+        let granted = match self.scopes {
+            None => self.granted,
+            Some(asked) if asked.is_subset(self.granted) => asked,
+            Some(asked) => {
+                return Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", asked.difference(self.granted)));
+            }
+        };
+        let named = self.granted_resources;
+        let of_scopes = self.apis.of_scopes(granted);
+        let api = match self.resource {
+            None if named.is_empty() && of_scopes.len() > 1 => {
                 return Err(Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", granted));
             }
-            None if granted_resources.is_empty() => of_scopes.first().copied(),
+            None if named.is_empty() => of_scopes.first().copied(),
             // The first named one of which a scope was granted: an API without one gets no token.
-            None => granted_resources
-                .iter()
-                .find_map(|named| of_scopes.iter().find(|api| api.identifier == *named).copied()),
+            None => named.iter().find_map(|named| of_scopes.iter().find(|api| api.identifier == *named).copied()),
             Some(asked) => {
-                let api = self.by_resource(asked);
+                let api = self.apis.by_resource(asked);
                 let api = api.ok_or_else(|| Refusal::new(Denial::ResourceUnknown).fact("resource", asked))?;
-                let was_named = granted_resources.is_empty() || granted_resources.contains(&api.identifier);
+                let was_named = named.is_empty() || named.contains(&api.identifier);
                 let was_granted = of_scopes.iter().any(|of_scope| of_scope.id == api.id);
                 if !(was_named && was_granted) {
                     return Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", asked));
@@ -132,7 +159,7 @@ impl Apis {
             }
         };
         let scopes = granted.filtered(|scope| scope.is_oidc() || api.is_some_and(|api| api.has_scope(scope)));
-        Ok((api.cloned(), scopes))
+        Ok(Access { api: api.cloned(), scopes })
     }
 }
 
@@ -159,8 +186,9 @@ pub fn client_credentials(
     }
     let resources = apis.resources(resource.into_iter())?;
     apis.check_together(&scopes, &resources)?;
-    let (api, scopes) = apis.narrow(&scopes, &resources, None)?;
-    Ok((api.ok_or(Denial::ScopeMissing)?, scopes))
+    let request = AccessRequest { apis, granted: &scopes, granted_resources: &resources, scopes: None, resource: None };
+    let access = request.narrow()?;
+    Ok((access.api.ok_or(Denial::ScopeMissing)?, access.scopes))
 }
 
 #[cfg(test)]
@@ -205,10 +233,10 @@ pub(crate) mod tests {
     fn narrow(granted: &str, resources: &[&str], resource: Option<&str>) -> Result<(Option<String>, String), Denial> {
         let apis = apis();
         let resources = apis.resources(resources.iter().copied()).map_err(|refusal| refusal.denial)?;
-        let narrowed = apis.narrow(&scopes(granted), &resources, resource);
-        narrowed
-            .map(|(api, scopes)| (api.map(|api| api.name.clone()), scopes.to_string()))
-            .map_err(|refusal| refusal.denial)
+        let (granted, granted_resources) = (&scopes(granted), &resources[..]);
+        let request = AccessRequest { apis: &apis, granted, granted_resources, scopes: None, resource };
+        let access = request.narrow().map_err(|refusal| refusal.denial)?;
+        Ok((access.api.map(|api| api.name.clone()), access.scopes.to_string()))
     }
 
     #[test]

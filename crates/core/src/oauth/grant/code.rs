@@ -2,8 +2,18 @@
 //!
 //! The order is fixed: the code, its expiry, the verifier, the redirect URI, and only then the redemption. A request
 //! that fails earlier consumes nothing and revokes nothing, so that whoever only saw a code can't end what it gave.
+//! What is asked for comes last, so that a replay can't hide behind a `resource` that was not granted.
 
-use crate::{clock::Timestamp, denial::Denial, id::ClientId, pkce::CodeChallenge, refusal::Refusal};
+use std::sync::Arc;
+
+use super::{
+    audience::{Access, AccessRequest},
+    binding::Binding,
+};
+use crate::{
+    authorization_request::gives_refresh_token, client::Client, clock::Timestamp, denial::Denial, id::ClientId,
+    pkce::CodeChallenge, refusal::Refusal, scope::ScopeSet,
+};
 
 /// What the store knows of a code.
 #[derive(Clone, Debug)]
@@ -14,6 +24,8 @@ pub struct CodeFacts {
     pub redirect_uri: String,
     /// The challenge of the authorization request.
     pub code_challenge: CodeChallenge,
+    /// The scopes of the authorization request.
+    pub requested_scopes: ScopeSet,
     /// When it ends.
     pub expires_at: Timestamp,
     /// Whether it was redeemed before.
@@ -28,41 +40,58 @@ pub struct CodeFacts {
 #[derive(Clone, Debug)]
 pub struct CodeRedemption {
     /// The authenticated client.
-    pub client_id: ClientId,
+    pub client: Arc<Client>,
     /// `code_verifier`.
     pub code_verifier: String,
     /// `redirect_uri`, if sent.
     pub redirect_uri: Option<String>,
 }
 
-/// What is to be done; it is done also when the outcome is a refusal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CodeEffect {
-    /// End the grant, and with it all that the code gave.
-    EndGrant,
-    /// Nothing.
-    None,
-    /// Mark the code as redeemed.
-    Redeem,
+/// What happens to a presented code.
+#[derive(Clone, Debug)]
+pub enum CodeDecision {
+    /// Redeem it for tokens.
+    Redeem {
+        /// What the access token is for.
+        access: Access,
+        /// How the refresh token is bound; `None`: there is none.
+        refresh_token: Option<Binding>,
+    },
+    /// Refuse; nothing changes.
+    Refuse(Refusal),
+    /// Refuse, and end the grant with all that the code gave: it was redeemed before.
+    Revoke(Refusal),
 }
 
-/// Decides a redemption.
-pub fn decide(request: &CodeRedemption, code: &CodeFacts, now: Timestamp) -> (CodeEffect, Result<(), Refusal>) {
-    match check(request, code, now) {
-        Err(refusal) => (CodeEffect::None, Err(refusal)),
-        Ok(()) if code.is_redeemed => {
-            (CodeEffect::EndGrant, Err(Refusal::new(Denial::CodeReplayed).fact("client_id", &code.client_id)))
-        }
-        Ok(()) if code.grant_has_ended => (CodeEffect::None, Err(Denial::GrantEnded.into())),
-        Ok(()) if code.user_is_unavailable => (CodeEffect::None, Err(Denial::UserUnavailable.into())),
-        Ok(()) => (CodeEffect::Redeem, Ok(())),
+/// Decides a redemption. Whether it is a replay comes before what is asked for.
+pub fn decide(request: &CodeRedemption, code: &CodeFacts, asked: &AccessRequest<'_>, now: Timestamp) -> CodeDecision {
+    if let Err(refusal) = check(request, code, now) {
+        return CodeDecision::Refuse(refusal);
+    }
+    if code.is_redeemed {
+        return CodeDecision::Revoke(Refusal::new(Denial::CodeReplayed).fact("client_id", &code.client_id));
+    }
+    if code.grant_has_ended {
+        return CodeDecision::Refuse(Denial::GrantEnded.into());
+    }
+    if code.user_is_unavailable {
+        return CodeDecision::Refuse(Denial::UserUnavailable.into());
+    }
+    let client = &request.client;
+    match asked.narrow() {
+        Err(refusal) => CodeDecision::Refuse(refusal),
+        Ok(access) => CodeDecision::Redeem {
+            access,
+            refresh_token: gives_refresh_token(client, asked.granted, &code.requested_scopes)
+                .then(|| Binding::of(client)),
+        },
     }
 }
 
 fn check(request: &CodeRedemption, code: &CodeFacts, now: Timestamp) -> Result<(), Refusal> {
-    if request.client_id != code.client_id {
+    if request.client.id != code.client_id {
         return Err(Refusal::new(Denial::CodeOfAnotherClient)
-            .fact("presented_by", &request.client_id)
+            .fact("presented_by", &request.client.id)
             .fact("given_to", &code.client_id));
     }
     if now >= code.expires_at {
@@ -81,17 +110,18 @@ fn check(request: &CodeRedemption, code: &CodeFacts, now: Timestamp) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::random::SeededRng;
+    use super::{super::audience::Apis, *};
+    use crate::{authorization_request::tests::client, random::SeededRng};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
     fn facts() -> CodeFacts {
         CodeFacts {
-            client_id: ClientId::new(NOW, &SeededRng::new(1)),
+            client_id: client().id,
             redirect_uri: "https://app.example/cb".into(),
             code_challenge: CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap(),
+            requested_scopes: ScopeSet::default(),
             expires_at: NOW.plus(std::time::Duration::from_secs(60)),
             is_redeemed: false,
             grant_has_ended: false,
@@ -100,29 +130,52 @@ mod tests {
     }
 
     fn request() -> CodeRedemption {
-        CodeRedemption { client_id: facts().client_id, code_verifier: VERIFIER.into(), redirect_uri: None }
+        CodeRedemption { client: Arc::new(client()), code_verifier: VERIFIER.into(), redirect_uri: None }
     }
 
-    fn decided(request: CodeRedemption, facts: CodeFacts) -> (CodeEffect, Option<Denial>) {
-        let (effect, outcome) = decide(&request, &facts, NOW);
-        (effect, outcome.err().map(|refusal| refusal.denial))
+    fn decision(request: &CodeRedemption, facts: &CodeFacts, resource: Option<&str>) -> CodeDecision {
+        let (apis, granted) = (Apis::default(), ScopeSet::default());
+        let asked = AccessRequest { apis: &apis, granted: &granted, granted_resources: &[], scopes: None, resource };
+        decide(request, facts, &asked, NOW)
+    }
+
+    /// Why it is refused, and whether the grant ends.
+    fn refused(decision: CodeDecision) -> Option<(Denial, bool)> {
+        match decision {
+            CodeDecision::Redeem { .. } => None,
+            CodeDecision::Refuse(refusal) => Some((refusal.denial, false)),
+            CodeDecision::Revoke(refusal) => Some((refusal.denial, true)),
+        }
+    }
+
+    fn decided(request: CodeRedemption, facts: CodeFacts) -> Option<(Denial, bool)> {
+        refused(decision(&request, &facts, None))
     }
 
     #[test]
     fn a_valid_request_redeems_and_a_second_one_ends_the_grant() {
-        assert_eq!(decided(request(), facts()), (CodeEffect::Redeem, None));
+        let redeemed = decision(&request(), &facts(), None);
+        assert!(matches!(redeemed, CodeDecision::Redeem { refresh_token: Some(Binding::None), .. }), "{redeemed:?}");
         let redeemed = CodeFacts { is_redeemed: true, ..facts() };
-        assert_eq!(decided(request(), redeemed), (CodeEffect::EndGrant, Some(Denial::CodeReplayed)));
+        assert_eq!(decided(request(), redeemed), Some((Denial::CodeReplayed, true)));
+    }
+
+    #[test]
+    fn unknown_resource_consumes_nothing_and_hides_no_replay() {
+        let with_resource = |facts| refused(decision(&request(), &facts, Some("https://other.example")));
+        assert_eq!(with_resource(facts()), Some((Denial::ResourceUnknown, false)));
+        let redeemed = CodeFacts { is_redeemed: true, ..facts() };
+        assert_eq!(with_resource(redeemed), Some((Denial::CodeReplayed, true)));
     }
 
     #[test]
     fn an_invalid_request_consumes_nothing_and_revokes_nothing_even_after_redemption() {
-        let other = ClientId::new(NOW, &SeededRng::new(2));
+        let other = Arc::new(Client { id: ClientId::new(NOW, &SeededRng::new(2)), ..client() });
         for is_redeemed in [false, true] {
             let facts = CodeFacts { is_redeemed, ..facts() };
             let expired = CodeFacts { expires_at: NOW, ..facts.clone() };
             for (request, facts, denial) in [
-                (CodeRedemption { client_id: other.clone(), ..request() }, facts.clone(), Denial::CodeOfAnotherClient),
+                (CodeRedemption { client: other.clone(), ..request() }, facts.clone(), Denial::CodeOfAnotherClient),
                 (request(), expired, Denial::CodeExpired),
                 (
                     CodeRedemption { code_verifier: VERIFIER.replace('d', "e"), ..request() },
@@ -135,7 +188,7 @@ mod tests {
                     Denial::CodeRedirectUriMismatch,
                 ),
             ] {
-                assert_eq!(decided(request, facts), (CodeEffect::None, Some(denial)));
+                assert_eq!(decided(request, facts), Some((denial, false)));
             }
         }
     }
@@ -143,7 +196,7 @@ mod tests {
     #[test]
     fn the_redirect_uri_may_be_left_out() {
         let sent = CodeRedemption { redirect_uri: Some("https://app.example/cb".into()), ..request() };
-        assert_eq!(decided(sent, facts()).1, None);
-        assert_eq!(decided(request(), facts()).1, None);
+        assert_eq!(decided(sent, facts()), None);
+        assert_eq!(decided(request(), facts()), None);
     }
 }

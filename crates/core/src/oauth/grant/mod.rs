@@ -1,7 +1,8 @@
 //! What a user allowed a client, and the credentials that carry it: authorization codes and refresh tokens.
 //!
-//! The state machines stand in [`code`] and [`refresh`]; which API and which scopes a token is for, in [`audience`].
+//! [`code`] and [`refresh`] decide what happens to one; [`audience`] decides which API and which scopes a token is for.
 
 pub mod audience;
+pub mod binding;
 pub mod code;
 pub mod refresh;

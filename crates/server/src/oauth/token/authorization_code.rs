@@ -28,7 +28,7 @@ pub(super) async fn grant(
 ) -> Result<TokenResponse, Refusal> {
     let code = form.required("code")?;
     let redemption = CodeRedemption {
-        client_id: client.id.clone(),
+        client: client.clone(),
         code_verifier: form.required("code_verifier")?.to_owned(),
         redirect_uri: form.optional("redirect_uri")?.map(str::to_owned),
     };
@@ -51,7 +51,6 @@ pub(super) async fn grant(
             expires_at: now.plus(app.settings.tokens.refresh.absolute),
         },
         audit: app.event(&origin.actor(client.id.as_str()), "code", None, Details::none()),
-        client: client.clone(),
         now,
     };
     let issued = app.write(operation).await??;

@@ -1,9 +1,10 @@
 //! `client_credentials`: the client acts for itself (RFC 6749 section 4.4). A JWT costs no write.
 
 use doorward_core::{
-    api::TokenFormat, client::Client, form::Parameters, grant::audience, refusal::Refusal, secret::ExposeSecret,
+    api::TokenFormat, client::Client, form::Parameters, grant::audience, new_access_token::Bearer, refusal::Refusal,
+    secret::ExposeSecret,
 };
-use doorward_store::tokens::{Bearer, StoreAccessToken};
+use doorward_store::tokens::StoreAccessToken;
 
 use super::{
     issue::{self, TokenResponse},

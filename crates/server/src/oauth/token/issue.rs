@@ -9,11 +9,12 @@ use doorward_core::{
     id::TokenId,
     id_token,
     jwk::{Algorithm, InvalidSigningKey},
+    new_access_token::NewAccessToken,
     refusal::Refusal,
     scope::{self, ScopeSet},
     secret::{ExposeSecret, SecretString},
 };
-use doorward_store::{codes::Issued, tokens::NewAccessToken};
+use doorward_store::codes::Issued;
 use serde::Serialize;
 
 use crate::app::App;

@@ -54,7 +54,6 @@ pub(super) async fn grant(
         access_token,
         limits: app.settings.tokens.refresh,
         audit: app.event(&origin.actor(client.id.as_str()), "refresh_token", None, Details::none()),
-        client: client.clone(),
         now,
     };
     let refreshed = app.write(operation).await??;

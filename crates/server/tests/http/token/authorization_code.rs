@@ -190,6 +190,21 @@ async fn a_replay_revokes_what_the_code_gave_and_an_invalid_attempt_does_not() {
 }
 
 #[tokio::test]
+async fn replay_with_an_unknown_resource_revokes_the_tokens() {
+    on_each_engine(async |server| {
+        let web = &server.world.web;
+        let code = server.code(web).await;
+        let with_resource = [&redemption(web, &code)[..], &[("resource", "https://other.example")]].concat();
+        assert_eq!(server.caller.token(web, &with_resource).await.oauth_error().2, "resource_unknown");
+        // That request consumed nothing.
+        let tokens = server.redeem(web, &code).await.expect(200).json();
+        assert_eq!(server.caller.token(web, &with_resource).await.oauth_error(), refused("code_replayed"));
+        assert_dead(server, web, &tokens).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn one_of_the_resources_that_were_asked_can_be_named() {
     let server = TestServer::start().await;
     let web = &server.world.web;

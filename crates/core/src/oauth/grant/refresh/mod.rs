@@ -4,46 +4,27 @@
 //! **repeat** (a lost answer, a second tab): it gets the same successor. Anything older is **reuse**: its successor was
 //! used, so two parties hold the chain.
 
-use std::{net::IpAddr, time::Duration};
+mod family;
 
-use crate::{clock::Timestamp, denial::Denial, digest, id::ClientId, network::Network, refusal::Refusal};
+use std::net::IpAddr;
+
+pub use self::family::{FamilyTimes, OtherRepeats, RefreshLimits, Rotation, expires_at, successor_key};
+use super::{
+    audience::{Access, AccessRequest},
+    binding::Binding,
+};
+use crate::{clock::Timestamp, denial::Denial, id::ClientId, network::Network, refusal::Refusal};
 
 /// How many repeats a day may come from other addresses than the one that rotated.
 pub const OTHER_ADDRESS_REPEATS_A_DAY: u32 = 5;
-
-const DAY: Duration = Duration::from_secs(86_400);
-
-/// Bounds of refresh tokens.
-#[derive(Clone, Copy, Debug)]
-pub struct RefreshLimits {
-    /// How long a token may lie unused.
-    pub idle: Duration,
-    /// How old a family may become.
-    pub absolute: Duration,
-    /// How long an unbound client may repeat from the address that rotated.
-    pub grace_same_address: Duration,
-    /// How long from any other.
-    pub grace_other_address: Duration,
-}
-
-impl Default for RefreshLimits {
-    fn default() -> Self {
-        Self {
-            idle: Duration::from_secs(30 * 86_400),
-            absolute: Duration::from_secs(180 * 86_400),
-            grace_same_address: Duration::from_secs(60),
-            grace_other_address: Duration::from_secs(10),
-        }
-    }
-}
 
 /// What the store knows of the presented token and its family.
 #[derive(Clone, Debug)]
 pub struct RefreshFacts {
     /// The client that the family belongs to.
     pub client_id: ClientId,
-    /// Whether the tokens are bound: by client authentication, DPoP or a certificate.
-    pub is_bound: bool,
+    /// How its tokens are bound.
+    pub binding: Binding,
     /// The times of the family.
     pub family: FamilyTimes,
     /// Whether the family, its grant or its client was ended.
@@ -62,50 +43,6 @@ pub struct RefreshFacts {
     pub other_repeats: OtherRepeats,
 }
 
-/// Repeats from other addresses than the one that rotated, in a day that began with the first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct OtherRepeats {
-    /// How many.
-    pub count: u32,
-    /// When the day began.
-    pub since: Timestamp,
-}
-
-impl OtherRepeats {
-    /// What counts at `now`: nothing, if the day is over.
-    fn at(self, now: Timestamp) -> Self {
-        match now.since(self.since) < DAY {
-            true => self,
-            false => Self { count: 0, since: now },
-        }
-    }
-}
-
-/// When a family began, and when it ends in any case, as was said then.
-#[derive(Clone, Copy, Debug)]
-pub struct FamilyTimes {
-    /// When it began.
-    pub created_at: Timestamp,
-    /// When it ends.
-    pub expires_at: Timestamp,
-}
-
-/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first. Limits that were
-/// made shorter hold for families that are there already.
-pub fn expires_at(issued_at: Timestamp, family: FamilyTimes, limits: &RefreshLimits) -> Timestamp {
-    let absolute = family.expires_at.min(family.created_at.plus(limits.absolute));
-    issued_at.plus(limits.idle).min(absolute)
-}
-
-/// When and from where a token was rotated: its successor was made then.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rotation {
-    /// When.
-    pub at: Timestamp,
-    /// From where.
-    pub address: IpAddr,
-}
-
 /// Who presents a refresh token.
 #[derive(Clone, Debug)]
 pub struct RefreshRequest {
@@ -115,65 +52,89 @@ pub struct RefreshRequest {
     pub address: IpAddr,
 }
 
-/// What is to be done; it is done also when the outcome is a refusal.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum RefreshEffect {
-    /// A repeat from another address: remember this count, and answer with the successor that was made before.
-    CountRepeat(OtherRepeats),
-    /// End the family, the grant and its tokens.
-    EndFamily,
-    /// Nothing.
-    None,
-    /// Answer with the successor that was made before.
-    Repeat,
-    /// Make a successor.
-    Rotate,
-    /// Write a signal to the audit; the family lives.
-    Signal,
+/// What happens to a presented refresh token.
+#[derive(Clone, Debug)]
+pub enum RefreshDecision {
+    /// Refuse.
+    Refuse {
+        /// The answer.
+        why: Refusal,
+        /// What happens besides.
+        and: Consequence,
+    },
+    /// Answer with the successor that was issued before.
+    Repeat {
+        /// What the access token is for.
+        access: Access,
+        /// The count to remember, if the repeat came from another address.
+        counted: Option<OtherRepeats>,
+    },
+    /// Issue a successor. Holds what the access token is for.
+    Rotate(Access),
 }
 
-/// Decides what happens to a presented refresh token.
+/// What happens when a refresh token is refused.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Consequence {
+    /// The grant ends, with the family and all tokens.
+    EndGrant,
+    /// Nothing changes.
+    Nothing,
+    /// The audit gets a warning; the family lives.
+    Warn,
+}
+
+/// Decides what happens to a presented refresh token. Whether it may be used comes first, what it is asked for last.
 pub fn decide(
     request: &RefreshRequest,
     facts: &RefreshFacts,
+    asked: &AccessRequest<'_>,
     limits: &RefreshLimits,
     now: Timestamp,
-) -> (RefreshEffect, Result<(), Refusal>) {
+) -> RefreshDecision {
+    let refuse = |why: Refusal, and| RefreshDecision::Refuse { why, and };
     if request.client_id != facts.client_id {
-        let refusal = Refusal::new(Denial::RefreshTokenOfAnotherClient)
+        let why = Refusal::new(Denial::RefreshTokenOfAnotherClient)
             .fact("presented_by", &request.client_id)
             .fact("given_to", &facts.client_id);
-        return (RefreshEffect::Signal, Err(refusal));
+        return refuse(why, Consequence::Warn);
     }
     if facts.has_ended {
-        return (RefreshEffect::None, Err(Denial::GrantEnded.into()));
+        return refuse(Denial::GrantEnded.into(), Consequence::Nothing);
     }
     if facts.user_is_unavailable {
-        return (RefreshEffect::None, Err(Denial::UserUnavailable.into()));
+        return refuse(Denial::UserUnavailable.into(), Consequence::Nothing);
     }
     if facts.generation < facts.live_generation - 1 {
-        return (RefreshEffect::EndFamily, Err(reused(request, facts, now)));
+        return refuse(reused(request, facts, now), Consequence::EndGrant);
     }
     if now >= expires_at(facts.issued_at, facts.family, limits) {
-        return (RefreshEffect::None, Err(Denial::RefreshTokenExpired.into()));
+        return refuse(Denial::RefreshTokenExpired.into(), Consequence::Nothing);
     }
-    match facts.last_rotation.filter(|_| facts.generation < facts.live_generation) {
-        None => (RefreshEffect::Rotate, Ok(())),
-        Some(rotation) => decide_repeat(request, facts, rotation, limits, now),
+    let repeat = facts.last_rotation.filter(|_| facts.generation < facts.live_generation);
+    let repeat = match repeat.map(|rotation| check_repeat(request, facts, rotation, limits, now)).transpose() {
+        Ok(repeat) => repeat,
+        Err(why) => return refuse(why, Consequence::Warn),
+    };
+    match (asked.narrow(), repeat) {
+        (Err(why), _) => refuse(why, Consequence::Nothing),
+        (Ok(access), None) => RefreshDecision::Rotate(access),
+        (Ok(access), Some(counted)) => RefreshDecision::Repeat { access, counted },
     }
 }
 
-fn decide_repeat(
+/// Whether a repeat is answered; gives the count to remember, if it came from another address.
+fn check_repeat(
     request: &RefreshRequest,
     facts: &RefreshFacts,
     rotation: Rotation,
     limits: &RefreshLimits,
     now: Timestamp,
-) -> (RefreshEffect, Result<(), Refusal>) {
+) -> Result<Option<OtherRepeats>, Refusal> {
     let age = now.since(rotation.at);
     let is_same_address = Network::of(request.address) == Network::of(rotation.address);
-    if facts.is_bound || (is_same_address && age < limits.grace_same_address) {
-        return (RefreshEffect::Repeat, Ok(()));
+    if facts.binding.is_bound() || (is_same_address && age < limits.grace_same_address) {
+        return Ok(None);
     }
     let refuse = |why: &'static str| {
         let refusal = Refusal::new(Denial::RefreshTokenGraceOver)
@@ -181,7 +142,7 @@ fn decide_repeat(
             .fact("rotated_at", rotation.at.as_secs())
             .fact("rotated_from", rotation.address)
             .fact("repeated_from", request.address);
-        (RefreshEffect::Signal, Err(refusal))
+        Err(refusal)
     };
     if age >= limits.grace_other_address {
         return refuse("the grace is over");
@@ -190,7 +151,7 @@ fn decide_repeat(
     if today.count >= OTHER_ADDRESS_REPEATS_A_DAY {
         return refuse("too many repeats from other addresses");
     }
-    (RefreshEffect::CountRepeat(OtherRepeats { count: today.count + 1, ..today }), Ok(()))
+    Ok(Some(OtherRepeats { count: today.count + 1, ..today }))
 }
 
 /// Names both parties: who presents the old token, and who holds the chain since.
@@ -205,18 +166,14 @@ fn reused(request: &RefreshRequest, facts: &RefreshFacts, now: Timestamp) -> Ref
     }
 }
 
-/// The key that seals a successor: derived from its predecessor, which the server does not keep. Who has the database,
-/// a backup and the pepper still can't open it.
-pub fn successor_key(predecessor: &str, family: &str, generation: i64) -> zeroize::Zeroizing<[u8; 32]> {
-    digest::derive(predecessor.as_bytes(), &format!("doorward/refresh-successor/{family}/{generation}"))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
-    use super::*;
-    use crate::random::SeededRng;
+    use super::{super::audience::Apis, family::DAY, *};
+    use crate::{random::SeededRng, scope::ScopeSet};
 
     const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
@@ -231,7 +188,7 @@ mod tests {
     fn live() -> RefreshFacts {
         RefreshFacts {
             client_id: client(1),
-            is_bound: false,
+            binding: Binding::None,
             family: FamilyTimes { created_at: START, expires_at: START.plus(RefreshLimits::default().absolute) },
             has_ended: false,
             user_is_unavailable: false,
@@ -247,64 +204,94 @@ mod tests {
         RefreshFacts { generation: 2, last_rotation: Some(Rotation { at: START, address: address(1) }), ..live() }
     }
 
-    fn decided(facts: &RefreshFacts, from: IpAddr, after: u64) -> (RefreshEffect, Option<Denial>) {
+    fn decision(facts: &RefreshFacts, resource: Option<&str>, from: IpAddr, now: Timestamp) -> RefreshDecision {
+        let (apis, granted) = (Apis::default(), ScopeSet::parse("openid").unwrap());
+        let asked = AccessRequest { apis: &apis, granted: &granted, granted_resources: &[], scopes: None, resource };
         let request = RefreshRequest { client_id: client(1), address: from };
-        let now = START.plus(Duration::from_secs(after));
-        let (effect, outcome) = decide(&request, facts, &RefreshLimits::default(), now);
-        (effect, outcome.err().map(|refusal| refusal.denial))
+        decide(&request, facts, &asked, &RefreshLimits::default(), now)
+    }
+
+    #[derive(Debug, Eq, PartialEq)]
+    enum Decided {
+        Refused(Denial, Consequence),
+        Repeated(Option<OtherRepeats>),
+        Rotated,
+    }
+    use Decided::{Refused, Repeated, Rotated};
+
+    fn decided(facts: &RefreshFacts, from: IpAddr, after: u64) -> Decided {
+        match decision(facts, None, from, START.plus(Duration::from_secs(after))) {
+            RefreshDecision::Refuse { why, and } => Refused(why.denial, and),
+            RefreshDecision::Repeat { counted, .. } => Repeated(counted),
+            RefreshDecision::Rotate(_) => Rotated,
+        }
     }
 
     #[test]
-    fn an_unbound_repeat_has_a_minute_at_its_address_and_ten_seconds_elsewhere() {
-        let over = (RefreshEffect::Signal, Some(Denial::RefreshTokenGraceOver));
-        assert_eq!(decided(&predecessor(), address(1), 59), (RefreshEffect::Repeat, None));
-        assert_eq!(decided(&predecessor(), address(1), 60), over);
+    fn unbound_repeat_has_a_minute_or_ten_seconds_elsewhere() {
+        let over = || Refused(Denial::RefreshTokenGraceOver, Consequence::Warn);
+        assert_eq!(decided(&predecessor(), address(1), 59), Repeated(None));
+        assert_eq!(decided(&predecessor(), address(1), 60), over());
         let counted = OtherRepeats { count: 1, since: START };
-        assert_eq!(decided(&predecessor(), address(2), 9), (RefreshEffect::CountRepeat(counted), None));
-        assert_eq!(decided(&predecessor(), address(2), 10), over);
+        assert_eq!(decided(&predecessor(), address(2), 9), Repeated(Some(counted)));
+        assert_eq!(decided(&predecessor(), address(2), 10), over());
     }
 
     #[test]
-    fn a_bound_repeat_has_until_the_successor_is_used() {
-        let bound = RefreshFacts { is_bound: true, ..predecessor() };
-        assert_eq!(decided(&bound, address(2), 86_400), (RefreshEffect::Repeat, None));
+    fn bound_repeat_is_answered_until_the_successor_is_used() {
+        let bound = RefreshFacts { binding: Binding::Client, ..predecessor() };
+        assert_eq!(decided(&bound, address(2), 86_400), Repeated(None));
         let used = RefreshFacts { live_generation: 4, ..bound };
-        assert_eq!(decided(&used, address(1), 1), (RefreshEffect::EndFamily, Some(Denial::RefreshTokenReused)));
+        assert_eq!(decided(&used, address(1), 1), Refused(Denial::RefreshTokenReused, Consequence::EndGrant));
     }
 
     #[test]
     fn repeats_from_other_addresses_are_counted_by_the_day() {
         let of_day = |count, since| RefreshFacts { other_repeats: OtherRepeats { count, since }, ..predecessor() };
         let spent = of_day(5, START);
-        assert_eq!(decided(&spent, address(2), 1).1, Some(Denial::RefreshTokenGraceOver));
-        assert_eq!(decided(&spent, address(1), 1), (RefreshEffect::Repeat, None));
-        let anew = OtherRepeats { count: 1, since: START.plus(Duration::from_secs(1)) };
+        let over = Refused(Denial::RefreshTokenGraceOver, Consequence::Warn);
+        assert_eq!(decided(&spent, address(2), 1), over);
+        assert_eq!(decided(&spent, address(1), 1), Repeated(None));
+        let first = OtherRepeats { count: 1, since: START.plus(Duration::from_secs(1)) };
         let yesterday = of_day(5, START.minus(DAY));
-        assert_eq!(decided(&yesterday, address(2), 1).0, RefreshEffect::CountRepeat(anew));
+        assert_eq!(decided(&yesterday, address(2), 1), Repeated(Some(first)));
     }
 
     #[test]
     fn another_client_and_an_ended_family_change_nothing() {
         let foreign = RefreshFacts { client_id: client(2), ..live() };
-        let refused = (RefreshEffect::Signal, Some(Denial::RefreshTokenOfAnotherClient));
-        assert_eq!(decided(&foreign, address(1), 1), refused);
+        let refused = || Refused(Denial::RefreshTokenOfAnotherClient, Consequence::Warn);
+        assert_eq!(decided(&foreign, address(1), 1), refused());
         let foreign_reuse = RefreshFacts { generation: 1, ..foreign };
-        assert_eq!(decided(&foreign_reuse, address(1), 1), refused);
+        assert_eq!(decided(&foreign_reuse, address(1), 1), refused());
         let ended = RefreshFacts { has_ended: true, ..live() };
-        assert_eq!(decided(&ended, address(1), 1), (RefreshEffect::None, Some(Denial::GrantEnded)));
+        assert_eq!(decided(&ended, address(1), 1), Refused(Denial::GrantEnded, Consequence::Nothing));
     }
 
     #[test]
     fn idle_and_absolute_ends_are_kept() {
-        let expired = (RefreshEffect::None, Some(Denial::RefreshTokenExpired));
-        assert_eq!(decided(&live(), address(1), 30 * 86_400), expired);
+        let expired = || Refused(Denial::RefreshTokenExpired, Consequence::Nothing);
+        assert_eq!(decided(&live(), address(1), 30 * 86_400), expired());
         let young = RefreshFacts { issued_at: START.plus(Duration::from_secs(179 * 86_400)), ..live() };
-        assert_eq!(decided(&young, address(1), 180 * 86_400 - 1).1, None);
-        assert_eq!(decided(&young, address(1), 180 * 86_400), expired);
+        assert_eq!(decided(&young, address(1), 180 * 86_400 - 1), Rotated);
+        assert_eq!(decided(&young, address(1), 180 * 86_400), expired());
         let ends_early = FamilyTimes { created_at: START, expires_at: START.plus(DAY) };
-        assert_eq!(decided(&RefreshFacts { family: ends_early, ..live() }, address(1), 86_400), expired);
+        assert_eq!(decided(&RefreshFacts { family: ends_early, ..live() }, address(1), 86_400), expired());
         let ends_late = FamilyTimes { created_at: START, expires_at: START.plus(DAY * 400) };
-        assert_eq!(decided(&RefreshFacts { family: ends_late, ..young }, address(1), 180 * 86_400), expired);
+        assert_eq!(decided(&RefreshFacts { family: ends_late, ..young }, address(1), 180 * 86_400), expired());
+    }
+
+    #[test]
+    fn unknown_resource_does_not_hide_reuse() {
+        let refused = |facts: &RefreshFacts| match decision(facts, Some("https://other.example"), address(2), START) {
+            RefreshDecision::Refuse { why, and } => (why.denial, and),
+            allowed => panic!("{allowed:?}"),
+        };
+        let nothing = (Denial::ResourceUnknown, Consequence::Nothing);
+        assert_eq!(refused(&live()), nothing);
+        assert_eq!(refused(&predecessor()), nothing);
+        let reused = RefreshFacts { generation: 1, ..live() };
+        assert_eq!(refused(&reused), (Denial::RefreshTokenReused, Consequence::EndGrant));
     }
 
     /// A family as the store keeps it, with the tokens by their generation.
@@ -337,8 +324,8 @@ mod tests {
         /// reuse ends it.
         #[test]
         fn repeats_never_end_a_family_and_every_reuse_does(is_bound: bool, steps in prop::collection::vec(step(), 1..60)) {
-            let limits = RefreshLimits::default();
-            let first = RefreshFacts { is_bound, live_generation: 0, generation: 0, ..live() };
+            let binding = if is_bound { Binding::Client } else { Binding::None };
+            let first = RefreshFacts { binding, live_generation: 0, generation: 0, ..live() };
             let other_repeats = first.other_repeats;
             let mut model = Model { facts: vec![first], ended: false, other_repeats, last_rotation: None };
             let mut now = START;
@@ -359,11 +346,9 @@ mod tests {
                     last_rotation: model.last_rotation,
                     ..model.facts[presented].clone()
                 };
-                let request = RefreshRequest { client_id: client(1), address: from };
-                let (effect, outcome) = decide(&request, &facts, &limits, now);
                 let was_ended = model.ended;
-                match effect {
-                    RefreshEffect::Rotate => {
+                match decision(&facts, None, from, now) {
+                    RefreshDecision::Rotate(_) => {
                         prop_assert_eq!(presented, newest, "only the live token gets a successor");
                         model.last_rotation = Some(Rotation { at: now, address: from });
                         model.facts.push(RefreshFacts {
@@ -372,19 +357,13 @@ mod tests {
                             ..facts.clone()
                         });
                     }
-                    RefreshEffect::Repeat => {
+                    RefreshDecision::Repeat { counted, .. } => {
                         prop_assert_eq!(presented + 1, newest, "only the predecessor is repeated");
+                        model.other_repeats = counted.unwrap_or(model.other_repeats);
+                        prop_assert!(model.other_repeats.count <= OTHER_ADDRESS_REPEATS_A_DAY);
                     }
-                    RefreshEffect::CountRepeat(other_repeats) => {
-                        prop_assert_eq!(presented + 1, newest, "only the predecessor is repeated");
-                        prop_assert!(other_repeats.count <= OTHER_ADDRESS_REPEATS_A_DAY);
-                        model.other_repeats = other_repeats;
-                    }
-                    RefreshEffect::EndFamily => model.ended = true,
-                    RefreshEffect::None | RefreshEffect::Signal => {}
+                    RefreshDecision::Refuse { and, .. } => model.ended |= and == Consequence::EndGrant,
                 }
-                prop_assert_eq!(outcome.is_ok(), matches!(effect,
-                    RefreshEffect::Rotate | RefreshEffect::Repeat | RefreshEffect::CountRepeat(_)));
                 let is_reuse = presented + 1 < newest;
                 prop_assert_eq!(model.ended, was_ended || is_reuse);
             }

@@ -1,0 +1,81 @@
+//! A family of refresh tokens: its times, its rotations, its repeats, and the key that seals a successor.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::{clock::Timestamp, digest};
+
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// Bounds of refresh tokens.
+#[derive(Clone, Copy, Debug)]
+pub struct RefreshLimits {
+    /// How long a token may lie unused.
+    pub idle: Duration,
+    /// How old a family may become.
+    pub absolute: Duration,
+    /// How long an unbound client may repeat from the address that rotated.
+    pub grace_same_address: Duration,
+    /// How long from any other.
+    pub grace_other_address: Duration,
+}
+
+impl Default for RefreshLimits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_secs(30 * 86_400),
+            absolute: Duration::from_secs(180 * 86_400),
+            grace_same_address: Duration::from_secs(60),
+            grace_other_address: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Repeats from other addresses than the one that rotated, in a day that began with the first.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OtherRepeats {
+    /// How many.
+    pub count: u32,
+    /// When the day began.
+    pub since: Timestamp,
+}
+
+impl OtherRepeats {
+    /// What counts at `now`: nothing, if the day is over.
+    pub(super) fn at(self, now: Timestamp) -> Self {
+        match now.since(self.since) < DAY {
+            true => self,
+            false => Self { count: 0, since: now },
+        }
+    }
+}
+
+/// When a family began, and when it ends in any case, as was said then.
+#[derive(Clone, Copy, Debug)]
+pub struct FamilyTimes {
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first. Limits that were
+/// made shorter hold for families that are there already.
+pub fn expires_at(issued_at: Timestamp, family: FamilyTimes, limits: &RefreshLimits) -> Timestamp {
+    let absolute = family.expires_at.min(family.created_at.plus(limits.absolute));
+    issued_at.plus(limits.idle).min(absolute)
+}
+
+/// When and from where a token was rotated: its successor was made then.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Rotation {
+    /// When.
+    pub at: Timestamp,
+    /// From where.
+    pub address: IpAddr,
+}
+
+/// The key that seals a successor: derived from its predecessor, which the server does not keep. Who has the database,
+/// a backup and the pepper still can't open it.
+pub fn successor_key(predecessor: &str, family: &str, generation: i64) -> zeroize::Zeroizing<[u8; 32]> {
+    digest::derive(predecessor.as_bytes(), &format!("doorward/refresh-successor/{family}/{generation}"))
+}

@@ -1,0 +1,42 @@
+//! The authorization endpoint: sent to the client at its redirect URI.
+
+macro_rules! authorization_redirect {
+    ($next:ident, $($rest:tt)*) => { $next! { $($rest)*
+        ResponseTypeUnsupported { code: "response_type_unsupported", status: 400, error: "unsupported_response_type", class: Request,
+            sentence: "Only response_type=code is supported.",
+            cause: "The `response_type` is not `code`.",
+            remedy: "Set the client to the code flow." }
+        ResponseModeUnsupported { code: "response_mode_unsupported", status: 400, error: "invalid_request", class: Request,
+            sentence: "This response_mode is not supported.",
+            cause: "The `response_mode` is not `query`.",
+            remedy: "Remove it from the client's configuration." }
+        PkceMissing { code: "pkce_missing", status: 400, error: "invalid_request", class: Request,
+            sentence: "PKCE is required: send code_challenge and code_challenge_method=S256.",
+            cause: "No `code_challenge` came (RFC 7636 section 4.4.1).",
+            remedy: "Turn PKCE on in the client's library." }
+        PkceMethodUnsupported { code: "pkce_method_unsupported", status: 400, error: "invalid_request", class: Request,
+            sentence: "Only code_challenge_method=S256 is supported.",
+            cause: "The `code_challenge_method` is missing or `plain` (RFC 7636 section 4.4.1).",
+            remedy: "Set the client's library to S256." }
+        RequestObjectUnsupported { code: "request_object_unsupported", status: 400, error: "request_not_supported", class: Request,
+            sentence: "Request objects are not supported.",
+            cause: "The `request` parameter was sent.",
+            remedy: "Send plain parameters." }
+        RequestUriUnsupported { code: "request_uri_unsupported", status: 400, error: "request_uri_not_supported", class: Request,
+            sentence: "Request URIs are not supported.",
+            cause: "The `request_uri` parameter was sent.",
+            remedy: "Send plain parameters." }
+        LoginRequired { code: "login_required", status: 400, error: "login_required", class: Credential,
+            sentence: "The user has to sign in.",
+            cause: "`prompt=none`, and there is no session that will do.",
+            remedy: "The client should ask again without prompt=none." }
+        ConsentRequired { code: "consent_required", status: 400, error: "consent_required", class: Permission,
+            sentence: "The user has to consent.",
+            cause: "`prompt=none`, and the user has not allowed this, or has to be asked each time.",
+            remedy: "The client should ask again without prompt=none." }
+        AccessDenied { code: "access_denied", status: 400, error: "access_denied", class: Permission,
+            sentence: "The user did not allow it.",
+            cause: "The user chose not to allow it, or left nothing ticked.",
+            remedy: "Nothing to mend." }
+    } };
+}

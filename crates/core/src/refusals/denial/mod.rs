@@ -1,0 +1,259 @@
+//! The closed list of reasons for a no, a file per group.
+//!
+//! Each reason is in one entry, with everything that follows from it: the status, the OAuth error code, the code and
+//! the sentence for the caller, and for the operator the cause and the remedy. Handlers, pages, audit, `explain` and
+//! the documentation read this list; none of them words a refusal itself.
+//!
+//! Several reasons may show the caller one code: whoever has not proved that he holds a credential must not learn
+//! whether it exists (RFC 6749 section 5.2, OWASP ASVS V6.3.8).
+
+use std::{borrow::Cow, fmt};
+
+/// What a reason is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Class {
+    /// Nothing valid shows who the caller is: a credential, a code or a session is missing, wrong, expired or revoked.
+    Credential,
+    /// The server can't decide at the moment. This says nothing about the request or the credential in it.
+    Outage,
+    /// The caller is known and may not do this, or the user did not allow it.
+    Permission,
+    /// The request can't be served, whoever sends it: it is malformed, unsupported, too large, too late or one of too many.
+    Request,
+}
+
+/// Everything that follows from a reason.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    code: &'static str,
+    status: u16,
+    error: &'static str,
+    class: Class,
+    shown_as: &'static str,
+    sentence: &'static str,
+    cause: &'static str,
+    remedy: &'static str,
+}
+
+// Each group's macro appends its entries and passes all of them on to the next.
+#[macro_use]
+mod access_tokens;
+#[macro_use]
+mod authorization_page;
+#[macro_use]
+mod authorization_redirect;
+#[macro_use]
+mod client_authentication;
+#[macro_use]
+mod decisions;
+#[macro_use]
+mod keys;
+#[macro_use]
+mod presented;
+#[macro_use]
+mod sign_in;
+#[macro_use]
+mod token_endpoint;
+#[macro_use]
+mod transport;
+
+/// The last one in the row: makes the list out of all entries.
+macro_rules! denials {
+    ($($variant:ident { code: $code:literal, status: $status:literal, error: $error:literal, class: $class:ident,
+       $(shown_as: $shown_as:literal,)? sentence: $sentence:literal, cause: $cause:literal, remedy: $remedy:literal })*) => {
+        /// A reason for a no. New reasons may be added; a reason's code never changes.
+        #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+        #[non_exhaustive]
+        pub enum Denial {
+            $(#[doc = $cause] $variant,)*
+        }
+
+        impl Denial {
+            /// Every reason there is, in the order of the list.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            const fn entry(self) -> Entry {
+                match self {
+                    $(Self::$variant => Entry {
+                        code: $code,
+                        status: $status,
+                        error: $error,
+                        class: Class::$class,
+                        shown_as: {
+                            const CODES: &[&str] = &[$code $(, $shown_as)?];
+                            CODES[CODES.len() - 1]
+                        },
+                        sentence: $sentence,
+                        cause: $cause,
+                        remedy: $remedy,
+                    },)*
+                }
+            }
+        }
+    };
+}
+
+presented! {
+    keys, access_tokens, decisions, transport, client_authentication, token_endpoint, authorization_page,
+    authorization_redirect, sign_in, denials,
+}
+
+impl Denial {
+    /// The operator's code: stands in the audit and in `explain`.
+    pub const fn code(self) -> &'static str {
+        self.entry().code
+    }
+
+    /// The caller's code: stands in answers.
+    pub const fn shown_as(self) -> &'static str {
+        self.entry().shown_as
+    }
+
+    /// The status of the answer (RFC 9110 section 15).
+    pub const fn status(self) -> u16 {
+        self.entry().status
+    }
+
+    /// The `error` that OAuth has for it: RFC 6749 sections 4.1.2.1 and 5.2, RFC 6750 section 3.1, RFC 8707 section 2,
+    /// OpenID Connect Core section 3.1.2.6.
+    pub const fn error(self) -> &'static str {
+        self.entry().error
+    }
+
+    /// What it is about.
+    pub const fn class(self) -> Class {
+        self.entry().class
+    }
+
+    /// Whether a client failed to authenticate (RFC 6749 section 5.2): it is challenged in its own scheme.
+    pub fn is_invalid_client(self) -> bool {
+        self.error() == "invalid_client"
+    }
+
+    /// Whether the caller is shown another code than the operator.
+    pub fn hides_cause(self) -> bool {
+        self.code() != self.shown_as()
+    }
+
+    /// What the caller is told: what happened and what to do, without a secret and without telling what exists.
+    pub const fn sentence(self) -> &'static str {
+        self.entry().sentence
+    }
+
+    /// The sentence with the name of the parameter that it is about, if it is about one. A name that callers made up, and
+    /// that could mean something where it is shown, is not repeated.
+    pub fn sentence_about(self, parameter: Option<&str>) -> Cow<'static, str> {
+        let is_plain = |name: &&str| {
+            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+        };
+        match parameter.filter(is_plain) {
+            Some(name) => format!("{}: {name}.", self.sentence().trim_end_matches('.')).into(),
+            None => self.sentence().into(),
+        }
+    }
+
+    /// What the operator is told: the true cause.
+    pub const fn cause(self) -> &'static str {
+        self.entry().cause
+    }
+
+    /// What the operator can do about it.
+    pub const fn remedy(self) -> &'static str {
+        self.entry().remedy
+    }
+
+    /// The reason with this operator's code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|denial| denial.code() == code)
+    }
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    const OAUTH_ERRORS: [&str; 20] = [
+        "",
+        "access_denied",
+        "consent_required",
+        "insufficient_scope",
+        "interaction_required",
+        "invalid_client",
+        "invalid_grant",
+        "invalid_request",
+        "invalid_scope",
+        "invalid_target",
+        "invalid_token",
+        "login_required",
+        "request_not_supported",
+        "request_uri_not_supported",
+        "server_error",
+        "temporarily_unavailable",
+        "unauthorized_client",
+        "unsupported_grant_type",
+        "unsupported_response_type",
+        "unsupported_token_type",
+    ];
+
+    #[test]
+    fn every_code_stands_once_and_reads_back() {
+        let codes: BTreeSet<_> = Denial::ALL.iter().map(|denial| denial.code()).collect();
+        assert_eq!(codes.len(), Denial::ALL.len());
+        for denial in Denial::ALL {
+            assert_eq!(Denial::from_code(denial.code()), Some(*denial));
+            assert!(denial.code().bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        }
+    }
+
+    #[test]
+    fn no_denial_answers_with_success() {
+        for denial in Denial::ALL {
+            assert!((400..=503).contains(&denial.status()), "{denial}");
+            assert!(OAUTH_ERRORS.contains(&denial.error()), "{denial}");
+        }
+    }
+
+    #[test]
+    fn error_descriptions_stay_within_the_grammar_of_rfc_6749_but_for_typography() {
+        for denial in Denial::ALL {
+            let sentence = denial.sentence();
+            assert!(sentence.chars().all(|c| c != '"' && c != '\\' && !c.is_control()), "{denial}");
+            assert!(sentence.ends_with('.') && !sentence.contains('!'), "{denial}");
+            assert!(denial.cause().ends_with('.') && denial.remedy().ends_with('.'), "{denial}");
+        }
+    }
+
+    #[test]
+    fn reasons_that_share_a_code_look_exactly_alike_to_the_caller() {
+        let mut faces = BTreeMap::new();
+        for denial in Denial::ALL {
+            let face = (denial.status(), denial.error(), denial.sentence());
+            assert_eq!(*faces.entry(denial.shown_as()).or_insert(face), face, "{denial}");
+        }
+    }
+
+    #[test]
+    fn class_agrees_with_status_and_error() {
+        for denial in Denial::ALL {
+            assert_eq!(denial.class() == Class::Outage, denial.status() == 503, "{denial}");
+            let is_about_proof = denial.status() == 401 || denial.error() == "invalid_grant";
+            assert!(!is_about_proof || denial.class() == Class::Credential, "{denial}");
+            assert!(!denial.is_invalid_client() || denial.status() == 401, "{denial}");
+        }
+    }
+
+    #[test]
+    fn bad_credentials_at_an_api_are_401_invalid_token() {
+        for denial in Denial::ALL.iter().filter(|denial| denial.error() == "invalid_token") {
+            assert_eq!(denial.status(), 401, "{denial}");
+        }
+    }
+}
