@@ -7,7 +7,7 @@ use std::{
 
 use axum::extract::MatchedPath;
 use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
-use http::{HeaderMap, Request, header::USER_AGENT};
+use http::{HeaderMap, Request, header::USER_AGENT, request::Parts};
 
 use crate::actor::Actor;
 
@@ -45,6 +45,11 @@ impl Origin {
             },
             user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
         }
+    }
+
+    /// The origin of a request, which the layer around all routes set.
+    pub(crate) fn of(head: &Parts) -> Arc<Self> {
+        head.extensions.get::<Arc<Self>>().cloned().expect("the layer around all routes sets the origin")
     }
 
     /// What the caller can name to the operator.

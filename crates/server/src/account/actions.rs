@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     denial::Denial,
+    form::Parameters,
     id::{ClientId, SessionId},
     refusal::Refusal,
 };
@@ -16,70 +17,49 @@ use http::{Response, StatusCode};
 
 use super::{done::Done, page::SignedOutPage};
 use crate::{
+    actor::Actor,
     app::App,
     browser::{Session, Visitor},
     http::{body::Form, refused::PageError, respond},
     manage::{grants, sessions},
-    origin::Origin,
     pages::security_headers::FormsEnd,
 };
 
 type Answer = Result<Response<Body>, PageError>;
 
-pub(super) async fn disconnect(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    visitor: Visitor,
-    form: Form<PageError>,
-) -> Answer {
-    act(&app, &visitor, &form, async |session: &Session| {
-        let form = form.parameters()?;
+pub(super) async fn disconnect(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    act(&app, &visitor, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("client");
         let client_id = ClientId::parse(form.required("client")?).map_err(invalid)?;
-        let user_id = &session.user.id;
-        grants::disconnect(&app, &origin.actor(user_id.as_str()), user_id, &client_id).await?;
+        grants::disconnect(&app, &actor, &session.user.id, &client_id).await?;
         Ok(Done::Disconnected(client_id))
     })
     .await
 }
 
-pub(super) async fn end_session(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    visitor: Visitor,
-    form: Form<PageError>,
-) -> Answer {
-    act(&app, &visitor, &form, async |session: &Session| {
-        let form = form.parameters()?;
+pub(super) async fn end_session(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    act(&app, &visitor, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("session");
         let id = SessionId::parse(form.required("session")?).map_err(invalid)?;
-        end(&app, &origin, session, WhichSessions::One(id)).await?;
+        sessions::end(&app, &actor, &session.user.id, WhichSessions::One(id)).await?;
         Ok(Done::SessionEnded)
     })
     .await
 }
 
-pub(super) async fn end_other_sessions(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    visitor: Visitor,
-    form: Form<PageError>,
-) -> Answer {
-    act(&app, &visitor, &form, async |session: &Session| {
-        end(&app, &origin, session, WhichSessions::AllBut(session.record.id.clone())).await?;
+pub(super) async fn end_other_sessions(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    act(&app, &visitor, &form, async |session, actor, _| {
+        let which = WhichSessions::AllBut(session.record.id.clone());
+        sessions::end(&app, &actor, &session.user.id, which).await?;
         Ok(Done::OtherSessionsEnded)
     })
     .await
 }
 
-pub(super) async fn sign_out(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    visitor: Visitor,
-    form: Form<PageError>,
-) -> Answer {
-    act(&app, &visitor, &form, async |session: &Session| {
-        end(&app, &origin, session, WhichSessions::One(session.record.id.clone())).await?;
+pub(super) async fn sign_out(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    act(&app, &visitor, &form, async |session, actor, _| {
+        let which = WhichSessions::One(session.record.id.clone());
+        sessions::end(&app, &actor, &session.user.id, which).await?;
         Ok(Done::SignedOut)
     })
     .await
@@ -96,21 +76,16 @@ async fn act(
     app: &App,
     visitor: &Visitor,
     form: &Form<PageError>,
-    action: impl AsyncFnOnce(&Session) -> Result<Done, Refusal>,
+    action: impl AsyncFnOnce(&Session, Actor, &Parameters<'_>) -> Result<Done, Refusal>,
 ) -> Answer {
     let done = async {
         let Some(session) = &visitor.session else { return respond::redirect("/sign-in") };
-        visitor.check_form(app, &form.parameters()?)?;
-        let done = action(session).await?;
+        let parameters = form.parameters()?;
+        visitor.check_form(app, &parameters)?;
+        let done = action(session, form.origin.actor(session.user.id.as_str()), &parameters).await?;
         let mut response = respond::redirect(done.leads_to())?;
         done.carry(app, response.headers_mut());
         Ok(response)
     };
     done.await.map_err(|refusal: Refusal| PageError::from(refusal).leading("/account", "Back to your account"))
-}
-
-async fn end(app: &App, origin: &Origin, session: &Session, which: WhichSessions) -> Result<(), Refusal> {
-    let user_id = &session.user.id;
-    sessions::end(app, &origin.actor(user_id.as_str()), user_id, which).await?;
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     denial::Denial,
     form::Parameters,
@@ -34,12 +34,11 @@ pub(crate) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Resp
 
 pub(crate) async fn submit(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
     match step.accepted_session(&app) {
-        Some(session) => Ok(decide(&app, &origin, &step, session, &form.parameters()?).await?),
+        Some(session) => Ok(decide(&app, &form.origin, &step, session, &form.parameters()?).await?),
         // The session ended while the page was open.
         None => Ok(respond::redirect(&step.next())?),
     }

@@ -16,13 +16,17 @@ use http::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
-use crate::{app::App, origin::header};
+use crate::{
+    app::App,
+    origin::{Origin, header},
+};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A form that was posted, and the head of its request. `E` is the kind of error that the endpoint answers with.
+/// A form that was posted, with where it comes from and the head of its request. `E` is the kind of error that the endpoint answers with.
 pub(crate) struct Form<E> {
     pub(crate) head: Parts,
+    pub(crate) origin: Arc<Origin>,
     bytes: Bytes,
     error: PhantomData<fn() -> E>,
 }
@@ -44,7 +48,8 @@ impl<E: From<Refusal> + IntoResponse> FromRequest<Arc<App>> for Form<E> {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, E> {
         let (head, body) = request.into_parts();
         let bytes = form(app, &head, body).await?;
-        Ok(Self { head, bytes, error: PhantomData })
+        let origin = Origin::of(&head);
+        Ok(Self { head, origin, bytes, error: PhantomData })
     }
 }
 

@@ -51,14 +51,10 @@ pub(crate) async fn get(
 
 /// `POST`: the parameters are in the body. Another site's POST carries no Lax cookie, so who is signed in shows in a
 /// `GET` of our own.
-pub(crate) async fn post(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    form: Form<PageError>,
-) -> Result<Response<Body>, PageError> {
+pub(crate) async fn post(State(app): State<Arc<App>>, form: Form<PageError>) -> Result<Response<Body>, PageError> {
     match read(&app, form.bytes()).await? {
-        Ok((_, request)) => Ok(store_for("/continue", &app, &origin, request, None).await?),
-        Err((target, refusal)) => Ok(answer::refuse(&app, &origin, &target, refusal)?),
+        Ok((_, request)) => Ok(store_for("/continue", &app, &form.origin, request, None).await?),
+        Err((target, refusal)) => Ok(answer::refuse(&app, &form.origin, &target, refusal)?),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     access_token::AccessToken,
     checksummed::{self, REFRESH_TOKEN_PREFIX},
@@ -25,19 +25,14 @@ use crate::{
         refused::{OAuthError, explained},
         respond,
     },
-    origin::Origin,
     verify::access_token,
 };
 
-pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    form: Form<OAuthError>,
-) -> Result<Response<Body>, OAuthError> {
+pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {
     app.ensure_fresh()?;
     let parameters = form.parameters()?;
     parameters.refuse_repeated(&[])?;
-    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
+    let client = client_authentication::client(&app, &form.origin, &form.head, &parameters).await?;
     let token = parameters.required("token")?;
     if !client.is_confidential() {
         // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
@@ -46,7 +41,7 @@ pub(crate) async fn handle(
     match introspect(&app, &client, token).await? {
         TokenState::Active(state) => Ok(respond::json_no_store(&state)?),
         TokenState::Inactive(None) => Ok(respond::json_no_store(&inactive())?),
-        TokenState::Inactive(Some(why)) => Ok(explained(&origin, respond::json_no_store(&inactive())?, why)),
+        TokenState::Inactive(Some(why)) => Ok(explained(&form.origin, respond::json_no_store(&inactive())?, why)),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
@@ -25,15 +25,11 @@ use crate::{
     verify::access_token,
 };
 
-pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    form: Form<OAuthError>,
-) -> Result<Response<Body>, OAuthError> {
+pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {
     let parameters = form.parameters()?;
     parameters.refuse_repeated(&[])?;
-    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
-    revoke(&app, &origin, client, parameters.required("token")?).await?;
+    let client = client_authentication::client(&app, &form.origin, &form.head, &parameters).await?;
+    revoke(&app, &form.origin, client, parameters.required("token")?).await?;
     Ok(respond::no_store(respond::empty(StatusCode::OK)))
 }
 

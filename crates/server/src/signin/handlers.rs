@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     denial::{Class, Denial},
     refusal::Refusal,
@@ -40,11 +40,10 @@ pub(super) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Resp
 /// `POST /sign-in/{id}`.
 pub(super) async fn submit(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Same).submit(&app, &origin, &step.visitor, &form).await
+    SignIn::for_app(&app, &step, Account::Same).submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in/{id}/other`: asks for another account. Who is signed in stays so until somebody else is: a link must
@@ -57,11 +56,10 @@ pub(super) async fn show_other(State(app): State<Arc<App>>, step: Step) -> Resul
 /// `POST /sign-in/{id}/other`.
 pub(super) async fn submit_other(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Other).submit(&app, &origin, &step.visitor, &form).await
+    SignIn::for_app(&app, &step, Account::Other).submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in`: for the account page.
@@ -78,11 +76,10 @@ pub(super) async fn show_for_account(
 /// `POST /sign-in`.
 pub(super) async fn submit_for_account(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     visitor: Visitor,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_account(&visitor).submit(&app, &origin, &visitor, &form).await
+    SignIn::for_account(&visitor).submit(&app, &form.origin, &visitor, &form).await
 }
 
 /// Which account is to sign in.

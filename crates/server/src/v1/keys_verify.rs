@@ -62,11 +62,11 @@ enum Asker {
 
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     Extension(management): Extension<Management>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ProblemError> {
     let (head, body) = request.into_parts();
+    let origin = Origin::of(&head);
     let asker = if uses_basic(&head) {
         Asker::Api(client_authentication::api(&app, &origin, &head).await?)
     } else {

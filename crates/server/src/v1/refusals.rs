@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{denial::Denial, event::RefusalEvent, refusal::Refusal};
 use http::{Request, Response, StatusCode};
 
@@ -18,19 +18,13 @@ const MOST: usize = 500;
 
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ProblemError> {
-    receive(&app, &origin, request).await?;
-    Ok(respond::empty(StatusCode::NO_CONTENT))
-}
-
-async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(), Refusal> {
     let (head, body) = request.into_parts();
-    let api = client_authentication::api(app, origin, &head).await?;
-    let mut events: Vec<RefusalEvent> = body::json(app, &head, body, "a list of refusals").await?;
+    let api = client_authentication::api(&app, &Origin::of(&head), &head).await?;
+    let mut events: Vec<RefusalEvent> = body::json(&app, &head, body, "a list of refusals").await?;
     if events.len() > MOST {
-        return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery"));
+        return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery").into());
     }
     for event in &mut events {
         // An API speaks for itself alone, and for the present.
@@ -46,7 +40,7 @@ async fn receive(app: &App, origin: &Origin, request: Request<Body>) -> Result<(
         event.address = event.address.take().map(|address| bounded(&address, 64));
     }
     app.note_delivered(events);
-    Ok(())
+    Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
 /// At most so many characters, none of them a control character.

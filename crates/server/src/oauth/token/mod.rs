@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, body::Body, extract::State};
+use axum::{body::Body, extract::State};
 use doorward_core::{
     client::{Client, GrantType},
     denial::Denial,
@@ -24,15 +24,11 @@ mod client_credentials;
 mod issue;
 mod refresh_token;
 
-pub(crate) async fn handle(
-    State(app): State<Arc<App>>,
-    Extension(origin): Extension<Arc<Origin>>,
-    form: Form<OAuthError>,
-) -> Result<Response<Body>, OAuthError> {
+pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {
     let parameters = form.parameters()?;
     parameters.refuse_repeated(&["resource", "audience"])?;
-    let client = client_authentication::client(&app, &origin, &form.head, &parameters).await?;
-    Ok(respond::json_no_store(&grant(&app, &origin, client, &parameters).await?)?)
+    let client = client_authentication::client(&app, &form.origin, &form.head, &parameters).await?;
+    Ok(respond::json_no_store(&grant(&app, &form.origin, client, &parameters).await?)?)
 }
 
 async fn grant(
