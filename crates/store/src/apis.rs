@@ -12,6 +12,7 @@ use crate::{
     audit::{self, AuditEvent},
     clients,
     record::{json, word},
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -32,9 +33,7 @@ impl Operation for CreateApi {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let api = &self.api;
         tx.execute(
-            "INSERT INTO apis (id, name, identifier, scopes, roles, token_format, signing_algorithm,
-                               access_token_ttl_ms, key_prefix, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            sql!("INSERT INTO apis ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
             &[
                 api.id.as_str().into(),
                 api.name.as_str().into(),
@@ -68,21 +67,24 @@ impl Operation for ListApis {
     type Output = Vec<Api>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
-        tx.query("SELECT * FROM apis ORDER BY id", &[]).await?.iter().map(api).collect()
+        tx.query(sql!("SELECT {} FROM apis ORDER BY id", COLUMNS), &[]).await?.iter_mut().map(api).collect()
     }
 }
 
-fn api(row: &Row) -> Result<Api, TxError> {
+const COLUMNS: &str = "id, name, identifier, scopes, roles, token_format, signing_algorithm, access_token_ttl_ms, \
+                       key_prefix, created_at";
+
+fn api(row: &mut Row) -> Result<Api, TxError> {
     Ok(Api {
-        id: row.parsed("id")?,
-        name: row.text("name")?.to_owned(),
-        identifier: row.parsed("identifier")?,
-        scopes: row.json("scopes")?,
-        roles: row.json::<BTreeSet<_>>("roles")?,
-        token_format: row.word("token_format")?,
-        signing_algorithm: row.word("signing_algorithm")?,
-        access_token_ttl: Duration::from_millis(u64::try_from(row.int("access_token_ttl_ms")?).unwrap_or(0)),
-        key_prefix: row.parsed("key_prefix")?,
-        created_at: row.time("created_at")?,
+        id: row.parsed()?,
+        name: row.text()?,
+        identifier: row.parsed()?,
+        scopes: row.json()?,
+        roles: row.json::<BTreeSet<_>>()?,
+        token_format: row.word()?,
+        signing_algorithm: row.word()?,
+        access_token_ttl: Duration::from_millis(u64::try_from(row.int()?).unwrap_or(0)),
+        key_prefix: row.parsed()?,
+        created_at: row.time()?,
     })
 }

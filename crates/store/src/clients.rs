@@ -13,6 +13,7 @@ use crate::{
     audit::{self, AuditEvent},
     grants,
     record::{json, word},
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -37,10 +38,10 @@ impl Operation for CreateClient {
 /// The row of a client, without its roles.
 pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxError> {
     tx.execute(
-        "INSERT INTO clients (id, name, authentication, secret_pepper, secret_digest, jwks,
-                              assertion_for_token_endpoint, grant_types, redirect_uris, scopes, default_scopes,
-                              id_token_algorithm, api_id, created_at, disabled_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        sql!(
+            "INSERT INTO clients ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            COLUMNS
+        ),
         &[
             client.id.as_str().into(),
             client.name.as_str().into(),
@@ -56,7 +57,8 @@ pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxEr
             client.id_token_algorithm.as_str().into(),
             client.api.as_ref().map(|api| api.as_str().to_owned()).into(),
             client.created_at.into(),
-            client.disabled_at.map(Timestamp::as_millis).into(),
+            client.disabled_at.into(),
+            client.tokens_ended_at.into(),
         ],
     )
     .await?;
@@ -74,9 +76,9 @@ impl Operation for FindClient {
     type Output = Option<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<Client>, TxError> {
-        let rows = tx.query("SELECT * FROM clients WHERE id = $1", &[self.id.as_str().into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut client = client(row)?;
+        let sql = sql!("SELECT {} FROM clients WHERE id = $1", COLUMNS);
+        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
+        let mut client = client(&mut row)?;
         client.roles = crate::roles::all_of(tx, self.id.as_str()).await?;
         Ok(Some(client))
     }
@@ -94,10 +96,10 @@ impl Operation for ListClients {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
         let sql = match self.of_apis {
-            false => "SELECT * FROM clients WHERE api_id IS NULL ORDER BY id",
-            true => "SELECT * FROM clients WHERE api_id IS NOT NULL ORDER BY id",
+            false => sql!("SELECT {} FROM clients WHERE api_id IS NULL ORDER BY id", COLUMNS),
+            true => sql!("SELECT {} FROM clients WHERE api_id IS NOT NULL ORDER BY id", COLUMNS),
         };
-        tx.query(sql, &[]).await?.iter().map(client).collect()
+        tx.query(sql, &[]).await?.iter_mut().map(client).collect()
     }
 }
 
@@ -169,23 +171,27 @@ impl Operation for ChangeClient {
     }
 }
 
-fn client(row: &Row) -> Result<Client, TxError> {
+const COLUMNS: &str = "id, name, authentication, secret_pepper, secret_digest, jwks, assertion_for_token_endpoint, \
+                       grant_types, redirect_uris, scopes, default_scopes, id_token_algorithm, api_id, created_at, \
+                       disabled_at, tokens_ended_at";
+
+fn client(row: &mut Row) -> Result<Client, TxError> {
     Ok(Client {
-        id: row.parsed("id")?,
-        name: row.text("name")?.to_owned(),
-        authentication: row.word("authentication")?,
-        secret: row.opt_keyed_digest("secret_pepper", "secret_digest")?,
-        jwks: row.opt_text("jwks")?.map(str::to_owned),
-        assertion_for_token_endpoint: row.flag("assertion_for_token_endpoint")?,
-        grant_types: row.json("grant_types")?,
-        redirect_uris: row.json("redirect_uris")?,
-        scopes: row.parsed("scopes")?,
-        default_scopes: row.parsed("default_scopes")?,
-        id_token_algorithm: row.word("id_token_algorithm")?,
+        id: row.parsed()?,
+        name: row.text()?,
+        authentication: row.word()?,
+        secret: row.opt_keyed_digest()?,
+        jwks: row.opt_text()?,
+        assertion_for_token_endpoint: row.flag()?,
+        grant_types: row.json()?,
+        redirect_uris: row.json()?,
+        scopes: row.parsed()?,
+        default_scopes: row.parsed()?,
+        id_token_algorithm: row.word()?,
+        api: row.opt_parsed()?,
+        created_at: row.time()?,
+        disabled_at: row.opt_time()?,
+        tokens_ended_at: row.opt_time()?,
         roles: Vec::<(ApiId, Role)>::new(),
-        api: row.opt_parsed("api_id")?,
-        created_at: row.time("created_at")?,
-        disabled_at: row.opt_time("disabled_at")?,
-        tokens_ended_at: row.opt_time("tokens_ended_at")?,
     })
 }

@@ -12,7 +12,8 @@ use doorward_core::{
 use crate::{
     append_change,
     audit::{self, AuditEvent},
-    record::{json, word},
+    record::{by_digest, json, word},
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -73,13 +74,14 @@ impl Operation for CreateKey {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let key = &self.key;
         tx.execute(
-            "INSERT INTO api_keys (id, digest, pepper, hint, name, owner, api_ids, limited_to, scopes, environment,
-                                   created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            sql!(
+                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                COLUMNS
+            ),
             &[
                 key.id.as_str().into(),
-                (&key.digest.digest).into(),
                 key.digest.pepper.as_str().into(),
+                (&key.digest.digest).into(),
                 key.hint.as_str().into(),
                 key.name.as_str().into(),
                 key.owner.clone().into(),
@@ -88,7 +90,9 @@ impl Operation for CreateKey {
                 key.scopes.to_string().into(),
                 word(&key.environment),
                 key.created_at.into(),
-                key.expires_at.map(Timestamp::as_millis).into(),
+                key.expires_at.into(),
+                key.revoked_at.into(),
+                key.last_used_at.into(),
             ],
         )
         .await?;
@@ -112,14 +116,11 @@ impl Operation for FindKeyByDigest {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT * FROM api_keys WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            if let Some(row) = rows.first() {
-                return complete(tx, row).await.map(Some);
-            }
+        let sql = sql!("SELECT {} FROM api_keys WHERE digest = $1 AND pepper = $2", COLUMNS);
+        match by_digest(tx, sql, &self.candidates).await? {
+            None => Ok(None),
+            Some(mut row) => complete(tx, &mut row).await.map(Some),
         }
-        Ok(None)
     }
 }
 
@@ -134,10 +135,10 @@ impl Operation for FindKey {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        let rows = tx.query("SELECT * FROM api_keys WHERE id = $1", &[self.id.as_str().into()]).await?;
-        match rows.first() {
+        let sql = sql!("SELECT {} FROM api_keys WHERE id = $1", COLUMNS);
+        match tx.query_opt(sql, &[self.id.as_str().into()]).await? {
             None => Ok(None),
-            Some(row) => complete(tx, row).await.map(Some),
+            Some(mut row) => complete(tx, &mut row).await.map(Some),
         }
     }
 }
@@ -156,10 +157,10 @@ impl Operation for ListKeys {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
         let after = self.after.as_ref().map_or("", KeyId::as_str);
-        let sql = "SELECT * FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2";
+        let sql = sql!("SELECT {} FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
         let mut keys = Vec::new();
-        for row in tx.query(sql, &[after.into(), self.limit.into()]).await? {
-            keys.push(complete(tx, &row).await?);
+        for mut row in tx.query(sql, &[after.into(), self.limit.into()]).await? {
+            keys.push(complete(tx, &mut row).await?);
         }
         Ok(keys)
     }
@@ -230,7 +231,7 @@ impl Operation for TouchKeys {
     }
 }
 
-async fn complete(tx: &mut impl Tx, row: &Row) -> Result<KeyRecord, TxError> {
+async fn complete(tx: &mut impl Tx, row: &mut Row) -> Result<KeyRecord, TxError> {
     let mut key = key(row)?;
     key.roles = crate::roles::all_of(tx, key.id.as_str()).await?;
     if let Some(owner) = &key.owner {
@@ -238,31 +239,33 @@ async fn complete(tx: &mut impl Tx, row: &Row) -> Result<KeyRecord, TxError> {
             true => "SELECT disabled_at FROM clients WHERE id = $1",
             false => "SELECT disabled_at FROM users WHERE id = $1",
         };
-        let rows = tx.query(sql, &[owner.as_str().into()]).await?;
-        key.owner_is_disabled = match rows.first() {
+        key.owner_is_disabled = match tx.query_opt(sql, &[owner.as_str().into()]).await? {
             None => true,
-            Some(row) => row.opt_int("disabled_at")?.is_some(),
+            Some(mut row) => row.opt_time()?.is_some(),
         };
     }
     Ok(key)
 }
 
-fn key(row: &Row) -> Result<KeyRecord, TxError> {
+const COLUMNS: &str = "id, pepper, digest, hint, name, owner, api_ids, limited_to, scopes, environment, created_at, \
+                       expires_at, revoked_at, last_used_at";
+
+fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
     Ok(KeyRecord {
-        id: row.parsed("id")?,
-        digest: KeyedDigest { pepper: row.text("pepper")?.to_owned(), digest: row.digest("digest")? },
-        hint: row.text("hint")?.to_owned(),
-        name: row.text("name")?.to_owned(),
-        owner: row.opt_text("owner")?.map(str::to_owned),
-        apis: row.json("api_ids")?,
-        limited_to: row.json("limited_to")?,
-        scopes: row.parsed("scopes")?,
+        id: row.parsed()?,
+        digest: row.keyed_digest()?,
+        hint: row.text()?,
+        name: row.text()?,
+        owner: row.opt_text()?,
+        apis: row.json()?,
+        limited_to: row.json()?,
+        scopes: row.parsed()?,
+        environment: row.word()?,
+        created_at: row.time()?,
+        expires_at: row.opt_time()?,
+        revoked_at: row.opt_time()?,
+        last_used_at: row.opt_time()?,
         roles: Vec::new(),
-        environment: row.word("environment")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.opt_time("expires_at")?,
-        revoked_at: row.opt_time("revoked_at")?,
-        last_used_at: row.opt_time("last_used_at")?,
         owner_is_disabled: false,
     })
 }

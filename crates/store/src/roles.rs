@@ -73,15 +73,14 @@ impl Operation for RolesOf {
 /// The roles of a holder at every API.
 pub(crate) async fn all_of(tx: &mut impl Tx, holder: &str) -> Result<Vec<(ApiId, Role)>, TxError> {
     let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
-    let pair = |row: &Row| Ok((row.parsed("api_id")?, row.parsed("role")?));
-    tx.query(sql, &[holder.into()]).await?.iter().map(pair).collect()
+    let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
+    tx.query(sql, &[holder.into()]).await?.iter_mut().map(pair).collect()
 }
 
 /// The roles of a holder at one API.
 pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Result<BTreeSet<Role>, TxError> {
     let sql = "SELECT role FROM role_grants WHERE holder = $1 AND api_id = $2";
-    let rows = tx.query(sql, &[holder.into(), api.as_str().into()]).await?;
-    rows.iter().map(|row| row.parsed("role")).collect()
+    tx.query(sql, &[holder.into(), api.as_str().into()]).await?.iter_mut().map(Row::parsed).collect()
 }
 
 fn kind_of(holder: &str) -> &'static str {

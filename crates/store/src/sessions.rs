@@ -11,6 +11,8 @@ use doorward_core::{
 
 use crate::{
     audit::{self, AuditEvent},
+    record::by_digest,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
     users::{self, UserRecord, user},
 };
@@ -68,15 +70,15 @@ impl Operation for BeginSession {
             tx.execute(sql, &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
-            "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, address, user_agent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            sql!("INSERT INTO sessions (digest, pepper, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
             &[
-                session.id.as_str().into(),
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
+                session.id.as_str().into(),
                 session.user_id.as_str().into(),
                 now.into(),
                 session.times.last_seen_at.into(),
+                session.times.ended_at.into(),
                 session.address.as_str().into(),
                 session.user_agent.as_str().into(),
             ],
@@ -104,15 +106,13 @@ impl Operation for FindSession {
     type Output = Option<(SessionRecord, UserRecord)>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT * FROM sessions WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            let Some(row) = rows.first() else { continue };
-            let session = session(row)?;
-            let users = tx.query("SELECT * FROM users WHERE id = $1", &[session.user_id.as_str().into()]).await?;
-            return users.first().map(|row| Ok((session, user(row)?))).transpose();
-        }
-        Ok(None)
+        let sql = sql!(
+            "SELECT {s}, {u} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1 AND s.pepper = $2",
+            COLUMNS,
+            users::COLUMNS
+        );
+        let Some(mut row) = by_digest(tx, sql, &self.candidates).await? else { return Ok(None) };
+        Ok(Some((session(&mut row)?, user(&mut row)?)))
     }
 }
 
@@ -148,8 +148,11 @@ impl Operation for ListSessions {
     type Output = Vec<SessionRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
-        let sql = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT $2";
-        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter().map(session).collect()
+        let sql = sql!(
+            "SELECT {} FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT $2",
+            COLUMNS
+        );
+        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(session).collect()
     }
 }
 
@@ -207,16 +210,14 @@ pub(crate) async fn end_all(
     tx.execute(sql, &[now.into(), user.as_str().into(), kept.into()]).await
 }
 
-fn session(row: &Row) -> Result<SessionRecord, TxError> {
+const COLUMNS: &str = "id, user_id, created_at, last_seen_at, ended_at, address, user_agent";
+
+fn session(row: &mut Row) -> Result<SessionRecord, TxError> {
     Ok(SessionRecord {
-        id: row.parsed("id")?,
-        user_id: row.parsed("user_id")?,
-        times: SessionTimes {
-            created_at: row.time("created_at")?,
-            last_seen_at: row.time("last_seen_at")?,
-            ended_at: row.opt_time("ended_at")?,
-        },
-        address: row.text("address")?.to_owned(),
-        user_agent: row.text("user_agent")?.to_owned(),
+        id: row.parsed()?,
+        user_id: row.parsed()?,
+        times: SessionTimes { created_at: row.time()?, last_seen_at: row.time()?, ended_at: row.opt_time()? },
+        address: row.text()?,
+        user_agent: row.text()?,
     })
 }

@@ -130,5 +130,5 @@ pub(crate) fn put(name: &str, value: i64) -> Run {
 /// The values of all things, by name.
 pub(crate) async fn things(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = store.read(Ask::new("SELECT name, value FROM things ORDER BY name", [])).await?;
-    Ok(rows.iter().map(|row| (row.text("name").unwrap().to_owned(), row.int("value").unwrap())).collect())
+    Ok(rows.into_iter().map(|mut row| (row.text().unwrap(), row.int().unwrap())).collect())
 }
