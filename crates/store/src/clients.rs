@@ -138,13 +138,13 @@ impl Operation for ChangeClient {
             ClientChange::Delete => {
                 tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
             }
-            ClientChange::Disable => {
-                let sql =
-                    "UPDATE clients SET disabled_at = COALESCE(disabled_at, $1), tokens_ended_at = $1 WHERE id = $2";
-                tx.execute(sql, &[self.now.into(), id.into()]).await?
-            }
-            ClientChange::Enable => {
-                tx.execute("UPDATE clients SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?
+            ClientChange::Disable | ClientChange::Enable => {
+                let disabled_at = matches!(self.change, ClientChange::Disable).then_some(self.now);
+                let sql = "UPDATE clients SET tokens_ended_at = COALESCE($1, tokens_ended_at),
+                             disabled_at = CASE WHEN CAST($1 AS bigint) IS NULL THEN NULL
+                                   ELSE COALESCE(disabled_at, $1) END
+                           WHERE id = $2";
+                tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
             ClientChange::Secret(secret) => {
                 let sql = "UPDATE clients SET secret_pepper = $1, secret_digest = $2 WHERE id = $3";

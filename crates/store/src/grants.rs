@@ -20,7 +20,7 @@ use crate::{
     audit::{self, AuditEvent},
     record::json,
     sql::sql,
-    tx::{Operation, Row, Tx, TxError},
+    tx::{Operation, Row, Tx, TxError, Value},
     users,
 };
 
@@ -213,26 +213,17 @@ pub(crate) enum Of<'a> {
 
 /// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
 pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
-    let ended = match of {
-        Of::Client(client) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE client_id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), client.as_str().into()]).await?
-        }
-        Of::Grant(grant) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), grant.as_str().into()]).await?
-        }
-        Of::User(user) => {
-            let sql =
-                "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE user_id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), user.as_str().into()]).await?
-        }
+    // One condition each, and not one for all, so that each finds its index.
+    let (sql, whose) = match of {
+        Of::Client(client) => (sql!("{} AND client_id = $3 RETURNING id", END), vec![client.as_str()]),
+        Of::Grant(grant) => (sql!("{} AND id = $3 RETURNING id", END), vec![grant.as_str()]),
+        Of::User(user) => (sql!("{} AND user_id = $3 RETURNING id", END), vec![user.as_str()]),
         Of::UserAtClient(user, client) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2
-                       WHERE user_id = $3 AND client_id = $4 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), user.as_str().into(), client.as_str().into()]).await?
+            (sql!("{} AND user_id = $3 AND client_id = $4 RETURNING id", END), vec![user.as_str(), client.as_str()])
         }
     };
+    let params: Vec<_> = [now.into(), why.into()].into_iter().chain(whose.into_iter().map(Value::from)).collect();
+    let ended = tx.query(sql, &params).await?;
     let ended = ended.into_iter().map(|mut row| row.text()).collect::<Result<Vec<_>, _>>()?;
     for id in &ended {
         let sql = "UPDATE refresh_families SET
@@ -247,6 +238,8 @@ pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now
     }
     Ok(ended.len() as u64)
 }
+
+const END: &str = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE ended_at IS NULL";
 
 pub(crate) const COLUMNS: &str = "id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, \
                                   auth_time, created_at, last_used_at, expires_at, ended_at";

@@ -66,8 +66,7 @@ impl Operation for BeginSession {
         }
         if let Some(replaced) = &self.replaces {
             // A browser that changes hands leaves nothing of the former user behind, whoever that was.
-            let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
-            tx.execute(sql, &[now.into(), replaced.as_str().into()]).await?;
+            tx.execute(sql!("{} AND id = $2", END), &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
             sql!("INSERT INTO sessions (digest, pepper, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
@@ -85,8 +84,12 @@ impl Operation for BeginSession {
         )
         .await?;
         tx.execute(
-            "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL AND id NOT IN
-               (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL ORDER BY last_seen_at DESC, id DESC LIMIT $3)",
+            sql!(
+                "{} AND user_id = $2 AND id NOT IN
+                   (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL
+                    ORDER BY last_seen_at DESC, id DESC LIMIT $3)",
+                END
+            ),
             &[now.into(), session.user_id.as_str().into(), self.most.into()],
         )
         .await?;
@@ -184,18 +187,16 @@ impl Operation for EndSessions {
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
         let ended = match &self.which {
             WhichSessions::AllBut(kept) => end_all(tx, &self.user_id, Some(kept), self.now).await?,
-            WhichSessions::One(id) => end(tx, id, &self.user_id, self.now).await?,
+            WhichSessions::One(id) => {
+                let sql = sql!("{} AND id = $2 AND user_id = $3", END);
+                tx.execute(sql, &[self.now.into(), id.as_str().into(), self.user_id.as_str().into()]).await?
+            }
         };
         if ended > 0 {
             audit::append(tx, &self.audit).await?;
         }
         Ok(ended)
     }
-}
-
-async fn end(tx: &mut impl Tx, id: &SessionId, user: &UserId, now: Timestamp) -> Result<u64, TxError> {
-    let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL";
-    tx.execute(sql, &[now.into(), id.as_str().into(), user.as_str().into()]).await
 }
 
 /// Ends every session of a user, but for one.
@@ -206,9 +207,11 @@ pub(crate) async fn end_all(
     now: Timestamp,
 ) -> Result<u64, TxError> {
     let kept = kept.map_or("", SessionId::as_str);
-    let sql = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND id <> $3 AND ended_at IS NULL";
+    let sql = sql!("{} AND user_id = $2 AND id <> $3", END);
     tx.execute(sql, &[now.into(), user.as_str().into(), kept.into()]).await
 }
+
+const END: &str = "UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL";
 
 const COLUMNS: &str = "id, user_id, created_at, last_seen_at, ended_at, address, user_agent";
 

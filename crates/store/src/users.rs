@@ -148,11 +148,14 @@ impl Operation for ChangeUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let id = self.id.as_str();
         let changed = match &self.change {
-            UserChange::Disable => {
-                let sql = "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE id = $2";
-                tx.execute(sql, &[self.now.into(), id.into()]).await?
+            UserChange::Disable | UserChange::Enable => {
+                let disabled_at = matches!(self.change, UserChange::Disable).then_some(self.now);
+                let sql = "UPDATE users SET
+                             disabled_at = CASE WHEN CAST($1 AS bigint) IS NULL THEN NULL
+                                   ELSE COALESCE(disabled_at, $1) END
+                           WHERE id = $2";
+                tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
-            UserChange::Enable => tx.execute("UPDATE users SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?,
             UserChange::Password { hash, .. } => {
                 let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
                 tx.execute(sql, &[hash.expose_secret().into(), id.into()]).await?

@@ -125,7 +125,8 @@ impl Presented {
         let (family, live) = (self.family_id.as_str().into(), (&self.digest).into());
         let successor = (&refresh.successor_digest.digest).into();
         let rotated = if self.is_bound {
-            // The seal stays until the end of the family, which was said at its beginning.
+            // The seal stays until the end of the family, which was said at its beginning. One statement with a condition
+            // would write that time again, and in SQLite its index with it, at each rotation.
             let sql = "UPDATE refresh_families SET successor_sealed = $1, newest_digest = $2
                        WHERE id = $3 AND newest_digest = $4";
             tx.execute(sql, &[sealed.into(), successor, family, live]).await?
