@@ -1,7 +1,6 @@
 //! Clients, and the credentials of APIs, which are clients that may get no token.
 
 use doorward_core::{
-    api::Role,
     client::Client,
     clock::Timestamp,
     digest::KeyedDigest,
@@ -13,6 +12,7 @@ use crate::{
     audit::{self, AuditEvent},
     grants,
     record::{json, word},
+    roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -65,7 +65,7 @@ pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxEr
     Ok(())
 }
 
-/// One client, with its roles.
+/// One client.
 #[derive(Clone, Debug)]
 pub struct FindClient {
     /// Its id.
@@ -76,15 +76,12 @@ impl Operation for FindClient {
     type Output = Option<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<Client>, TxError> {
-        let sql = sql!("SELECT {} FROM clients WHERE id = $1", COLUMNS);
-        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
-        let mut client = client(&mut row)?;
-        client.roles = crate::roles::all_of(tx, self.id.as_str()).await?;
-        Ok(Some(client))
+        let sql = sql!("{} WHERE id = $1", SELECT);
+        tx.query_opt(sql, &[self.id.as_str().into()]).await?.as_mut().map(client).transpose()
     }
 }
 
-/// Every client, without their roles; the credentials of APIs only if asked for.
+/// Every client; the credentials of APIs only if asked for.
 #[derive(Clone, Debug)]
 pub struct ListClients {
     /// Whether the credentials of APIs are wanted instead.
@@ -96,8 +93,8 @@ impl Operation for ListClients {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
         let sql = match self.of_apis {
-            false => sql!("SELECT {} FROM clients WHERE api_id IS NULL ORDER BY id", COLUMNS),
-            true => sql!("SELECT {} FROM clients WHERE api_id IS NOT NULL ORDER BY id", COLUMNS),
+            false => sql!("{} WHERE api_id IS NULL ORDER BY id", SELECT),
+            true => sql!("{} WHERE api_id IS NOT NULL ORDER BY id", SELECT),
         };
         tx.query(sql, &[]).await?.iter_mut().map(client).collect()
     }
@@ -175,6 +172,9 @@ const COLUMNS: &str = "id, name, authentication, secret_pepper, secret_digest, j
                        grant_types, redirect_uris, scopes, default_scopes, id_token_algorithm, api_id, created_at, \
                        disabled_at, tokens_ended_at";
 
+/// Clients with their roles.
+const SELECT: &str = sql!("SELECT {}, {} FROM clients", COLUMNS, roles::OF_HOLDER);
+
 fn client(row: &mut Row) -> Result<Client, TxError> {
     Ok(Client {
         id: row.parsed()?,
@@ -192,6 +192,6 @@ fn client(row: &mut Row) -> Result<Client, TxError> {
         created_at: row.time()?,
         disabled_at: row.opt_time()?,
         tokens_ended_at: row.opt_time()?,
-        roles: Vec::<(ApiId, Role)>::new(),
+        roles: roles::of_holder(row)?,
     })
 }

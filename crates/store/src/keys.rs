@@ -5,7 +5,7 @@ use doorward_core::{
     api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
-    id::{ApiId, ClientId, KeyId},
+    id::{ApiId, KeyId},
     scope::ScopeSet,
 };
 
@@ -13,6 +13,7 @@ use crate::{
     append_change,
     audit::{self, AuditEvent},
     record::{by_digest, json, word},
+    roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -116,11 +117,8 @@ impl Operation for FindKeyByDigest {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        let sql = sql!("SELECT {} FROM api_keys WHERE digest = $1 AND pepper = $2", COLUMNS);
-        match by_digest(tx, sql, &self.candidates).await? {
-            None => Ok(None),
-            Some(mut row) => complete(tx, &mut row).await.map(Some),
-        }
+        let sql = sql!("{} WHERE digest = $1 AND pepper = $2", SELECT);
+        by_digest(tx, sql, &self.candidates).await?.as_mut().map(key).transpose()
     }
 }
 
@@ -135,11 +133,8 @@ impl Operation for FindKey {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        let sql = sql!("SELECT {} FROM api_keys WHERE id = $1", COLUMNS);
-        match tx.query_opt(sql, &[self.id.as_str().into()]).await? {
-            None => Ok(None),
-            Some(mut row) => complete(tx, &mut row).await.map(Some),
-        }
+        let found = tx.query_opt(sql!("{} WHERE id = $1", SELECT), &[self.id.as_str().into()]).await?;
+        found.map(|mut row| key(&mut row)).transpose()
     }
 }
 
@@ -157,12 +152,8 @@ impl Operation for ListKeys {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
         let after = self.after.as_ref().map_or("", KeyId::as_str);
-        let sql = sql!("SELECT {} FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
-        let mut keys = Vec::new();
-        for mut row in tx.query(sql, &[after.into(), self.limit.into()]).await? {
-            keys.push(complete(tx, &mut row).await?);
-        }
-        Ok(keys)
+        let sql = sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(key).collect()
     }
 }
 
@@ -231,24 +222,20 @@ impl Operation for TouchKeys {
     }
 }
 
-async fn complete(tx: &mut impl Tx, row: &mut Row) -> Result<KeyRecord, TxError> {
-    let mut key = key(row)?;
-    key.roles = crate::roles::all_of(tx, key.id.as_str()).await?;
-    if let Some(owner) = &key.owner {
-        let sql = match ClientId::parse(owner).is_ok() {
-            true => "SELECT disabled_at FROM clients WHERE id = $1",
-            false => "SELECT disabled_at FROM users WHERE id = $1",
-        };
-        key.owner_is_disabled = match tx.query_opt(sql, &[owner.as_str().into()]).await? {
-            None => true,
-            Some(mut row) => row.opt_time()?.is_some(),
-        };
-    }
-    Ok(key)
-}
-
 const COLUMNS: &str = "id, pepper, digest, hint, name, owner, api_ids, limited_to, scopes, environment, created_at, \
                        expires_at, revoked_at, last_used_at";
+
+/// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client.
+const SELECT: &str = sql!(
+    "SELECT {}, {},
+       CASE WHEN owner IS NULL
+              OR EXISTS (SELECT 1 FROM users WHERE users.id = owner AND disabled_at IS NULL)
+              OR EXISTS (SELECT 1 FROM clients WHERE clients.id = owner AND disabled_at IS NULL)
+            THEN 0 ELSE 1 END AS owner_is_disabled
+     FROM api_keys",
+    COLUMNS,
+    roles::OF_HOLDER
+);
 
 fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
     Ok(KeyRecord {
@@ -265,7 +252,7 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         expires_at: row.opt_time()?,
         revoked_at: row.opt_time()?,
         last_used_at: row.opt_time()?,
-        roles: Vec::new(),
-        owner_is_disabled: false,
+        roles: roles::of_holder(row)?,
+        owner_is_disabled: row.flag()?,
     })
 }

@@ -66,15 +66,29 @@ impl Operation for RolesOf {
     type Output = Vec<(ApiId, Role)>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<(ApiId, Role)>, TxError> {
-        all_of(tx, &self.holder).await
+        let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
+        let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
+        tx.query(sql, &[self.holder.as_str().into()]).await?.iter_mut().map(pair).collect()
     }
 }
 
-/// The roles of a holder at every API.
-pub(crate) async fn all_of(tx: &mut impl Tx, holder: &str) -> Result<Vec<(ApiId, Role)>, TxError> {
-    let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
-    let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
-    tx.query(sql, &[holder.into()]).await?.iter_mut().map(pair).collect()
+/// In a SELECT from a table of holders, the roles of each: `api role` pairs with commas between.
+///
+/// Easy to get wrong: `id` is the holder's, since `role_grants` has no such column.
+pub(crate) const OF_HOLDER: &str =
+    "(SELECT string_agg(api_id || ' ' || role, ',') FROM role_grants WHERE holder = id) AS roles";
+
+/// The field that [`OF_HOLDER`] gives.
+pub(crate) fn of_holder(row: &mut Row) -> Result<Vec<(ApiId, Role)>, TxError> {
+    let Some(pairs) = row.opt_text()? else { return Ok(Vec::new()) };
+    let pair = |pair: &str| {
+        let (api, role) = pair.split_once(' ')?;
+        Some((ApiId::parse(api).ok()?, Role::parse(role).ok()?))
+    };
+    let mut roles: Vec<_> =
+        pairs.split(',').map(pair).collect::<Option<_>>().ok_or_else(|| row.error("does not read back"))?;
+    roles.sort();
+    Ok(roles)
 }
 
 /// The roles of a holder at one API.
