@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use doorward_core::{
     api::{Api, DescribedScope},
     client::Client,
+    id::ApiId,
 };
 
 use crate::{
@@ -59,15 +60,27 @@ impl Operation for CreateApi {
     }
 }
 
-/// Every API.
+/// APIs in the order that they were made.
 #[derive(Clone, Debug)]
-pub struct ListApis;
+pub struct ListApis {
+    /// Only APIs made after this one.
+    pub after: Option<ApiId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl ListApis {
+    /// Every API: they are few.
+    pub const ALL: Self = Self { after: None, limit: i64::MAX };
+}
 
 impl Operation for ListApis {
     type Output = Vec<Api>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
-        tx.query(sql!("SELECT {} FROM apis ORDER BY id", COLUMNS), &[]).await?.iter_mut().map(api).collect()
+        let after = self.after.as_ref().map_or("", ApiId::as_str);
+        let sql = sql!("SELECT {} FROM apis WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(api).collect()
     }
 }
 

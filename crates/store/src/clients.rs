@@ -81,22 +81,38 @@ impl Operation for FindClient {
     }
 }
 
-/// Every client; the credentials of APIs only if asked for.
+/// Clients in the order that they were made, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
-    /// Whether the credentials of APIs are wanted instead.
-    pub of_apis: bool,
+    /// Only clients made after this one.
+    pub after: Option<ClientId>,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for ListClients {
     type Output = Vec<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
-        let sql = match self.of_apis {
-            false => sql!("{} WHERE api_id IS NULL ORDER BY id", SELECT),
-            true => sql!("{} WHERE api_id IS NOT NULL ORDER BY id", SELECT),
-        };
-        tx.query(sql, &[]).await?.iter_mut().map(client).collect()
+        let after = self.after.as_ref().map_or("", ClientId::as_str);
+        let sql = sql!("{} WHERE id > $1 AND api_id IS NULL ORDER BY id LIMIT $2", SELECT);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(client).collect()
+    }
+}
+
+/// The `client_id` of the credential of an API.
+#[derive(Clone, Debug)]
+pub struct FindCredential {
+    /// The API.
+    pub api: ApiId,
+}
+
+impl Operation for FindCredential {
+    type Output = Option<ClientId>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<ClientId>, TxError> {
+        let sql = "SELECT id FROM clients WHERE api_id = $1 ORDER BY id LIMIT 1";
+        tx.query_opt(sql, &[self.api.as_str().into()]).await?.as_mut().map(Row::parsed).transpose()
     }
 }
 

@@ -85,6 +85,10 @@ pub struct ListGrants {
     pub user_id: UserId,
     /// The present time.
     pub now: Timestamp,
+    /// Only grants that come after this one, by the time when it was given and its id.
+    pub after: Option<(Timestamp, GrantId)>,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for ListGrants {
@@ -92,11 +96,16 @@ impl Operation for ListGrants {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<GrantRecord>, TxError> {
         let sql = sql!(
-            "SELECT {} FROM grants WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
-             ORDER BY created_at DESC LIMIT 500",
+            "SELECT {} FROM grants
+             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
+               AND ((created_at, id) < ($3, $4) OR $4 IS NULL)
+             ORDER BY created_at DESC, id DESC LIMIT $5",
             COLUMNS
         );
-        tx.query(sql, &[self.user_id.as_str().into(), self.now.into()]).await?.iter_mut().map(grant).collect()
+        let (time, id) = self.after.clone().unzip();
+        let id = id.map(|id| id.to_string());
+        let params = [self.user_id.as_str().into(), self.now.into(), time.into(), id.into(), self.limit.into()];
+        tx.query(sql, &params).await?.iter_mut().map(grant).collect()
     }
 }
 

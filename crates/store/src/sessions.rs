@@ -143,6 +143,8 @@ impl Operation for TouchSession {
 pub struct ListSessions {
     /// The user.
     pub user_id: UserId,
+    /// Only sessions that come after this one, by its last use and its id.
+    pub after: Option<(Timestamp, SessionId)>,
     /// At most so many.
     pub limit: i64,
 }
@@ -152,10 +154,15 @@ impl Operation for ListSessions {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
         let sql = sql!(
-            "SELECT {} FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT $2",
+            "SELECT {} FROM sessions
+             WHERE user_id = $1 AND ended_at IS NULL AND ((last_seen_at, id) < ($2, $3) OR $3 IS NULL)
+             ORDER BY last_seen_at DESC, id DESC LIMIT $4",
             COLUMNS
         );
-        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(session).collect()
+        let (time, id) = self.after.clone().unzip();
+        let id = id.map(|id| id.to_string());
+        let params = [self.user_id.as_str().into(), time.into(), id.into(), self.limit.into()];
+        tx.query(sql, &params).await?.iter_mut().map(session).collect()
     }
 }
 

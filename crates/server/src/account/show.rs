@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// Grants that the page is made of, the newest.
+const GRANTS: i64 = 500;
 /// Events on the page.
 const EVENTS: i64 = 20;
 
@@ -49,9 +51,9 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, request: Request<Body>) 
 async fn render(app: &App, headers: &HeaderMap, session: &Session) -> Result<Response<Body>, Refusal> {
     let done = Done::read(app, headers);
     let (user_id, now) = (session.user.id.clone(), app.now());
-    let grants = app.read(ListGrants { user_id: user_id.clone(), now }).await?;
+    let grants = app.read(ListGrants { user_id: user_id.clone(), now, after: None, limit: GRANTS }).await?;
     let limit = app.settings.limits.sessions_per_user;
-    let sessions = app.read(ListSessions { user_id: user_id.clone(), limit }).await?;
+    let sessions = app.read(ListSessions { user_id: user_id.clone(), after: None, limit }).await?;
     let events = app.read(AuditOfUser { user_id, limit: EVENTS }).await?;
     let moment = |at: Timestamp| Moment { at, now };
     let mut shown: Vec<page::Session> = sessions
