@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use doorward_core::{
     api::{Api, DescribedScope},
     client::Client,
+    id::ApiId,
 };
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     audit::{self, AuditEvent},
     clients,
     record::{json, word},
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -32,9 +34,7 @@ impl Operation for CreateApi {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let api = &self.api;
         tx.execute(
-            "INSERT INTO apis (id, name, identifier, scopes, roles, token_format, signing_algorithm,
-                               access_token_ttl_ms, key_prefix, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            sql!("INSERT INTO apis ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
             &[
                 api.id.as_str().into(),
                 api.name.as_str().into(),
@@ -60,29 +60,44 @@ impl Operation for CreateApi {
     }
 }
 
-/// Every API.
+/// APIs in the order that they were made.
 #[derive(Clone, Debug)]
-pub struct ListApis;
+pub struct ListApis {
+    /// Only APIs made after this one.
+    pub after: Option<ApiId>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl ListApis {
+    /// Every API: they are few.
+    pub const ALL: Self = Self { after: None, limit: i64::MAX };
+}
 
 impl Operation for ListApis {
     type Output = Vec<Api>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
-        tx.query("SELECT * FROM apis ORDER BY id", &[]).await?.iter().map(api).collect()
+        let after = self.after.as_ref().map_or("", ApiId::as_str);
+        let sql = sql!("SELECT {} FROM apis WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(api).collect()
     }
 }
 
-fn api(row: &Row) -> Result<Api, TxError> {
+const COLUMNS: &str = "id, name, identifier, scopes, roles, token_format, signing_algorithm, access_token_ttl_ms, \
+                       key_prefix, created_at";
+
+fn api(row: &mut Row) -> Result<Api, TxError> {
     Ok(Api {
-        id: row.parsed("id")?,
-        name: row.text("name")?.to_owned(),
-        identifier: row.parsed("identifier")?,
-        scopes: row.json("scopes")?,
-        roles: row.json::<BTreeSet<_>>("roles")?,
-        token_format: row.word("token_format")?,
-        signing_algorithm: row.word("signing_algorithm")?,
-        access_token_ttl: Duration::from_millis(u64::try_from(row.int("access_token_ttl_ms")?).unwrap_or(0)),
-        key_prefix: row.parsed("key_prefix")?,
-        created_at: row.time("created_at")?,
+        id: row.parsed()?,
+        name: row.text()?,
+        identifier: row.parsed()?,
+        scopes: row.json()?,
+        roles: row.json::<BTreeSet<_>>()?,
+        token_format: row.word()?,
+        signing_algorithm: row.word()?,
+        access_token_ttl: Duration::from_millis(u64::try_from(row.int()?).unwrap_or(0)),
+        key_prefix: row.parsed()?,
+        created_at: row.time()?,
     })
 }

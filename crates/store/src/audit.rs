@@ -8,7 +8,10 @@ use doorward_core::{
     id::{AuditId, GrantId},
 };
 
-use crate::tx::{Operation, Row, Tx, TxError, Value};
+use crate::{
+    sql::sql,
+    tx::{Operation, Row, Tx, TxError, Value},
+};
 
 /// What happened, to whom, and who did it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -38,8 +41,7 @@ pub struct AuditEvent {
 /// Appends an event within an operation.
 pub async fn append(tx: &mut impl Tx, event: &AuditEvent) -> Result<(), TxError> {
     tx.execute(
-        "INSERT INTO audit (id, at, trace_id, action, code, actor, subject, address, count, details)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
         &[
             event.id.as_str().into(),
             event.at.as_millis().into(),
@@ -86,13 +88,8 @@ impl Operation for AuditOfTrace {
     type Output = Vec<AuditEvent>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        let rows = tx
-            .query(
-                "SELECT * FROM audit WHERE trace_id = $1 ORDER BY at, id LIMIT 100",
-                &[self.trace_id.as_str().into()],
-            )
-            .await?;
-        rows.iter().map(event).collect()
+        let sql = sql!("SELECT {} FROM audit WHERE trace_id = $1 ORDER BY at, id LIMIT 100", COLUMNS);
+        tx.query(sql, &[self.trace_id.as_str().into()]).await?.iter_mut().map(event).collect()
     }
 }
 
@@ -115,24 +112,28 @@ impl Operation for AuditTail {
         let limit = Value::from(self.limit);
         let mut rows = match &self.about {
             None => {
-                let sql = "SELECT * FROM audit WHERE id > $1 ORDER BY id DESC LIMIT $2";
+                let sql = sql!("SELECT {} FROM audit WHERE id > $1 ORDER BY id DESC LIMIT $2", COLUMNS);
                 tx.query(sql, &[after.into(), limit]).await?
             }
             // What happens for each token of a grant names it among the details, which have no index: all is read.
             Some(about) if GrantId::parse(about).is_ok() => {
-                let sql = "SELECT * FROM audit WHERE id > $1 AND (subject = $2 OR details LIKE $3)
-                           ORDER BY id DESC LIMIT $4";
+                let sql = sql!(
+                    "SELECT {} FROM audit WHERE id > $1 AND (subject = $2 OR details LIKE $3)
+                     ORDER BY id DESC LIMIT $4",
+                    COLUMNS
+                );
                 let named = format!("%\"grant_id\":\"{about}\"%");
                 tx.query(sql, &[after.into(), about.as_str().into(), named.into(), limit]).await?
             }
             Some(about) => {
-                let sql =
-                    "SELECT * FROM audit WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3";
+                let sql = sql!(
+                    "SELECT {} FROM audit WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3",
+                    COLUMNS
+                );
                 tx.query(sql, &[after.into(), about.as_str().into(), limit]).await?
             }
         };
-        rows.reverse();
-        rows.iter().map(event).collect()
+        rows.iter_mut().rev().map(event).collect()
     }
 }
 
@@ -151,7 +152,8 @@ impl Operation for AuditOfUser {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
         // Each part has its index; one condition with OR would walk the whole audit, the newest first.
-        let sql = "SELECT * FROM audit WHERE id IN (
+        let sql = sql!(
+            "SELECT {} FROM audit WHERE id IN (
                      SELECT id FROM audit WHERE actor = $1 AND action IN ('session.began', 'sessions.ended',
                        'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
                      UNION
@@ -161,23 +163,26 @@ impl Operation for AuditOfUser {
                      SELECT audit.id FROM grants JOIN audit ON audit.subject = grants.id
                      WHERE grants.user_id = $1 AND audit.action IN ('grant.given', 'code.replayed',
                        'refresh_token.reused'))
-                   ORDER BY id DESC LIMIT $2";
-        let rows = tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?;
-        rows.iter().map(event).collect()
+                   ORDER BY id DESC LIMIT $2",
+            COLUMNS
+        );
+        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()
     }
 }
 
-fn event(row: &Row) -> Result<AuditEvent, TxError> {
+const COLUMNS: &str = "id, at, trace_id, action, code, actor, subject, address, count, details";
+
+fn event(row: &mut Row) -> Result<AuditEvent, TxError> {
     Ok(AuditEvent {
-        id: row.parsed("id")?,
-        at: row.time("at")?,
-        trace_id: row.opt_text("trace_id")?.map(str::to_owned),
-        action: row.text("action")?.to_owned(),
-        code: row.opt_text("code")?.map(str::to_owned),
-        actor: row.opt_text("actor")?.map(str::to_owned),
-        subject: row.opt_text("subject")?.map(str::to_owned),
-        address: row.opt_text("address")?.map(str::to_owned),
-        count: row.int("count")?,
-        details: row.text("details")?.to_owned(),
+        id: row.parsed()?,
+        at: row.time()?,
+        trace_id: row.opt_text()?,
+        action: row.text()?,
+        code: row.opt_text()?,
+        actor: row.opt_text()?,
+        subject: row.opt_text()?,
+        address: row.opt_text()?,
+        count: row.int()?,
+        details: row.text()?,
     })
 }

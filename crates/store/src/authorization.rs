@@ -11,9 +11,11 @@ use doorward_core::{
 
 use crate::{
     audit::{self, AuditEvent},
+    codes,
     grants::{self, GrantRecord},
-    record::json,
-    tx::{Operation, Tx, TxError},
+    record::{by_digest, json},
+    sql::sql,
+    tx::{Operation, Row, Tx, TxError},
     users,
 };
 
@@ -53,29 +55,32 @@ impl Operation for StoreRequest {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let network = self.network.to_string();
-        let waiting = tx
-            .query(
+        let mut waiting = tx
+            .query_one(
                 "SELECT count(*) AS waiting FROM
                    (SELECT 1 FROM authorization_requests
                     WHERE network = $1 AND expires_at > $2 AND answered_at IS NULL LIMIT $3) AS open_requests",
                 &[network.as_str().into(), self.stored.requested_at.into(), self.most.into()],
             )
             .await?;
-        let waiting = waiting.first().ok_or_else(|| TxError::Defect("a count gave no row".into()))?;
-        if waiting.int("waiting")? >= self.most {
+        if waiting.int()? >= self.most {
             return Ok(false);
         }
         tx.execute(
-            "INSERT INTO authorization_requests (digest, pepper, browser, request, requested_at, expires_at, network)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            sql!(
+                "INSERT INTO authorization_requests (digest, pepper, network, {})
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                COLUMNS
+            ),
             &[
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
-                (&self.stored.browser).into(),
+                network.into(),
                 json(&self.stored.request),
+                (&self.stored.browser).into(),
                 self.stored.requested_at.into(),
                 self.stored.expires_at.into(),
-                network.into(),
+                self.stored.answered_at.into(),
             ],
         )
         .await?;
@@ -94,21 +99,21 @@ impl Operation for FindRequest {
     type Output = Option<StoredRequest>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<StoredRequest>, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT * FROM authorization_requests WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            if let Some(row) = rows.first() {
-                return Ok(Some(StoredRequest {
-                    request: row.json("request")?,
-                    browser: row.digest("browser")?,
-                    requested_at: row.time("requested_at")?,
-                    expires_at: row.time("expires_at")?,
-                    answered_at: row.opt_time("answered_at")?,
-                }));
-            }
-        }
-        Ok(None)
+        let sql = sql!("SELECT {} FROM authorization_requests WHERE digest = $1 AND pepper = $2", COLUMNS);
+        by_digest(tx, sql, &self.candidates).await?.as_mut().map(stored_request).transpose()
     }
+}
+
+const COLUMNS: &str = "request, browser, requested_at, expires_at, answered_at";
+
+fn stored_request(row: &mut Row) -> Result<StoredRequest, TxError> {
+    Ok(StoredRequest {
+        request: row.json()?,
+        browser: row.digest()?,
+        requested_at: row.time()?,
+        expires_at: row.time()?,
+        answered_at: row.opt_time()?,
+    })
 }
 
 /// Binds a request that no browser has yet to the first one that comes with its id. Gives whether this was it.
@@ -209,22 +214,7 @@ impl Operation for AnswerRequest {
             if let Some(scopes) = remember {
                 grants::remember_consent(tx, &grant.user_id, &grant.client_id, scopes, self.now).await?;
             }
-            tx.execute(
-                "INSERT INTO codes (digest, pepper, grant_id, client_id, redirect_uri, code_challenge, issued_at,
-                                    expires_at)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                &[
-                    (&code.digest.digest).into(),
-                    code.digest.pepper.as_str().into(),
-                    grant.id.as_str().into(),
-                    grant.client_id.as_str().into(),
-                    code.redirect_uri.as_str().into(),
-                    code.code_challenge.as_str().into(),
-                    self.now.into(),
-                    code.expires_at.into(),
-                ],
-            )
-            .await?;
+            codes::insert(tx, code, grant, self.now).await?;
         }
         audit::append(tx, &self.audit).await?;
         Ok(true)

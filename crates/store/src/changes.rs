@@ -12,8 +12,9 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::StoreError;
+use crate::sql::sql;
 use crate::store::Store;
-use crate::tx::{Operation, Tx, TxError};
+use crate::tx::{Operation, Row, Tx, TxError};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,15 +32,10 @@ pub struct Change {
 /// Appends a change in the transaction that makes it, and gives its position. Call it last: from here to the commit
 /// every other change waits.
 pub async fn append_change(tx: &mut impl Tx, kind: &str, subject: &str, at_ms: i64) -> Result<i64, TxError> {
-    let counter =
-        tx.query("UPDATE change_counter SET position = position + 1 WHERE id = 1 RETURNING position", &[]).await?;
-    let position =
-        counter.first().ok_or_else(|| TxError::Defect("change_counter has no row".to_owned()))?.int("position")?;
-    tx.execute(
-        "INSERT INTO changes (position, kind, subject, at) VALUES ($1, $2, $3, $4)",
-        &[position.into(), kind.into(), subject.into(), at_ms.into()],
-    )
-    .await?;
+    let sql = "UPDATE change_counter SET position = position + 1 WHERE id = 1 RETURNING position";
+    let position = tx.query_one(sql, &[]).await?.int()?;
+    let sql = sql!("INSERT INTO changes ({}) VALUES ($1, $2, $3, $4)", COLUMNS);
+    tx.execute(sql, &[position.into(), kind.into(), subject.into(), at_ms.into()]).await?;
     tx.announce_change();
     Ok(position)
 }
@@ -112,11 +108,7 @@ impl Operation for Position {
     type Output = i64;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
-        tx.query("SELECT position FROM change_counter WHERE id = 1", &[])
-            .await?
-            .first()
-            .ok_or_else(|| TxError::Defect("change_counter has no row".to_owned()))?
-            .int("position")
+        tx.query_one("SELECT position FROM change_counter WHERE id = 1", &[]).await?.int()
     }
 }
 
@@ -130,23 +122,15 @@ impl Operation for ChangesAfter {
     type Output = Vec<Change>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Change>, TxError> {
-        tx.query(
-            "SELECT position, kind, subject, at FROM changes
-             WHERE position > $1 ORDER BY position LIMIT $2",
-            &[self.position.into(), self.limit.into()],
-        )
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(Change {
-                position: row.int("position")?,
-                kind: row.text("kind")?.to_owned(),
-                subject: row.text("subject")?.to_owned(),
-                at_ms: row.int("at")?,
-            })
-        })
-        .collect()
+        let sql = sql!("SELECT {} FROM changes WHERE position > $1 ORDER BY position LIMIT $2", COLUMNS);
+        tx.query(sql, &[self.position.into(), self.limit.into()]).await?.iter_mut().map(change).collect()
     }
+}
+
+const COLUMNS: &str = "position, kind, subject, at";
+
+fn change(row: &mut Row) -> Result<Change, TxError> {
+    Ok(Change { position: row.int()?, kind: row.text()?, subject: row.text()?, at_ms: row.int()? })
 }
 
 /// Keeps the deadline representable.

@@ -1,7 +1,6 @@
 //! Clients, and the credentials of APIs, which are clients that may get no token.
 
 use doorward_core::{
-    api::Role,
     client::Client,
     clock::Timestamp,
     digest::KeyedDigest,
@@ -13,6 +12,8 @@ use crate::{
     audit::{self, AuditEvent},
     grants,
     record::{json, word},
+    roles,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -37,10 +38,10 @@ impl Operation for CreateClient {
 /// The row of a client, without its roles.
 pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxError> {
     tx.execute(
-        "INSERT INTO clients (id, name, authentication, secret_pepper, secret_digest, jwks,
-                              assertion_for_token_endpoint, grant_types, redirect_uris, scopes, default_scopes,
-                              id_token_algorithm, api_id, created_at, disabled_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+        sql!(
+            "INSERT INTO clients ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+            COLUMNS
+        ),
         &[
             client.id.as_str().into(),
             client.name.as_str().into(),
@@ -56,14 +57,15 @@ pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxEr
             client.id_token_algorithm.as_str().into(),
             client.api.as_ref().map(|api| api.as_str().to_owned()).into(),
             client.created_at.into(),
-            client.disabled_at.map(Timestamp::as_millis).into(),
+            client.disabled_at.into(),
+            client.tokens_ended_at.into(),
         ],
     )
     .await?;
     Ok(())
 }
 
-/// One client, with its roles.
+/// One client.
 #[derive(Clone, Debug)]
 pub struct FindClient {
     /// Its id.
@@ -74,30 +76,43 @@ impl Operation for FindClient {
     type Output = Option<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<Client>, TxError> {
-        let rows = tx.query("SELECT * FROM clients WHERE id = $1", &[self.id.as_str().into()]).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        let mut client = client(row)?;
-        client.roles = crate::roles::all_of(tx, self.id.as_str()).await?;
-        Ok(Some(client))
+        let sql = sql!("{} WHERE id = $1", SELECT);
+        tx.query_opt(sql, &[self.id.as_str().into()]).await?.as_mut().map(client).transpose()
     }
 }
 
-/// Every client, without their roles; the credentials of APIs only if asked for.
+/// Clients in the order that they were made, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
-    /// Whether the credentials of APIs are wanted instead.
-    pub of_apis: bool,
+    /// Only clients made after this one.
+    pub after: Option<ClientId>,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for ListClients {
     type Output = Vec<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
-        let sql = match self.of_apis {
-            false => "SELECT * FROM clients WHERE api_id IS NULL ORDER BY id",
-            true => "SELECT * FROM clients WHERE api_id IS NOT NULL ORDER BY id",
-        };
-        tx.query(sql, &[]).await?.iter().map(client).collect()
+        let after = self.after.as_ref().map_or("", ClientId::as_str);
+        let sql = sql!("{} WHERE id > $1 AND api_id IS NULL ORDER BY id LIMIT $2", SELECT);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(client).collect()
+    }
+}
+
+/// The `client_id` of the credential of an API.
+#[derive(Clone, Debug)]
+pub struct FindCredential {
+    /// The API.
+    pub api: ApiId,
+}
+
+impl Operation for FindCredential {
+    type Output = Option<ClientId>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<ClientId>, TxError> {
+        let sql = "SELECT id FROM clients WHERE api_id = $1 ORDER BY id LIMIT 1";
+        tx.query_opt(sql, &[self.api.as_str().into()]).await?.as_mut().map(Row::parsed).transpose()
     }
 }
 
@@ -136,13 +151,13 @@ impl Operation for ChangeClient {
             ClientChange::Delete => {
                 tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
             }
-            ClientChange::Disable => {
-                let sql =
-                    "UPDATE clients SET disabled_at = COALESCE(disabled_at, $1), tokens_ended_at = $1 WHERE id = $2";
-                tx.execute(sql, &[self.now.into(), id.into()]).await?
-            }
-            ClientChange::Enable => {
-                tx.execute("UPDATE clients SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?
+            ClientChange::Disable | ClientChange::Enable => {
+                let disabled_at = matches!(self.change, ClientChange::Disable).then_some(self.now);
+                let sql = "UPDATE clients SET tokens_ended_at = COALESCE($1, tokens_ended_at),
+                             disabled_at = CASE WHEN CAST($1 AS bigint) IS NULL THEN NULL
+                                   ELSE COALESCE(disabled_at, $1) END
+                           WHERE id = $2";
+                tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
             ClientChange::Secret(secret) => {
                 let sql = "UPDATE clients SET secret_pepper = $1, secret_digest = $2 WHERE id = $3";
@@ -169,23 +184,30 @@ impl Operation for ChangeClient {
     }
 }
 
-fn client(row: &Row) -> Result<Client, TxError> {
+const COLUMNS: &str = "id, name, authentication, secret_pepper, secret_digest, jwks, assertion_for_token_endpoint, \
+                       grant_types, redirect_uris, scopes, default_scopes, id_token_algorithm, api_id, created_at, \
+                       disabled_at, tokens_ended_at";
+
+/// Clients with their roles.
+const SELECT: &str = sql!("SELECT {}, {} FROM clients", COLUMNS, roles::OF_HOLDER);
+
+fn client(row: &mut Row) -> Result<Client, TxError> {
     Ok(Client {
-        id: row.parsed("id")?,
-        name: row.text("name")?.to_owned(),
-        authentication: row.word("authentication")?,
-        secret: row.opt_keyed_digest("secret_pepper", "secret_digest")?,
-        jwks: row.opt_text("jwks")?.map(str::to_owned),
-        assertion_for_token_endpoint: row.flag("assertion_for_token_endpoint")?,
-        grant_types: row.json("grant_types")?,
-        redirect_uris: row.json("redirect_uris")?,
-        scopes: row.parsed("scopes")?,
-        default_scopes: row.parsed("default_scopes")?,
-        id_token_algorithm: row.word("id_token_algorithm")?,
-        roles: Vec::<(ApiId, Role)>::new(),
-        api: row.opt_parsed("api_id")?,
-        created_at: row.time("created_at")?,
-        disabled_at: row.opt_time("disabled_at")?,
-        tokens_ended_at: row.opt_time("tokens_ended_at")?,
+        id: row.parsed()?,
+        name: row.text()?,
+        authentication: row.word()?,
+        secret: row.opt_keyed_digest()?,
+        jwks: row.opt_text()?,
+        assertion_for_token_endpoint: row.flag()?,
+        grant_types: row.json()?,
+        redirect_uris: row.json()?,
+        scopes: row.parsed()?,
+        default_scopes: row.parsed()?,
+        id_token_algorithm: row.word()?,
+        api: row.opt_parsed()?,
+        created_at: row.time()?,
+        disabled_at: row.opt_time()?,
+        tokens_ended_at: row.opt_time()?,
+        roles: roles::of_holder(row)?,
     })
 }

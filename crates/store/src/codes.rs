@@ -20,9 +20,12 @@ use doorward_core::{
 
 use crate::{
     audit::{self, AuditEvent},
+    authorization::NewCode,
     grants::{self, Credential, GrantRecord},
-    refresh, roles, tokens,
-    tx::{Operation, Tx, TxError},
+    refresh, roles,
+    sql::sql,
+    tokens,
+    tx::{Operation, Row, Tx, TxError},
 };
 
 /// Redeems a code for tokens.
@@ -77,24 +80,17 @@ impl Operation for RedeemCode {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let Some(digest) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
-        let sql = "SELECT g.*, u.disabled_at AS user_disabled_at, c.redirect_uri, c.code_challenge,
-                     c.expires_at AS code_expires_at, c.redeemed_at
-                   FROM codes c JOIN grants g ON g.id = c.grant_id JOIN users u ON u.id = g.user_id
-                   WHERE c.digest = $1";
-        let rows = tx.query(sql, &[(&digest.digest).into()]).await?;
+        let sql = sql!(
+            "SELECT {g}, {c}, u.disabled_at
+             FROM codes c JOIN grants g ON g.id = c.grant_id JOIN users u ON u.id = g.user_id WHERE c.digest = $1",
+            grants::COLUMNS,
+            COLUMNS
+        );
         // It may have been swept since.
-        let Some(row) = rows.first() else { return Ok(Err(Denial::CodeUnknown.into())) };
-        let grant = grants::grant(row)?;
-        let facts = CodeFacts {
-            client_id: grant.client_id.clone(),
-            redirect_uri: row.text("redirect_uri")?.to_owned(),
-            code_challenge: row.parsed("code_challenge")?,
-            requested_scopes: grant.requested_scopes.clone(),
-            expires_at: row.time("code_expires_at")?,
-            is_redeemed: row.opt_int("redeemed_at")?.is_some(),
-            grant_has_ended: grant.ended_at.is_some(),
-            user_is_unavailable: row.opt_int("user_disabled_at")?.is_some(),
-        };
+        let found = tx.query_opt(sql, &[(&digest.digest).into()]).await?;
+        let Some(mut row) = found else { return Ok(Err(Denial::CodeUnknown.into())) };
+        let grant = grants::grant(&mut row)?;
+        let facts = facts(&mut row, &grant)?;
         let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
         let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
@@ -132,6 +128,50 @@ impl RedeemCode {
         let event = AuditEvent { action: action.to_owned(), subject: Some(grant.id.to_string()), ..self.audit.clone() };
         audit::append(tx, &event).await
     }
+}
+
+const COLUMNS: &str = "redirect_uri, code_challenge, expires_at, redeemed_at";
+
+/// What the row of a code and of its grant says, and behind it when the user was disabled.
+fn facts(row: &mut Row, grant: &GrantRecord) -> Result<CodeFacts, TxError> {
+    Ok(CodeFacts {
+        client_id: grant.client_id.clone(),
+        redirect_uri: row.text()?,
+        code_challenge: row.parsed()?,
+        requested_scopes: grant.requested_scopes.clone(),
+        expires_at: row.time()?,
+        is_redeemed: row.opt_time()?.is_some(),
+        grant_has_ended: grant.ended_at.is_some(),
+        user_is_unavailable: row.opt_time()?.is_some(),
+    })
+}
+
+/// Adds the code of a new grant.
+pub(crate) async fn insert(
+    tx: &mut impl Tx,
+    code: &NewCode,
+    grant: &GrantRecord,
+    now: Timestamp,
+) -> Result<(), TxError> {
+    tx.execute(
+        sql!(
+            "INSERT INTO codes (digest, pepper, grant_id, client_id, issued_at, {})
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL)",
+            COLUMNS
+        ),
+        &[
+            (&code.digest.digest).into(),
+            code.digest.pepper.as_str().into(),
+            grant.id.as_str().into(),
+            grant.client_id.as_str().into(),
+            now.into(),
+            code.redirect_uri.as_str().into(),
+            code.code_challenge.as_str().into(),
+            code.expires_at.into(),
+        ],
+    )
+    .await?;
+    Ok(())
 }
 
 /// Makes the access token of a grant.

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use doorward_core::{clock::Timestamp, throttle::Failures};
 
-use crate::tx::{Operation, Row, Tx, TxError};
+use crate::{
+    sql::sql,
+    tx::{Operation, Row, Tx, TxError},
+};
 
 /// One counter, and how many failures it lets pass.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -51,11 +54,13 @@ impl Operation for ReserveAttempt {
         let mut counted = Vec::new();
         let mut longest = None;
         for counter in &counters {
-            let sql = "INSERT INTO failures (subject, recent, in_a_row, last_at) VALUES ($1, 0, 0, 0)
-                       ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject
-                       RETURNING recent, in_a_row, last_at";
-            let rows = tx.query(sql, &[counter.subject.as_str().into()]).await?;
-            let failures = failures(rows.first().ok_or_else(|| TxError::Defect("an upsert gave no row".into()))?)?;
+            let sql = sql!(
+                "INSERT INTO failures (subject, {}) VALUES ($1, 0, 0, 0)
+                 ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject RETURNING {}",
+                COLUMNS,
+                COLUMNS
+            );
+            let failures = failures(&mut tx.query_one(sql, &[counter.subject.as_str().into()]).await?)?;
             if counter.most_in_a_row.is_some_and(|most| failures.in_a_row >= most) {
                 return Ok(Reservation::Closed);
             }
@@ -117,10 +122,12 @@ async fn write(tx: &mut impl Tx, subject: &str, failures: &Failures) -> Result<(
     Ok(())
 }
 
-fn failures(row: &Row) -> Result<Failures, TxError> {
+const COLUMNS: &str = "recent, in_a_row, last_at";
+
+fn failures(row: &mut Row) -> Result<Failures, TxError> {
     Ok(Failures {
-        recent: u32::try_from(row.int("recent")?).unwrap_or(u32::MAX),
-        in_a_row: u32::try_from(row.int("in_a_row")?).unwrap_or(u32::MAX),
-        last_at: row.time("last_at")?,
+        recent: u32::try_from(row.int()?).unwrap_or(u32::MAX),
+        in_a_row: u32::try_from(row.int()?).unwrap_or(u32::MAX),
+        last_at: row.time()?,
     })
 }

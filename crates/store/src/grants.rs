@@ -20,7 +20,8 @@ use crate::{
     append_change,
     audit::{self, AuditEvent},
     record::json,
-    tx::{Operation, Row, Tx, TxError},
+    sql::sql,
+    tx::{Operation, Row, Tx, TxError, Value},
     users,
 };
 
@@ -69,9 +70,7 @@ impl GrantRecord {
 
 pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), TxError> {
     tx.execute(
-        "INSERT INTO grants (id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, auth_time,
-                             created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        sql!("INSERT INTO grants ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", COLUMNS),
         &[
             grant.id.as_str().into(),
             grant.user_id.as_str().into(),
@@ -83,7 +82,9 @@ pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), 
             grant.nonce.clone().into(),
             grant.auth_time.into(),
             grant.created_at.into(),
+            grant.last_used_at.into(),
             grant.expires_at.into(),
+            grant.ended_at.into(),
         ],
     )
     .await?;
@@ -97,15 +98,27 @@ pub struct ListGrants {
     pub user_id: UserId,
     /// The present time.
     pub now: Timestamp,
+    /// Only grants that come after this one, by the time when it was given and its id.
+    pub after: Option<(Timestamp, GrantId)>,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for ListGrants {
     type Output = Vec<GrantRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<GrantRecord>, TxError> {
-        let sql = "SELECT * FROM grants WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
-                   ORDER BY created_at DESC LIMIT 500";
-        tx.query(sql, &[self.user_id.as_str().into(), self.now.into()]).await?.iter().map(grant).collect()
+        let sql = sql!(
+            "SELECT {} FROM grants
+             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
+               AND ((created_at, id) < ($3, $4) OR $4 IS NULL)
+             ORDER BY created_at DESC, id DESC LIMIT $5",
+            COLUMNS
+        );
+        let (time, id) = self.after.clone().unzip();
+        let id = id.map(|id| id.to_string());
+        let params = [self.user_id.as_str().into(), self.now.into(), time.into(), id.into(), self.limit.into()];
+        tx.query(sql, &params).await?.iter_mut().map(grant).collect()
     }
 }
 
@@ -128,8 +141,8 @@ impl Operation for FindConsent {
 
 async fn consent(tx: &mut impl Tx, user: &UserId, client: &ClientId) -> Result<Option<ScopeSet>, TxError> {
     let sql = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2";
-    let rows = tx.query(sql, &[user.as_str().into(), client.as_str().into()]).await?;
-    rows.first().map(|row| row.parsed("scopes")).transpose()
+    let found = tx.query_opt(sql, &[user.as_str().into(), client.as_str().into()]).await?;
+    found.map(|mut row| row.parsed()).transpose()
 }
 
 /// Remembers a consent; what was allowed before stays allowed. The user's row must be locked.
@@ -222,55 +235,51 @@ pub(crate) enum Of<'a> {
 
 /// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
 pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
-    let ended = match of {
-        Of::Client(client) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE client_id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), client.as_str().into()]).await?
-        }
-        Of::Grant(grant) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), grant.as_str().into()]).await?
-        }
-        Of::User(user) => {
-            let sql =
-                "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE user_id = $3 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), user.as_str().into()]).await?
-        }
+    // One condition each, and not one for all, so that each finds its index.
+    let (sql, whose) = match of {
+        Of::Client(client) => (sql!("{} AND client_id = $3 RETURNING id", END), vec![client.as_str()]),
+        Of::Grant(grant) => (sql!("{} AND id = $3 RETURNING id", END), vec![grant.as_str()]),
+        Of::User(user) => (sql!("{} AND user_id = $3 RETURNING id", END), vec![user.as_str()]),
         Of::UserAtClient(user, client) => {
-            let sql = "UPDATE grants SET ended_at = $1, ended_why = $2
-                       WHERE user_id = $3 AND client_id = $4 AND ended_at IS NULL RETURNING id";
-            tx.query(sql, &[now.into(), why.into(), user.as_str().into(), client.as_str().into()]).await?
+            (sql!("{} AND user_id = $3 AND client_id = $4 RETURNING id", END), vec![user.as_str(), client.as_str()])
         }
     };
-    for row in &ended {
-        let id = row.text("id")?;
+    let params: Vec<_> = [now.into(), why.into()].into_iter().chain(whose.into_iter().map(Value::from)).collect();
+    let ended = tx.query(sql, &params).await?;
+    let ended = ended.into_iter().map(|mut row| row.text()).collect::<Result<Vec<_>, _>>()?;
+    for id in &ended {
         let sql = "UPDATE refresh_families SET
                      ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
                      successor_sealed = NULL, seal_counts_from = NULL
                    WHERE grant_id = $2 AND ended_at IS NULL";
-        tx.execute(sql, &[now.into(), id.into()]).await?;
+        tx.execute(sql, &[now.into(), id.as_str().into()]).await?;
     }
     // From the first change to the commit, every other change waits.
-    for row in &ended {
-        append_change(tx, "grant", row.text("id")?, now.as_millis()).await?;
+    for id in &ended {
+        append_change(tx, "grant", id, now.as_millis()).await?;
     }
     Ok(ended.len() as u64)
 }
 
-pub(crate) fn grant(row: &Row) -> Result<GrantRecord, TxError> {
+const END: &str = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE ended_at IS NULL";
+
+pub(crate) const COLUMNS: &str = "id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, \
+                                  auth_time, created_at, last_used_at, expires_at, ended_at";
+
+pub(crate) fn grant(row: &mut Row) -> Result<GrantRecord, TxError> {
     Ok(GrantRecord {
-        id: row.parsed("id")?,
-        user_id: row.parsed("user_id")?,
-        client_id: row.parsed("client_id")?,
-        session_id: row.parsed("session_id")?,
-        scopes: row.parsed("scopes")?,
-        requested_scopes: row.parsed("requested_scopes")?,
-        resources: row.json("resources")?,
-        nonce: row.opt_text("nonce")?.map(str::to_owned),
-        auth_time: row.time("auth_time")?,
-        created_at: row.time("created_at")?,
-        last_used_at: row.opt_time("last_used_at")?,
-        expires_at: row.time("expires_at")?,
-        ended_at: row.opt_time("ended_at")?,
+        id: row.parsed()?,
+        user_id: row.parsed()?,
+        client_id: row.parsed()?,
+        session_id: row.parsed()?,
+        scopes: row.parsed()?,
+        requested_scopes: row.parsed()?,
+        resources: row.json()?,
+        nonce: row.opt_text()?,
+        auth_time: row.time()?,
+        created_at: row.time()?,
+        last_used_at: row.opt_time()?,
+        expires_at: row.time()?,
+        ended_at: row.opt_time()?,
     })
 }

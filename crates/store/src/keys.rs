@@ -5,14 +5,16 @@ use doorward_core::{
     api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
-    id::{ApiId, ClientId, KeyId},
+    id::{ApiId, KeyId},
     scope::ScopeSet,
 };
 
 use crate::{
     append_change,
     audit::{self, AuditEvent},
-    record::{json, word},
+    record::{by_digest, json, word},
+    roles,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -73,13 +75,14 @@ impl Operation for CreateKey {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let key = &self.key;
         tx.execute(
-            "INSERT INTO api_keys (id, digest, pepper, hint, name, owner, api_ids, limited_to, scopes, environment,
-                                   created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            sql!(
+                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                COLUMNS
+            ),
             &[
                 key.id.as_str().into(),
-                (&key.digest.digest).into(),
                 key.digest.pepper.as_str().into(),
+                (&key.digest.digest).into(),
                 key.hint.as_str().into(),
                 key.name.as_str().into(),
                 key.owner.clone().into(),
@@ -88,7 +91,9 @@ impl Operation for CreateKey {
                 key.scopes.to_string().into(),
                 word(&key.environment),
                 key.created_at.into(),
-                key.expires_at.map(Timestamp::as_millis).into(),
+                key.expires_at.into(),
+                key.revoked_at.into(),
+                key.last_used_at.into(),
             ],
         )
         .await?;
@@ -112,14 +117,8 @@ impl Operation for FindKeyByDigest {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT * FROM api_keys WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            if let Some(row) = rows.first() {
-                return complete(tx, row).await.map(Some);
-            }
-        }
-        Ok(None)
+        let sql = sql!("{} WHERE digest = $1 AND pepper = $2", SELECT);
+        by_digest(tx, sql, &self.candidates).await?.as_mut().map(key).transpose()
     }
 }
 
@@ -134,11 +133,8 @@ impl Operation for FindKey {
     type Output = Option<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<KeyRecord>, TxError> {
-        let rows = tx.query("SELECT * FROM api_keys WHERE id = $1", &[self.id.as_str().into()]).await?;
-        match rows.first() {
-            None => Ok(None),
-            Some(row) => complete(tx, row).await.map(Some),
-        }
+        let found = tx.query_opt(sql!("{} WHERE id = $1", SELECT), &[self.id.as_str().into()]).await?;
+        found.map(|mut row| key(&mut row)).transpose()
     }
 }
 
@@ -156,12 +152,8 @@ impl Operation for ListKeys {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
         let after = self.after.as_ref().map_or("", KeyId::as_str);
-        let sql = "SELECT * FROM api_keys WHERE id > $1 ORDER BY id LIMIT $2";
-        let mut keys = Vec::new();
-        for row in tx.query(sql, &[after.into(), self.limit.into()]).await? {
-            keys.push(complete(tx, &row).await?);
-        }
-        Ok(keys)
+        let sql = sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(key).collect()
     }
 }
 
@@ -230,39 +222,37 @@ impl Operation for TouchKeys {
     }
 }
 
-async fn complete(tx: &mut impl Tx, row: &Row) -> Result<KeyRecord, TxError> {
-    let mut key = key(row)?;
-    key.roles = crate::roles::all_of(tx, key.id.as_str()).await?;
-    if let Some(owner) = &key.owner {
-        let sql = match ClientId::parse(owner).is_ok() {
-            true => "SELECT disabled_at FROM clients WHERE id = $1",
-            false => "SELECT disabled_at FROM users WHERE id = $1",
-        };
-        let rows = tx.query(sql, &[owner.as_str().into()]).await?;
-        key.owner_is_disabled = match rows.first() {
-            None => true,
-            Some(row) => row.opt_int("disabled_at")?.is_some(),
-        };
-    }
-    Ok(key)
-}
+const COLUMNS: &str = "id, pepper, digest, hint, name, owner, api_ids, limited_to, scopes, environment, created_at, \
+                       expires_at, revoked_at, last_used_at";
 
-fn key(row: &Row) -> Result<KeyRecord, TxError> {
+/// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client.
+const SELECT: &str = sql!(
+    "SELECT {}, {},
+       CASE WHEN owner IS NULL
+              OR EXISTS (SELECT 1 FROM users WHERE users.id = owner AND disabled_at IS NULL)
+              OR EXISTS (SELECT 1 FROM clients WHERE clients.id = owner AND disabled_at IS NULL)
+            THEN 0 ELSE 1 END AS owner_is_disabled
+     FROM api_keys",
+    COLUMNS,
+    roles::OF_HOLDER
+);
+
+fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
     Ok(KeyRecord {
-        id: row.parsed("id")?,
-        digest: KeyedDigest { pepper: row.text("pepper")?.to_owned(), digest: row.digest("digest")? },
-        hint: row.text("hint")?.to_owned(),
-        name: row.text("name")?.to_owned(),
-        owner: row.opt_text("owner")?.map(str::to_owned),
-        apis: row.json("api_ids")?,
-        limited_to: row.json("limited_to")?,
-        scopes: row.parsed("scopes")?,
-        roles: Vec::new(),
-        environment: row.word("environment")?,
-        created_at: row.time("created_at")?,
-        expires_at: row.opt_time("expires_at")?,
-        revoked_at: row.opt_time("revoked_at")?,
-        last_used_at: row.opt_time("last_used_at")?,
-        owner_is_disabled: false,
+        id: row.parsed()?,
+        digest: row.keyed_digest()?,
+        hint: row.text()?,
+        name: row.text()?,
+        owner: row.opt_text()?,
+        apis: row.json()?,
+        limited_to: row.json()?,
+        scopes: row.parsed()?,
+        environment: row.word()?,
+        created_at: row.time()?,
+        expires_at: row.opt_time()?,
+        revoked_at: row.opt_time()?,
+        last_used_at: row.opt_time()?,
+        roles: roles::of_holder(row)?,
+        owner_is_disabled: row.flag()?,
     })
 }

@@ -17,6 +17,7 @@ mod lock;
 mod migrate;
 mod postgres;
 mod record;
+mod sql;
 mod sqlite;
 mod store;
 mod tx;

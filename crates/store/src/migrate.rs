@@ -170,11 +170,7 @@ impl Operation for Version {
 }
 
 async fn newest(tx: &mut impl Tx) -> Result<i64, TxError> {
-    tx.query("SELECT coalesce(max(number), 0) AS number FROM schema_migrations", &[])
-        .await?
-        .first()
-        .ok_or_else(|| TxError::Defect("an aggregate gave no row".to_owned()))?
-        .int("number")
+    tx.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[]).await?.int()
 }
 
 /// The statements of a migration, without the semicolons between them.

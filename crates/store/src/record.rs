@@ -8,67 +8,85 @@ use doorward_core::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::tx::{Row, TxError, Value};
+use crate::tx::{Row, Tx, TxError, Value};
 
 impl Row {
     /// A time.
-    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp, TxError> {
-        Ok(Timestamp::from_millis(self.int(column)?))
+    pub(crate) fn time(&mut self) -> Result<Timestamp, TxError> {
+        self.int().map(Timestamp::from_millis)
     }
 
     /// A time that may be missing.
-    pub(crate) fn opt_time(&self, column: &'static str) -> Result<Option<Timestamp>, TxError> {
-        Ok(self.opt_int(column)?.map(Timestamp::from_millis))
+    pub(crate) fn opt_time(&mut self) -> Result<Option<Timestamp>, TxError> {
+        Ok(self.opt_int()?.map(Timestamp::from_millis))
     }
 
     /// A yes or no.
-    pub(crate) fn flag(&self, column: &'static str) -> Result<bool, TxError> {
-        Ok(self.int(column)? != 0)
+    pub(crate) fn flag(&mut self) -> Result<bool, TxError> {
+        Ok(self.int()? != 0)
     }
 
     /// A text of a type that is made by parsing.
-    pub(crate) fn parsed<T: TryFrom<String>>(&self, column: &'static str) -> Result<T, TxError> {
-        T::try_from(self.text(column)?.to_owned()).map_err(|_| TxError::column(column, "does not read back"))
+    pub(crate) fn parsed<T: TryFrom<String>>(&mut self) -> Result<T, TxError> {
+        let text = self.text()?;
+        T::try_from(text).map_err(|_| self.unreadable())
     }
 
     /// A text of a type that is made by parsing, or nothing.
-    pub(crate) fn opt_parsed<T: TryFrom<String>>(&self, column: &'static str) -> Result<Option<T>, TxError> {
-        match self.opt_text(column)? {
-            None => Ok(None),
-            Some(text) => {
-                T::try_from(text.to_owned()).map(Some).map_err(|_| TxError::column(column, "does not read back"))
-            }
-        }
+    pub(crate) fn opt_parsed<T: TryFrom<String>>(&mut self) -> Result<Option<T>, TxError> {
+        let text = self.opt_text()?;
+        text.map(T::try_from).transpose().map_err(|_| self.unreadable())
     }
 
     /// A value that stands as JSON.
-    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, TxError> {
-        serde_json::from_str(self.text(column)?).map_err(|_| TxError::column(column, "does not read back"))
+    pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, TxError> {
+        let text = self.text()?;
+        serde_json::from_str(&text).map_err(|_| self.unreadable())
     }
 
     /// A value of an enum that serde writes as a plain word.
-    pub(crate) fn word<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, TxError> {
-        let word = serde_json::Value::from(self.text(column)?);
-        serde_json::from_value(word).map_err(|_| TxError::column(column, "does not read back"))
+    pub(crate) fn word<T: DeserializeOwned>(&mut self) -> Result<T, TxError> {
+        let word = serde_json::Value::from(self.text()?);
+        serde_json::from_value(word).map_err(|_| self.unreadable())
     }
 
     /// A digest.
-    pub(crate) fn digest(&self, column: &'static str) -> Result<Digest, TxError> {
-        let bytes = self.bytes(column)?.try_into().map_err(|_| TxError::column(column, "does not read back"))?;
+    pub(crate) fn digest(&mut self) -> Result<Digest, TxError> {
+        let bytes = self.bytes()?.try_into().map_err(|_| self.unreadable())?;
         Ok(Digest::from_bytes(bytes))
     }
 
-    /// A digest with its pepper, if both are there.
-    pub(crate) fn opt_keyed_digest(
-        &self,
-        pepper: &'static str,
-        digest: &'static str,
-    ) -> Result<Option<KeyedDigest>, TxError> {
-        match self.opt_text(pepper)? {
-            None => Ok(None),
-            Some(pepper) => Ok(Some(KeyedDigest { pepper: pepper.to_owned(), digest: self.digest(digest)? })),
+    /// A pepper and the digest made under it, in two columns.
+    pub(crate) fn keyed_digest(&mut self) -> Result<KeyedDigest, TxError> {
+        Ok(KeyedDigest { pepper: self.text()?, digest: self.digest()? })
+    }
+
+    /// A pepper and the digest made under it, in two columns that may both be NULL.
+    pub(crate) fn opt_keyed_digest(&mut self) -> Result<Option<KeyedDigest>, TxError> {
+        match self.opt_text()? {
+            None => self.opt_bytes().map(|_| None),
+            Some(pepper) => Ok(Some(KeyedDigest { pepper, digest: self.digest()? })),
         }
     }
+
+    fn unreadable(&self) -> TxError {
+        self.error("does not read back")
+    }
+}
+
+/// The row with one of these digests, which the statement compares with `$1`, and their peppers with `$2`.
+pub(crate) async fn by_digest(
+    tx: &mut impl Tx,
+    sql: &'static str,
+    candidates: &[KeyedDigest],
+) -> Result<Option<Row>, TxError> {
+    for KeyedDigest { pepper, digest } in candidates {
+        let found = tx.query_opt(sql, &[digest.into(), pepper.as_str().into()]).await?;
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
 }
 
 impl From<Timestamp> for Value {

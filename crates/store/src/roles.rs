@@ -66,22 +66,35 @@ impl Operation for RolesOf {
     type Output = Vec<(ApiId, Role)>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<(ApiId, Role)>, TxError> {
-        all_of(tx, &self.holder).await
+        let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
+        let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
+        tx.query(sql, &[self.holder.as_str().into()]).await?.iter_mut().map(pair).collect()
     }
 }
 
-/// The roles of a holder at every API.
-pub(crate) async fn all_of(tx: &mut impl Tx, holder: &str) -> Result<Vec<(ApiId, Role)>, TxError> {
-    let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
-    let pair = |row: &Row| Ok((row.parsed("api_id")?, row.parsed("role")?));
-    tx.query(sql, &[holder.into()]).await?.iter().map(pair).collect()
+/// In a SELECT from a table of holders, the roles of each: `api role` pairs with commas between.
+///
+/// Easy to get wrong: `id` is the holder's, since `role_grants` has no such column.
+pub(crate) const OF_HOLDER: &str =
+    "(SELECT string_agg(api_id || ' ' || role, ',') FROM role_grants WHERE holder = id) AS roles";
+
+/// The field that [`OF_HOLDER`] gives.
+pub(crate) fn of_holder(row: &mut Row) -> Result<Vec<(ApiId, Role)>, TxError> {
+    let Some(pairs) = row.opt_text()? else { return Ok(Vec::new()) };
+    let pair = |pair: &str| {
+        let (api, role) = pair.split_once(' ')?;
+        Some((ApiId::parse(api).ok()?, Role::parse(role).ok()?))
+    };
+    let mut roles: Vec<_> =
+        pairs.split(',').map(pair).collect::<Option<_>>().ok_or_else(|| row.error("does not read back"))?;
+    roles.sort();
+    Ok(roles)
 }
 
 /// The roles of a holder at one API.
 pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Result<BTreeSet<Role>, TxError> {
     let sql = "SELECT role FROM role_grants WHERE holder = $1 AND api_id = $2";
-    let rows = tx.query(sql, &[holder.into(), api.as_str().into()]).await?;
-    rows.iter().map(|row| row.parsed("role")).collect()
+    tx.query(sql, &[holder.into(), api.as_str().into()]).await?.iter_mut().map(Row::parsed).collect()
 }
 
 fn kind_of(holder: &str) -> &'static str {

@@ -11,6 +11,8 @@ use doorward_core::{
 
 use crate::{
     audit::{self, AuditEvent},
+    record::by_digest,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
     users::{self, UserRecord, user},
 };
@@ -63,27 +65,30 @@ impl Operation for BeginSession {
         }
         if let Some(replaced) = &self.replaces {
             // A browser that changes hands leaves nothing of the former user behind, whoever that was.
-            let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL";
-            tx.execute(sql, &[now.into(), replaced.as_str().into()]).await?;
+            tx.execute(sql!("{} AND id = $2", END), &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
-            "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, address, user_agent)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            sql!("INSERT INTO sessions (digest, pepper, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
             &[
-                session.id.as_str().into(),
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
+                session.id.as_str().into(),
                 session.user_id.as_str().into(),
                 now.into(),
                 session.times.last_seen_at.into(),
+                session.times.ended_at.into(),
                 session.address.as_str().into(),
                 session.user_agent.as_str().into(),
             ],
         )
         .await?;
         tx.execute(
-            "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND ended_at IS NULL AND id NOT IN
-               (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL ORDER BY last_seen_at DESC, id DESC LIMIT $3)",
+            sql!(
+                "{} AND user_id = $2 AND id NOT IN
+                   (SELECT id FROM sessions WHERE user_id = $2 AND ended_at IS NULL
+                    ORDER BY last_seen_at DESC, id DESC LIMIT $3)",
+                END
+            ),
             &[now.into(), session.user_id.as_str().into(), self.most.into()],
         )
         .await?;
@@ -103,15 +108,13 @@ impl Operation for FindSession {
     type Output = Option<(SessionRecord, UserRecord)>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT * FROM sessions WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            let Some(row) = rows.first() else { continue };
-            let session = session(row)?;
-            let users = tx.query("SELECT * FROM users WHERE id = $1", &[session.user_id.as_str().into()]).await?;
-            return users.first().map(|row| Ok((session, user(row)?))).transpose();
-        }
-        Ok(None)
+        let sql = sql!(
+            "SELECT {s}, {u} FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.digest = $1 AND s.pepper = $2",
+            COLUMNS,
+            users::COLUMNS
+        );
+        let Some(mut row) = by_digest(tx, sql, &self.candidates).await? else { return Ok(None) };
+        Ok(Some((session(&mut row)?, user(&mut row)?)))
     }
 }
 
@@ -139,6 +142,8 @@ impl Operation for TouchSession {
 pub struct ListSessions {
     /// The user.
     pub user_id: UserId,
+    /// Only sessions that come after this one, by its last use and its id.
+    pub after: Option<(Timestamp, SessionId)>,
     /// At most so many.
     pub limit: i64,
 }
@@ -147,8 +152,16 @@ impl Operation for ListSessions {
     type Output = Vec<SessionRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
-        let sql = "SELECT * FROM sessions WHERE user_id = $1 AND ended_at IS NULL ORDER BY last_seen_at DESC LIMIT $2";
-        tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter().map(session).collect()
+        let sql = sql!(
+            "SELECT {} FROM sessions
+             WHERE user_id = $1 AND ended_at IS NULL AND ((last_seen_at, id) < ($2, $3) OR $3 IS NULL)
+             ORDER BY last_seen_at DESC, id DESC LIMIT $4",
+            COLUMNS
+        );
+        let (time, id) = self.after.clone().unzip();
+        let id = id.map(|id| id.to_string());
+        let params = [self.user_id.as_str().into(), time.into(), id.into(), self.limit.into()];
+        tx.query(sql, &params).await?.iter_mut().map(session).collect()
     }
 }
 
@@ -180,18 +193,16 @@ impl Operation for EndSessions {
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
         let ended = match &self.which {
             WhichSessions::AllBut(kept) => end_all(tx, &self.user_id, Some(kept), self.now).await?,
-            WhichSessions::One(id) => end(tx, id, &self.user_id, self.now).await?,
+            WhichSessions::One(id) => {
+                let sql = sql!("{} AND id = $2 AND user_id = $3", END);
+                tx.execute(sql, &[self.now.into(), id.as_str().into(), self.user_id.as_str().into()]).await?
+            }
         };
         if ended > 0 {
             audit::append(tx, &self.audit).await?;
         }
         Ok(ended)
     }
-}
-
-async fn end(tx: &mut impl Tx, id: &SessionId, user: &UserId, now: Timestamp) -> Result<u64, TxError> {
-    let sql = "UPDATE sessions SET ended_at = $1 WHERE id = $2 AND user_id = $3 AND ended_at IS NULL";
-    tx.execute(sql, &[now.into(), id.as_str().into(), user.as_str().into()]).await
 }
 
 /// Ends every session of a user, but for one.
@@ -202,20 +213,20 @@ pub(crate) async fn end_all(
     now: Timestamp,
 ) -> Result<u64, TxError> {
     let kept = kept.map_or("", SessionId::as_str);
-    let sql = "UPDATE sessions SET ended_at = $1 WHERE user_id = $2 AND id <> $3 AND ended_at IS NULL";
+    let sql = sql!("{} AND user_id = $2 AND id <> $3", END);
     tx.execute(sql, &[now.into(), user.as_str().into(), kept.into()]).await
 }
 
-fn session(row: &Row) -> Result<SessionRecord, TxError> {
+const END: &str = "UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL";
+
+const COLUMNS: &str = "id, user_id, created_at, last_seen_at, ended_at, address, user_agent";
+
+fn session(row: &mut Row) -> Result<SessionRecord, TxError> {
     Ok(SessionRecord {
-        id: row.parsed("id")?,
-        user_id: row.parsed("user_id")?,
-        times: SessionTimes {
-            created_at: row.time("created_at")?,
-            last_seen_at: row.time("last_seen_at")?,
-            ended_at: row.opt_time("ended_at")?,
-        },
-        address: row.text("address")?.to_owned(),
-        user_agent: row.text("user_agent")?.to_owned(),
+        id: row.parsed()?,
+        user_id: row.parsed()?,
+        times: SessionTimes { created_at: row.time()?, last_seen_at: row.time()?, ended_at: row.opt_time()? },
+        address: row.text()?,
+        user_agent: row.text()?,
     })
 }

@@ -9,6 +9,7 @@ use crate::{
     append_change,
     audit::{self, AuditEvent},
     changes::hold_changes,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -33,7 +34,8 @@ impl Operation for ListSigningKeys {
     type Output = Vec<SigningKeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
-        tx.query("SELECT * FROM signing_keys ORDER BY id", &[]).await?.iter().map(signing_key).collect()
+        let sql = sql!("SELECT {} FROM signing_keys ORDER BY id", COLUMNS);
+        tx.query(sql, &[]).await?.iter_mut().map(signing_key).collect()
     }
 }
 
@@ -64,16 +66,15 @@ impl Operation for AddSigningKey {
             }
         }
         tx.execute(
-            "INSERT INTO signing_keys (id, algorithm, sealed, sealed_under, public_jwk, published_at, active_from)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            sql!("INSERT INTO signing_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7)", COLUMNS),
             &[
                 self.key.times.id.as_str().into(),
                 self.key.times.algorithm.as_str().into(),
+                self.key.times.published_at.into(),
+                self.key.times.active_from.into(),
                 self.key.sealed.clone().into(),
                 self.key.sealed_under.as_str().into(),
                 self.key.public_jwk.as_str().into(),
-                self.key.times.published_at.into(),
-                self.key.times.active_from.into(),
             ],
         )
         .await?;
@@ -107,16 +108,18 @@ impl Operation for RemoveSigningKey {
     }
 }
 
-fn signing_key(row: &Row) -> Result<SigningKeyRecord, TxError> {
+const COLUMNS: &str = "id, algorithm, published_at, active_from, sealed, sealed_under, public_jwk";
+
+fn signing_key(row: &mut Row) -> Result<SigningKeyRecord, TxError> {
     Ok(SigningKeyRecord {
         times: KeyTimes {
-            id: row.parsed("id")?,
-            algorithm: row.word("algorithm")?,
-            published_at: row.time("published_at")?,
-            active_from: row.time("active_from")?,
+            id: row.parsed()?,
+            algorithm: row.word()?,
+            published_at: row.time()?,
+            active_from: row.time()?,
         },
-        sealed: row.bytes("sealed")?.to_vec(),
-        sealed_under: row.text("sealed_under")?.to_owned(),
-        public_jwk: row.text("public_jwk")?.to_owned(),
+        sealed: row.bytes()?,
+        sealed_under: row.text()?,
+        public_jwk: row.text()?,
     })
 }

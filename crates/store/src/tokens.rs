@@ -13,7 +13,8 @@ use doorward_core::{
 use crate::{
     append_change,
     audit::{self, AuditEvent},
-    tx::{Operation, Tx, TxError},
+    record::by_digest,
+    tx::{Operation, Row, Tx, TxError},
 };
 
 /// Stores an opaque token of a client that acts for itself.
@@ -68,14 +69,8 @@ impl Operation for FindAccessToken {
     type Output = Option<String>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<String>, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT claims FROM access_tokens WHERE digest = $1 AND pepper = $2";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            if let Some(row) = rows.first() {
-                return Ok(Some(row.text("claims")?.to_owned()));
-            }
-        }
-        Ok(None)
+        let sql = "SELECT claims FROM access_tokens WHERE digest = $1 AND pepper = $2";
+        by_digest(tx, sql, &self.candidates).await?.as_mut().map(Row::text).transpose()
     }
 }
 
@@ -97,9 +92,9 @@ impl Operation for IsTokenRevoked {
             return Ok(true);
         }
         let Some(grant) = &self.grant_id else { return Ok(false) };
-        let rows = tx.query("SELECT ended_at FROM grants WHERE id = $1", &[grant.as_str().into()]).await?;
+        let found = tx.query_opt("SELECT ended_at FROM grants WHERE id = $1", &[grant.as_str().into()]).await?;
         // A grant that is not there any more can't vouch for a token.
-        rows.first().map_or(Ok(true), |row| Ok(row.opt_int("ended_at")?.is_some()))
+        found.map_or(Ok(true), |mut row| Ok(row.opt_time()?.is_some()))
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::vec;
 
 /// One open transaction of either engine.
 ///
@@ -15,6 +16,26 @@ use std::sync::Arc;
 pub trait Tx: Send {
     /// Runs a statement and gives its rows, those of `RETURNING` included.
     fn query(&mut self, sql: &'static str, params: &[Value]) -> impl Future<Output = Result<Vec<Row>, TxError>> + Send;
+
+    /// Runs a statement that gives at most one row.
+    fn query_opt(
+        &mut self,
+        sql: &'static str,
+        params: &[Value],
+    ) -> impl Future<Output = Result<Option<Row>, TxError>> + Send {
+        async move {
+            let mut rows = self.query(sql, params).await?;
+            match rows.len() {
+                0 | 1 => Ok(rows.pop()),
+                _ => Err(TxError::Defect(format!("more than one row: {sql}"))),
+            }
+        }
+    }
+
+    /// Runs a statement that always gives one row.
+    fn query_one(&mut self, sql: &'static str, params: &[Value]) -> impl Future<Output = Result<Row, TxError>> + Send {
+        async move { self.query_opt(sql, params).await?.ok_or_else(|| TxError::Defect(format!("no row: {sql}"))) }
+    }
 
     /// Runs a statement for its effect and gives the number of rows that it inserted, updated or deleted.
     fn execute(&mut self, sql: &'static str, params: &[Value]) -> impl Future<Output = Result<u64, TxError>> + Send;
@@ -100,74 +121,77 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
-/// One row of an answer, read by column name.
+/// One row of an answer, whose fields are taken one after the other, in the order of the statement's columns.
 ///
-/// Each accessor fails with [`TxError::Column`] when the column is missing or of another type, and those without
-/// `opt_` when it is NULL.
+/// Each accessor takes the next field and fails with [`TxError::Column`] when there is none or when it is of another
+/// type, and those without `opt_` when it is NULL.
 #[derive(Clone, Debug)]
 pub struct Row {
-    columns: Arc<[Box<str>]>,
-    values: Vec<Value>,
+    /// With a U+0000 between them, for all rows of an answer: only errors need them.
+    columns: Arc<str>,
+    fields: vec::IntoIter<Value>,
+    taken: usize,
 }
 
 impl Row {
-    pub(crate) fn new(columns: Arc<[Box<str>]>, values: Vec<Value>) -> Row {
-        Row { columns, values }
+    pub(crate) fn new(columns: Arc<str>, values: Vec<Value>) -> Row {
+        Row { columns, fields: values.into_iter(), taken: 0 }
     }
 
     /// A `bigint`.
-    pub fn int(&self, column: &str) -> Result<i64, TxError> {
-        self.opt_int(column)?.ok_or_else(|| null(column))
+    pub fn int(&mut self) -> Result<i64, TxError> {
+        self.opt_int()?.ok_or_else(|| self.error("is NULL"))
     }
 
     /// A `text`.
-    pub fn text(&self, column: &str) -> Result<&str, TxError> {
-        self.opt_text(column)?.ok_or_else(|| null(column))
+    pub fn text(&mut self) -> Result<String, TxError> {
+        self.opt_text()?.ok_or_else(|| self.error("is NULL"))
     }
 
     /// A `bytea`.
-    pub fn bytes(&self, column: &str) -> Result<&[u8], TxError> {
-        self.opt_bytes(column)?.ok_or_else(|| null(column))
+    pub fn bytes(&mut self) -> Result<Vec<u8>, TxError> {
+        self.opt_bytes()?.ok_or_else(|| self.error("is NULL"))
     }
 
     /// A `bigint` or NULL.
-    pub fn opt_int(&self, column: &str) -> Result<Option<i64>, TxError> {
-        match self.value(column)? {
+    pub fn opt_int(&mut self) -> Result<Option<i64>, TxError> {
+        match self.take()? {
             Value::Null => Ok(None),
-            Value::Int(number) => Ok(Some(*number)),
-            Value::Text(_) | Value::Bytes(_) => Err(TxError::column(column, "is not a bigint")),
+            Value::Int(number) => Ok(Some(number)),
+            Value::Text(_) | Value::Bytes(_) => Err(self.error("is not a bigint")),
         }
     }
 
     /// A `text` or NULL.
-    pub fn opt_text(&self, column: &str) -> Result<Option<&str>, TxError> {
-        match self.value(column)? {
+    pub fn opt_text(&mut self) -> Result<Option<String>, TxError> {
+        match self.take()? {
             Value::Null => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::Int(_) | Value::Bytes(_) => Err(TxError::column(column, "is not a text")),
+            Value::Int(_) | Value::Bytes(_) => Err(self.error("is not a text")),
         }
     }
 
     /// A `bytea` or NULL.
-    pub fn opt_bytes(&self, column: &str) -> Result<Option<&[u8]>, TxError> {
-        match self.value(column)? {
+    pub fn opt_bytes(&mut self) -> Result<Option<Vec<u8>>, TxError> {
+        match self.take()? {
             Value::Null => Ok(None),
             Value::Bytes(bytes) => Ok(Some(bytes)),
-            Value::Int(_) | Value::Text(_) => Err(TxError::column(column, "is not a bytea")),
+            Value::Int(_) | Value::Text(_) => Err(self.error("is not a bytea")),
         }
     }
 
-    fn value(&self, column: &str) -> Result<&Value, TxError> {
-        self.columns
-            .iter()
-            .position(|name| **name == *column)
-            .and_then(|index| self.values.get(index))
-            .ok_or_else(|| TxError::column(column, "is not in the answer"))
+    /// What is wrong with the field that was taken last, after its column's name in a sentence.
+    pub(crate) fn error(&self, problem: &'static str) -> TxError {
+        match self.columns.split('\0').nth(self.taken.saturating_sub(1)) {
+            Some(column) => TxError::column(column, problem),
+            None => TxError::column(&self.taken.to_string(), problem),
+        }
     }
-}
 
-fn null(column: &str) -> TxError {
-    TxError::column(column, "is NULL")
+    fn take(&mut self) -> Result<Value, TxError> {
+        self.taken += 1;
+        self.fields.next().ok_or_else(|| self.error("is not in the answer"))
+    }
 }
 
 /// Why an operation could not be carried out. Its transaction is rolled back.
@@ -199,8 +223,8 @@ pub enum TxError {
 }
 
 impl TxError {
-    /// For what an operation finds in a row and can't be: `TxError::column("scope", "is not a scope")`.
-    pub fn column(column: &str, problem: &'static str) -> TxError {
+    /// What is wrong with a column, after its name in a sentence: `TxError::column("scope", "is not a scope")`.
+    pub(crate) fn column(column: &str, problem: &'static str) -> TxError {
         TxError::Column { column: column.to_owned(), problem }
     }
 }
@@ -216,22 +240,20 @@ mod tests {
     }
 
     #[test]
-    fn a_field_is_read_by_name_and_only_as_its_own_type() {
-        let row = Row::new(
-            ["n", "t", "b", "none"].map(Box::from).into(),
-            vec![7.into(), "x".into(), Value::from(vec![1]), Value::Null],
-        );
+    fn fields_are_taken_in_order_and_only_as_their_own_type() {
+        let values = vec![7.into(), "x".into(), Value::from(vec![1]), Value::Null];
+        let row = || Row::new("n\0t\0b\0none".into(), values.clone());
+        let wrong = TxError::column;
 
-        assert_eq!(row.int("n"), Ok(7));
-        assert_eq!(row.text("t"), Ok("x"));
-        assert_eq!(row.bytes("b"), Ok(&[1][..]));
-        assert_eq!(row.opt_int("none"), Ok(None));
-        assert_eq!(row.opt_text("none"), Ok(None));
-        assert_eq!(row.opt_bytes("none"), Ok(None));
-        assert_eq!(row.int("none"), Err(TxError::column("none", "is NULL")));
-        assert_eq!(row.text("n"), Err(TxError::column("n", "is not a text")));
-        assert_eq!(row.bytes("t"), Err(TxError::column("t", "is not a bytea")));
-        assert_eq!(row.int("b"), Err(TxError::column("b", "is not a bigint")));
-        assert_eq!(row.int("N"), Err(TxError::column("N", "is not in the answer")));
+        let mut good = row();
+        assert_eq!((good.int(), good.text(), good.bytes()), (Ok(7), Ok("x".to_owned()), Ok(vec![1])));
+        assert_eq!(good.opt_int(), Ok(None));
+        assert_eq!(good.opt_int(), Err(wrong("5", "is not in the answer")));
+
+        let mut bad = row();
+        assert_eq!(bad.text(), Err(wrong("n", "is not a text")));
+        assert_eq!(bad.bytes(), Err(wrong("t", "is not a bytea")));
+        assert_eq!(bad.int(), Err(wrong("b", "is not a bigint")));
+        assert_eq!(bad.int(), Err(wrong("none", "is NULL")));
     }
 }

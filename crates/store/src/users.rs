@@ -6,6 +6,7 @@ use crate::{
     append_change,
     audit::{self, AuditEvent},
     grants, sessions,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -45,17 +46,17 @@ impl Operation for CreateUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let user = &self.user;
         tx.execute(
-            "INSERT INTO users (id, username, username_folded, password_hash, name, email, email_verified, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
             &[
+                username::fold(&user.username).into(),
                 user.id.as_str().into(),
                 user.username.as_str().into(),
-                username::fold(&user.username).into(),
                 user.password_hash.expose_secret().into(),
                 user.name.clone().into(),
                 user.email.clone().into(),
                 user.email_verified.into(),
                 user.created_at.into(),
+                user.disabled_at.into(),
             ],
         )
         .await?;
@@ -76,15 +77,15 @@ impl Operation for FindUser {
     type Output = Option<UserRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<UserRecord>, TxError> {
-        let rows = match self {
-            Self::ById(id) => tx.query("SELECT * FROM users WHERE id = $1", &[id.as_str().into()]).await?,
+        let (sql, value) = match self {
+            Self::ById(id) => (sql!("SELECT {} FROM users WHERE id = $1", COLUMNS), id.as_str().into()),
             // No text in a database holds this character.
             Self::ByUsername(username) if username.contains('\0') => return Ok(None),
             Self::ByUsername(username) => {
-                tx.query("SELECT * FROM users WHERE username_folded = $1", &[username::fold(username).into()]).await?
+                (sql!("SELECT {} FROM users WHERE username_folded = $1", COLUMNS), username::fold(username).into())
             }
         };
-        rows.first().map(user).transpose()
+        tx.query_opt(sql, &[value]).await?.as_mut().map(user).transpose()
     }
 }
 
@@ -102,8 +103,8 @@ impl Operation for ListUsers {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<UserRecord>, TxError> {
         let after = self.after.as_ref().map_or("", UserId::as_str);
-        let sql = "SELECT * FROM users WHERE id > $1 ORDER BY id LIMIT $2";
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter().map(user).collect()
+        let sql = sql!("SELECT {} FROM users WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
+        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(user).collect()
     }
 }
 
@@ -142,11 +143,14 @@ impl Operation for ChangeUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let id = self.id.as_str();
         let changed = match &self.change {
-            UserChange::Disable => {
-                let sql = "UPDATE users SET disabled_at = COALESCE(disabled_at, $1) WHERE id = $2";
-                tx.execute(sql, &[self.now.into(), id.into()]).await?
+            UserChange::Disable | UserChange::Enable => {
+                let disabled_at = matches!(self.change, UserChange::Disable).then_some(self.now);
+                let sql = "UPDATE users SET
+                             disabled_at = CASE WHEN CAST($1 AS bigint) IS NULL THEN NULL
+                                   ELSE COALESCE(disabled_at, $1) END
+                           WHERE id = $2";
+                tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
-            UserChange::Enable => tx.execute("UPDATE users SET disabled_at = NULL WHERE id = $1", &[id.into()]).await?,
             UserChange::Password { hash, .. } => {
                 let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
                 tx.execute(sql, &[hash.expose_secret().into(), id.into()]).await?
@@ -176,19 +180,21 @@ impl Operation for ChangeUser {
 
 /// A user, locked: against being disabled, and against another session or grant of the same user.
 pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRecord>, TxError> {
-    let sql = "UPDATE users SET disabled_at = disabled_at WHERE id = $1 RETURNING *";
-    tx.query(sql, &[id.as_str().into()]).await?.first().map(user).transpose()
+    let sql = sql!("UPDATE users SET disabled_at = disabled_at WHERE id = $1 RETURNING {}", COLUMNS);
+    tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
 }
 
-pub(crate) fn user(row: &Row) -> Result<UserRecord, TxError> {
+pub(crate) const COLUMNS: &str = "id, username, password_hash, name, email, email_verified, created_at, disabled_at";
+
+pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
     Ok(UserRecord {
-        id: row.parsed("id")?,
-        username: row.text("username")?.to_owned(),
-        password_hash: row.text("password_hash")?.into(),
-        name: row.opt_text("name")?.map(str::to_owned),
-        email: row.opt_text("email")?.map(str::to_owned),
-        email_verified: row.flag("email_verified")?,
-        created_at: row.time("created_at")?,
-        disabled_at: row.opt_time("disabled_at")?,
+        id: row.parsed()?,
+        username: row.text()?,
+        password_hash: row.text()?.into(),
+        name: row.opt_text()?,
+        email: row.opt_text()?,
+        email_verified: row.flag()?,
+        created_at: row.time()?,
+        disabled_at: row.opt_time()?,
     })
 }

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use doorward_core::{
     api::{Api, DescribedScope, Role, TokenFormat},
     api_key::KeyPrefix,
+    grant::audience::Apis,
     id::ApiId,
     jwk::Algorithm,
     scope::Scope,
@@ -18,7 +19,7 @@ use doorward_server::{
 };
 use serde_json::{Value, json};
 
-use super::durations;
+use super::{durations, every};
 use crate::{
     failure::Failure,
     output::{Output, fields, json_time, table, time},
@@ -66,18 +67,18 @@ pub(super) struct CreateArgs {
 }
 
 /// The names of all APIs, for what is stored by id.
-pub(super) struct Names(Vec<Api>);
+pub(super) struct Names(Apis);
 
 impl Names {
     /// Reads them.
     pub(super) async fn load(app: &App) -> Result<Self, Failure> {
-        Ok(Self(apis::list(app).await?))
+        Ok(Self(apis::all(app).await?))
     }
 
     /// The name of the API of this id.
     pub(super) fn api(&self, id: &ApiId) -> &str {
         // APIs are never removed, but one can be new since the names were read.
-        self.0.iter().find(|api| api.id == *id).map_or("?", |api| api.name.as_str())
+        self.0.by_id(id).map_or("?", |api| api.name.as_str())
     }
 
     /// The names of the APIs of these ids, in their order.
@@ -101,7 +102,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await,
         Verb::List => {
-            let apis = apis::list(app).await?;
+            let after = |api: &Api| api.id.clone();
+            let apis = every(async |last, limit| apis::list(app, last.map(after), limit).await).await?;
             output.print(&apis.iter().map(describe).collect::<Vec<_>>(), || {
                 let row = |api: &Api| {
                     let scopes: Vec<_> = api.scopes.iter().map(|described| described.scope.as_str()).collect();

@@ -16,7 +16,7 @@ use doorward_server::{
 };
 use serde_json::{Value, json};
 
-use super::apis::Names;
+use super::{apis::Names, every};
 use crate::{
     failure::Failure,
     output::{Output, fields, json_time, line, table, time, time_or},
@@ -90,7 +90,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await?,
         Verb::List => {
-            let clients = clients::list(app).await?;
+            let after = |client: &Client| client.id.clone();
+            let clients = every(async |last, limit| clients::list(app, last.map(after), limit).await).await?;
             let names = Names::load(app).await?;
             output.print(&clients.iter().map(|client| describe(&names, client)).collect::<Vec<_>>(), || {
                 let row = |client: &Client| {

@@ -16,7 +16,7 @@ mod users;
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
-use doorward_server::{App, actor::Actor};
+use doorward_server::{App, actor::Actor, manage::ManageError};
 
 use crate::{
     data::{self, Place},
@@ -177,6 +177,20 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     };
     let told = told.strip_prefix("error: ").unwrap_or(&told);
     Failure::Usage(told.to_owned()).report(Output { json: true })
+}
+
+/// Reads a list to its end, page by page: `page` gives what comes after an item, or the first ones.
+async fn every<T>(page: impl AsyncFn(Option<&T>, i64) -> Result<Vec<T>, ManageError>) -> Result<Vec<T>, Failure> {
+    const PAGE: i64 = 500;
+    let mut all = Vec::new();
+    loop {
+        let found = page(all.last(), PAGE).await?;
+        let is_last = found.len() as i64 != PAGE;
+        all.extend(found);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 /// The configuration that is worked on where none is named.

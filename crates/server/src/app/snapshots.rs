@@ -24,7 +24,7 @@ impl Snapshots {
     }
 
     pub(crate) async fn reload_apis(&self, store: &Store) -> Result<(), OpenError> {
-        let apis = store.read(ListApis).await?.into_iter().map(Arc::new).collect();
+        let apis = store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect();
         self.apis.store(Arc::new(Apis::new(apis)));
         Ok(())
     }

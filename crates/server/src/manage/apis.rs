@@ -15,7 +15,7 @@ use doorward_core::{
 };
 use doorward_store::{
     apis::{CreateApi, ListApis},
-    clients::ListClients,
+    clients::FindCredential,
 };
 
 use super::ManageError;
@@ -131,28 +131,27 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
     Ok(CreatedApi { api, client_id, client_secret })
 }
 
-/// Every API.
-pub async fn list(app: &App) -> Result<Vec<Api>, ManageError> {
-    Ok(app.store.read(ListApis).await?)
+/// APIs in the order that they were made, after one of them.
+pub async fn list(app: &App, after: Option<ApiId>, limit: i64) -> Result<Vec<Api>, ManageError> {
+    Ok(app.store.read(ListApis { after, limit }).await?)
 }
 
 /// Every API as it is now, also one that another process made a moment ago, to be asked for one.
-pub(crate) async fn all(app: &App) -> Result<Apis, ManageError> {
-    Ok(Apis::new(list(app).await?.into_iter().map(Arc::new).collect()))
+pub async fn all(app: &App) -> Result<Apis, ManageError> {
+    Ok(Apis::new(app.store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect()))
 }
 
 /// The API of this name, id or identifier, with the `client_id` of its credential.
 pub async fn show(app: &App, name: &str) -> Result<(Api, Option<ClientId>), ManageError> {
     let api = find(app, name).await?;
-    let credentials = app.store.read(ListClients { of_apis: true }).await?;
-    let credential = credentials.into_iter().find(|client| client.api.as_ref() == Some(&api.id));
-    Ok((api, credential.map(|client| client.id)))
+    let credential = app.store.read(FindCredential { api: api.id.clone() }).await?;
+    Ok((api, credential))
 }
 
 /// The API of this name, id or identifier.
 pub(crate) async fn find(app: &App, name: &str) -> Result<Api, ManageError> {
     let is_meant = |api: &Api| api.name == name || api.id.as_str() == name || api.identifier.matches(name);
-    let found = list(app).await?.into_iter().find(is_meant);
+    let found = app.store.read(ListApis::ALL).await?.into_iter().find(is_meant);
     found.ok_or_else(|| ManageError::NotFound { kind: "API", name: name.to_owned() })
 }
 
@@ -170,7 +169,7 @@ pub(crate) async fn find_all(app: &App, names: &[String]) -> Result<Vec<Arc<Api>
 
 /// Makes the management API if it is not there: an API with an audience of its own.
 pub async fn ensure_management(app: &App) -> Result<(), ManageError> {
-    if list(app).await?.iter().any(|api| api.name == MANAGEMENT) {
+    if all(app).await?.by_name(MANAGEMENT).is_some() {
         return Ok(());
     }
     let scope = doorward_core::scope::Scope::parse(KEYS_VERIFY).map_err(|why| ManageError::invalid("scope", why))?;

@@ -94,9 +94,9 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
     Ok(CreatedClient { client, secret })
 }
 
-/// Every client, without the credentials of APIs.
-pub async fn list(app: &App) -> Result<Vec<Client>, ManageError> {
-    Ok(app.store.read(ListClients { of_apis: false }).await?)
+/// Clients in the order that they were made, after one of them, without the credentials of APIs.
+pub async fn list(app: &App, after: Option<ClientId>, limit: i64) -> Result<Vec<Client>, ManageError> {
+    Ok(app.store.read(ListClients { after, limit }).await?)
 }
 
 /// One client, with its roles.

@@ -15,6 +15,9 @@ use crate::{
     app::App,
 };
 
+/// The most grants of a user that are looked at, the newest.
+const MOST: i64 = 500;
+
 /// A client that a user allowed something, in however many grants.
 #[derive(Clone, Debug)]
 pub struct ConnectedClient {
@@ -32,7 +35,8 @@ pub struct ConnectedClient {
 
 /// The clients that a user allowed something, the last used first.
 pub async fn connected_clients(app: &App, user_id: &UserId) -> Result<Vec<ConnectedClient>, ManageError> {
-    let grants = app.store.read(ListGrants { user_id: user_id.clone(), now: app.now() }).await?;
+    let grants =
+        app.store.read(ListGrants { user_id: user_id.clone(), now: app.now(), after: None, limit: MOST }).await?;
     let mut by_client: BTreeMap<ClientId, ConnectedClient> = BTreeMap::new();
     for grant in grants {
         let client = by_client.entry(grant.client_id.clone()).or_insert_with(|| ConnectedClient {

@@ -12,7 +12,7 @@ use crate::{
 /// The live sessions of a user, the last used first.
 pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<SessionRecord>, ManageError> {
     let limit = app.settings.limits.sessions_per_user;
-    let mut sessions = app.store.read(ListSessions { user_id: user_id.clone(), limit }).await?;
+    let mut sessions = app.store.read(ListSessions { user_id: user_id.clone(), after: None, limit }).await?;
     let now = app.now();
     sessions.retain(|session| session.times.is_live(&app.settings.session, now));
     Ok(sessions)

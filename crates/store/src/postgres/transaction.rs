@@ -96,16 +96,12 @@ impl Tx for PostgresTx<'_> {
             let statement = self.prepare(sql).await?;
             let rows =
                 self.transaction.query(&statement, &borrowed(params)).await.map_err(|error| self.explain(&error))?;
-            let columns: Arc<[Box<str>]> = statement.columns().iter().map(|c| c.name().into()).collect();
+            let columns = statement.columns();
+            let names: Arc<str> = columns.iter().map(Column::name).collect::<Vec<_>>().join("\0").into();
             rows.iter()
                 .map(|row| {
-                    let values = row
-                        .columns()
-                        .iter()
-                        .enumerate()
-                        .map(|(index, column)| value(row, index, column))
-                        .collect::<Result<_, _>>()?;
-                    Ok(Row::new(Arc::clone(&columns), values))
+                    let values = columns.iter().enumerate().map(|(index, column)| value(row, index, column));
+                    Ok(Row::new(Arc::clone(&names), values.collect::<Result<_, _>>()?))
                 })
                 .collect()
         }

@@ -29,15 +29,15 @@ impl Operation for RemoveEndedFamilies {
         let sql = "SELECT id, newest_digest FROM refresh_families WHERE expires_at < $1
                    ORDER BY expires_at, id LIMIT $2";
         let mut removed = 0;
-        for family in tx.query(sql, &[self.now.minus(AFTERGLOW).into(), Sweep::STEP.into()]).await? {
+        for mut family in tx.query(sql, &[self.now.minus(AFTERGLOW).into(), Sweep::STEP.into()]).await? {
             let left = Sweep::STEP - removed;
             if left <= 0 {
                 break;
             }
-            let (id, newest) = (family.text("id")?, family.opt_bytes("newest_digest")?);
+            let (id, newest) = (family.text()?, family.opt_bytes()?);
             removed += match newest {
-                Some(newest) => remove_tokens(tx, id, newest, left).await?,
-                None => remove_family(tx, id).await?,
+                Some(newest) => remove_tokens(tx, &id, &newest, left).await?,
+                None => remove_family(tx, &id).await?,
             };
         }
         Ok(u64::try_from(removed).unwrap_or_default())
@@ -60,12 +60,13 @@ async fn remove_tokens(tx: &mut impl Tx, id: &str, newest: &[u8], most: i64) -> 
                  SELECT digest FROM chain)
                RETURNING digest, predecessor";
     let gone = tx.query(sql, &[newest.into(), most.into()]).await?;
-    let digests = gone.iter().map(|token| token.bytes("digest")).collect::<Result<BTreeSet<_>, _>>()?;
-    let mut next = None;
-    for token in &gone {
-        next = next.or(token.opt_bytes("predecessor")?.filter(|predecessor| !digests.contains(predecessor)));
-    }
     let removed = i64::try_from(gone.len()).unwrap_or(most);
+    let (mut digests, mut predecessors) = (BTreeSet::new(), Vec::new());
+    for mut token in gone {
+        digests.insert(token.bytes()?);
+        predecessors.extend(token.opt_bytes()?);
+    }
+    let next = predecessors.into_iter().find(|predecessor| !digests.contains(predecessor));
     let Some(next) = next else { return Ok(removed + remove_family(tx, id).await?) };
     let sql = "UPDATE refresh_families SET newest_digest = $1 WHERE id = $2";
     tx.execute(sql, &[next.into(), id.into()]).await?;

@@ -23,6 +23,7 @@ use doorward_core::{
 use super::Refresh;
 use crate::{
     grants::{self, Credential, GrantRecord},
+    sql::sql,
     tx::{Row, Tx, TxError, Value},
 };
 
@@ -53,19 +54,20 @@ pub(super) async fn lock(
         if !grants::lock(tx, Credential::RefreshToken, digest, presented_by, now).await? {
             continue;
         }
-        let sql = "SELECT g.*, u.disabled_at AS user_disabled_at, t.generation, t.issued_at,
-                     live.generation AS live_generation, live.issued_at AS live_issued_at,
-                     live.address AS live_address, f.newest_digest, f.id AS family_id, f.is_bound,
-                     f.created_at AS family_created_at, f.expires_at AS family_expires_at, f.ended_at AS family_ended_at, f.other_repeats,
-                     f.other_repeats_since, f.successor_sealed
-                   FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
-                     JOIN refresh_tokens live ON live.digest = f.newest_digest
-                     JOIN grants g ON g.id = f.grant_id JOIN users u ON u.id = g.user_id
-                   WHERE t.digest = $1";
-        let rows = tx.query(sql, &[(&digest.digest).into()]).await?;
+        let sql = sql!(
+            "SELECT {g}, {t}, {live}, live.address, {f}, u.disabled_at
+             FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
+               JOIN refresh_tokens live ON live.digest = f.newest_digest
+               JOIN grants g ON g.id = f.grant_id JOIN users u ON u.id = g.user_id
+             WHERE t.digest = $1",
+            grants::COLUMNS,
+            TOKEN,
+            TOKEN,
+            FAMILY
+        );
         // It may have been swept since.
-        let Some(row) = rows.first() else { return Ok(None) };
-        return Ok(Some((grants::grant(row)?, presented(row, digest)?)));
+        let Some(mut row) = tx.query_opt(sql, &[(&digest.digest).into()]).await? else { return Ok(None) };
+        return Ok(Some((grants::grant(&mut row)?, presented(&mut row, digest)?)));
     }
     Ok(None)
 }
@@ -82,18 +84,20 @@ pub(crate) async fn begin(
 ) -> Result<(), TxError> {
     let is_bound = binding.is_bound();
     tx.execute(
-        "INSERT INTO refresh_families (id, grant_id, client_id, is_bound, created_at, other_repeats,
-                                       other_repeats_since, expires_at, seal_counts_from, newest_digest)
-         VALUES ($1, $2, $3, $4, $5, 0, $5, $6, $7, $8)",
+        sql!(
+            "INSERT INTO refresh_families (grant_id, client_id, seal_counts_from, {})
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, NULL, 0, $7, NULL)",
+            FAMILY
+        ),
         &[
-            id.as_str().into(),
             grant.id.as_str().into(),
             grant.client_id.as_str().into(),
+            is_bound.then_some(expires_at).into(),
+            (&token.digest).into(),
+            id.as_str().into(),
             is_bound.into(),
             now.into(),
             expires_at.into(),
-            is_bound.then_some(expires_at).into(),
-            (&token.digest).into(),
         ],
     )
     .await?;
@@ -125,7 +129,8 @@ impl Presented {
         let (family, live) = (self.family_id.as_str().into(), (&self.digest).into());
         let successor = (&refresh.successor_digest.digest).into();
         let rotated = if self.is_bound {
-            // The seal stays until the end of the family, which was said at its beginning.
+            // The seal stays until the end of the family, which was said at its beginning. One statement with a condition
+            // would write that time again, and in SQLite its index with it, at each rotation.
             let sql = "UPDATE refresh_families SET successor_sealed = $1, newest_digest = $2
                        WHERE id = $3 AND newest_digest = $4";
             tx.execute(sql, &[sealed.into(), successor, family, live]).await?
@@ -175,49 +180,58 @@ async fn insert(
     address: Option<IpAddr>,
     now: Timestamp,
 ) -> Result<(), TxError> {
-    let sql = "INSERT INTO refresh_tokens (digest, pepper, family_id, generation, predecessor, address, issued_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = sql!(
+        "INSERT INTO refresh_tokens (digest, pepper, family_id, predecessor, address, {})
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        TOKEN
+    );
     let row = [
         (&token.digest).into(),
         token.pepper.as_str().into(),
         family.as_str().into(),
-        predecessor.map_or(0, |before| before.generation + 1).into(),
         predecessor.map(|before| Value::from(&before.digest)).into(),
         address.map(|address| address.to_string()).into(),
+        predecessor.map_or(0, |before| before.generation + 1).into(),
         now.into(),
     ];
     tx.execute(sql, &row).await?;
     Ok(())
 }
 
-fn presented(row: &Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
-    let (generation, live_generation) = (row.int("generation")?, row.int("live_generation")?);
-    let is_newest = row.bytes("newest_digest")? == digest.digest.as_bytes();
+/// Of `refresh_tokens`.
+const TOKEN: &str = "generation, issued_at";
+
+/// Of `refresh_families`.
+const FAMILY: &str = "newest_digest, id, is_bound, created_at, expires_at, ended_at, other_repeats, \
+                      other_repeats_since, successor_sealed";
+
+fn presented(row: &mut Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
+    let (generation, issued_at) = (row.int()?, row.time()?);
+    let (live_generation, live_issued_at) = (row.int()?, row.time()?);
+    // The first token of a family was made by no rotation, and has no address.
+    let last_rotation = match row.opt_text()? {
+        None => None,
+        Some(address) => {
+            let address = address.parse().map_err(|_| row.error("is not an address"))?;
+            Some(Rotation { at: live_issued_at, address })
+        }
+    };
+    let is_newest = row.digest()? == digest.digest;
     if is_newest != (generation == live_generation) {
-        return Err(TxError::column("newest_digest", "is not that of the newest token"));
+        return Err(row.error("is not that of the newest token"));
     }
     Ok(Presented {
         digest: digest.digest,
         generation,
-        issued_at: row.time("issued_at")?,
-        last_rotation: last_rotation(row)?,
-        successor_sealed: row.opt_bytes("successor_sealed")?.map(<[u8]>::to_vec),
-        family_id: row.parsed("family_id")?,
-        is_bound: row.flag("is_bound")?,
-        family: FamilyTimes { created_at: row.time("family_created_at")?, expires_at: row.time("family_expires_at")? },
-        family_ended_at: row.opt_time("family_ended_at")?,
+        issued_at,
+        last_rotation,
         live_generation,
-        other_repeats: OtherRepeats {
-            count: u32::try_from(row.int("other_repeats")?).unwrap_or(u32::MAX),
-            since: row.time("other_repeats_since")?,
-        },
-        user_is_disabled: row.opt_int("user_disabled_at")?.is_some(),
+        family_id: row.parsed()?,
+        is_bound: row.flag()?,
+        family: FamilyTimes { created_at: row.time()?, expires_at: row.time()? },
+        family_ended_at: row.opt_time()?,
+        other_repeats: OtherRepeats { count: u32::try_from(row.int()?).unwrap_or(u32::MAX), since: row.time()? },
+        successor_sealed: row.opt_bytes()?,
+        user_is_disabled: row.opt_time()?.is_some(),
     })
-}
-
-/// The first token of a family was made by no rotation, and has no address.
-fn last_rotation(row: &Row) -> Result<Option<Rotation>, TxError> {
-    let Some(address) = row.opt_text("live_address")? else { return Ok(None) };
-    let address = address.parse().map_err(|_| TxError::column("live_address", "is not an address"))?;
-    Ok(Some(Rotation { at: row.time("live_issued_at")?, address }))
 }

@@ -4,6 +4,8 @@ use doorward_core::{clock::Timestamp, digest::KeyedDigest, grant::refresh::Famil
 
 use crate::{
     grants::{self, GrantRecord},
+    record::by_digest,
+    sql::sql,
     tx::{Operation, Tx, TxError},
 };
 
@@ -29,25 +31,20 @@ impl Operation for FindRefreshToken {
     type Output = Option<LiveRefreshToken>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
-        for candidate in &self.candidates {
-            let sql = "SELECT g.*, t.issued_at, f.created_at AS family_created_at, f.expires_at AS family_expires_at
-                       FROM refresh_tokens t
-                       JOIN refresh_families f ON f.id = t.family_id
-                       JOIN grants g ON g.id = f.grant_id
-                       WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND g.ended_at IS NULL
-                         AND f.newest_digest = t.digest";
-            let rows = tx.query(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
-            if let Some(row) = rows.first() {
-                return Ok(Some(LiveRefreshToken {
-                    grant: grants::grant(row)?,
-                    issued_at: row.time("issued_at")?,
-                    family: FamilyTimes {
-                        created_at: row.time("family_created_at")?,
-                        expires_at: row.time("family_expires_at")?,
-                    },
-                }));
-            }
-        }
-        Ok(None)
+        let sql = sql!(
+            "SELECT {g}, t.issued_at, f.created_at, f.expires_at
+             FROM refresh_tokens t
+             JOIN refresh_families f ON f.id = t.family_id
+             JOIN grants g ON g.id = f.grant_id
+             WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND g.ended_at IS NULL
+               AND f.newest_digest = t.digest",
+            grants::COLUMNS
+        );
+        let Some(mut row) = by_digest(tx, sql, &self.candidates).await? else { return Ok(None) };
+        Ok(Some(LiveRefreshToken {
+            grant: grants::grant(&mut row)?,
+            issued_at: row.time()?,
+            family: FamilyTimes { created_at: row.time()?, expires_at: row.time()? },
+        }))
     }
 }

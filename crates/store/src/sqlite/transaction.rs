@@ -94,19 +94,12 @@ pub(super) fn control(connection: &Connection, sql: &'static str) -> Result<(), 
 }
 
 fn query(mut statement: CachedStatement<'_>) -> Result<Vec<Row>, TxError> {
-    let mut columns: Option<Arc<[Box<str>]>> = None;
+    let mut columns: Option<Arc<str>> = None;
     let mut found = Vec::new();
     let mut rows = statement.raw_query();
     while let Some(row) = rows.next().map_err(|error| explain(&error))? {
-        let columns = columns.get_or_insert_with(|| {
-            let names = row.as_ref().column_names();
-            names.into_iter().map(Box::from).collect()
-        });
-        let values = columns
-            .iter()
-            .enumerate()
-            .map(|(index, column)| value(column, row.get_ref(index)))
-            .collect::<Result<_, _>>()?;
+        let columns = columns.get_or_insert_with(|| row.as_ref().column_names().collect::<Vec<_>>().join("\0").into());
+        let values = (0..row.as_ref().column_count()).map(|index| value(row, index)).collect::<Result<_, _>>()?;
         found.push(Row::new(Arc::clone(columns), values));
     }
     Ok(found)
@@ -166,16 +159,17 @@ impl ToSql for Value {
     }
 }
 
-fn value(column: &str, field: rusqlite::Result<ValueRef<'_>>) -> Result<Value, TxError> {
-    match field.map_err(|error| explain(&error))? {
+fn value(row: &rusqlite::Row<'_>, index: usize) -> Result<Value, TxError> {
+    let wrong = |problem| Err(TxError::column(row.as_ref().column_name(index).unwrap_or_default(), problem));
+    match row.get_ref(index).map_err(|error| explain(&error))? {
         ValueRef::Null => Ok(Value::Null),
         ValueRef::Integer(number) => Ok(Value::Int(number)),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
             Ok(text) => Ok(Value::Text(text.to_owned())),
-            Err(_) => Err(TxError::column(column, "is not UTF-8")),
+            Err(_) => wrong("is not UTF-8"),
         },
         ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
-        ValueRef::Real(_) => Err(TxError::column(column, "is a floating-point number")),
+        ValueRef::Real(_) => wrong("is a floating-point number"),
     }
 }
 

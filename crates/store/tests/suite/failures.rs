@@ -134,7 +134,7 @@ async fn counters_that_close_nothing_are_swept_once_they_have_decayed() {
         world.write(attempt(&world, vec![name()])).await;
         let subjects = async || {
             let rows = world.read(Ask::new("SELECT subject FROM failures ORDER BY subject", [])).await;
-            rows.iter().map(|row| row.text("subject").unwrap().to_owned()).collect::<Vec<_>>()
+            rows.into_iter().map(|mut row| row.text().unwrap()).collect::<Vec<_>>()
         };
         sweep(&world).await;
         assert_eq!(subjects().await, ["address/192.0.2.1", "name/ada"]);

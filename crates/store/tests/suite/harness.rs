@@ -122,6 +122,72 @@ impl Operation for Ask {
     }
 }
 
+/// A statement with its parameters.
+pub(crate) type Statement = (&'static str, Vec<Value>);
+
+/// Runs an operation, and gives beside its output the statements that it ran.
+#[derive(Clone)]
+pub(crate) struct Recorded<O>(pub(crate) O);
+
+impl<O: Operation> Operation for Recorded<O> {
+    type Output = (O::Output, Vec<Statement>);
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let mut recorder = Recorder { tx, statements: Vec::new() };
+        let output = self.0.run(&mut recorder).await?;
+        Ok((output, recorder.statements))
+    }
+}
+
+struct Recorder<'a, T> {
+    tx: &'a mut T,
+    statements: Vec<Statement>,
+}
+
+impl<T: Tx> Tx for Recorder<'_, T> {
+    async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, TxError> {
+        self.statements.push((sql, params.to_vec()));
+        self.tx.query(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, TxError> {
+        self.statements.push((sql, params.to_vec()));
+        self.tx.execute(sql, params).await
+    }
+
+    fn announce_change(&mut self) {
+        self.tx.announce_change();
+    }
+}
+
+/// How a statement would be run, a line for each step: on PostgreSQL with an index wherever there is one.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) of: Statement,
+    pub(crate) is_sqlite: bool,
+}
+
+impl Operation for Plan {
+    type Output = Vec<String>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<String>, TxError> {
+        let (sql, params) = &self.of;
+        let explain = if self.is_sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
+        if !self.is_sqlite {
+            tx.execute("SET LOCAL enable_seqscan = off", &[]).await?;
+        }
+        let mut rows = tx.query(format!("{explain} {sql}").leak(), params).await?;
+        let step = |row: &mut Row| {
+            if self.is_sqlite {
+                // The step's number, its parent's, and one without a meaning.
+                let _ = (row.int()?, row.int()?, row.int()?);
+            }
+            row.text()
+        };
+        rows.iter_mut().map(step).collect()
+    }
+}
+
 /// Inserts a thing.
 pub(crate) fn put(name: &str, value: i64) -> Run {
     Run::new("INSERT INTO things (name, value) VALUES ($1, $2)", [name.into(), value.into()])
@@ -130,5 +196,5 @@ pub(crate) fn put(name: &str, value: i64) -> Run {
 /// The values of all things, by name.
 pub(crate) async fn things(store: &Store) -> Result<Vec<(String, i64)>, StoreError> {
     let rows = store.read(Ask::new("SELECT name, value FROM things ORDER BY name", [])).await?;
-    Ok(rows.iter().map(|row| (row.text("name").unwrap().to_owned(), row.int("value").unwrap())).collect())
+    Ok(rows.into_iter().map(|mut row| (row.text().unwrap(), row.int().unwrap())).collect())
 }

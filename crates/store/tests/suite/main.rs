@@ -20,6 +20,7 @@ mod crash;
 mod failures;
 mod grants;
 mod keys;
+mod lists;
 mod records;
 mod refresh;
 mod refresh_model;

@@ -51,23 +51,22 @@ async fn refresh_families_keep_their_seal_and_who_rotated_when_both_move() {
         let ask = "SELECT id, successor_sealed, seal_counts_from FROM refresh_families ORDER BY id";
         let rows = store.read(Ask::new(ask, [])).await.unwrap();
         let found: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                let sealed = row.opt_bytes("successor_sealed").unwrap();
-                (row.text("id").unwrap(), sealed, row.opt_int("seal_counts_from").unwrap())
-            })
+            .into_iter()
+            .map(|mut row| (row.text().unwrap(), row.opt_bytes().unwrap(), row.opt_int().unwrap()))
             .collect();
-        let sealed = |n: usize| Some(&digests[n][..]);
+        let sealed = |n: usize| Some(digests[n].to_vec());
         let expected = [
             ("bound", sealed(1), Some(900)),
             ("ended", None, None),
             ("fresh", None, None),
             ("unbound", sealed(3), Some(30)),
-        ];
+        ]
+        .map(|(id, sealed, from)| (id.to_owned(), sealed, from));
         assert_eq!(found, expected);
         let ask = "SELECT address FROM refresh_tokens ORDER BY family_id, generation";
         let rows = store.read(Ask::new(ask, [])).await.unwrap();
-        let addresses: Vec<_> = rows.iter().map(|row| row.opt_text("address").unwrap()).collect();
+        let addresses: Vec<_> = rows.into_iter().map(|mut row| row.opt_text().unwrap()).collect();
+        let addresses: Vec<_> = addresses.iter().map(Option::as_deref).collect();
         assert_eq!(addresses, [None, Some("192.0.2.1"), Some("192.0.2.2"), None, None, Some("192.0.2.3")]);
     })
     .await;
@@ -91,13 +90,13 @@ async fn refresh_tokens_become_a_chain_that_closes_over_what_was_swept() {
 
         store.migrate().await.unwrap();
 
-        let bytes = async |sql, column| {
+        let bytes = async |sql| {
             let rows = store.read(Ask::new(sql, [])).await.unwrap();
-            rows.iter().map(|row| row.opt_bytes(column).unwrap().map(|bytes| bytes[0])).collect::<Vec<_>>()
+            rows.into_iter().map(|mut row| row.opt_bytes().unwrap().map(|bytes| bytes[0])).collect::<Vec<_>>()
         };
-        let newest = bytes("SELECT newest_digest FROM refresh_families ORDER BY id", "newest_digest").await;
+        let newest = bytes("SELECT newest_digest FROM refresh_families ORDER BY id").await;
         assert_eq!(newest, [None, Some(2), Some(4)], "of empty, live and swept");
-        let predecessors = bytes("SELECT predecessor FROM refresh_tokens ORDER BY digest", "predecessor").await;
+        let predecessors = bytes("SELECT predecessor FROM refresh_tokens ORDER BY digest").await;
         assert_eq!(predecessors, [Some(1), None, Some(0), None, Some(3)]);
     })
     .await;

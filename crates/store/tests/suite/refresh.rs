@@ -266,17 +266,17 @@ async fn a_seal_opens_with_the_predecessor_and_with_nothing_that_is_stored() {
         let world = World::new(&database).await;
         let (token, _) = world.sign_in(&world.public).await;
         let successor = world.refreshes(&token, &world.public).await.unwrap();
-        let rows = world.read(Ask::new("SELECT id, successor_sealed FROM refresh_families", [])).await;
-        let (family, sealed) = (rows[0].text("id").unwrap(), rows[0].bytes("successor_sealed").unwrap());
+        let mut rows = world.read(Ask::new("SELECT id, successor_sealed FROM refresh_families", [])).await;
+        let (family, sealed) = (rows[0].text().unwrap(), rows[0].bytes().unwrap());
         let context = format!("refresh-successor/{family}/0");
 
-        let opened = seal::open(&successor_key(token.expose_secret(), family, 0), &context, sealed).unwrap();
+        let opened = seal::open(&successor_key(token.expose_secret(), &family, 0), &context, &sealed).unwrap();
         assert_eq!(opened.as_slice(), successor.expose_secret().as_bytes());
 
         for digest in [world.digest(&token), world.digest(&successor)] {
-            assert!(seal::open(digest.digest.as_bytes(), &context, sealed).is_err());
+            assert!(seal::open(digest.digest.as_bytes(), &context, &sealed).is_err());
             let text: String = digest.digest.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-            assert!(seal::open(&successor_key(&text, family, 0), &context, sealed).is_err());
+            assert!(seal::open(&successor_key(&text, &family, 0), &context, &sealed).is_err());
         }
     })
     .await;

@@ -30,7 +30,7 @@ async fn find(world: &World, digest: &KeyedDigest) -> Option<SessionRecord> {
 }
 
 async fn live(world: &World) -> Vec<SessionId> {
-    let sessions = world.read(ListSessions { user_id: world.user.id.clone(), limit: 100 }).await;
+    let sessions = world.read(ListSessions { user_id: world.user.id.clone(), after: None, limit: 100 }).await;
     sessions.into_iter().map(|session| session.id).collect()
 }
 

@@ -271,7 +271,7 @@ impl World {
     }
 
     pub(crate) async fn live_grants(&self) -> Vec<GrantRecord> {
-        self.read(ListGrants { user_id: self.user.id.clone(), now: self.now() }).await
+        self.read(ListGrants { user_id: self.user.id.clone(), now: self.now(), after: None, limit: 500 }).await
     }
 
     /// Whether a refresh token still gives anything to its client. Uses it up.

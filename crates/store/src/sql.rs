@@ -1,0 +1,82 @@
+//! Statements that share a table's list of columns, put together at compile time.
+//!
+//! Each table has one constant, `COLUMNS`: the columns of a record, in the order in which INSERT writes them, SELECT
+//! names them and the record's reader takes them from a [`Row`](crate::Row). What only SQL needs, such as the digest
+//! that a row is found by, is named beside it.
+//!
+//! Easy to get wrong: the reader goes by position. Two columns of the same type that are swapped are not noticed by the
+//! types, but by the tests that read each record back.
+
+/// Puts constant texts into a statement, as `format!` would: `sql!("SELECT {} FROM grants", COLUMNS)`.
+///
+/// A name in the braces stands before each column: `{g}` for `id, user_id` is `g.id, g.user_id`.
+macro_rules! sql {
+    ($statement:expr, $($columns:expr),+ $(,)?) => {
+        const {
+            const LISTS: &[&str] = &[$($columns),+];
+            const TEXT: &[u8] = &{
+                let mut text = [0; $crate::sql::fill(&mut [], $statement, LISTS)];
+                $crate::sql::fill(&mut text, $statement, LISTS);
+                text
+            };
+            match std::str::from_utf8(TEXT) {
+                Ok(text) => text,
+                Err(_) => panic!("the parts are texts"),
+            }
+        }
+    };
+}
+
+pub(crate) use sql;
+
+/// Writes the statement and gives its length. What has no room is only counted.
+pub(crate) const fn fill(text: &mut [u8], statement: &str, columns: &[&str]) -> usize {
+    let (mut at, mut filled, mut rest) = (0, 0, statement.as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte != b'{' {
+            at = put(text, at, *byte);
+            continue;
+        }
+        let mut end = 0;
+        while rest[end] != b'}' {
+            end += 1;
+        }
+        at = put_columns(text, at, rest.split_at(end).0, columns[filled].as_bytes());
+        filled += 1;
+        rest = rest.split_at(end + 1).1;
+    }
+    assert!(filled == columns.len(), "a statement has braces for each list of columns");
+    at
+}
+
+const fn put_columns(text: &mut [u8], mut at: usize, table: &[u8], mut columns: &[u8]) -> usize {
+    let mut is_start = true;
+    while let Some((byte, after)) = columns.split_first() {
+        if is_start && !table.is_empty() {
+            at = put_columns(text, at, b"", table);
+            at = put(text, at, b'.');
+        }
+        at = put(text, at, *byte);
+        (is_start, columns) = (*byte == b' ', after);
+    }
+    at
+}
+
+const fn put(text: &mut [u8], at: usize, byte: u8) -> usize {
+    if at < text.len() {
+        text[at] = byte;
+    }
+    at + 1
+}
+
+#[cfg(test)]
+mod tests {
+    const COLUMNS: &str = "id, user_id";
+
+    #[test]
+    fn statement_names_the_shared_columns() {
+        assert_eq!(sql!("SELECT {} FROM t", COLUMNS), "SELECT id, user_id FROM t");
+        assert_eq!(sql!("SELECT {g}, {u}", COLUMNS, "name"), "SELECT g.id, g.user_id, u.name");
+    }
+}
