@@ -16,7 +16,7 @@ mod people;
 mod refusals;
 mod values;
 
-pub use access::{api, policy, principal, scope};
+pub use access::{api, holder, policy, principal, scope};
 pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, signing};
 pub use oauth::{authorization_request, client, client_auth, form, grant, next_step, pkce, redirect_uri, registration};
 pub use people::{password, session, throttle, username};

@@ -11,15 +11,10 @@ use std::{
 };
 
 use doorward_core::{clock::Timestamp, event::RefusalEvent, id::AuditId, network::Network};
-use doorward_store::audit::AuditEvent;
-use serde_json::{Map, Value};
+use doorward_store::audit::{AuditAction, AuditContext, AuditEvent, Details};
+use serde_json::Value;
 
 use crate::actor::Actor;
-
-/// The action of a refusal.
-pub const REFUSED: &str = "request.refused";
-/// The action of a client_credentials token that has no row.
-pub(crate) const ISSUED: &str = "token.issued";
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -58,7 +53,7 @@ impl Pending {
 /// What equal events have in common.
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub(crate) struct Fold {
-    pub(crate) action: &'static str,
+    pub(crate) action: AuditAction,
     pub(crate) code: Option<&'static str>,
     pub(crate) network: Option<Network>,
     pub(crate) actor: Option<String>,
@@ -98,14 +93,14 @@ impl AuditQueue {
         state.events.push(event());
     }
 
-    /// What is to be written now; counted events come as one row each, begun by `new_event`.
-    pub(crate) fn take(&self, new_event: impl Fn(&Actor, &str) -> AuditEvent) -> Vec<AuditEvent> {
+    /// What is to be written now; counted events come as one row each, made of what `context` gives for an actor.
+    pub(crate) fn take(&self, context: impl Fn(&Actor) -> AuditContext) -> Vec<AuditEvent> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let mut events = mem::take(&mut state.events);
         for (fold, count) in state.counted() {
             let address = fold.network.map(Network::address);
             let actor = Actor { id: fold.actor.clone(), address, trace_id: None };
-            let mut event = new_event(&actor, fold.action);
+            let mut event = context(&actor).event(fold.action);
             event.code = fold.code.map(str::to_owned);
             event.count = count;
             events.push(event);
@@ -133,18 +128,18 @@ pub(crate) fn refusal_row(id: AuditId, event: RefusalEvent) -> AuditEvent {
         id,
         at: Timestamp::from_millis(event.at_ms),
         trace_id: Some(event.trace_id.to_string()),
-        action: REFUSED.to_owned(),
+        action: AuditAction::RequestRefused,
         code: Some(event.code),
         actor: event.principal,
         subject: None,
         address: event.address,
         count: 1,
-        details: Value::Object(details).to_string(),
+        details,
     }
 }
 
 /// What is known of a refusal beside what has a column of its own.
-pub(crate) fn refusal_details(event: &RefusalEvent) -> Map<String, Value> {
+pub(crate) fn refusal_details(event: &RefusalEvent) -> Details {
     let request = [("method", &event.method), ("path", &event.path), ("at", &event.at)];
     let facts = event.facts.iter().map(|(name, value)| (name.as_str(), value));
     facts.chain(request).map(|(name, value)| (name.to_owned(), Value::from(value.as_str()))).collect()

@@ -9,8 +9,8 @@ use doorward_core::{
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     clients,
     record::{json, word},
     sql::sql,
@@ -24,8 +24,8 @@ pub struct CreateApi {
     pub api: Api,
     /// Its own credential.
     pub credential: Client,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for CreateApi {
@@ -54,8 +54,9 @@ impl Operation for CreateApi {
             tx.execute("INSERT INTO api_scopes (scope, api_id) VALUES ($1, $2)", &row).await?;
         }
         clients::insert(tx, &self.credential).await?;
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "api", api.id.as_str(), api.created_at.as_millis()).await?;
+        let event = self.audit.event(AuditAction::ApiCreated).about(&api.id);
+        event.with("name", &api.name).with("identifier", &api.identifier).append(tx).await?;
+        append_change(tx, ChangeKind::Api, api.id.as_str(), api.created_at).await?;
         Ok(())
     }
 }

@@ -3,15 +3,42 @@
 //! A state change appends its event in its own transaction; refusals and issuance that writes nothing come later, in
 //! batches, out of a bounded queue.
 
+use std::fmt;
+
 use doorward_core::{
     clock::Timestamp,
     id::{AuditId, GrantId},
 };
+use serde_json::Map;
 
+pub use self::action::AuditAction;
 use crate::{
+    record::json,
     sql::sql,
     tx::{Operation, Row, Tx, TxError, Value},
 };
+
+mod action;
+
+/// Names and values without secrets, beside what has a column of its own. Each value is a text.
+pub type Details = Map<String, serde_json::Value>;
+
+/// Who does something, from where and when: what an operation makes its event of, once it knows what happened.
+#[derive(Clone, Debug)]
+pub struct AuditContext {
+    /// The row of the event.
+    pub id: AuditId,
+    /// When.
+    pub at: Timestamp,
+    /// The trace id of the request, 32 hexadecimal digits.
+    pub trace_id: Option<String>,
+    /// Who: the id of a user, client or key, or `os:name` for the command line; `None` for the server itself.
+    pub actor: Option<String>,
+    /// Where from.
+    pub address: Option<String>,
+    /// What the operation itself does not know, such as names.
+    pub details: Details,
+}
 
 /// What happened, to whom, and who did it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,11 +49,11 @@ pub struct AuditEvent {
     pub at: Timestamp,
     /// The trace id of the request, 32 hexadecimal digits.
     pub trace_id: Option<String>,
-    /// What happened, as `subject.verb`: `key.created`, `request.refused`.
-    pub action: String,
+    /// What happened.
+    pub action: AuditAction,
     /// The denial, if it is a refusal.
     pub code: Option<String>,
-    /// Who did it: the id of a user, client or key, or `os:name` for the command line.
+    /// Who did it: see [`AuditContext::actor`].
     pub actor: Option<String>,
     /// To what it happened: an id.
     pub subject: Option<String>,
@@ -34,29 +61,66 @@ pub struct AuditEvent {
     pub address: Option<String>,
     /// How many equal events this one stands for.
     pub count: i64,
-    /// What else is known: a JSON object of texts.
-    pub details: String,
+    /// What else is known.
+    pub details: Details,
 }
 
-/// Appends an event within an operation.
-pub async fn append(tx: &mut impl Tx, event: &AuditEvent) -> Result<(), TxError> {
-    tx.execute(
-        sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
-        &[
-            event.id.as_str().into(),
-            event.at.as_millis().into(),
-            event.trace_id.clone().into(),
-            event.action.as_str().into(),
-            event.code.clone().into(),
-            event.actor.clone().into(),
-            event.subject.clone().into(),
-            event.address.clone().into(),
-            event.count.into(),
-            event.details.as_str().into(),
-        ],
-    )
-    .await?;
-    Ok(())
+impl AuditContext {
+    /// Adds a detail.
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.details.insert(name.to_owned(), value.to_string().into());
+        self
+    }
+
+    /// The event of an action that happened.
+    pub fn event(&self, action: AuditAction) -> AuditEvent {
+        AuditEvent {
+            id: self.id.clone(),
+            at: self.at,
+            trace_id: self.trace_id.clone(),
+            action,
+            code: None,
+            actor: self.actor.clone(),
+            subject: None,
+            address: self.address.clone(),
+            count: 1,
+            details: self.details.clone(),
+        }
+    }
+}
+
+impl AuditEvent {
+    /// Names to what it happened.
+    pub fn about(self, subject: impl fmt::Display) -> Self {
+        Self { subject: Some(subject.to_string()), ..self }
+    }
+
+    /// Adds a detail.
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.details.insert(name.to_owned(), value.to_string().into());
+        self
+    }
+
+    /// Appends it, in the transaction of what happened.
+    pub async fn append(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        tx.execute(
+            sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
+            &[
+                self.id.as_str().into(),
+                self.at.into(),
+                self.trace_id.clone().into(),
+                self.action.as_str().into(),
+                self.code.clone().into(),
+                self.actor.clone().into(),
+                self.subject.clone().into(),
+                self.address.clone().into(),
+                self.count.into(),
+                json(&self.details),
+            ],
+        )
+        .await?;
+        Ok(())
+    }
 }
 
 /// Appends a batch of events.
@@ -71,7 +135,7 @@ impl Operation for AppendAudit {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         for event in &self.events {
-            append(tx, event).await?;
+            event.append(tx).await?;
         }
         Ok(())
     }
@@ -177,12 +241,12 @@ fn event(row: &mut Row) -> Result<AuditEvent, TxError> {
         id: row.parsed()?,
         at: row.time()?,
         trace_id: row.opt_text()?,
-        action: row.text()?,
+        action: row.text()?.as_str().into(),
         code: row.opt_text()?,
         actor: row.opt_text()?,
         subject: row.opt_text()?,
         address: row.opt_text()?,
         count: row.int()?,
-        details: row.text()?,
+        details: row.json()?,
     })
 }

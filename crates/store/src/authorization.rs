@@ -4,13 +4,14 @@ use doorward_core::{
     authorization_request::AuthorizationRequest,
     clock::Timestamp,
     digest::{Digest, KeyedDigest},
+    id::ClientId,
     network::Network,
     pkce::CodeChallenge,
     scope::ScopeSet,
 };
 
 use crate::{
-    audit::{self, AuditEvent},
+    audit::{AuditAction, AuditContext},
     codes,
     grants::{self, GrantRecord},
     record::{by_digest, json},
@@ -172,8 +173,11 @@ pub enum Answer {
         /// What need not be asked again.
         remember: Option<ScopeSet>,
     },
-    /// With a no.
-    Deny,
+    /// With an error.
+    Deny {
+        /// The client.
+        client_id: ClientId,
+    },
 }
 
 /// Answers a request, once. Gives whether this was the time; never for a user who was disabled meanwhile.
@@ -185,8 +189,8 @@ pub struct AnswerRequest {
     pub answer: Answer,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for AnswerRequest {
@@ -209,14 +213,20 @@ impl Operation for AnswerRequest {
         if !answered {
             return Ok(false);
         }
-        if let Answer::Allow { grant, code, remember } = &self.answer {
-            grants::insert(tx, grant).await?;
-            if let Some(scopes) = remember {
-                grants::remember_consent(tx, &grant.user_id, &grant.client_id, scopes, self.now).await?;
+        match &self.answer {
+            Answer::Allow { grant, code, remember } => {
+                grants::insert(tx, grant).await?;
+                if let Some(scopes) = remember {
+                    grants::remember_consent(tx, &grant.user_id, &grant.client_id, scopes, self.now).await?;
+                }
+                codes::insert(tx, code, grant, self.now).await?;
+                let event = self.audit.event(AuditAction::GrantGiven).about(&grant.id);
+                event.with("client_id", &grant.client_id).with("scope", &grant.scopes).append(tx).await?;
             }
-            codes::insert(tx, code, grant, self.now).await?;
+            Answer::Deny { client_id } => {
+                self.audit.event(AuditAction::GrantDenied).with("client_id", client_id).append(tx).await?;
+            }
         }
-        audit::append(tx, &self.audit).await?;
         Ok(true)
     }
 }

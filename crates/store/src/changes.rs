@@ -9,34 +9,83 @@
 
 use std::time::Duration;
 
+use doorward_core::clock::Timestamp;
 use tokio::time::{Instant, timeout_at};
 
 use crate::error::StoreError;
 use crate::sql::sql;
 use crate::store::Store;
-use crate::tx::{Operation, Row, Tx, TxError};
+use crate::tx::{Operation, Row, Tx, TxError, Value};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// 1, 2, 3…: without holes, in the order of the commits.
     pub position: i64,
-    /// What kind of thing changed.
-    pub kind: String,
+    /// What kind of thing changed; `None` for one that this program does not know, since a newer one appended it.
+    pub kind: Option<ChangeKind>,
     /// Which one.
     pub subject: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
 }
 
+/// What kind of thing changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ChangeKind {
+    /// An API.
+    Api,
+    /// A client, or its roles.
+    Client,
+    /// A grant, which was ended.
+    Grant,
+    /// An API key, or its roles.
+    Key,
+    /// A signing key.
+    SigningKey,
+    /// An access token, which was revoked.
+    Token,
+    /// A user, or the roles of one.
+    User,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 7] = [Self::Api, Self::Client, Self::Grant, Self::Key, Self::SigningKey, Self::Token, Self::User];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Client => "client",
+            Self::Grant => "grant",
+            Self::Key => "key",
+            Self::SigningKey => "signing_key",
+            Self::Token => "token",
+            Self::User => "user",
+        }
+    }
+
+    fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// What an operation returned, with the changes that it appended.
+#[derive(Clone, Debug)]
+pub struct Committed<T> {
+    /// The operation's output.
+    pub output: T,
+    /// What others cache and must now read again.
+    pub changes: Vec<Change>,
+}
+
 /// Appends a change in the transaction that makes it, and gives its position. Call it last: from here to the commit
 /// every other change waits.
-pub async fn append_change(tx: &mut impl Tx, kind: &str, subject: &str, at_ms: i64) -> Result<i64, TxError> {
+pub async fn append_change(tx: &mut impl Tx, kind: ChangeKind, subject: &str, at: Timestamp) -> Result<i64, TxError> {
     let sql = "UPDATE change_counter SET position = position + 1 WHERE id = 1 RETURNING position";
     let position = tx.query_one(sql, &[]).await?.int()?;
     let sql = sql!("INSERT INTO changes ({}) VALUES ($1, $2, $3, $4)", COLUMNS);
-    tx.execute(sql, &[position.into(), kind.into(), subject.into(), at_ms.into()]).await?;
-    tx.announce_change();
+    tx.execute(sql, &[position.into(), kind.as_str().into(), subject.into(), at.into()]).await?;
+    tx.announce(Change { position, kind: Some(kind), subject: subject.to_owned(), at_ms: at.as_millis() });
     Ok(position)
 }
 
@@ -72,6 +121,11 @@ impl Operation for SweepChanges {
 }
 
 impl Store {
+    /// Runs an operation as [`Store::write`] does, and returns with its output what it appended to the changes log.
+    pub async fn commit<O: Operation>(&self, operation: O) -> Result<Committed<O::Output>, StoreError> {
+        self.write(Collecting(operation)).await
+    }
+
     /// The position of the last committed change; 0 before the first.
     pub async fn position(&self) -> Result<i64, StoreError> {
         self.read(Position).await
@@ -98,6 +152,40 @@ impl Store {
             // Neither outcome needs handling: a hint and its absence both lead to another look.
             let _ = timeout_at(deadline.min(now + self.recheck_interval()), hints.changed()).await;
         }
+    }
+}
+
+/// An operation whose changes are collected.
+#[derive(Clone)]
+struct Collecting<O>(O);
+
+impl<O: Operation> Operation for Collecting<O> {
+    type Output = Committed<O::Output>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let mut tx = Collector { tx, changes: Vec::new() };
+        let output = self.0.run(&mut tx).await?;
+        Ok(Committed { output, changes: tx.changes })
+    }
+}
+
+struct Collector<'t, T> {
+    tx: &'t mut T,
+    changes: Vec<Change>,
+}
+
+impl<T: Tx> Tx for Collector<'_, T> {
+    async fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, TxError> {
+        self.tx.query(sql, params).await
+    }
+
+    async fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, TxError> {
+        self.tx.execute(sql, params).await
+    }
+
+    fn announce(&mut self, change: Change) {
+        self.changes.push(change.clone());
+        self.tx.announce(change);
     }
 }
 
@@ -130,7 +218,7 @@ impl Operation for ChangesAfter {
 const COLUMNS: &str = "position, kind, subject, at";
 
 fn change(row: &mut Row) -> Result<Change, TxError> {
-    Ok(Change { position: row.int()?, kind: row.text()?, subject: row.text()?, at_ms: row.int()? })
+    Ok(Change { position: row.int()?, kind: ChangeKind::parse(&row.text()?), subject: row.text()?, at_ms: row.int()? })
 }
 
 /// Keeps the deadline representable.

@@ -8,8 +8,8 @@ use doorward_core::{
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     grants,
     record::{json, word},
     roles,
@@ -22,8 +22,8 @@ use crate::{
 pub struct CreateClient {
     /// The client.
     pub client: Client,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for CreateClient {
@@ -31,7 +31,8 @@ impl Operation for CreateClient {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         insert(tx, &self.client).await?;
-        audit::append(tx, &self.audit).await
+        let event = self.audit.event(AuditAction::ClientCreated).about(&self.client.id);
+        event.with("name", &self.client.name).append(tx).await
     }
 }
 
@@ -129,6 +130,17 @@ pub enum ClientChange {
     Secret(KeyedDigest),
 }
 
+impl ClientChange {
+    fn action(&self) -> AuditAction {
+        match self {
+            Self::Delete => AuditAction::ClientDeleted,
+            Self::Disable => AuditAction::ClientDisabled,
+            Self::Enable => AuditAction::ClientEnabled,
+            Self::Secret(_) => AuditAction::ClientSecretRotated,
+        }
+    }
+}
+
 /// Changes a client. Gives whether it exists.
 #[derive(Clone, Debug)]
 pub struct ChangeClient {
@@ -138,8 +150,8 @@ pub struct ChangeClient {
     pub change: ClientChange,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for ChangeClient {
@@ -178,8 +190,8 @@ impl Operation for ChangeClient {
             }
             ClientChange::Enable | ClientChange::Secret(_) => {}
         }
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "client", id, self.now.as_millis()).await?;
+        self.audit.event(self.change.action()).about(id).append(tx).await?;
+        append_change(tx, ChangeKind::Client, id, self.now).await?;
         Ok(true)
     }
 }

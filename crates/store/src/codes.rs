@@ -19,7 +19,7 @@ use doorward_core::{
 };
 
 use crate::{
-    audit::{self, AuditEvent},
+    audit::{AuditAction, AuditContext},
     authorization::NewCode,
     grants::{self, Credential, GrantRecord},
     refresh, roles,
@@ -43,8 +43,8 @@ pub struct RedeemCode {
     pub access_token: NewAccessToken,
     /// The refresh family that would begin, with the digest of its first token and its end.
     pub family: NewFamily,
-    /// What the audit says of it: the action is filled in by the outcome.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
     /// When.
     pub now: Timestamp,
 }
@@ -96,7 +96,7 @@ impl Operation for RedeemCode {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
             CodeDecision::Refuse(refusal) => return Ok(Err(refusal)),
             CodeDecision::Revoke(refusal) => {
-                self.append_audit(tx, "code.replayed", &grant).await?;
+                self.audit.event(AuditAction::CodeReplayed).about(&grant.id).append(tx).await?;
                 grants::end_all(tx, grants::Of::Grant(&grant.id), "code_replayed", self.now).await?;
                 return Ok(Err(refusal));
             }
@@ -108,7 +108,7 @@ impl Operation for RedeemCode {
             refresh::begin(tx, id, &grant, binding, token, *expires_at, self.now).await?;
         }
         let issued = issue(tx, &self.access_token, grant, access, refresh_token.is_some()).await?;
-        self.append_audit(tx, "code.redeemed", &issued.grant).await?;
+        self.audit.event(AuditAction::CodeRedeemed).about(&issued.grant.id).append(tx).await?;
         Ok(Ok(issued))
     }
 }
@@ -122,11 +122,6 @@ impl RedeemCode {
             }
         }
         Ok(None)
-    }
-
-    async fn append_audit(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {
-        let event = AuditEvent { action: action.to_owned(), subject: Some(grant.id.to_string()), ..self.audit.clone() };
-        audit::append(tx, &event).await
     }
 }
 

@@ -17,8 +17,8 @@ use doorward_core::{
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     record::json,
     sql::sql,
     tx::{Operation, Row, Tx, TxError, Value},
@@ -170,8 +170,8 @@ pub struct DisconnectClient {
     pub client_id: ClientId,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for DisconnectClient {
@@ -182,7 +182,8 @@ impl Operation for DisconnectClient {
         users::lock(tx, &self.user_id).await?;
         let sql = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
         tx.execute(sql, &[self.user_id.as_str().into(), self.client_id.as_str().into()]).await?;
-        audit::append(tx, &self.audit).await?;
+        let event = self.audit.event(AuditAction::ClientDisconnected).about(&self.user_id);
+        event.with("client_id", &self.client_id).append(tx).await?;
         let of = Of::UserAtClient(&self.user_id, &self.client_id);
         end_all(tx, of, "disconnected", self.now).await
     }
@@ -256,7 +257,7 @@ pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now
     }
     // From the first change to the commit, every other change waits.
     for id in &ended {
-        append_change(tx, "grant", id, now.as_millis()).await?;
+        append_change(tx, ChangeKind::Grant, id, now).await?;
     }
     Ok(ended.len() as u64)
 }

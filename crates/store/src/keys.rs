@@ -5,13 +5,14 @@ use doorward_core::{
     api_key::{Environment, KeyFacts},
     clock::Timestamp,
     digest::KeyedDigest,
+    holder::Owner,
     id::{ApiId, KeyId},
     scope::ScopeSet,
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     record::{by_digest, json, word},
     roles,
     sql::sql,
@@ -29,8 +30,8 @@ pub struct KeyRecord {
     pub hint: String,
     /// Its name, for people.
     pub name: String,
-    /// Whom it belongs to: the id of a user or client.
-    pub owner: Option<String>,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
     /// The APIs that it names.
     pub apis: Vec<ApiId>,
     /// Of a key for the management API: the APIs that it may manage; empty for all.
@@ -65,8 +66,8 @@ impl KeyRecord {
 pub struct CreateKey {
     /// The key.
     pub key: KeyRecord,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for CreateKey {
@@ -85,7 +86,7 @@ impl Operation for CreateKey {
                 (&key.digest.digest).into(),
                 key.hint.as_str().into(),
                 key.name.as_str().into(),
-                key.owner.clone().into(),
+                key.owner.as_ref().map(Owner::as_str).into(),
                 json(&key.apis),
                 json(&key.limited_to),
                 key.scopes.to_string().into(),
@@ -102,7 +103,11 @@ impl Operation for CreateKey {
             let sql = "INSERT INTO role_grants (holder, api_id, role, created_at) VALUES ($1, $2, $3, $4)";
             tx.execute(sql, &row).await?;
         }
-        audit::append(tx, &self.audit).await
+        let never = || "never".to_owned();
+        let event = self.audit.event(AuditAction::KeyCreated).about(&key.id);
+        let event = event.with("name", &key.name).with("scope", &key.scopes);
+        let expires_at = key.expires_at.map_or_else(never, |at| at.as_secs().to_string());
+        event.with("expires_at", expires_at).append(tx).await
     }
 }
 
@@ -175,8 +180,8 @@ pub struct RevokeKey {
     pub id: KeyId,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for RevokeKey {
@@ -189,8 +194,8 @@ impl Operation for RevokeKey {
             let exists = tx.query("SELECT id FROM api_keys WHERE id = $1", &[id.into()]).await?;
             return Ok(if exists.is_empty() { KeyRevocation::Unknown } else { KeyRevocation::Before });
         }
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "key", id, self.now.as_millis()).await?;
+        self.audit.event(AuditAction::KeyRevoked).about(id).append(tx).await?;
+        append_change(tx, ChangeKind::Key, id, self.now).await?;
         Ok(KeyRevocation::Now)
     }
 }
@@ -243,7 +248,7 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         digest: row.keyed_digest()?,
         hint: row.text()?,
         name: row.text()?,
-        owner: row.opt_text()?,
+        owner: row.opt_parsed()?,
         apis: row.json()?,
         limited_to: row.json()?,
         scopes: row.parsed()?,

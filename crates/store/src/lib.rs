@@ -41,7 +41,7 @@ pub mod sweep;
 pub mod tokens;
 pub mod users;
 
-pub use changes::{Change, SweepChanges, append_change};
+pub use changes::{Change, ChangeKind, Committed, SweepChanges, append_change};
 pub use error::StoreError;
 pub use folder::{FolderError, check_folder, prepare_folder};
 pub use lock::FolderLock;

@@ -23,7 +23,6 @@ use doorward_core::{
     scope::ScopeSet,
     secret::SecretString,
 };
-use serde_json::json;
 
 pub(crate) use self::family::begin;
 pub use self::{
@@ -32,7 +31,7 @@ pub use self::{
     revocation::{RefreshRevocation, RevokeRefreshToken},
 };
 use crate::{
-    audit::{self, AuditEvent},
+    audit::{AuditAction, AuditContext, AuditEvent},
     codes::{Issued, issue},
     grants::{self, GrantRecord},
     tx::{Operation, Tx, TxError},
@@ -63,8 +62,8 @@ pub struct Refresh {
     pub access_token: NewAccessToken,
     /// The bounds.
     pub limits: RefreshLimits,
-    /// What the audit says of it: the action is filled in by the outcome.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
     /// When.
     pub now: Timestamp,
 }
@@ -100,11 +99,11 @@ impl Operation for Refresh {
                     if let Some(counted) = counted {
                         presented.count_repeat(tx, counted).await?;
                     }
-                    (access, successor, "refresh_token.repeated")
+                    (access, successor, AuditAction::RefreshTokenRepeated)
                 }
                 RefreshDecision::Rotate(access) => {
                     presented.rotate(tx, self).await?;
-                    (access, self.successor.clone(), "refresh_token.rotated")
+                    (access, self.successor.clone(), AuditAction::RefreshTokenRotated)
                 }
             };
         self.append_rotation(tx, action, &grant).await?;
@@ -123,42 +122,31 @@ impl Refresh {
     ) -> Result<(), TxError> {
         match and {
             Consequence::EndGrant => {
-                self.append_refusal(tx, "refresh_token.reused", grant, why).await?;
+                self.append_refusal(tx, AuditAction::RefreshTokenReused, grant, why).await?;
                 grants::end_all(tx, grants::Of::Grant(&grant.id), "refresh_token_reused", self.now).await?;
             }
             Consequence::Nothing => {}
-            Consequence::Warn => self.append_refusal(tx, "refresh_token.suspicious", grant, why).await?,
+            Consequence::Warn => self.append_refusal(tx, AuditAction::RefreshTokenSuspicious, grant, why).await?,
         }
         Ok(())
     }
 
-    /// What happens for each token of a family is told of the access token that it gave. Were it told of the grant, the
-    /// audit's index by subject would be written in as many places as there are grants at work.
-    async fn append_rotation(&self, tx: &mut impl Tx, action: &str, grant: &GrantRecord) -> Result<(), TxError> {
-        let event = AuditEvent {
-            action: action.to_owned(),
-            subject: Some(self.access_token.id.to_string()),
-            details: json!({"grant_id": grant.id}).to_string(),
-            ..self.audit.clone()
-        };
-        audit::append(tx, &event).await
+    /// What happens for each token of a family is recorded about the access token that it gave. Were it recorded about
+    /// the grant, the audit's index by subject would be written in as many places as there are grants at work.
+    async fn append_rotation(&self, tx: &mut impl Tx, action: AuditAction, grant: &GrantRecord) -> Result<(), TxError> {
+        let event = self.audit.event(action).about(&self.access_token.id);
+        event.with("grant_id", &grant.id).append(tx).await
     }
 
     async fn append_refusal(
         &self,
         tx: &mut impl Tx,
-        action: &str,
+        action: AuditAction,
         grant: &GrantRecord,
         refusal: &Refusal,
     ) -> Result<(), TxError> {
-        let facts = refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into()));
-        let event = AuditEvent {
-            action: action.to_owned(),
-            code: Some(refusal.denial.code().to_owned()),
-            subject: Some(grant.id.to_string()),
-            details: serde_json::Value::Object(facts.collect()).to_string(),
-            ..self.audit.clone()
-        };
-        audit::append(tx, &event).await
+        let event =
+            AuditEvent { code: Some(refusal.denial.code().to_owned()), ..self.audit.event(action).about(&grant.id) };
+        refusal.facts.iter().fold(event, |event, (name, value)| event.with(name, value)).append(tx).await
     }
 }

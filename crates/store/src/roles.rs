@@ -2,23 +2,19 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::{
-    api::Role,
-    clock::Timestamp,
-    id::{ApiId, ClientId, KeyId},
-};
+use doorward_core::{api::Role, clock::Timestamp, holder::Holder, id::ApiId};
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     tx::{Operation, Row, Tx, TxError},
 };
 
 /// Gives a role to a holder, or takes it back. Gives whether anything changed.
 #[derive(Clone, Debug)]
 pub struct ChangeRole {
-    /// The id of a user, client or key.
-    pub holder: String,
+    /// Who.
+    pub holder: Holder,
     /// The API.
     pub api: ApiId,
     /// The role.
@@ -27,8 +23,8 @@ pub struct ChangeRole {
     pub is_granted: bool,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for ChangeRole {
@@ -48,8 +44,14 @@ impl Operation for ChangeRole {
             }
         };
         if changed > 0 {
-            audit::append(tx, &self.audit).await?;
-            append_change(tx, kind_of(holder), holder, self.now.as_millis()).await?;
+            let action = if self.is_granted { AuditAction::RoleGranted } else { AuditAction::RoleWithdrawn };
+            self.audit.event(action).about(holder).with("role", &self.role).append(tx).await?;
+            let kind = match &self.holder {
+                Holder::Client(_) => ChangeKind::Client,
+                Holder::Key(_) => ChangeKind::Key,
+                Holder::User(_) => ChangeKind::User,
+            };
+            append_change(tx, kind, holder, self.now).await?;
         }
         Ok(changed > 0)
     }
@@ -58,8 +60,8 @@ impl Operation for ChangeRole {
 /// The roles of a holder at every API.
 #[derive(Clone, Debug)]
 pub struct RolesOf {
-    /// The id of a user, client or key.
-    pub holder: String,
+    /// Who.
+    pub holder: Holder,
 }
 
 impl Operation for RolesOf {
@@ -95,14 +97,4 @@ pub(crate) fn of_holder(row: &mut Row) -> Result<Vec<(ApiId, Role)>, TxError> {
 pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Result<BTreeSet<Role>, TxError> {
     let sql = "SELECT role FROM role_grants WHERE holder = $1 AND api_id = $2";
     tx.query(sql, &[holder.into(), api.as_str().into()]).await?.iter_mut().map(Row::parsed).collect()
-}
-
-fn kind_of(holder: &str) -> &'static str {
-    if ClientId::parse(holder).is_ok() {
-        "client"
-    } else if KeyId::parse(holder).is_ok() {
-        "key"
-    } else {
-        "user"
-    }
 }

@@ -10,7 +10,7 @@ use doorward_core::{
 };
 
 use crate::{
-    audit::{self, AuditEvent},
+    audit::{AuditAction, AuditContext},
     record::by_digest,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -46,8 +46,8 @@ pub struct BeginSession {
     pub replaces: Option<SessionId>,
     /// The most live sessions of a user; the ones unused longest are ended.
     pub most: i64,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for BeginSession {
@@ -92,7 +92,8 @@ impl Operation for BeginSession {
             &[now.into(), session.user_id.as_str().into(), self.most.into()],
         )
         .await?;
-        audit::append(tx, &self.audit).await?;
+        let event = self.audit.event(AuditAction::SessionBegan).about(&session.id);
+        event.with("user_agent", &session.user_agent).append(tx).await?;
         Ok(Ok(()))
     }
 }
@@ -183,8 +184,8 @@ pub struct EndSessions {
     pub which: WhichSessions,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for EndSessions {
@@ -199,7 +200,12 @@ impl Operation for EndSessions {
             }
         };
         if ended > 0 {
-            audit::append(tx, &self.audit).await?;
+            let event = self.audit.event(AuditAction::SessionsEnded);
+            let event = match &self.which {
+                WhichSessions::AllBut(_) => event,
+                WhichSessions::One(id) => event.about(id),
+            };
+            event.append(tx).await?;
         }
         Ok(ended)
     }

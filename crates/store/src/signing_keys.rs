@@ -6,8 +6,8 @@ use doorward_core::{
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     changes::hold_changes,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -48,8 +48,8 @@ pub struct AddSigningKey {
     pub only_if_due: Option<RotationSchedule>,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for AddSigningKey {
@@ -78,8 +78,10 @@ impl Operation for AddSigningKey {
             ],
         )
         .await?;
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "signing_key", self.key.times.id.as_str(), self.now.as_millis()).await?;
+        let times = &self.key.times;
+        let event = self.audit.event(AuditAction::SigningKeyCreated).about(&times.id);
+        event.with("algorithm", times.algorithm).append(tx).await?;
+        append_change(tx, ChangeKind::SigningKey, self.key.times.id.as_str(), self.now).await?;
         Ok(true)
     }
 }
@@ -91,8 +93,8 @@ pub struct RemoveSigningKey {
     pub id: doorward_core::id::SigningKeyId,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for RemoveSigningKey {
@@ -102,8 +104,8 @@ impl Operation for RemoveSigningKey {
         if tx.execute("DELETE FROM signing_keys WHERE id = $1", &[self.id.as_str().into()]).await? == 0 {
             return Ok(false);
         }
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "signing_key", self.id.as_str(), self.now.as_millis()).await?;
+        self.audit.event(AuditAction::SigningKeyRemoved).about(&self.id).append(tx).await?;
+        append_change(tx, ChangeKind::SigningKey, self.id.as_str(), self.now).await?;
         Ok(true)
     }
 }

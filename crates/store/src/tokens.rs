@@ -11,8 +11,8 @@ use doorward_core::{
 };
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext, AuditEvent},
     record::by_digest,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -26,8 +26,8 @@ pub struct StoreAccessToken {
     pub api: Arc<Api>,
     /// What it says.
     pub claims: Claims,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for StoreAccessToken {
@@ -35,7 +35,15 @@ impl Operation for StoreAccessToken {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         store(tx, &self.token, Some(&self.api), &self.claims).await?;
-        audit::append(tx, &self.audit).await
+        Self::event(&self.audit, &self.api, &self.claims).append(tx).await
+    }
+}
+
+impl StoreAccessToken {
+    /// What is recorded of a token of a client that acts for itself, also where it has no row.
+    pub fn event(audit: &AuditContext, api: &Api, claims: &Claims) -> AuditEvent {
+        let event = audit.event(AuditAction::AccessTokenIssued).about(&claims.id);
+        event.with("api", &api.name).with("scope", &claims.scopes)
     }
 }
 
@@ -107,8 +115,8 @@ pub struct RevokeAccessToken {
     pub expires_at: Timestamp,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for RevokeAccessToken {
@@ -117,8 +125,8 @@ impl Operation for RevokeAccessToken {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let sql = "INSERT INTO revoked_tokens (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
         if tx.execute(sql, &[self.id.as_str().into(), self.expires_at.into()]).await? > 0 {
-            audit::append(tx, &self.audit).await?;
-            append_change(tx, "token", &self.id, self.now.as_millis()).await?;
+            self.audit.event(AuditAction::AccessTokenRevoked).about(&self.id).append(tx).await?;
+            append_change(tx, ChangeKind::Token, &self.id, self.now).await?;
         }
         Ok(())
     }

@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::vec;
 
+use crate::changes::Change;
+
 /// One open transaction of either engine.
 ///
 /// A statement that fails dooms the transaction, as PostgreSQL has it: also when the operation swallows the error,
@@ -40,9 +42,9 @@ pub trait Tx: Send {
     /// Runs a statement for its effect and gives the number of rows that it inserted, updated or deleted.
     fn execute(&mut self, sql: &'static str, params: &[Value]) -> impl Future<Output = Result<u64, TxError>> + Send;
 
-    /// Notes that followers of the changes log are to be woken once this transaction has committed.
+    /// Notes a change that was appended to the changes log: followers are woken once this transaction has committed.
     /// [`append_change`](crate::append_change) calls it; operations have no reason to.
-    fn announce_change(&mut self);
+    fn announce(&mut self, change: Change);
 }
 
 /// Something that happens to the store, whole or not at all.

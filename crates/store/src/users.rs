@@ -3,8 +3,8 @@
 use doorward_core::{clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, username};
 
 use crate::{
-    append_change,
-    audit::{self, AuditEvent},
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
     grants, sessions,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -36,8 +36,8 @@ pub struct UserRecord {
 pub struct CreateUser {
     /// The user.
     pub user: UserRecord,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for CreateUser {
@@ -60,7 +60,7 @@ impl Operation for CreateUser {
             ],
         )
         .await?;
-        audit::append(tx, &self.audit).await
+        self.audit.event(AuditAction::UserCreated).about(&user.id).append(tx).await
     }
 }
 
@@ -124,6 +124,16 @@ pub enum UserChange {
     },
 }
 
+impl UserChange {
+    fn action(&self) -> AuditAction {
+        match self {
+            Self::Disable => AuditAction::UserDisabled,
+            Self::Enable => AuditAction::UserEnabled,
+            Self::Password { .. } => AuditAction::UserPasswordSet,
+        }
+    }
+}
+
 /// Changes a user. Gives whether it exists.
 #[derive(Clone, Debug)]
 pub struct ChangeUser {
@@ -133,8 +143,8 @@ pub struct ChangeUser {
     pub change: UserChange,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 impl Operation for ChangeUser {
@@ -172,8 +182,8 @@ impl Operation for ChangeUser {
                 }
             }
         }
-        audit::append(tx, &self.audit).await?;
-        append_change(tx, "user", id, self.now.as_millis()).await?;
+        self.audit.event(self.change.action()).about(id).append(tx).await?;
+        append_change(tx, ChangeKind::User, id, self.now).await?;
         Ok(true)
     }
 }

@@ -1,6 +1,7 @@
 //! What a verified principal may do at an API: scopes, roles, and the decision.
 
 pub mod api;
+pub mod holder;
 pub mod policy;
 pub mod principal;
 pub mod scope;

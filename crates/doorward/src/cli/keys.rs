@@ -116,7 +116,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("scope", key.scopes.to_string()),
                     ("limited to", names.apis(&key.limited_to).join(" ")),
                     ("roles", names.roles(&key.roles).join(" ")),
-                    ("owner", key.owner.clone().unwrap_or_default()),
+                    ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
                     ("created", time(key.created_at)),
                     ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
                     ("revoked", time_or(key.revoked_at, "")),

@@ -3,7 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 
 use clap::{Args, Subcommand};
-use doorward_core::{id::UserId, secret::SecretString};
+use doorward_core::{holder::Holder, id::UserId, secret::SecretString};
 use doorward_server::{
     App,
     actor::Actor,
@@ -90,7 +90,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Show(Name { user }) => {
             let user = users::show(app, &user).await?;
-            let roles = doorward_server::manage::roles::of(app, user.id.as_str()).await?;
+            let roles = doorward_server::manage::roles::of(app, Holder::User(user.id.clone())).await?;
             let roles = Names::load(app).await?.roles(&roles);
             let mut value = describe(&user);
             value["roles"] = json!(roles);

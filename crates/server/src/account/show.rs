@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
 use doorward_core::{clock::Timestamp, refusal::Refusal, scope::ScopeSet};
-use doorward_store::audit::AuditEvent;
+use doorward_store::audit::{AuditAction, AuditEvent};
 use http::{HeaderMap, Response, StatusCode};
+use serde_json::Value;
 
 use super::{
     done::Done,
@@ -108,30 +109,30 @@ fn sentences(app: &App, scopes: &ScopeSet) -> Vec<String> {
     of_apis.map(|described| described.description.clone()).chain(of_openid.map(str::to_owned)).collect()
 }
 
+/// The events that people may want to know of, in words.
 async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result<Vec<SecurityEvent>, Refusal> {
     let mut described = Vec::new();
     for event in events {
-        let details: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(&event.details).unwrap_or_default();
-        let text = |name: &str| details.get(name).and_then(serde_json::Value::as_str);
+        let text = |name: &str| event.details.get(name).and_then(Value::as_str);
         let client_id = text("client_id").or(event.actor.as_deref()).unwrap_or_default();
         let client = app.client(client_id).await?.map_or_else(|| "An app".to_owned(), |client| client.name.clone());
-        let (sentence, detail, alarming) = match event.action.as_str() {
-            "session.began" => {
+        let (sentence, detail, alarming) = match event.action {
+            AuditAction::SessionBegan => {
                 let browser = describe_user_agent(text("user_agent").unwrap_or_default());
                 let from = event.address.as_deref().unwrap_or("an unknown address");
                 ("You signed in.".to_owned(), Some(format!("{browser}, from {from}")), false)
             }
-            "sessions.ended" => ("You signed a browser out.".to_owned(), None, false),
-            "grant.given" => (format!("You gave {client} access."), None, false),
-            "client.disconnected" => (format!("You disconnected {client}."), None, false),
-            "user.password_set" => ("The password was changed by the operator.".to_owned(), None, true),
-            "user.enabled" => ("The account was enabled again.".to_owned(), None, false),
-            _ => (
+            AuditAction::SessionsEnded => ("You signed a browser out.".to_owned(), None, false),
+            AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
+            AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
+            AuditAction::UserPasswordSet => ("The password was changed by the operator.".to_owned(), None, true),
+            AuditAction::UserEnabled => ("The account was enabled again.".to_owned(), None, false),
+            AuditAction::CodeReplayed | AuditAction::RefreshTokenReused => (
                 format!("{client} was disconnected: somebody used an old credential of it."),
                 Some("If you did not notice anything odd, it was probably a fault of the app.".to_owned()),
                 true,
             ),
+            _ => continue,
         };
         described.push(SecurityEvent { sentence, detail, at: Moment { at: event.at, now }, alarming });
     }

@@ -54,7 +54,12 @@ impl Caches {
     pub(crate) fn forget_client(&self, id: &str) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.clients.remove(id);
-        self.forget_keys(|key| key.owner.as_deref() == Some(id));
+        self.forget_keys_of(id);
+    }
+
+    /// Forgets the keys of an owner.
+    pub(crate) fn forget_keys_of(&self, owner: &str) {
+        self.forget_keys(|key| key.owner.as_ref().is_some_and(|known| known.as_str() == owner));
     }
 
     /// Forgets the keys for which `changed` holds. Walks the cache: changes of keys are rare.

@@ -3,19 +3,34 @@
 use std::time::Duration;
 
 use doorward_core::{denial::Denial, id::AuditId, refusal::Refusal};
-use doorward_store::{Operation, StoreError, audit::AuditEvent};
-use serde_json::Value;
+use doorward_store::{
+    Committed, Operation, StoreError,
+    audit::{AuditContext, Details},
+};
 
 use super::App;
-use crate::actor::{Actor, Details};
+use crate::actor::Actor;
 
 impl App {
-    /// Runs an operation that changes something. What the store can't do now is a refusal with 503.
+    /// Runs an operation that changes something. What is kept in memory follows its changes at once; other processes
+    /// follow when they read the log.
     ///
     /// Boxed, as in [`read`](Self::read): else every handler's future has room for the whole transaction, and moves it
     /// about also where a cache or a signature makes it needless.
+    pub async fn commit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
+        let Committed { output, changes } = Box::pin(self.store.commit(operation)).await?;
+        for change in &changes {
+            if let Err(error) = self.apply(change).await {
+                // It stands. The task that follows the log applies it again.
+                tracing::warn!(%error, "a change could not be applied at once");
+            }
+        }
+        Ok(output)
+    }
+
+    /// The same for a request: what the store can't do now is a refusal with 503.
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
-        Box::pin(self.store.write(operation)).await.map_err(unavailable)
+        self.commit(operation).await.map_err(unavailable)
     }
 
     /// Runs an operation that only reads.
@@ -23,25 +38,21 @@ impl App {
         Box::pin(self.store.read(operation)).await.map_err(unavailable)
     }
 
-    /// The id of a new event of the audit.
-    pub(crate) fn audit_id(&self) -> AuditId {
-        AuditId::in_order(&self.audit_ids, self.now(), &*self.rng)
-    }
-
-    /// An event of the audit, done by `actor`.
-    pub(crate) fn event(&self, actor: &Actor, action: &str, subject: Option<String>, details: Details) -> AuditEvent {
-        AuditEvent {
+    /// Who does something at this time: what an operation makes its audit event of.
+    pub(crate) fn audit(&self, actor: &Actor) -> AuditContext {
+        AuditContext {
             id: self.audit_id(),
             at: self.now(),
             trace_id: actor.trace_id.map(|id| id.to_string()),
-            action: action.to_owned(),
-            code: None,
             actor: actor.id.clone(),
-            subject,
             address: actor.address.map(|address| address.to_string()),
-            count: 1,
-            details: Value::Object(details.0).to_string(),
+            details: Details::new(),
         }
+    }
+
+    /// The id of a new event of the audit.
+    pub(super) fn audit_id(&self) -> AuditId {
+        AuditId::in_order(&self.audit_ids, self.now(), &*self.rng)
     }
 }
 

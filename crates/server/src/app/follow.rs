@@ -10,7 +10,7 @@ use std::{
 };
 
 use doorward_core::{denial::Denial, refusal::Refusal};
-use doorward_store::{Change, StoreError};
+use doorward_store::{Change, ChangeKind, StoreError};
 
 use crate::app::{App, OpenError};
 
@@ -59,7 +59,7 @@ impl App {
         Err(stale.retry_after(Duration::from_secs(2)))
     }
 
-    /// Applies every change that was committed by the time this is called. For tests and after own writes.
+    /// Applies every change after `position` that was committed by the time this is called.
     pub async fn catch_up(&self, position: i64) -> Result<i64, OpenError> {
         let mut position = position;
         let schema = self.store.check_schema().await;
@@ -101,16 +101,21 @@ impl App {
         self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await
     }
 
-    async fn apply(&self, change: &Change) -> Result<(), OpenError> {
+    /// Drops or reads again what a change made stale.
+    pub(super) async fn apply(&self, change: &Change) -> Result<(), OpenError> {
         let subject = change.subject.as_str();
-        match change.kind.as_str() {
-            "api" => self.snapshots.reload_apis(&self.store).await?,
-            "signing_key" => self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?,
-            "client" => self.caches.forget_client(subject),
-            "key" => self.caches.forget_keys(|key| key.id.as_str() == subject),
-            "user" => self.caches.forget_keys(|key| key.owner.as_deref() == Some(subject)),
-            // Grants and tokens are asked of the store at each use.
-            _ => {}
+        match change.kind {
+            Some(ChangeKind::Api) => self.snapshots.reload_apis(&self.store).await?,
+            Some(ChangeKind::SigningKey) => {
+                self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?;
+            }
+            Some(ChangeKind::Client) => self.caches.forget_client(subject),
+            Some(ChangeKind::Key) => self.caches.forget_keys(|key| key.id.as_str() == subject),
+            Some(ChangeKind::User) => self.caches.forget_keys_of(subject),
+            // Every use of a token asks the store about it and its grant.
+            Some(ChangeKind::Grant | ChangeKind::Token) => {}
+            // Only a newer program knows what changed.
+            None => self.reload_all().await?,
         }
         Ok(())
     }

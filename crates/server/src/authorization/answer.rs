@@ -18,7 +18,7 @@ use doorward_store::{
 use http::Response;
 
 use crate::{
-    actor::{Actor, Details},
+    actor::Actor,
     app::App,
     browser::Session,
     http::{refused::noting, respond},
@@ -56,8 +56,7 @@ pub(crate) async fn allow(
         expires_at: now.plus(tokens.refresh.absolute).plus(tokens.code_ttl),
         ended_at: None,
     };
-    let details = Details::none().with("client_id", &grant.client_id).with("scope", &grant.scopes);
-    let audit = app.event(&origin.actor(session.user.id.as_str()), "grant.given", Some(grant.id.to_string()), details);
+    let audit = app.audit(&origin.actor(session.user.id.as_str()));
     let answer = Answer::Allow {
         grant: Box::new(grant),
         code: Box::new(NewCode {
@@ -82,10 +81,9 @@ pub(crate) async fn deny(
     id: &str,
     refusal: Refusal,
 ) -> Result<Response<Body>, Refusal> {
-    let details = Details::none().with("client_id", &request.client_id);
     let actor = Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), id: None };
-    let audit = app.event(&actor, "grant.denied", None, details);
-    let operation = AnswerRequest { stored: app.candidates(id), answer: Answer::Deny, now: app.now(), audit };
+    let (stored, answer) = (app.candidates(id), Answer::Deny { client_id: request.client_id.clone() });
+    let operation = AnswerRequest { stored, answer, now: app.now(), audit: app.audit(&actor) };
     match app.write(operation).await? {
         true => refuse(app, origin, &request.target, refusal),
         false => Err(Denial::InteractionUnknown.into()),

@@ -13,7 +13,7 @@ use doorward_store::{
 };
 use http::HeaderMap;
 
-use crate::{actor::Details, app::App, browser::Cookie, origin::Origin};
+use crate::{app::App, browser::Cookie, origin::Origin};
 
 /// A live session with its user.
 #[derive(Clone, Debug)]
@@ -47,12 +47,7 @@ pub(crate) async fn begin(
     let now = app.now();
     let secret = checksummed::random_text(43, &*app.rng);
     let id = SessionId::new(now, &*app.rng);
-    let audit = app.event(
-        &origin.actor(user.id.as_str()),
-        "session.began",
-        Some(id.to_string()),
-        Details::none().with("user_agent", &origin.user_agent),
-    );
+    let audit = app.audit(&origin.actor(user.id.as_str()));
     let session = SessionRecord {
         id,
         user_id: user.id.clone(),

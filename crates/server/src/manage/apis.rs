@@ -19,10 +19,7 @@ use doorward_store::{
 };
 
 use super::ManageError;
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-};
+use crate::{actor::Actor, app::App};
 
 /// The name of the API that manages Doorward itself.
 pub const MANAGEMENT: &str = "doorward";
@@ -117,17 +114,14 @@ pub async fn create(app: &App, actor: &Actor, new: NewApi) -> Result<CreatedApi,
         disabled_at: None,
         tokens_ended_at: None,
     };
-    let details = Details::none().with("name", &api.name).with("identifier", &api.identifier);
-    let audit = app.event(actor, "api.created", Some(api.id.to_string()), details);
+    let audit = app.audit(actor);
     let client_id = credential.id.clone();
     let operation = CreateApi { api: api.clone(), credential, audit };
     let meanwhile =
         || "an API with this name, this identifier or one of the scopes was made at the same time".to_owned();
-    app.store.write(operation).await.map_err(ManageError::conflict(meanwhile))?;
-    // The first key of an algorithm signs at once, so that the new API's tokens can be made.
-    app.snapshots.reload_apis(&app.store).await?;
+    app.commit(operation).await.map_err(ManageError::conflict(meanwhile))?;
+    // The first key of an algorithm signs at once, so that the new API's tokens can be signed.
     super::signing_keys::rotate_due(app).await?;
-    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await?;
     Ok(CreatedApi { api, client_id, client_secret })
 }
 

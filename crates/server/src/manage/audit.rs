@@ -5,12 +5,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 use doorward_core::{
     clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, refusal, trace::ISSUER_TRACE_FACT,
 };
-use doorward_store::audit::{AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
+use doorward_store::audit::{AuditAction, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::ManageError;
-pub use crate::audit::REFUSED;
 use crate::{app::App, audit::refusal_details};
 
 /// The most other traces that are told with one.
@@ -82,14 +81,14 @@ impl From<AuditEvent> for Explained {
     fn from(event: AuditEvent) -> Self {
         let event = Self {
             at_ms: event.at.as_millis(),
-            action: event.action,
+            action: event.action.to_string(),
             trace_id: event.trace_id,
             code: event.code,
             actor: event.actor,
             subject: event.subject,
             address: event.address,
             count: event.count,
-            details: serde_json::from_str(&event.details).unwrap_or_default(),
+            details: event.details,
             ..Self::default()
         };
         event.with_denial()
@@ -102,7 +101,7 @@ impl From<RefusalEvent> for Explained {
         let details = refusal_details(&event);
         let event = Self {
             at_ms: event.at_ms,
-            action: REFUSED.to_owned(),
+            action: AuditAction::RequestRefused.to_string(),
             trace_id: Some(event.trace_id.to_string()),
             code: Some(event.code),
             actor: event.principal,

@@ -16,10 +16,7 @@ use doorward_core::{
 use doorward_store::clients::{ChangeClient, ClientChange, CreateClient, FindClient, ListClients};
 
 use super::ManageError;
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-};
+use crate::{actor::Actor, app::App};
 
 /// A client that is to be made.
 #[derive(Clone, Debug)]
@@ -88,9 +85,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedC
     };
     registration::check_client(&client, &super::apis::all(app).await?)?;
     super::signing_keys::ensure(app, client.id_token_algorithm).await?;
-    let details = Details::none().with("name", &client.name);
-    let audit = app.event(actor, "client.created", Some(client.id.to_string()), details);
-    app.store.write(CreateClient { client: client.clone(), audit }).await?;
+    app.commit(CreateClient { client: client.clone(), audit: app.audit(actor) }).await?;
     Ok(CreatedClient { client, secret })
 }
 
@@ -111,38 +106,28 @@ pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretS
         return Err(ManageError::invalid("client", "this client has no secret"));
     }
     let (secret, digest) = new_secret(app);
-    change(app, actor, id, ClientChange::Secret(digest), "client.secret_rotated").await?;
+    change(app, actor, id, ClientChange::Secret(digest)).await?;
     Ok(secret)
 }
 
 /// Refuses a client from now on, and ends its grants.
 pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
-    change(app, actor, id, ClientChange::Disable, "client.disabled").await
+    change(app, actor, id, ClientChange::Disable).await
 }
 
 /// Lets a disabled client in again.
 pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
-    change(app, actor, id, ClientChange::Enable, "client.enabled").await
+    change(app, actor, id, ClientChange::Enable).await
 }
 
 /// Removes a client, and ends its grants.
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
-    change(app, actor, id, ClientChange::Delete, "client.deleted").await
+    change(app, actor, id, ClientChange::Delete).await
 }
 
-async fn change(
-    app: &App,
-    actor: &Actor,
-    id: &str,
-    change: ClientChange,
-    action: &'static str,
-) -> Result<(), ManageError> {
-    let client_id = parse(id)?;
-    let audit = app.event(actor, action, Some(id.to_owned()), Details::none());
-    let exists = app.store.write(ChangeClient { id: client_id, change, now: app.now(), audit }).await?;
-    // This process at once; others when they read the log.
-    app.caches.forget_client(id);
-    match exists {
+async fn change(app: &App, actor: &Actor, id: &str, change: ClientChange) -> Result<(), ManageError> {
+    let operation = ChangeClient { id: parse(id)?, change, now: app.now(), audit: app.audit(actor) };
+    match app.commit(operation).await? {
         true => Ok(()),
         false => Err(ManageError::NotFound { kind: "client", name: id.to_owned() }),
     }

@@ -10,10 +10,7 @@ use doorward_core::{
 use doorward_store::grants::{DisconnectClient, ListGrants};
 
 use super::ManageError;
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-};
+use crate::{actor::Actor, app::App};
 
 /// The most grants of a user that are looked at, the newest.
 const MOST: i64 = 500;
@@ -60,8 +57,7 @@ pub async fn connected_clients(app: &App, user_id: &UserId) -> Result<Vec<Connec
 
 /// Ends all that a user allowed a client, and forgets the consent. Returns how many grants were ended.
 pub async fn disconnect(app: &App, actor: &Actor, user_id: &UserId, client_id: &ClientId) -> Result<u64, ManageError> {
-    let details = Details::none().with("client_id", client_id);
-    let audit = app.event(actor, "client.disconnected", Some(user_id.to_string()), details);
+    let audit = app.audit(actor);
     let (user_id, client_id) = (user_id.clone(), client_id.clone());
-    Ok(app.store.write(DisconnectClient { user_id, client_id, now: app.now(), audit }).await?)
+    Ok(app.commit(DisconnectClient { user_id, client_id, now: app.now(), audit }).await?)
 }

@@ -7,17 +7,14 @@ use doorward_core::{
     api_key::{ApiKey, Environment},
     clock::Timestamp,
     denial::Denial,
+    holder::Owner,
     id::{ClientId, KeyId},
     registration,
     scope::ScopeSet,
 };
 use doorward_store::keys::{CreateKey, FindKey, KeyRecord, KeyRevocation, ListKeys, RevokeKey};
 
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-    manage::ManageError,
-};
+use crate::{actor::Actor, app::App, manage::ManageError};
 
 /// How long a key lives unless said otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
@@ -95,8 +92,8 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     }
     let owner = match &new.owner {
         None => None,
-        Some(id) if ClientId::parse(id).is_ok() => Some(super::clients::show(app, id).await?.id.to_string()),
-        Some(name) => Some(super::users::show(app, name).await?.id.to_string()),
+        Some(id) if ClientId::parse(id).is_ok() => Some(Owner::Client(super::clients::show(app, id).await?.id)),
+        Some(name) => Some(Owner::User(super::users::show(app, name).await?.id)),
     };
     let now = app.now();
     let expires_at = match new.expiry {
@@ -125,13 +122,8 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
         last_used_at: None,
         owner_is_disabled: false,
     };
-    let details = Details::none()
-        .with("name", &record.name)
-        .with("apis", new.apis.join(" "))
-        .with("scope", &record.scopes)
-        .with("expires_at", record.expires_at.map_or("never".to_owned(), |at| at.as_secs().to_string()));
-    let audit = app.event(actor, "key.created", Some(record.id.to_string()), details);
-    app.store.write(CreateKey { key: record.clone(), audit }).await?;
+    let audit = app.audit(actor).with("apis", new.apis.join(" "));
+    app.commit(CreateKey { key: record.clone(), audit }).await?;
     Ok(CreatedKey { key, record })
 }
 
@@ -155,10 +147,7 @@ pub async fn show(app: &App, id: &str) -> Result<KeyRecord, ManageError> {
 /// Revokes a key, by its id or by the key itself.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<KeyRevocation, ManageError> {
     let key = show(app, id).await?;
-    let audit = app.event(actor, "key.revoked", Some(key.id.to_string()), Details::none());
-    let revocation = app.store.write(RevokeKey { id: key.id.clone(), now: app.now(), audit }).await?;
-    app.caches.forget_keys(|cached| cached.id == key.id);
-    Ok(revocation)
+    Ok(app.commit(RevokeKey { id: key.id, now: app.now(), audit: app.audit(actor) }).await?)
 }
 
 /// Whether a key can be used at `now`, or why not, in a word or two.

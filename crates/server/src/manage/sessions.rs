@@ -4,10 +4,7 @@ use doorward_core::id::UserId;
 use doorward_store::sessions::{EndSessions, ListSessions, SessionRecord, WhichSessions};
 
 use super::ManageError;
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-};
+use crate::{actor::Actor, app::App};
 
 /// The live sessions of a user, the last used first.
 pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<SessionRecord>, ManageError> {
@@ -20,10 +17,6 @@ pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<SessionRecord>, Man
 
 /// Ends sessions of a user. Sessions of others are not touched. Returns how many were ended.
 pub async fn end(app: &App, actor: &Actor, user_id: &UserId, which: WhichSessions) -> Result<u64, ManageError> {
-    let subject = match &which {
-        WhichSessions::One(id) => Some(id.to_string()),
-        WhichSessions::AllBut(_) => None,
-    };
-    let audit = app.event(actor, "sessions.ended", subject, Details::none());
-    Ok(app.store.write(EndSessions { user_id: user_id.clone(), which, now: app.now(), audit }).await?)
+    let audit = app.audit(actor);
+    Ok(app.commit(EndSessions { user_id: user_id.clone(), which, now: app.now(), audit }).await?)
 }

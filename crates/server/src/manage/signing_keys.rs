@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::ManageError;
 use crate::{
-    actor::{Actor, Details},
+    actor::Actor,
     app::{App, signing_keys},
 };
 
@@ -51,7 +51,7 @@ pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<Li
     let times = operation.key.times.clone();
     all.push(times.clone());
     let public_jwk = serde_json::from_str(&operation.key.public_jwk).unwrap_or(Value::Null);
-    app.store.write(operation).await?;
+    app.commit(operation).await?;
     Ok(ListedKey { state: signing::state(&times, &all, schedule, now), times, public_jwk })
 }
 
@@ -62,8 +62,7 @@ pub(crate) async fn ensure(app: &App, algorithm: Algorithm) -> Result<(), Manage
         return Ok(());
     }
     let operation = prepare(app, &Actor::default(), algorithm, now, Some(schedule))?;
-    app.store.write(operation).await?;
-    app.snapshots.reload_signing_keys(&app.store, &app.master_keys).await?;
+    app.commit(operation).await?;
     Ok(())
 }
 
@@ -80,12 +79,12 @@ pub(crate) async fn rotate_due(app: &App) -> Result<(), ManageError> {
             || apis.iter().any(|api| api.signing_algorithm == algorithm);
         if is_wanted && let Some(active_from) = signing::due(algorithm, &times, schedule, now) {
             let operation = prepare(app, &Actor::default(), algorithm, active_from, Some(*schedule))?;
-            app.store.write(operation).await?;
+            app.commit(operation).await?;
         }
     }
     for key in times.iter().filter(|key| signing::state(key, &times, schedule, now) == KeyState::Gone) {
-        let audit = app.event(&Actor::default(), "signing_key.removed", Some(key.id.to_string()), Details::none());
-        app.store.write(RemoveSigningKey { id: key.id.clone(), now, audit }).await?;
+        let audit = app.audit(&Actor::default());
+        app.commit(RemoveSigningKey { id: key.id.clone(), now, audit }).await?;
     }
     Ok(())
 }
@@ -103,9 +102,8 @@ fn prepare(
     let master_key = &app.master_keys[0];
     let pkcs8 = key.to_pkcs8().map_err(|_| ManageError::Signing)?;
     let from = jiff::Timestamp::from_second(active_from.as_secs()).unwrap_or(jiff::Timestamp::MAX);
-    let details = Details::none().with("algorithm", algorithm).with("active_from", from);
     Ok(AddSigningKey {
-        audit: app.event(actor, "signing_key.created", Some(id.to_string()), details),
+        audit: app.audit(actor).with("active_from", from),
         key: SigningKeyRecord {
             sealed: signing_keys::seal(master_key, &id, &pkcs8, &*app.rng),
             sealed_under: master_key.id(),

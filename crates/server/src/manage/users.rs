@@ -8,11 +8,7 @@ use doorward_core::{
 use doorward_store::users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord};
 
 use super::ManageError;
-use crate::{
-    actor::{Actor, Details},
-    app::App,
-    throttle,
-};
+use crate::{actor::Actor, app::App, throttle};
 
 /// A user that is to be made.
 #[derive(Debug)]
@@ -50,10 +46,9 @@ pub async fn create(app: &App, actor: &Actor, new: NewUser) -> Result<UserRecord
         created_at: now,
         disabled_at: None,
     };
-    let audit = app.event(actor, "user.created", Some(user.id.to_string()), Details::none());
-    let operation = CreateUser { user: user.clone(), audit };
+    let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
     let taken = || format!("a user with the name {:?} exists", user.username);
-    app.store.write(operation).await.map_err(ManageError::conflict(taken))?;
+    app.commit(operation).await.map_err(ManageError::conflict(taken))?;
     Ok(user)
 }
 
@@ -74,12 +69,12 @@ pub async fn show(app: &App, name: &str) -> Result<UserRecord, ManageError> {
 
 /// Refuses a user from now on; ends sessions and grants.
 pub async fn disable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
-    change(app, actor, name, |_| UserChange::Disable, "user.disabled").await
+    change(app, actor, name, |_| UserChange::Disable).await
 }
 
 /// Lets a disabled user in again.
 pub async fn enable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
-    change(app, actor, name, |_| UserChange::Enable, "user.enabled").await
+    change(app, actor, name, |_| UserChange::Enable).await
 }
 
 /// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
@@ -89,7 +84,7 @@ pub async fn set_password(app: &App, actor: &Actor, name: &str, password: Secret
         hash,
         forget_failures: throttle::subjects_of_name(app, &user.username),
     };
-    change(app, actor, name, password, "user.password_set").await
+    change(app, actor, name, password).await
 }
 
 async fn change(
@@ -97,13 +92,10 @@ async fn change(
     actor: &Actor,
     name: &str,
     change: impl FnOnce(&UserRecord) -> UserChange,
-    action: &'static str,
 ) -> Result<(), ManageError> {
     let user = show(app, name).await?;
-    let audit = app.event(actor, action, Some(user.id.to_string()), Details::none());
     let change = change(&user);
-    app.store.write(ChangeUser { id: user.id.clone(), change, now: app.now(), audit }).await?;
-    app.caches.forget_keys(|key| key.owner.as_deref() == Some(user.id.as_str()));
+    app.commit(ChangeUser { id: user.id, change, now: app.now(), audit: app.audit(actor) }).await?;
     Ok(())
 }
 

@@ -18,7 +18,6 @@ use http::{Response, StatusCode};
 
 use super::client_authentication;
 use crate::{
-    actor::Details,
     app::App,
     http::{body::Form, refused::OAuthError, respond},
     origin::Origin,
@@ -38,7 +37,7 @@ async fn revoke(app: &App, origin: &Origin, client: Arc<Client>, token: &str) ->
     let actor = origin.actor(client.id.as_str());
     let of_another = || Refusal::new(Denial::TokenOfAnotherClient).fact("client_id", &client.id);
     if checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
-        let audit = app.event(&actor, "refresh_token.revoked", None, Details::none());
+        let audit = app.audit(&actor);
         let operation = RevokeRefreshToken { candidates: app.candidates(token), client: client.clone(), now, audit };
         return match app.write(operation).await? {
             RefreshRevocation::OfAnotherClient => Err(of_another()),
@@ -55,7 +54,6 @@ async fn revoke(app: &App, origin: &Origin, client: Arc<Client>, token: &str) ->
     if token.client_id != client.id.as_str() {
         return Err(of_another());
     }
-    let details = Details::none().with("sub", &token.subject);
-    let audit = app.event(&actor, "access_token.revoked", Some(token.id.clone()), details);
+    let audit = app.audit(&actor).with("sub", &token.subject);
     app.write(RevokeAccessToken { id: token.id, expires_at: token.expires_at, now, audit }).await
 }

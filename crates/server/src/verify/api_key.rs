@@ -25,7 +25,7 @@ pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),
         client_id: None,
-        owner: key.owner.clone(),
+        owner: key.owner.as_ref().map(ToString::to_string),
         name: Some(key.name.clone()),
         credential: CredentialKind::ApiKey,
         credential_id: Some(key.id.to_string()),

@@ -113,3 +113,11 @@ async fn a_rotation_by_hand_is_known_to_every_server_and_waits_for_the_verifiers
     })
     .await;
 }
+
+#[tokio::test]
+async fn rotated_key_is_published_at_once_by_its_own_process() {
+    let mut server = TestServer::start().await;
+    server.stop_following().await;
+    let rotated = signing_keys::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
+    assert!(published(&server).await.contains(rotated.times.id.as_str()));
+}

@@ -14,6 +14,7 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, WrongType, to_sql_chec
 use tokio_postgres::{Column, Statement};
 
 use super::connection::reason;
+use crate::changes::Change;
 use crate::tx::{Row, Tx, TxError, Value};
 
 /// The transaction that is open on a connection; rolled back when dropped.
@@ -118,7 +119,7 @@ impl Tx for PostgresTx<'_> {
         self.remember(outcome)
     }
 
-    fn announce_change(&mut self) {
+    fn announce(&mut self, _: Change) {
         self.announced = true;
     }
 }

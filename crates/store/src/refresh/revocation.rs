@@ -8,7 +8,7 @@ use doorward_core::{client::Client, clock::Timestamp, digest::KeyedDigest};
 
 use super::family;
 use crate::{
-    audit::{self, AuditEvent},
+    audit::{AuditAction, AuditContext},
     grants,
     tx::{Operation, Tx, TxError},
 };
@@ -22,8 +22,8 @@ pub struct RevokeRefreshToken {
     pub client: Arc<Client>,
     /// When.
     pub now: Timestamp,
-    /// What the audit says of it.
-    pub audit: AuditEvent,
+    /// Who does it.
+    pub audit: AuditContext,
 }
 
 /// What became of the revocation of a refresh token.
@@ -47,8 +47,7 @@ impl Operation for RevokeRefreshToken {
             return Ok(RefreshRevocation::OfAnotherClient);
         }
         if grant.ended_at.is_none() {
-            let event = AuditEvent { subject: Some(grant.id.to_string()), ..self.audit.clone() };
-            audit::append(tx, &event).await?;
+            self.audit.event(AuditAction::RefreshTokenRevoked).about(&grant.id).append(tx).await?;
             grants::end_all(tx, grants::Of::Grant(&grant.id), "revoked", self.now).await?;
         }
         Ok(RefreshRevocation::Ended)

@@ -12,6 +12,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::connection::explain;
+use crate::changes::Change;
 use crate::tx::{Operation, Row, Tx, TxError, Value};
 
 /// The transaction that is open on a connection.
@@ -61,7 +62,7 @@ impl Tx for SqliteTx<'_> {
         })
     }
 
-    fn announce_change(&mut self) {
+    fn announce(&mut self, _: Change) {
         self.announced = true;
     }
 }

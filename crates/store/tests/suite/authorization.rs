@@ -127,7 +127,8 @@ async fn of_many_answers_one_counts() {
         assert_eq!(answered, 1);
         assert_eq!(world.live_grants().await.len(), 1);
         assert_eq!(find(&world, &digest).await.unwrap().answered_at, Some(world.now()));
-        let deny = AnswerRequest { answer: Answer::Deny, ..allow(&world, &digest) };
+        let deny =
+            AnswerRequest { answer: Answer::Deny { client_id: world.public.id.clone() }, ..allow(&world, &digest) };
         assert!(!world.write(deny).await);
     })
     .await;
@@ -152,7 +153,14 @@ async fn a_denial_gives_no_grant() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (digest, _) = stored(&world, request(&world, "code")).await;
-        assert!(world.write(AnswerRequest { answer: Answer::Deny, ..allow(&world, &digest) }).await);
+        assert!(
+            world
+                .write(AnswerRequest {
+                    answer: Answer::Deny { client_id: world.public.id.clone() },
+                    ..allow(&world, &digest)
+                })
+                .await
+        );
         assert!(world.live_grants().await.is_empty());
     })
     .await;
@@ -163,12 +171,7 @@ async fn a_disabled_user_allows_nothing_and_the_request_stays_open() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (digest, _) = stored(&world, request(&world, "code")).await;
-        let change = |change| ChangeUser {
-            id: world.user.id.clone(),
-            change,
-            now: world.now(),
-            audit: world.audit("user.changed"),
-        };
+        let change = |change| ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() };
         world.write(change(UserChange::Disable)).await;
         assert!(!world.write(allow(&world, &digest)).await);
         world.write(change(UserChange::Enable)).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use doorward_store::{Change, Operation, Store, SweepChanges, Tx, TxError, append_change};
+use doorward_core::clock::Timestamp;
+use doorward_store::{Change, ChangeKind, Operation, Store, SweepChanges, Tx, TxError, append_change};
 
 use crate::harness::{on_each_engine, put, things};
 
@@ -25,7 +26,7 @@ impl Operation for PutAndTell {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
         put(&self.name, 0).run(tx).await?;
-        let position = append_change(tx, "thing", &self.name, self.at_ms).await?;
+        let position = append_change(tx, ChangeKind::Key, &self.name, Timestamp::from_millis(self.at_ms)).await?;
         if self.fails {
             return Err(TxError::Conflict);
         }
@@ -53,7 +54,7 @@ async fn a_change_is_read_as_it_was_appended() {
 
         let change = |position, subject: &str, at_ms| Change {
             position,
-            kind: "thing".to_owned(),
+            kind: Some(ChangeKind::Key),
             subject: subject.to_owned(),
             at_ms,
         };

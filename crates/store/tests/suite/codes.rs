@@ -111,7 +111,7 @@ async fn a_code_of_an_ended_grant_gives_nothing() {
         let world = World::new(&database).await;
         let given = world.give(&world.public).await;
         let (user_id, client_id) = (world.user.id.clone(), world.public.id.clone());
-        let audit = world.audit("client.disconnected");
+        let audit = world.audit();
         assert_eq!(world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await, 1);
         assert_eq!(denied(&world, world.redeem(&given).0).await, Denial::GrantEnded);
     })
@@ -122,12 +122,7 @@ async fn a_code_of_an_ended_grant_gives_nothing() {
 async fn a_redemption_beside_the_disabling_of_its_user_leaves_nothing_alive() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let change = |change| ChangeUser {
-            id: world.user.id.clone(),
-            change,
-            now: world.now(),
-            audit: world.audit("user.changed"),
-        };
+        let change = |change| ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() };
         for _ in 0..20 {
             let given = world.give(&world.public).await;
             let (operation, token) = world.redeem(&given);

@@ -128,14 +128,14 @@ async fn write_and_tell(world: &World, name: &str) {
     let successor = world.refreshes(&token, &world.public).await.unwrap();
     tell("rotated", issued.grant.id.as_str());
 
-    let audit = world.audit("key.revoked");
+    let audit = world.audit();
     assert_eq!(world.write(RevokeKey { id: key.id.clone(), now: world.now(), audit }).await, KeyRevocation::Now);
     tell("revoked", key.id.as_str());
     let revoke = RevokeRefreshToken {
         candidates: vec![world.digest(&successor)],
         client: world.public.clone(),
         now: world.now(),
-        audit: world.audit("refresh_token.revoked"),
+        audit: world.audit(),
     };
     world.write(revoke).await;
     tell("ended", issued.grant.id.as_str());

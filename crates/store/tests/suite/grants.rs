@@ -2,6 +2,7 @@
 
 use doorward_core::{denial::Denial, id::GrantId, scope::ScopeSet, secret::SecretString};
 use doorward_store::{
+    ChangeKind,
     clients::{ChangeClient, ClientChange, FindClient},
     codes::Issued,
     grants::{DisconnectClient, FindConsent},
@@ -19,16 +20,16 @@ fn disconnect(world: &World) -> DisconnectClient {
         user_id: world.user.id.clone(),
         client_id: world.public.id.clone(),
         now: world.now(),
-        audit: world.audit("client.disconnected"),
+        audit: world.audit(),
     }
 }
 
 fn change_client(world: &World, change: ClientChange) -> ChangeClient {
-    ChangeClient { id: world.public.id.clone(), change, now: world.now(), audit: world.audit("client.changed") }
+    ChangeClient { id: world.public.id.clone(), change, now: world.now(), audit: world.audit() }
 }
 
 fn change_user(world: &World, change: UserChange) -> ChangeUser {
-    ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit("user.changed") }
+    ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() }
 }
 
 async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
@@ -41,7 +42,7 @@ async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
 /// The grants that the log of changes names after a position.
 async fn announced(world: &World, position: i64) -> Vec<String> {
     let changes = world.store.changes_after(position, 100).await.unwrap();
-    changes.into_iter().filter(|change| change.kind == "grant").map(|change| change.subject).collect()
+    changes.into_iter().filter(|change| change.kind == Some(ChangeKind::Grant)).map(|change| change.subject).collect()
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use doorward_store::{Location, Operation, Row, Store, StoreError, Tx, TxError, Value, prepare_folder};
+use doorward_store::{Change, Location, Operation, Row, Store, StoreError, Tx, TxError, Value, prepare_folder};
 use secrecy::ExposeSecret;
 use tokio_postgres::{Client, NoTls};
 
@@ -155,8 +155,8 @@ impl<T: Tx> Tx for Recorder<'_, T> {
         self.tx.execute(sql, params).await
     }
 
-    fn announce_change(&mut self) {
-        self.tx.announce_change();
+    fn announce(&mut self, change: Change) {
+        self.tx.announce(change);
     }
 }
 

@@ -3,9 +3,11 @@
 use doorward_core::{
     api_key::Environment,
     digest::{MasterKey, Peppers},
+    holder::Owner,
     id::KeyId,
 };
 use doorward_store::{
+    ChangeKind,
     clients::{ChangeClient, ClientChange},
     keys::{CreateKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, ListKeys, RevokeKey, TouchKeys},
     users::{ChangeUser, UserChange},
@@ -37,7 +39,7 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
 }
 
 pub(crate) async fn created(world: &World, key: KeyRecord) -> KeyRecord {
-    world.write(CreateKey { key: key.clone(), audit: world.audit("key.created") }).await;
+    world.write(CreateKey { key: key.clone(), audit: world.audit() }).await;
     key
 }
 
@@ -46,7 +48,7 @@ async fn find(world: &World, secret: &str) -> Option<KeyRecord> {
 }
 
 fn revoke(world: &World, key: &KeyRecord) -> RevokeKey {
-    RevokeKey { id: key.id.clone(), now: world.now(), audit: world.audit("key.revoked") }
+    RevokeKey { id: key.id.clone(), now: world.now(), audit: world.audit() }
 }
 
 #[tokio::test]
@@ -76,8 +78,8 @@ async fn a_key_is_revoked_once_and_announced_once() {
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == KeyRevocation::Before).count(), 7);
         assert_eq!(find(&world, "one").await.unwrap().revoked_at, Some(world.now()));
         let changes = world.store.changes_after(position, 10).await.unwrap();
-        let changes: Vec<_> = changes.iter().map(|change| (change.kind.as_str(), change.subject.as_str())).collect();
-        assert_eq!(changes, [("key", created.id.as_str())]);
+        let changes: Vec<_> = changes.iter().map(|change| (change.kind, change.subject.as_str())).collect();
+        assert_eq!(changes, [(Some(ChangeKind::Key), created.id.as_str())]);
         let unknown = revoke(&world, &key(&world, "two"));
         assert_eq!(world.write(unknown).await, KeyRevocation::Unknown);
     })
@@ -129,16 +131,16 @@ async fn the_last_use_moves_forward_only_also_from_two_servers() {
 async fn a_key_says_whether_its_owner_is_disabled_or_gone() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let of = |secret: &str, owner: String| KeyRecord { owner: Some(owner), ..key(&world, secret) };
-        created(&world, of("user", world.user.id.to_string())).await;
-        created(&world, of("client", world.public.id.to_string())).await;
-        created(&world, of("nobody", world.fresh_user("Eve").id.to_string())).await;
+        let of = |secret: &str, owner: Owner| KeyRecord { owner: Some(owner), ..key(&world, secret) };
+        created(&world, of("user", Owner::User(world.user.id.clone()))).await;
+        created(&world, of("client", Owner::Client(world.public.id.clone()))).await;
+        created(&world, of("nobody", Owner::User(world.fresh_user("Eve").id))).await;
         let disabled = async |secret| find(&world, secret).await.unwrap().owner_is_disabled;
         assert!(!disabled("user").await && !disabled("client").await && disabled("nobody").await);
 
-        let (now, audit) = (world.now(), world.audit("user.disabled"));
+        let (now, audit) = (world.now(), world.audit());
         world.write(ChangeUser { id: world.user.id.clone(), change: UserChange::Disable, now, audit }).await;
-        let audit = world.audit("client.deleted");
+        let audit = world.audit();
         world.write(ChangeClient { id: world.public.id.clone(), change: ClientChange::Delete, now, audit }).await;
 
         assert!(disabled("user").await && disabled("client").await);

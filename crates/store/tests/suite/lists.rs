@@ -3,6 +3,7 @@
 use doorward_core::{
     api::{Api, Role},
     client::Client,
+    holder::Owner,
     id::{ApiId, SessionId},
 };
 use doorward_store::{
@@ -39,7 +40,7 @@ async fn new_client(world: &World) -> Client {
     world.advance(1);
     let id = doorward_core::id::ClientId::new(world.now(), &world.rng);
     let client = Client { id, ..world.fresh_client() };
-    world.write(CreateClient { client: client.clone(), audit: world.audit("client.created") }).await;
+    world.write(CreateClient { client: client.clone(), audit: world.audit() }).await;
     client
 }
 
@@ -53,7 +54,7 @@ async fn new_api(world: &World, name: &str) -> Api {
         ..(*world.api).clone()
     };
     let credential = Client { api: Some(api.id.clone()), ..world.fresh_client() };
-    world.write(CreateApi { api: api.clone(), credential, audit: world.audit("api.created") }).await;
+    world.write(CreateApi { api: api.clone(), credential, audit: world.audit() }).await;
     api
 }
 
@@ -147,7 +148,7 @@ async fn sessions_are_listed_page_by_page_last_used_first() {
 /// A world in which each list has several items, those with all that is looked up for them.
 async fn full_world(database: &Database) -> World {
     let world = World::new(database).await;
-    let owners = [world.user.id.to_string(), world.public.id.to_string()];
+    let owners = [Owner::User(world.user.id.clone()), Owner::Client(world.public.id.clone())];
     let role = Role::parse("admin").unwrap();
     for (number, owner) in owners.iter().enumerate() {
         new_client(&world).await;
@@ -155,11 +156,11 @@ async fn full_world(database: &Database) -> World {
         new_session(&world).await;
         world.sign_in(&world.public).await;
         let user = world.fresh_user(&format!("user {number}"));
-        world.write(CreateUser { user, audit: world.audit("user.created") }).await;
+        world.write(CreateUser { user, audit: world.audit() }).await;
         let (api, roles) = (world.api.id.clone(), vec![(world.api.id.clone(), role.clone())]);
         let key = keys::key(&world, &format!("key {number}"));
         keys::created(&world, KeyRecord { owner: Some(owner.clone()), roles, ..key }).await;
-        let (holder, now, audit) = (owner.clone(), world.now(), world.audit("role.granted"));
+        let (holder, now, audit) = (owner.to_string().parse().unwrap(), world.now(), world.audit());
         world.write(ChangeRole { holder, api, role: role.clone(), is_granted: true, now, audit }).await;
     }
     world
@@ -238,20 +239,20 @@ async fn statements_that_change_or_end_find_their_index() {
         let (user_id, client_id, now) = (world.user.id.clone(), world.public.id.clone(), world.now());
         let kept = SessionId::new(now, &world.rng);
         for which in [WhichSessions::One(kept.clone()), WhichSessions::AllBut(kept)] {
-            let audit = world.audit("sessions.ended");
+            let audit = world.audit();
             write_by_index(&world, &database, EndSessions { user_id: user_id.clone(), which, now, audit }).await;
         }
         let (begin, _) = sessions::begin(&world, Some(SessionId::new(now, &world.rng)));
         write_by_index(&world, &database, begin).await.unwrap();
-        let audit = world.audit("client.disconnected");
+        let audit = world.audit();
         let disconnect = DisconnectClient { user_id: user_id.clone(), client_id: client_id.clone(), now, audit };
         write_by_index(&world, &database, disconnect).await;
         for change in [UserChange::Disable, UserChange::Enable] {
-            let (id, audit) = (user_id.clone(), world.audit("user.changed"));
+            let (id, audit) = (user_id.clone(), world.audit());
             assert!(write_by_index(&world, &database, ChangeUser { id, change, now, audit }).await);
         }
         for change in [ClientChange::Disable, ClientChange::Enable] {
-            let (id, audit) = (client_id.clone(), world.audit("client.changed"));
+            let (id, audit) = (client_id.clone(), world.audit());
             assert!(write_by_index(&world, &database, ChangeClient { id, change, now, audit }).await);
         }
     })

@@ -6,6 +6,7 @@ use doorward_core::{
     api::{Api, Role, TokenFormat},
     api_key::Environment,
     client::{AuthenticationMethod, Client},
+    holder::{Holder, Owner},
     jwk::Algorithm,
     scope::ScopeSet,
 };
@@ -47,7 +48,7 @@ async fn an_api() {
         let create = |api: &Api| CreateApi {
             api: api.clone(),
             credential: Client { api: Some(api.id.clone()), ..world.fresh_client() },
-            audit: world.audit("api.created"),
+            audit: world.audit(),
         };
         world.write(create(&bare)).await;
         assert_eq!(world.read(ListApis::ALL).await, [(*world.api).clone(), bare.clone()]);
@@ -78,7 +79,7 @@ async fn a_client() {
             ..world.fresh_client()
         };
         for client in [bare, full] {
-            world.write(CreateClient { client: client.clone(), audit: world.audit("client.created") }).await;
+            world.write(CreateClient { client: client.clone(), audit: world.audit() }).await;
             let found = world.read(FindClient { id: client.id.clone() }).await.unwrap();
             assert_eq!(text(&found), text(&client));
             assert_eq!(found.secret, client.secret);
@@ -87,7 +88,7 @@ async fn a_client() {
 
             let secret = world.peppers.digest("another");
             let change = ClientChange::Secret(secret.clone());
-            let audit = world.audit("client.secret_rotated");
+            let audit = world.audit();
             assert!(world.write(ChangeClient { id: client.id.clone(), change, now: world.now(), audit }).await);
             assert_eq!(world.read(FindClient { id: client.id }).await.unwrap().secret, Some(secret));
         }
@@ -109,7 +110,7 @@ async fn a_user() {
             email_verified: true,
             ..world.fresh_user("Ädä")
         };
-        world.write(CreateUser { user: full.clone(), audit: world.audit("user.created") }).await;
+        world.write(CreateUser { user: full.clone(), audit: world.audit() }).await;
         for user in [&world.user, &full] {
             let found = world.read(FindUser::ById(user.id.clone())).await.unwrap();
             assert_eq!(text(&found), text(user));
@@ -118,7 +119,7 @@ async fn a_user() {
             let found = world.read(FindUser::ByUsername(format!(" {} ", user.username.to_uppercase()))).await;
             assert_eq!(found.unwrap().id, user.id);
         }
-        let taken = CreateUser { user: world.fresh_user("äDÄ"), audit: world.audit("user.created") };
+        let taken = CreateUser { user: world.fresh_user("äDÄ"), audit: world.audit() };
         assert!(matches!(world.store.write(taken).await, Err(StoreError::Conflict)));
         for nobody in ["", "nobody", "ada\0", "' OR 1=1 --"] {
             assert!(world.read(FindUser::ByUsername(nobody.to_owned())).await.is_none());
@@ -129,10 +130,10 @@ async fn a_user() {
         assert_eq!(page.into_iter().map(|user| user.id).collect::<Vec<_>>(), ids[1..]);
 
         let (change, now) = (UserChange::Disable, world.now());
-        let audit = world.audit("user.disabled");
+        let audit = world.audit();
         assert!(world.write(ChangeUser { id: full.id.clone(), change: change.clone(), now, audit }).await);
         assert_eq!(world.read(FindUser::ById(full.id)).await.unwrap().disabled_at, Some(now));
-        let audit = world.audit("user.disabled");
+        let audit = world.audit();
         assert!(!world.write(ChangeUser { id: world.fresh_user("x").id, change, now, audit }).await);
     })
     .await;
@@ -144,7 +145,7 @@ async fn a_key() {
         let world = World::new(&database).await;
         let bare = keys::created(&world, keys::key(&world, "bare")).await;
         let full = KeyRecord {
-            owner: Some(world.user.id.to_string()),
+            owner: Some(Owner::User(world.user.id.clone())),
             limited_to: vec![world.api.id.clone()],
             roles: vec![(world.api.id.clone(), Role::parse("admin").unwrap())],
             environment: Environment::Test,
@@ -193,20 +194,20 @@ async fn a_role() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let admin = Role::parse("admin").unwrap();
-        for holder in [world.user.id.to_string(), world.public.id.to_string()] {
+        for holder in [Holder::User(world.user.id.clone()), Holder::Client(world.public.id.clone())] {
             let change = |is_granted| ChangeRole {
                 holder: holder.clone(),
                 api: world.api.id.clone(),
                 role: admin.clone(),
                 is_granted,
                 now: world.now(),
-                audit: world.audit("role.changed"),
+                audit: world.audit(),
             };
             let roles = async || world.read(RolesOf { holder: holder.clone() }).await;
             assert!(world.write(change(true)).await);
             assert!(!world.write(change(true)).await);
             assert_eq!(roles().await, [(world.api.id.clone(), admin.clone())]);
-            if holder == world.user.id.as_str() {
+            if holder.as_str() == world.user.id.as_str() {
                 let (_, issued) = world.sign_in(&world.public).await;
                 assert_eq!(issued.claims.roles, [admin.clone()].into());
             }

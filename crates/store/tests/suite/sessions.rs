@@ -11,7 +11,7 @@ use crate::{harness::on_each_engine, world::World};
 pub(crate) fn begin(world: &World, replaces: Option<SessionId>) -> (BeginSession, KeyedDigest) {
     let cookie = doorward_core::checksummed::random_text(32, &world.rng);
     let digest = world.digest(&cookie);
-    let audit = world.audit("session.began");
+    let audit = world.audit();
     let (session, password_hash) = (world.session(), world.user.password_hash.clone());
     (BeginSession { session, digest: digest.clone(), password_hash, replaces, most: 3, audit }, digest)
 }
@@ -93,8 +93,7 @@ async fn a_user_ends_one_session_or_all_but_one_and_never_another_users() {
         begun(&world, None).await;
         let (third, _) = begun(&world, None).await;
         let stranger = world.fresh_user("Eve").id;
-        let end =
-            |user_id, which| EndSessions { user_id, which, now: world.now(), audit: world.audit("sessions.ended") };
+        let end = |user_id, which| EndSessions { user_id, which, now: world.now(), audit: world.audit() };
         let own = || world.user.id.clone();
 
         assert_eq!(world.write(end(stranger, WhichSessions::One(first.clone()))).await, 0);
@@ -110,12 +109,7 @@ async fn a_user_ends_one_session_or_all_but_one_and_never_another_users() {
 async fn a_disabled_user_has_no_live_session_also_when_one_begins_at_that_moment() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let change = |change| ChangeUser {
-            id: world.user.id.clone(),
-            change,
-            now: world.now(),
-            audit: world.audit("user.changed"),
-        };
+        let change = |change| ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() };
         for _ in 0..20 {
             let (operation, _) = begin(&world, None);
             let (begun, disabled) =
@@ -138,7 +132,7 @@ async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
         // Checked before the change, and written after it.
         let (late, _) = begin(&world, None);
         let change = UserChange::Password { hash: "$argon2id$new".into(), forget_failures: vec![] };
-        let audit = world.audit("user.password_set");
+        let audit = world.audit();
         assert!(world.write(ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit }).await);
         assert!(live(&world).await.is_empty());
         assert_eq!(world.write(late).await, Err(Denial::PasswordWrong));

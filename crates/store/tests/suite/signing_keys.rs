@@ -33,7 +33,7 @@ fn add(world: &World, algorithm: Algorithm, only_if_due: Option<RotationSchedule
         sealed_under: "master".to_owned(),
         public_jwk: "{}".to_owned(),
     };
-    AddSigningKey { key, only_if_due, now: world.now(), audit: world.audit("signing_key.added") }
+    AddSigningKey { key, only_if_due, now: world.now(), audit: world.audit() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -67,11 +67,7 @@ async fn a_key_reads_back_and_is_removed_once() {
             (found.sealed, found.sealed_under, found.public_jwk),
             (operation.key.sealed, operation.key.sealed_under, operation.key.public_jwk)
         );
-        let remove = || RemoveSigningKey {
-            id: operation.key.times.id.clone(),
-            now: world.now(),
-            audit: world.audit("signing_key.removed"),
-        };
+        let remove = || RemoveSigningKey { id: operation.key.times.id.clone(), now: world.now(), audit: world.audit() };
         assert!(world.write(remove()).await);
         assert!(!world.write(remove()).await);
         assert!(world.read(ListSigningKeys).await.is_empty());

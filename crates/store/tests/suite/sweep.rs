@@ -36,7 +36,7 @@ async fn nothing_that_lives_is_removed() {
         let open = world.give(&world.public).await;
         let id = TokenId::new(world.now(), &world.rng).to_string();
         let expires_at = world.now().plus(Duration::from_secs(300));
-        let audit = world.audit("token.revoked");
+        let audit = world.audit();
         world.write(RevokeAccessToken { id: id.clone(), expires_at, now: world.now(), audit }).await;
 
         // The end of the revoked token, with all the skew that a verifier may allow.
@@ -63,7 +63,7 @@ async fn everything_that_has_ended_is_gone_in_the_end() {
         }
         let expires_at = world.now();
         let id = TokenId::new(world.now(), &world.rng).to_string();
-        let audit = world.audit("token.revoked");
+        let audit = world.audit();
         world.write(RevokeAccessToken { id, expires_at, now: world.now(), audit }).await;
         let client_id = world.confidential.id.clone();
         world.write(UseAssertion { client_id, id: "jti".to_owned(), expires_at }).await;
@@ -72,10 +72,10 @@ async fn everything_that_has_ended_is_gone_in_the_end() {
         let session = world.session();
         let digest = world.digest(&checksummed::random_text(32, &world.rng));
         let which = WhichSessions::One(session.id.clone());
-        let audit = world.audit("session.began");
+        let audit = world.audit();
         let password_hash = world.user.password_hash.clone();
         world.write(BeginSession { session, digest, password_hash, replaces: None, most: 10, audit }).await.unwrap();
-        let (user_id, audit) = (world.user.id.clone(), world.audit("sessions.ended"));
+        let (user_id, audit) = (world.user.id.clone(), world.audit());
         assert_eq!(world.write(EndSessions { user_id, which, now: world.now(), audit }).await, 1);
 
         world.advance(182 * DAY);
@@ -107,7 +107,7 @@ async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
         let (token, issued) = world.sign_in(&world.public).await;
         let (kept, _) = world.sign_in(&world.confidential).await;
         let (user_id, client_id) = (world.user.id.clone(), world.public.id.clone());
-        let audit = world.audit("client.disconnected");
+        let audit = world.audit();
         world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
 
         swept(&world).await;
@@ -134,7 +134,7 @@ async fn a_family_of_more_tokens_than_a_step_goes_in_several() {
             token = world.refreshes(&token, &world.confidential).await.unwrap();
         }
         let (user_id, client_id) = (world.user.id.clone(), world.confidential.id.clone());
-        let audit = world.audit("client.disconnected");
+        let audit = world.audit();
         world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
         world.advance(DAY + 1);
 

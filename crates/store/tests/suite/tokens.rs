@@ -36,7 +36,7 @@ async fn an_opaque_token_of_a_client_is_found_by_its_digest() {
         let api = Arc::new(Api { token_format: TokenFormat::Opaque, ..(*world.api).clone() });
         let (token, opaque) = world.access_token();
         let claims = token.claims(Some(&api), bearer(&world.confidential));
-        let audit = world.audit("token.issued");
+        let audit = world.audit();
         world.write(StoreAccessToken { token, api, claims: claims.clone(), audit }).await;
 
         let found = world.read(FindAccessToken { candidates: vec![world.digest(&opaque)] }).await;
@@ -56,12 +56,8 @@ async fn a_token_is_revoked_once_and_stays_so() {
         let revoked = async || world.read(IsTokenRevoked { id: id.clone(), grant_id: None }).await;
         assert!(!revoked().await);
         let position = world.store.position().await.unwrap();
-        let revoke = || RevokeAccessToken {
-            id: id.clone(),
-            expires_at: world.now(),
-            now: world.now(),
-            audit: world.audit("token.revoked"),
-        };
+        let revoke =
+            || RevokeAccessToken { id: id.clone(), expires_at: world.now(), now: world.now(), audit: world.audit() };
 
         race(&world, (0..8).map(|_| revoke()).collect()).await;
 

@@ -28,7 +28,7 @@ use doorward_core::{
 use doorward_store::{
     Operation, Store,
     apis::CreateApi,
-    audit::AuditEvent,
+    audit::{AuditContext, Details},
     authorization::{Answer, AnswerRequest, NewCode},
     clients::CreateClient,
     codes::{Issued, NewFamily, RedeemCode},
@@ -94,10 +94,10 @@ impl World {
         };
         let credential = Client { api: Some(world.api.id.clone()), ..world.fresh_client() };
         let api = (*world.api).clone();
-        world.write(CreateApi { api, credential, audit: world.audit("api.created") }).await;
-        world.write(CreateUser { user: world.user.clone(), audit: world.audit("user.created") }).await;
+        world.write(CreateApi { api, credential, audit: world.audit() }).await;
+        world.write(CreateUser { user: world.user.clone(), audit: world.audit() }).await;
         for client in [&world.confidential, &world.public] {
-            world.write(CreateClient { client: (**client).clone(), audit: world.audit("client.created") }).await;
+            world.write(CreateClient { client: (**client).clone(), audit: world.audit() }).await;
         }
         world
     }
@@ -118,18 +118,14 @@ impl World {
         self.clock.advance(Duration::from_secs(secs));
     }
 
-    pub(crate) fn audit(&self, action: &str) -> AuditEvent {
-        AuditEvent {
+    pub(crate) fn audit(&self) -> AuditContext {
+        AuditContext {
             id: AuditId::new(self.now(), &self.rng),
             at: self.now(),
             trace_id: None,
-            action: action.to_owned(),
-            code: None,
             actor: None,
-            subject: None,
             address: None,
-            count: 1,
-            details: "{}".to_owned(),
+            details: Details::new(),
         }
     }
 
@@ -194,7 +190,7 @@ impl World {
         };
         let remember = Some(grant.scopes.clone());
         let answer = Answer::Allow { grant: Box::new(grant), code: Box::new(code), remember };
-        let audit = self.audit("grant.given");
+        let audit = self.audit();
         (AnswerRequest { stored: vec![], answer, now: self.now(), audit }, given)
     }
 
@@ -223,7 +219,7 @@ impl World {
                 token: self.digest(&refresh_token),
                 expires_at: self.now().plus(Duration::from_secs(180 * 86_400)),
             },
-            audit: self.audit("code"),
+            audit: self.audit(),
             now: self.now(),
         };
         (operation, refresh_token)
@@ -252,7 +248,7 @@ impl World {
             seal_nonce: random::bytes(&self.rng),
             access_token: self.access_token().0,
             limits: RefreshLimits::default(),
-            audit: self.audit("refresh"),
+            audit: self.audit(),
             now: self.now(),
         }
     }

@@ -18,7 +18,7 @@ use super::{
     issue::{self, TokenResponse},
     one_resource,
 };
-use crate::{actor::Details, app::App, origin::Origin};
+use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
     app: &App,
@@ -50,7 +50,7 @@ pub(super) async fn grant(
             token: app.peppers.digest(refresh_token.expose_secret()),
             expires_at: now.plus(app.settings.tokens.refresh.absolute),
         },
-        audit: app.event(&origin.actor(client.id.as_str()), "code", None, Details::none()),
+        audit: app.audit(&origin.actor(client.id.as_str())),
         now,
     };
     let issued = app.write(operation).await??;

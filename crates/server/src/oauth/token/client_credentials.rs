@@ -10,7 +10,7 @@ use super::{
     issue::{self, TokenResponse},
     one_resource,
 };
-use crate::{actor::Details, app::App, audit::ISSUED, origin::Origin};
+use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
     app: &App,
@@ -31,16 +31,15 @@ pub(super) async fn grant(
         auth_time: None,
     };
     let claims = token.claims(Some(&api), bearer);
-    let details = || Details::none().with("api", &api.name).with("scope", &scopes);
     let access_token = match api.token_format {
         TokenFormat::Jwt => {
-            app.note_issued(origin, &client.id, &claims.id, details);
+            app.note_issued(origin, &client.id, &claims, &api);
             issue::sign(app, &api, &claims)?
         }
         TokenFormat::Opaque => {
             let actor = origin.actor(client.id.as_str());
-            let audit = app.event(&actor, ISSUED, Some(claims.id.to_string()), details());
-            app.write(StoreAccessToken { token, api: api.clone(), claims: claims.clone(), audit }).await?;
+            let (api, claims, audit) = (api.clone(), claims.clone(), app.audit(&actor));
+            app.write(StoreAccessToken { token, api, claims, audit }).await?;
             opaque.expose_secret().to_owned()
         }
     };

@@ -18,7 +18,7 @@ use super::{
     issue::{self, TokenResponse},
     one_resource,
 };
-use crate::{actor::Details, app::App, origin::Origin};
+use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
     app: &App,
@@ -53,7 +53,7 @@ pub(super) async fn grant(
         seal_nonce: app.random(),
         access_token,
         limits: app.settings.tokens.refresh,
-        audit: app.event(&origin.actor(client.id.as_str()), "refresh_token", None, Details::none()),
+        audit: app.audit(&origin.actor(client.id.as_str())),
         now,
     };
     let refreshed = app.write(operation).await??;

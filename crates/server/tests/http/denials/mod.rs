@@ -10,7 +10,7 @@ pub(crate) mod scene;
 mod transport;
 
 use doorward_core::denial::Denial;
-use doorward_server::manage::audit::{Explained, REFUSED};
+use doorward_server::manage::audit::Explained;
 
 use self::scene::Scene;
 use crate::harness::*;
@@ -41,7 +41,8 @@ async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy
         }
         scene.api.guard.flush().await;
         let story = scene.server.explain(&scene.trace_id()).await;
-        let is_meant = |event: &&Explained| event.action == REFUSED && event.code.as_deref() == Some(denial.code());
+        let is_meant =
+            |event: &&Explained| event.action == "request.refused" && event.code.as_deref() == Some(denial.code());
         let event = story.iter().find(is_meant);
         let event = event.unwrap_or_else(|| panic!("{denial} is not in its story: {story:#?}"));
         assert_eq!(event.status, Some(denial.status()), "{denial}");

@@ -50,7 +50,7 @@ pub(crate) struct TestServer {
     /// The folder of SQLite, for as long as the server that it was made for is there.
     pub(crate) folder: Option<TempDir>,
     master_key: SecretString,
-    tasks: Tasks,
+    tasks: Option<Tasks>,
     end: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -82,7 +82,7 @@ impl TestServer {
         let world = World::make(&app, &clock).await;
         let (tasks, end, serving) = serve(&app, listener).await;
         let caller = Caller::new(&base);
-        Self { app, clock, caller, world, database, folder: None, master_key, tasks, end, serving }
+        Self { app, clock, caller, world, database, folder: None, master_key, tasks: Some(tasks), end, serving }
     }
 
     /// Ends the server, and starts another one at the same address on what it left.
@@ -97,10 +97,19 @@ impl TestServer {
         let address = caller.base.strip_prefix("http://").unwrap().parse().unwrap();
         let _ = end.send(());
         serving.await.unwrap();
-        tasks.stop().await;
+        if let Some(tasks) = tasks {
+            tasks.stop().await;
+        }
         let settings = app.settings.clone();
         drop(app);
         (Stopped { clock, world, database, folder, master_key, settings }, address)
+    }
+
+    /// Ends the tasks: what changes from now on is known by the process's own commits.
+    pub(crate) async fn stop_following(&mut self) {
+        if let Some(tasks) = self.tasks.take() {
+            tasks.stop().await;
+        }
     }
 
     /// Another server on the same database, as another process would be: with a store, caches and a port of its own.
@@ -255,7 +264,7 @@ impl Stopped {
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
         let app = open(&database, settings, clock.clone(), &master_key).await;
         let (tasks, end, serving) = serve(&app, listener).await;
-        TestServer { app, clock, caller, world, database, folder, master_key, tasks, end, serving }
+        TestServer { app, clock, caller, world, database, folder, master_key, tasks: Some(tasks), end, serving }
     }
 }
 

@@ -1,0 +1,75 @@
+//! What the audit records: a closed list of actions, written as `subject.verb`.
+
+use std::fmt;
+
+macro_rules! actions {
+    ($($variant:ident $word:literal,)*) => {
+        /// What happened.
+        #[derive(Clone, Debug, Eq, Hash, PartialEq)]
+        pub enum AuditAction {
+            $(#[doc = concat!("`", $word, "`")] $variant,)*
+            /// An action that this program does not know: a newer one recorded it.
+            Other(Box<str>),
+        }
+
+        impl AuditAction {
+            /// The action as it is recorded.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)*
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for AuditAction {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)*
+                    word => Self::Other(word.into()),
+                }
+            }
+        }
+    };
+}
+
+actions! {
+    AccessTokenIssued "token.issued",
+    AccessTokenRevoked "access_token.revoked",
+    ApiCreated "api.created",
+    ApiScopesAdded "api.scopes_added",
+    ClientCreated "client.created",
+    ClientDeleted "client.deleted",
+    ClientDisabled "client.disabled",
+    ClientDisconnected "client.disconnected",
+    ClientEnabled "client.enabled",
+    ClientSecretRotated "client.secret_rotated",
+    CodeRedeemed "code.redeemed",
+    CodeReplayed "code.replayed",
+    GrantDenied "grant.denied",
+    GrantGiven "grant.given",
+    KeyCreated "key.created",
+    KeyRevoked "key.revoked",
+    RefreshTokenRepeated "refresh_token.repeated",
+    RefreshTokenReused "refresh_token.reused",
+    RefreshTokenRevoked "refresh_token.revoked",
+    RefreshTokenRotated "refresh_token.rotated",
+    RefreshTokenSuspicious "refresh_token.suspicious",
+    RequestRefused "request.refused",
+    RoleGranted "role.granted",
+    RoleWithdrawn "role.withdrawn",
+    SessionBegan "session.began",
+    SessionsEnded "sessions.ended",
+    SigningKeyCreated "signing_key.created",
+    SigningKeyRemoved "signing_key.removed",
+    UserCreated "user.created",
+    UserDisabled "user.disabled",
+    UserEnabled "user.enabled",
+    UserPasswordSet "user.password_set",
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
