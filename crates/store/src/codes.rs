@@ -26,7 +26,7 @@ use crate::{
     refresh, roles,
     sql::sql,
     tokens::{Bearer, NewAccessToken},
-    tx::{Operation, Row, Tx, TxError},
+    tx::{Operation, Tx, TxError},
 };
 
 /// Redeems a code for tokens.
@@ -93,7 +93,15 @@ impl Operation for RedeemCode {
         let found = tx.query_opt(sql, &[(&digest.digest).into()]).await?;
         let Some(mut row) = found else { return Ok(Err(Denial::CodeUnknown.into())) };
         let grant = grants::grant(&mut row)?;
-        let facts = facts(&mut row, &grant)?;
+        let facts = CodeFacts {
+            client_id: grant.client_id.clone(),
+            redirect_uri: row.text()?,
+            code_challenge: row.parsed()?,
+            expires_at: row.time()?,
+            is_redeemed: row.opt_time()?.is_some(),
+            grant_has_ended: grant.ended_at.is_some(),
+            user_is_unavailable: row.opt_time()?.is_some(),
+        };
         let (effect, outcome) = code::decide(&self.redemption, &facts, self.now);
         // A resource that was not granted consumes nothing and revokes nothing either.
         let narrowed = self.apis.narrow(&grant.scopes, &grant.resources, self.resource.as_deref());
@@ -143,19 +151,6 @@ impl RedeemCode {
 }
 
 const COLUMNS: &str = "redirect_uri, code_challenge, expires_at, redeemed_at";
-
-/// What the row of a code and of its grant says, and behind it when the user was disabled.
-fn facts(row: &mut Row, grant: &GrantRecord) -> Result<CodeFacts, TxError> {
-    Ok(CodeFacts {
-        client_id: grant.client_id.clone(),
-        redirect_uri: row.text()?,
-        code_challenge: row.parsed()?,
-        expires_at: row.time()?,
-        is_redeemed: row.opt_time()?.is_some(),
-        grant_has_ended: grant.ended_at.is_some(),
-        user_is_unavailable: row.opt_time()?.is_some(),
-    })
-}
 
 /// Adds the code of a new grant.
 pub(crate) async fn insert(
