@@ -152,7 +152,7 @@ impl Operation for AuditOfTrace {
     type Output = Vec<AuditEvent>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        let sql = sql!("SELECT {} FROM audit WHERE trace_id = $1 ORDER BY at, id LIMIT 100", COLUMNS);
+        let sql = sql!("{} WHERE trace_id = $1 ORDER BY at, id LIMIT 100", SELECT);
         tx.query(sql, &[self.trace_id.as_str().into()]).await?.iter_mut().map(event).collect()
     }
 }
@@ -176,24 +176,18 @@ impl Operation for AuditTail {
         let limit = Value::from(self.limit);
         let mut rows = match &self.about {
             None => {
-                let sql = sql!("SELECT {} FROM audit WHERE id > $1 ORDER BY id DESC LIMIT $2", COLUMNS);
+                let sql = sql!("{} WHERE id > $1 ORDER BY id DESC LIMIT $2", SELECT);
                 tx.query(sql, &[after.into(), limit]).await?
             }
             // What happens for each token of a grant names it among the details, which have no index: all is read.
             Some(about) if GrantId::parse(about).is_ok() => {
-                let sql = sql!(
-                    "SELECT {} FROM audit WHERE id > $1 AND (subject = $2 OR details LIKE $3)
-                     ORDER BY id DESC LIMIT $4",
-                    COLUMNS
-                );
+                let sql =
+                    sql!("{} WHERE id > $1 AND (subject = $2 OR details LIKE $3) ORDER BY id DESC LIMIT $4", SELECT);
                 let named = format!("%\"grant_id\":\"{about}\"%");
                 tx.query(sql, &[after.into(), about.as_str().into(), named.into(), limit]).await?
             }
             Some(about) => {
-                let sql = sql!(
-                    "SELECT {} FROM audit WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3",
-                    COLUMNS
-                );
+                let sql = sql!("{} WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3", SELECT);
                 tx.query(sql, &[after.into(), about.as_str().into(), limit]).await?
             }
         };
@@ -217,7 +211,7 @@ impl Operation for AuditOfUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
         // Each part has its index; one condition with OR would walk the whole audit, the newest first.
         let sql = sql!(
-            "SELECT {} FROM audit WHERE id IN (
+            "{} WHERE id IN (
                      SELECT id FROM audit WHERE actor = $1 AND action IN ('session.began', 'sessions.ended',
                        'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
                      UNION
@@ -228,13 +222,14 @@ impl Operation for AuditOfUser {
                      WHERE grants.user_id = $1 AND audit.action IN ('grant.given', 'code.replayed',
                        'refresh_token.reused'))
                    ORDER BY id DESC LIMIT $2",
-            COLUMNS
+            SELECT
         );
         tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()
     }
 }
 
 const COLUMNS: &str = "id, at, trace_id, action, code, actor, subject, address, count, details";
+const SELECT: &str = sql!("SELECT {} FROM audit", COLUMNS);
 
 fn event(row: &mut Row) -> Result<AuditEvent, TxError> {
     Ok(AuditEvent {

@@ -25,7 +25,7 @@ use crate::{
     refresh, roles,
     sql::sql,
     tokens,
-    tx::{Operation, Row, Tx, TxError},
+    tx::{Operation, Tx, TxError},
 };
 
 /// Redeems a code for tokens.
@@ -90,7 +90,16 @@ impl Operation for RedeemCode {
         let found = tx.query_opt(sql, &[(&digest.digest).into()]).await?;
         let Some(mut row) = found else { return Ok(Err(Denial::CodeUnknown.into())) };
         let grant = grants::grant(&mut row)?;
-        let facts = facts(&mut row, &grant)?;
+        let facts = CodeFacts {
+            client_id: grant.client_id.clone(),
+            redirect_uri: row.text()?,
+            code_challenge: row.parsed()?,
+            requested_scopes: grant.requested_scopes.clone(),
+            expires_at: row.time()?,
+            is_redeemed: row.opt_time()?.is_some(),
+            grant_has_ended: grant.ended_at.is_some(),
+            user_is_unavailable: row.opt_time()?.is_some(),
+        };
         let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
         let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
@@ -126,20 +135,6 @@ impl RedeemCode {
 }
 
 const COLUMNS: &str = "redirect_uri, code_challenge, expires_at, redeemed_at";
-
-/// What the row of a code and of its grant says, and behind it when the user was disabled.
-fn facts(row: &mut Row, grant: &GrantRecord) -> Result<CodeFacts, TxError> {
-    Ok(CodeFacts {
-        client_id: grant.client_id.clone(),
-        redirect_uri: row.text()?,
-        code_challenge: row.parsed()?,
-        requested_scopes: grant.requested_scopes.clone(),
-        expires_at: row.time()?,
-        is_redeemed: row.opt_time()?.is_some(),
-        grant_has_ended: grant.ended_at.is_some(),
-        user_is_unavailable: row.opt_time()?.is_some(),
-    })
-}
 
 /// Adds the code of a new grant.
 pub(crate) async fn insert(

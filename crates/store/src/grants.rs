@@ -209,21 +209,19 @@ pub(crate) async fn lock(
     now: Timestamp,
 ) -> Result<bool, TxError> {
     let sql = match credential {
-        Credential::Code => {
-            "UPDATE grants SET
-               last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
-             WHERE id = (SELECT grant_id FROM codes WHERE digest = $3 AND pepper = $4)"
-        }
-        Credential::RefreshToken => {
-            "UPDATE grants SET
-               last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END
-             WHERE id = (SELECT f.grant_id FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
-                         WHERE t.digest = $3 AND t.pepper = $4)"
-        }
+        Credential::Code => sql!("{} (SELECT grant_id FROM codes WHERE digest = $3 AND pepper = $4)", USE),
+        Credential::RefreshToken => sql!(
+            "{} (SELECT f.grant_id FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
+                 WHERE t.digest = $3 AND t.pepper = $4)",
+            USE
+        ),
     };
     let parameters = [presented_by.as_str().into(), now.into(), (&digest.digest).into(), digest.pepper.as_str().into()];
     Ok(tx.execute(sql, &parameters).await? > 0)
 }
+
+const USE: &str = "UPDATE grants SET
+    last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END WHERE id =";
 
 /// Whose grants.
 #[derive(Clone, Copy, Debug)]
@@ -236,7 +234,7 @@ pub(crate) enum Of<'a> {
 
 /// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
 pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
-    // One condition each, and not one for all, so that each finds its index.
+    // A condition for each, so that each finds its index.
     let (sql, whose) = match of {
         Of::Client(client) => (sql!("{} AND client_id = $3 RETURNING id", END), vec![client.as_str()]),
         Of::Grant(grant) => (sql!("{} AND id = $3 RETURNING id", END), vec![grant.as_str()]),

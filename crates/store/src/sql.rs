@@ -4,8 +4,8 @@
 //! names them and the record's reader takes them from a [`Row`](crate::Row). What only SQL needs, such as the digest
 //! that a row is found by, is named beside it.
 //!
-//! Easy to get wrong: the reader goes by position. Two columns of the same type that are swapped are not noticed by the
-//! types, but by the tests that read each record back.
+//! Easy to get wrong: the reader goes by position. Types don't notice two swapped columns of the same type; the tests
+//! that read each record back do.
 
 /// Puts constant texts into a statement, as `format!` would: `sql!("SELECT {} FROM grants", COLUMNS)`.
 ///
@@ -34,40 +34,36 @@ pub(crate) const fn fill(text: &mut [u8], statement: &str, columns: &[&str]) -> 
     let (mut at, mut filled, mut rest) = (0, 0, statement.as_bytes());
     while let Some((byte, after)) = rest.split_first() {
         rest = after;
-        if *byte != b'{' {
-            at = put(text, at, *byte);
-            continue;
+        if *byte == b'{' {
+            let mut end = 0;
+            while rest[end] != b'}' {
+                end += 1;
+            }
+            at = put(text, at, rest.split_at(end).0, columns[filled].as_bytes());
+            (filled, rest) = (filled + 1, rest.split_at(end + 1).1);
+        } else {
+            at = put(text, at, b"", &[*byte]);
         }
-        let mut end = 0;
-        while rest[end] != b'}' {
-            end += 1;
-        }
-        at = put_columns(text, at, rest.split_at(end).0, columns[filled].as_bytes());
-        filled += 1;
-        rest = rest.split_at(end + 1).1;
     }
     assert!(filled == columns.len(), "a statement has braces for each list of columns");
     at
 }
 
-const fn put_columns(text: &mut [u8], mut at: usize, table: &[u8], mut columns: &[u8]) -> usize {
-    let mut is_start = true;
+/// Writes columns, each behind the name of its table if it has one.
+const fn put(text: &mut [u8], mut at: usize, table: &[u8], mut columns: &[u8]) -> usize {
+    let mut is_start = !table.is_empty();
     while let Some((byte, after)) = columns.split_first() {
-        if is_start && !table.is_empty() {
-            at = put_columns(text, at, b"", table);
-            at = put(text, at, b'.');
+        if is_start {
+            at = put(text, at, b"", table);
+            at = put(text, at, b"", b".");
         }
-        at = put(text, at, *byte);
-        (is_start, columns) = (*byte == b' ', after);
+        if at < text.len() {
+            text[at] = *byte;
+        }
+        is_start = !table.is_empty() && *byte == b' ';
+        (at, columns) = (at + 1, after);
     }
     at
-}
-
-const fn put(text: &mut [u8], at: usize, byte: u8) -> usize {
-    if at < text.len() {
-        text[at] = byte;
-    }
-    at + 1
 }
 
 #[cfg(test)]

@@ -78,11 +78,11 @@ impl Operation for FindUser {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<UserRecord>, TxError> {
         let (sql, value) = match self {
-            Self::ById(id) => (sql!("SELECT {} FROM users WHERE id = $1", COLUMNS), id.as_str().into()),
+            Self::ById(id) => (sql!("{} WHERE id = $1", SELECT), id.as_str().into()),
             // No text in a database holds this character.
             Self::ByUsername(username) if username.contains('\0') => return Ok(None),
             Self::ByUsername(username) => {
-                (sql!("SELECT {} FROM users WHERE username_folded = $1", COLUMNS), username::fold(username).into())
+                (sql!("{} WHERE username_folded = $1", SELECT), username::fold(username).into())
             }
         };
         tx.query_opt(sql, &[value]).await?.as_mut().map(user).transpose()
@@ -103,7 +103,7 @@ impl Operation for ListUsers {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<UserRecord>, TxError> {
         let after = self.after.as_ref().map_or("", UserId::as_str);
-        let sql = sql!("SELECT {} FROM users WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
+        let sql = sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT);
         tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(user).collect()
     }
 }
@@ -195,6 +195,8 @@ pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRec
 }
 
 pub(crate) const COLUMNS: &str = "id, username, password_hash, name, email, email_verified, created_at, disabled_at";
+
+const SELECT: &str = sql!("SELECT {} FROM users", COLUMNS);
 
 pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
     Ok(UserRecord {

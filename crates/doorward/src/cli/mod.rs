@@ -331,3 +331,20 @@ fn describe_command(command: &mut clap::Command, name: &str, page: &mut String) 
         describe_command(subcommand, &name, page);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::every;
+
+    #[test]
+    fn list_is_read_to_its_end_page_by_page() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for items in [0, 1, 499, 500, 501, 1_000] {
+            let page = async |last: Option<&i64>, limit: i64| {
+                let first = last.map_or(0, |last| last + 1);
+                Ok((first..items.min(first + limit)).collect())
+            };
+            assert_eq!(runtime.block_on(every(page)).unwrap(), (0..items).collect::<Vec<_>>());
+        }
+    }
+}
