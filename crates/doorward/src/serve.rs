@@ -3,13 +3,12 @@
 use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
+use doorward_listen::{
+    listener::{self, Serve},
+    tls::{Files, Reloading},
+};
 use doorward_server::{
-    Accent, App, Settings,
-    http::{
-        listener::{self, Serve},
-        tls::{Files, Reloading},
-    },
-    manage, settings,
+    Accent, App, Settings, manage, settings,
     tasks::{self, Tasks},
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
@@ -66,7 +65,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     ready(&app).await?;
     let tasks = Tasks::start(&app).await?;
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
-    let limits = app.settings.limits;
+    let limits = app.settings.listen;
     let end = end()?;
     for address in &config.listen.address {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
@@ -204,15 +203,17 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
         },
         limits: settings::Limits {
             body_bytes: config.limits.body_bytes,
+            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
+            cache_entries: config.limits.cache_entries as usize,
+            audit_queue: config.limits.audit_queue as usize,
+            sessions_per_user: i64::from(config.limits.sessions_per_user),
+        },
+        listen: doorward_listen::Limits {
             header_bytes: config.limits.header_bytes,
             header_timeout: config.limits.header_timeout,
             body_timeout: config.limits.body_timeout,
             connections: config.limits.connections as usize,
             connections_per_address: config.limits.connections_per_address as usize,
-            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
-            cache_entries: config.limits.cache_entries as usize,
-            audit_queue: config.limits.audit_queue as usize,
-            sessions_per_user: i64::from(config.limits.sessions_per_user),
         },
         audit: settings::Audit { retention: config.audit.retention, fold_after: config.audit.fold_after },
         name: config.pages.name.clone(),

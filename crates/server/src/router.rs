@@ -14,6 +14,7 @@ use axum::{
     routing::get,
 };
 use doorward_core::{credential::query_has_credential, denial::Denial, refusal::Refusal};
+use doorward_listen::{HeadSize, Peer, proxy};
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
@@ -26,7 +27,7 @@ use crate::{
     app::App,
     authorization, consent,
     http::{
-        self as exchange, cors, proxy,
+        cors,
         refused::{self, Asked, NegotiatedError, PageError, ProblemError},
         respond,
     },
@@ -36,10 +37,6 @@ use crate::{
     signin,
     v1::{self, Management},
 };
-
-/// The other end of a connection; the listener puts it into each request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// What programs in browsers may call from any origin, besides all that is well-known.
 const ANY_ORIGIN: [&str; 4] = ["/jwks", "/revoke", "/token", "/userinfo"];
@@ -96,9 +93,9 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
 /// Refuses what no route should see.
 fn refuse_outright(app: &App, request: &Request) -> Option<Response<Body>> {
     let path = request.uri().path();
-    let (head, headers) = (exchange::head_bytes(request), exchange::header_count(request.headers()));
-    if head > app.settings.limits.header_bytes || headers > exchange::MAX_HEADERS {
-        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
+    let head = HeadSize::of(request);
+    if !head.is_within(&app.settings.listen) {
+        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head.bytes).fact("headers", head.headers);
         return Some(NegotiatedError::from(refusal).into_response());
     }
     // No route has such a path, and extracting a part of it would fail in words that are not ours.

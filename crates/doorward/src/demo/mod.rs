@@ -14,11 +14,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use clap::Args;
 use doorward_core::api::ResourceIdentifier;
 use doorward_guard::Guard;
+use doorward_listen::listener::{self, Serve};
 use doorward_notes::SampleApp;
-use doorward_server::{
-    http::listener::{self, Serve},
-    tasks::Tasks,
-};
+use doorward_server::tasks::Tasks;
 use doorward_store::{FolderLock, Store, prepare_folder};
 
 use crate::{
@@ -89,7 +87,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
         // An error means that the sender is gone, which is an end as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let limits = app.settings.limits;
+    let limits = app.settings.listen;
     let of_server = Serve { router: doorward_server::router(app.clone()), limits, tls: None };
     let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, tls: None };
     let end = serve::end()?;

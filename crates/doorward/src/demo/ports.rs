@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use doorward_server::http::listener;
+use doorward_listen::listener;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Mutex, time::Duration};
 use axum::{Router, routing::get};
 use doorward_core::denial::Denial;
 use doorward_guard::{Guard, ResourceIdentifier, scope};
-use doorward_server::http::listener::{self, Serve};
+use doorward_listen::listener::{self, Serve};
 use serde_json::Value;
 
 use crate::harness::*;
@@ -27,7 +27,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn set() -> Self {
         let server = TestServer::start_with(|settings| {
-            settings.limits.body_timeout = Duration::from_secs(1);
+            settings.listen.body_timeout = Duration::from_secs(1);
             settings.limits.open_requests_per_network = 100;
         })
         .await;
@@ -113,7 +113,7 @@ impl Api {
             .layer(guard.layer());
         let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
-        let serve = Serve { router: routes, limits: server.app.settings.limits, tls: None };
+        let serve = Serve { router: routes, limits: server.app.settings.listen, tls: None };
         tokio::spawn(listener::serve(vec![listener], serve, std::future::pending()));
         Self { guard, caller }
     }

@@ -10,10 +10,10 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 use doorward_guard::SystemRng;
+use doorward_listen::listener::{self, Serve};
 use doorward_server::{
     App, Settings,
     app::Parts,
-    http::listener::{self, Serve},
     manage::{
         self,
         audit::{self, Explained},
@@ -269,7 +269,7 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
 async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
     let tasks = Tasks::start(app).await.unwrap();
     let (end, ended) = oneshot::channel();
-    let serve = Serve { router: doorward_server::router(app.clone()), limits: app.settings.limits, tls: None };
+    let serve = Serve { router: doorward_server::router(app.clone()), limits: app.settings.listen, tls: None };
     let serving = tokio::spawn(listener::serve(vec![listener], serve, async {
         let _ = ended.await;
     }));

@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::post};
-use doorward_server::{
-    http::listener::{self, Serve},
-    settings::Limits,
+use doorward_listen::{
+    Limits,
+    listener::{self, Serve},
 };
 use reqwest::Method;
 use tokio::{
@@ -18,8 +18,8 @@ use crate::harness::*;
 /// A server that has little patience.
 async fn impatient() -> TestServer {
     TestServer::start_with(|settings| {
-        settings.limits.header_timeout = Duration::from_millis(100);
-        settings.limits.body_timeout = Duration::from_millis(100);
+        settings.listen.header_timeout = Duration::from_millis(100);
+        settings.listen.body_timeout = Duration::from_millis(100);
     })
     .await
 }
@@ -140,7 +140,7 @@ async fn asks(stream: &mut TcpStream) -> Option<String> {
 
 #[tokio::test]
 async fn there_are_so_many_connections_in_all_and_no_more() {
-    let server = TestServer::start_with(|settings| settings.limits.connections = 3).await;
+    let server = TestServer::start_with(|settings| settings.listen.connections = 3).await;
     let mut open = Vec::new();
     for last in 3..6 {
         let mut stream = connect_from(&server, last).await;
@@ -154,7 +154,7 @@ async fn there_are_so_many_connections_in_all_and_no_more() {
 
 #[tokio::test]
 async fn one_address_has_so_many_connections_and_no_more() {
-    let server = TestServer::start_with(|settings| settings.limits.connections_per_address = 3).await;
+    let server = TestServer::start_with(|settings| settings.listen.connections_per_address = 3).await;
     let connect = async || connect_from(&server, 3).await;
     let mut open = Vec::new();
     for _ in 0..3 {
@@ -183,7 +183,7 @@ async fn huge_and_broken_tokens_are_refused_and_cost_little() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_cut_off_also_where_the_router_has_no_bound() {
-    let limits = Limits { body_timeout: Duration::from_millis(100), ..impatient().await.app.settings.limits };
+    let limits = Limits { body_timeout: Duration::from_millis(100), ..impatient().await.app.settings.listen };
     let router = Router::new().route("/", post(async |body: String| body));
     let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());

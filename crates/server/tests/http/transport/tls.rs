@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use doorward_server::http::{
+use doorward_listen::{
     listener::{self, Serve},
     tls::{Files, Reloading},
 };
@@ -35,7 +35,7 @@ async fn secured(server: &TestServer) -> (Secured, Vec<u8>) {
     let tls = Arc::new(Reloading::new(files.clone()).unwrap());
     let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
-    let limits = server.app.settings.limits;
+    let limits = server.app.settings.listen;
     let serve = Serve { router: doorward_server::router(server.app.clone()), limits, tls: Some(tls.clone()) };
     let (end, ended) = oneshot::channel::<()>();
     tokio::spawn(listener::serve(vec![listener], serve, async {

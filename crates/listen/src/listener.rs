@@ -7,7 +7,7 @@ use std::{
     convert::Infallible,
     future::Future,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,14 +26,17 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use super::{MAX_HEADERS, timed_body::TimedBody, tls::Reloading, write_last::WriteLast};
-use crate::{router::Peer, settings::Limits};
+use crate::{head::MAX_HEADERS, limits::Limits, timed_body::TimedBody, tls::Reloading, write_last::WriteLast};
 
 /// How long requests that run may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
 /// How much longer than a handler with a bound of its own the listener waits for a body.
 const BODY_GRACE: Duration = Duration::from_secs(2);
+
+/// The other end of a connection; the listener puts it into each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
 
 /// How a listener serves.
 #[derive(Clone)]
