@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
 use doorward_listen::{
-    listener::{self, Serve},
+    Serve,
     tls::{Files, Reloading},
 };
 use doorward_server::{
@@ -59,18 +59,19 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let tls = tls(&config)?;
     let mut listeners = Vec::new();
     for address in &config.listen.address {
-        let listener = listener::bind(*address).await;
+        let listener = doorward_listen::bind(*address).await;
         listeners.push(listener.map_err(|error| Failure::system(&format!("listen.address {address}"), error))?);
     }
     ready(&app).await?;
     let tasks = Tasks::start(&app).await?;
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
-    let limits = app.settings.listen;
+    let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
     let end = end()?;
     for address in &config.listen.address {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    listener::serve(listeners, Serve { router: doorward_server::router(app), limits, tls }, end).await;
+    let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
+    doorward_listen::serve(listeners, serve, end).await;
     if let Some(watching) = watching {
         watching.abort();
     }

@@ -1,20 +1,20 @@
 //! Every route, and what stands around them all.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{Path, Request, State},
     middleware::{self, Next},
     response::IntoResponse,
     routing::get,
 };
-use doorward_core::{credential::query_has_credential, denial::Denial, refusal::Refusal};
-use doorward_listen::{HeadSize, Peer, proxy};
+use doorward_core::{credential::query_has_credential, denial::Denial, network::ClientAddress, refusal::Refusal};
+use doorward_listen::HeadSize;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
@@ -65,8 +65,8 @@ pub fn router(app: Arc<App>) -> Router {
 /// Sets where the request comes from, answers other origins, refuses a credential in the URL before anything is
 /// logged, and notes and renders refusals. One layer for all of it: each layer costs every request a few allocations.
 async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
-    let address = proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies);
+    let from = request.extensions().get::<ClientAddress>();
+    let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |from| from.client);
     let origin = Arc::new(Origin::read(&request, address, app.now(), app.rng.clone()));
     let asked = Asked::by(request.headers());
     let path = request.uri().path();
@@ -75,8 +75,6 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
         Some(refused) => refused,
         None if is_open && cors::is_preflight(&request) => cors::preflight(),
         None => {
-            // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
-            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
             request.extensions_mut().insert(origin.clone());
             next.run(request).await
         }

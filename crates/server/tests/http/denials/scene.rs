@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Mutex, time::Duration};
 use axum::{Router, routing::get};
 use doorward_core::denial::Denial;
 use doorward_guard::{Guard, ResourceIdentifier, scope};
-use doorward_listen::listener::{self, Serve};
+use doorward_listen::Serve;
 use serde_json::Value;
 
 use crate::harness::*;
@@ -111,10 +111,10 @@ impl Api {
             .route("/me", get(async || "any principal"))
             .route("/admin", get(async || "administered").layer(administer))
             .layer(guard.layer());
-        let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
-        let serve = Serve { router: routes, limits: server.app.settings.listen, tls: None };
-        tokio::spawn(listener::serve(vec![listener], serve, std::future::pending()));
+        let serve = Serve { router: routes, limits: server.app.settings.listen, ..Serve::default() };
+        tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
         Self { guard, caller }
     }
 }

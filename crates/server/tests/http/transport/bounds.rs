@@ -3,10 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use axum::{Router, routing::post};
-use doorward_listen::{
-    Limits,
-    listener::{self, Serve},
-};
+use doorward_listen::{Limits, Serve};
 use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -185,9 +182,13 @@ async fn huge_and_broken_tokens_are_refused_and_cost_little() {
 async fn a_body_that_does_not_come_is_cut_off_also_where_the_router_has_no_bound() {
     let limits = Limits { body_timeout: Duration::from_millis(100), ..impatient().await.app.settings.listen };
     let router = Router::new().route("/", post(async |body: String| body));
-    let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(listener::serve(vec![listener], Serve { router, limits, tls: None }, std::future::pending()));
+    tokio::spawn(doorward_listen::serve(
+        vec![listener],
+        Serve { router, limits, ..Serve::default() },
+        std::future::pending(),
+    ));
     let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n";
     let slow = raw(&base, format!("{head}ab").as_bytes()).await;
     assert!(slow.starts_with("HTTP/1.1 4"), "{slow}");

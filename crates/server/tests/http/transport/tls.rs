@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use doorward_listen::{
-    listener::{self, Serve},
+    Serve,
     tls::{Files, Reloading},
 };
 use http::Version;
@@ -33,12 +33,17 @@ async fn secured(server: &TestServer) -> (Secured, Vec<u8>) {
     let files = Files { certificate: folder.path().join("tls.pem"), key: folder.path().join("tls.key") };
     let certificate = certify(&files);
     let tls = Arc::new(Reloading::new(files.clone()).unwrap());
-    let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let base = format!("https://{}", listener.local_addr().unwrap());
     let limits = server.app.settings.listen;
-    let serve = Serve { router: doorward_server::router(server.app.clone()), limits, tls: Some(tls.clone()) };
+    let serve = Serve {
+        router: doorward_server::router(server.app.clone()),
+        limits,
+        tls: Some(tls.clone()),
+        ..Serve::default()
+    };
     let (end, ended) = oneshot::channel::<()>();
-    tokio::spawn(listener::serve(vec![listener], serve, async {
+    tokio::spawn(doorward_listen::serve(vec![listener], serve, async {
         let _ = ended.await;
     }));
     (Secured { base, files, tls, _folder: folder, _end: end }, certificate)
