@@ -1,6 +1,4 @@
-//! The accept loop: bounded connections, bounded heads, slow clients cut off, TLS, and an end without broken answers.
-//!
-//! `axum::serve` has none of these bounds, so the loop is ours. It serves any router: the sample API's as well.
+//! The accept loop: listeners in, connections out, until the end.
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -19,10 +17,10 @@ use crate::{connection, limits::Limits, places::Places, tls::Reloading};
 /// How long requests that run may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(20);
 
-/// How a listener serves.
+/// What is served, and how.
 #[derive(Clone, Default)]
 pub struct Serve {
-    /// What is served.
+    /// What answers requests.
     pub router: Router,
     /// The bounds.
     pub limits: Limits,
@@ -32,7 +30,7 @@ pub struct Serve {
     pub tls: Option<Arc<Reloading>>,
 }
 
-/// Binds an address.
+/// Binds an address. An IPv6 address takes no IPv4 connections: bind both.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = socket2::Socket::new(
         socket2::Domain::for_address(address),
