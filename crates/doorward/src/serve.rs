@@ -3,13 +3,12 @@
 use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
+use doorward_listen::{
+    Serve,
+    tls::{Files, Reloading},
+};
 use doorward_server::{
-    Accent, App, Settings,
-    http::{
-        listener::{self, Serve},
-        tls::{Files, Reloading},
-    },
-    manage, settings,
+    Accent, App, Settings, manage, settings,
     tasks::{self, Tasks},
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
@@ -60,18 +59,19 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let tls = tls(&config)?;
     let mut listeners = Vec::new();
     for address in &config.listen.address {
-        let listener = listener::bind(*address).await;
+        let listener = doorward_listen::bind(*address).await;
         listeners.push(listener.map_err(|error| Failure::system(&format!("listen.address {address}"), error))?);
     }
     ready(&app).await?;
     let tasks = Tasks::start(&app).await?;
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
-    let limits = app.settings.limits;
+    let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
     let end = end()?;
     for address in &config.listen.address {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    listener::serve(listeners, Serve { router: doorward_server::router(app), limits, tls }, end).await;
+    let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
+    doorward_listen::serve(listeners, serve, end).await;
     if let Some(watching) = watching {
         watching.abort();
     }
@@ -204,15 +204,17 @@ pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
         },
         limits: settings::Limits {
             body_bytes: config.limits.body_bytes,
+            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
+            cache_entries: config.limits.cache_entries as usize,
+            audit_queue: config.limits.audit_queue as usize,
+            sessions_per_user: i64::from(config.limits.sessions_per_user),
+        },
+        listen: doorward_listen::Limits {
             header_bytes: config.limits.header_bytes,
             header_timeout: config.limits.header_timeout,
             body_timeout: config.limits.body_timeout,
             connections: config.limits.connections as usize,
             connections_per_address: config.limits.connections_per_address as usize,
-            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
-            cache_entries: config.limits.cache_entries as usize,
-            audit_queue: config.limits.audit_queue as usize,
-            sessions_per_user: i64::from(config.limits.sessions_per_user),
         },
         audit: settings::Audit { retention: config.audit.retention, fold_after: config.audit.fold_after },
         name: config.pages.name.clone(),

@@ -4,7 +4,7 @@
 //! found out is a refusal, and no path through this file admits a request without a verified principal, but for the
 //! one that [`Guard::optional`] asks for by name.
 
-use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{
     api::ResourceIdentifier,
@@ -13,6 +13,7 @@ use doorward_core::{
     denial::Denial,
     event::RefusalEvent,
     jwk::Algorithm,
+    network::ClientAddress,
     policy,
     random::Rng,
     refusal::Refusal,
@@ -154,7 +155,7 @@ impl Guard {
         let at = self.0.audience.as_str();
         let event = RefusalEvent::new(trace_id, now, &refusal, at, request.method.as_str(), path(request));
         self.0.audit.refused(RefusalEvent {
-            address: peer(request).map(|address| address.ip().to_canonical().to_string()),
+            address: client(request).map(|address| address.to_string()),
             principal: principal.map(|principal| principal.subject.clone()),
             ..event
         });
@@ -177,14 +178,15 @@ fn path(request: &Parts) -> &str {
     request.uri.path()
 }
 
-fn peer(request: &Parts) -> Option<SocketAddr> {
+/// Where a request comes from: as a listener that reads what proxies say found, or else the other end of the connection.
+fn client(request: &Parts) -> Option<IpAddr> {
+    let found = request.extensions.get().copied();
     #[cfg(feature = "axum")]
-    if let Some(axum::extract::ConnectInfo(address)) = request.extensions.get() {
-        return Some(*address);
-    }
-    #[cfg(not(feature = "axum"))]
-    let _ = request;
-    None
+    let found = found.or_else(|| {
+        let peer = request.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()?;
+        Some(ClientAddress::from(peer.0))
+    });
+    found.map(|address: ClientAddress| address.client)
 }
 
 /// What can be said about a guard before it is built.

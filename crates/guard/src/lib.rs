@@ -28,7 +28,7 @@ pub mod verifier;
 
 pub mod testing;
 
-pub use doorward_core::api::ResourceIdentifier;
+pub use doorward_core::{api::ResourceIdentifier, network::ClientAddress};
 
 pub use crate::{
     audit::{AuditSink, LogSink},

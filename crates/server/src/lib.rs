@@ -22,7 +22,7 @@ pub mod verify;
 
 // HTTP.
 mod browser;
-pub mod http;
+mod http;
 
 // The endpoints and pages, a folder per capability.
 mod account;

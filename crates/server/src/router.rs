@@ -1,19 +1,20 @@
 //! Every route, and what stands around them all.
 
 use std::{
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
 use axum::{
     Router,
     body::Body,
-    extract::{ConnectInfo, Path, Request, State},
+    extract::{Path, Request, State},
     middleware::{self, Next},
     response::IntoResponse,
     routing::get,
 };
-use doorward_core::{credential::query_has_credential, denial::Denial, refusal::Refusal};
+use doorward_core::{credential::query_has_credential, denial::Denial, network::ClientAddress, refusal::Refusal};
+use doorward_listen::HeadSize;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
@@ -26,7 +27,7 @@ use crate::{
     app::App,
     authorization, consent,
     http::{
-        MAX_HEADERS, cors, head_bytes, header_count, proxy,
+        cors,
         refused::{self, Asked, NegotiatedError, PageError, ProblemError},
         respond,
     },
@@ -36,10 +37,6 @@ use crate::{
     signin,
     v1::{self, Management},
 };
-
-/// The other end of a connection; the listener puts it into each request.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) IpAddr);
 
 /// What programs in browsers may call from any origin, besides all that is well-known.
 const ANY_ORIGIN: [&str; 4] = ["/jwks", "/revoke", "/token", "/userinfo"];
@@ -68,8 +65,8 @@ pub fn router(app: Arc<App>) -> Router {
 /// Sets where the request comes from, answers other origins, refuses a credential in the URL before anything is
 /// logged, and notes and renders refusals. One layer for all of it: each layer costs every request a few allocations.
 async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
-    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |peer| peer.0);
-    let address = proxy::client_address(request.headers(), peer, &app.settings.trusted_proxies);
+    let from = request.extensions().get::<ClientAddress>();
+    let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |from| from.client);
     let origin = Arc::new(Origin::read(&request, address, app.now(), app.rng.clone()));
     let asked = Asked::by(request.headers());
     let path = request.uri().path();
@@ -78,8 +75,6 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
         Some(refused) => refused,
         None if is_open && cors::is_preflight(&request) => cors::preflight(),
         None => {
-            // The guard of the management API tells its audit where a request came from: behind a proxy, not the peer.
-            request.extensions_mut().insert(ConnectInfo(SocketAddr::new(origin.address, 0)));
             request.extensions_mut().insert(origin.clone());
             next.run(request).await
         }
@@ -96,9 +91,9 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
 /// Refuses what no route should see.
 fn refuse_outright(app: &App, request: &Request) -> Option<Response<Body>> {
     let path = request.uri().path();
-    let (head, headers) = (head_bytes(request), header_count(request.headers()));
-    if head > app.settings.limits.header_bytes || headers > MAX_HEADERS {
-        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head).fact("headers", headers);
+    let head = HeadSize::of(request);
+    if !head.is_within(&app.settings.listen) {
+        let refusal = Refusal::new(Denial::HeadTooLarge).fact("bytes", head.bytes).fact("headers", head.headers);
         return Some(NegotiatedError::from(refusal).into_response());
     }
     // No route has such a path, and extracting a part of it would fail in words that are not ours.

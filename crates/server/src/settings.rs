@@ -24,6 +24,8 @@ pub struct Settings {
     pub throttle: Throttle,
     /// Bounds on what comes from outside and on what is kept in memory.
     pub limits: Limits,
+    /// Bounds on connections and on how requests arrive.
+    pub listen: doorward_listen::Limits,
     /// How the audit is kept.
     pub audit: Audit,
     /// What the server is called on its pages.
@@ -86,16 +88,6 @@ pub struct Throttle {
 pub struct Limits {
     /// Bytes of a request's body.
     pub body_bytes: usize,
-    /// Bytes of a request's head.
-    pub header_bytes: usize,
-    /// How long a head may take to arrive.
-    pub header_timeout: Duration,
-    /// How long a body may take to arrive.
-    pub body_timeout: Duration,
-    /// Open connections.
-    pub connections: usize,
-    /// Open connections of one address.
-    pub connections_per_address: usize,
     /// Authorization requests of one network that wait for somebody to sign in and decide.
     pub open_requests_per_network: i64,
     /// Entries of each cache.
@@ -148,16 +140,12 @@ impl Settings {
             },
             limits: Limits {
                 body_bytes: 64 * 1024,
-                header_bytes: 16 * 1024,
-                header_timeout: Duration::from_secs(10),
-                body_timeout: Duration::from_secs(10),
-                connections: 10_000,
-                connections_per_address: 256,
                 open_requests_per_network: 1_000,
                 cache_entries: 100_000,
                 audit_queue: 65_536,
                 sessions_per_user: 100,
             },
+            listen: doorward_listen::Limits::default(),
             audit: Audit { retention: 90 * DAY, fold_after: 1_000 },
             name: "Doorward".into(),
             accent: Accent::default(),

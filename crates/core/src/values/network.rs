@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
 };
 
 /// One party's addresses.
@@ -31,6 +31,22 @@ impl Network {
 impl fmt::Display for Network {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Where a request comes from. The listener puts it into the extensions of each request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClientAddress {
+    /// The other end of the connection, which may be a proxy.
+    pub peer: SocketAddr,
+    /// The client: the peer, or the address that a trusted proxy names.
+    pub client: IpAddr,
+}
+
+impl From<SocketAddr> for ClientAddress {
+    /// The peer is the client. IPv4 mapped into IPv6 is IPv4.
+    fn from(peer: SocketAddr) -> Self {
+        Self { peer, client: peer.ip().to_canonical() }
     }
 }
 

@@ -14,11 +14,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use clap::Args;
 use doorward_core::api::ResourceIdentifier;
 use doorward_guard::Guard;
+use doorward_listen::Serve;
 use doorward_notes::SampleApp;
-use doorward_server::{
-    http::listener::{self, Serve},
-    tasks::Tasks,
-};
+use doorward_server::tasks::Tasks;
 use doorward_store::{FolderLock, Store, prepare_folder};
 
 use crate::{
@@ -89,14 +87,14 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
         // An error means that the sender is gone, which is an end as well.
         let _ = stopped.wait_for(|stop| *stop).await;
     };
-    let limits = app.settings.limits;
-    let of_server = Serve { router: doorward_server::router(app.clone()), limits, tls: None };
-    let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, tls: None };
+    let limits = app.settings.listen;
+    let of_server = Serve { router: doorward_server::router(app.clone()), limits, ..Serve::default() };
+    let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, ..Serve::default() };
     let end = serve::end()?;
     // The API ends first: its last refusals are delivered to the server.
-    let api = tokio::spawn(listener::serve(api, of_api, until(stopped)));
+    let api = tokio::spawn(doorward_listen::serve(api, of_api, until(stopped)));
     let (stop_server, server_stopped) = tokio::sync::watch::channel(false);
-    let server = tokio::spawn(listener::serve(server, of_server, until(server_stopped)));
+    let server = tokio::spawn(doorward_listen::serve(server, of_server, until(server_stopped)));
     tell::wait_for(server_port).await?;
     tell::wait_for(api_port).await?;
     tell::tell(&seed, output, api_port).await?;

@@ -5,7 +5,6 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
-use doorward_server::http::listener;
 use tokio::net::TcpListener;
 
 use crate::failure::Failure;
@@ -47,9 +46,9 @@ pub(super) async fn bind(
 }
 
 async fn both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
-    let v4 = listener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await?;
+    let v4 = doorward_listen::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)).await?;
     let port = v4.local_addr()?.port();
-    match listener::bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port)).await {
+    match doorward_listen::bind(SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), port)).await {
         Ok(v6) => Ok((vec![v4, v6], port)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
         // A machine without IPv6 has one loopback.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_guard::Guard;
+use doorward_guard::{ClientAddress, Guard, ResourceIdentifier};
 use reqwest::Method;
 use tower_service::Service;
 
@@ -133,6 +133,18 @@ async fn the_audit_knows_who_what_and_where_from_and_no_secret() {
     assert_eq!(event.principal.as_deref(), Some("usr_1"));
     assert_eq!(event.at_ms, NOW.as_millis());
     assert!(!format!("{event:?}").contains(&token));
+}
+
+#[tokio::test]
+async fn address_that_a_listener_found_goes_before_the_peers() {
+    let audit = crate::api::Recorder::default();
+    let found = ClientAddress { peer: ([127, 0, 0, 1], 443).into(), client: [203, 0, 113, 1].into() };
+    let guard = Guard::builder("http://localhost:8400", ResourceIdentifier::parse(API).unwrap());
+    let guard = guard.audit(audit.clone()).build().unwrap();
+    let routes = axum::Router::new().layer(guard.layer()).layer(axum::Extension(found));
+    let api = Api::serve(routes).await;
+    api.send(Method::GET, "/notes", &[]).await;
+    assert_eq!(audit.events()[0].address.as_deref(), Some("203.0.113.1"));
 }
 
 #[tokio::test]

@@ -86,12 +86,13 @@ async fn typed(app: &App, head: &Parts, body: Body, expected: &'static str) -> R
         return Err(Refusal::new(Denial::ContentTypeUnsupported).fact("content_type", essence));
     }
     let limits = &app.settings.limits;
+    let longest = app.settings.listen.body_timeout;
     let too_large = || Refusal::new(Denial::BodyTooLarge).fact("limit", limits.body_bytes);
     let length = header(&head.headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
     if length.is_some_and(|length| length > limits.body_bytes) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(limits.body_timeout, Limited::new(body, limits.body_bytes).collect()).await;
+    let read = tokio::time::timeout(longest, Limited::new(body, limits.body_bytes).collect()).await;
     match read {
         Err(_) => Err(Denial::BodyTooSlow.into()),
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -103,3 +103,15 @@ async fn the_address_that_a_listed_proxy_tells_is_believed_and_nothing_else_of_i
     let metadata = server.caller.get_with("/.well-known/openid-configuration", FORWARDED).await;
     assert_eq!(metadata.text("issuer"), server.issuer());
 }
+
+#[tokio::test]
+async fn refusal_of_the_management_api_names_the_proxys_client() {
+    let listed = |settings: &mut doorward_server::Settings| {
+        settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
+    };
+    let server = TestServer::start_with(listed).await;
+    let request = server.caller.request(reqwest::Method::POST, "/v1/keys/verify");
+    let answer = server.caller.send(request.header("x-forwarded-for", "203.0.113.1")).await;
+    assert_eq!(answer.problem(), (401, "credential_missing".into()));
+    assert_eq!(server.explain(&answer.text("trace_id")).await[0].address.as_deref(), Some("203.0.113.1"));
+}

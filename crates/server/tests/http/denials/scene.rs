@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Mutex, time::Duration};
 use axum::{Router, routing::get};
 use doorward_core::denial::Denial;
 use doorward_guard::{Guard, ResourceIdentifier, scope};
-use doorward_server::http::listener::{self, Serve};
+use doorward_listen::Serve;
 use serde_json::Value;
 
 use crate::harness::*;
@@ -27,7 +27,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn set() -> Self {
         let server = TestServer::start_with(|settings| {
-            settings.limits.body_timeout = Duration::from_secs(1);
+            settings.listen.body_timeout = Duration::from_secs(1);
             settings.limits.open_requests_per_network = 100;
         })
         .await;
@@ -111,10 +111,10 @@ impl Api {
             .route("/me", get(async || "any principal"))
             .route("/admin", get(async || "administered").layer(administer))
             .layer(guard.layer());
-        let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
-        let serve = Serve { router: routes, limits: server.app.settings.limits, tls: None };
-        tokio::spawn(listener::serve(vec![listener], serve, std::future::pending()));
+        let serve = Serve { router: routes, limits: server.app.settings.listen, ..Serve::default() };
+        tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
         Self { guard, caller }
     }
 }

@@ -10,10 +10,10 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 use doorward_guard::SystemRng;
+use doorward_listen::Serve;
 use doorward_server::{
     App, Settings,
     app::Components,
-    http::listener::{self, Serve},
     manage::{
         self,
         audit::{self, Explained},
@@ -71,7 +71,7 @@ impl TestServer {
     pub(crate) async fn on(database: Database, change: impl FnOnce(&mut Settings)) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let master_key = MasterKey::generate(&SystemRng::default()).reveal();
-        let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let mut settings = Settings::new(&base);
         (settings.password.memory_kib, settings.password.iterations) = (64, 1);
@@ -260,7 +260,7 @@ pub(crate) struct Stopped {
 impl Stopped {
     pub(crate) async fn start(self, address: SocketAddr) -> TestServer {
         let Self { clock, world, database, folder, master_key, settings } = self;
-        let listener = listener::bind(address).await.unwrap();
+        let listener = doorward_listen::bind(address).await.unwrap();
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
         let app = open(&database, settings, clock.clone(), &master_key).await;
         let (tasks, end, serving) = serve(&app, listener).await;
@@ -278,8 +278,13 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
 async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {
     let tasks = Tasks::start(app).await.unwrap();
     let (end, ended) = oneshot::channel();
-    let serve = Serve { router: doorward_server::router(app.clone()), limits: app.settings.limits, tls: None };
-    let serving = tokio::spawn(listener::serve(vec![listener], serve, async {
+    let serve = Serve {
+        router: doorward_server::router(app.clone()),
+        limits: app.settings.listen,
+        trusted_proxies: app.settings.trusted_proxies.clone(),
+        tls: None,
+    };
+    let serving = tokio::spawn(doorward_listen::serve(vec![listener], serve, async {
         let _ = ended.await;
     }));
     (tasks, end, serving)

@@ -1,12 +1,8 @@
 //! Bounds on what comes: sizes are looked at before anything is parsed, and slow clients are cut off.
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
-use axum::{Router, routing::post};
-use doorward_server::{
-    http::listener::{self, Serve},
-    settings::Limits,
-};
+use doorward_server::Settings;
 use reqwest::Method;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,15 +10,6 @@ use tokio::{
 };
 
 use crate::harness::*;
-
-/// A server that has little patience.
-async fn impatient() -> TestServer {
-    TestServer::start_with(|settings| {
-        settings.limits.header_timeout = Duration::from_millis(100);
-        settings.limits.body_timeout = Duration::from_millis(100);
-    })
-    .await
-}
 
 #[tokio::test]
 async fn who_has_sent_all_and_closes_that_half_gets_the_answer() {
@@ -81,17 +68,9 @@ async fn a_head_that_is_hardly_too_large_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_slow_with_its_head_is_cut_off() {
-    let server = impatient().await;
-    let answer = raw(&server.caller.base, b"POST /token HTTP/1.1\r\nHost: x\r\n").await;
-    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
-    let silent = raw(&server.caller.base, b"").await;
-    assert!(silent.is_empty() || silent.starts_with("HTTP/1.1 408 "), "{silent}");
-}
-
-#[tokio::test]
 async fn a_client_that_is_slow_with_its_body_gets_408() {
-    let server = impatient().await;
+    let hurry = |settings: &mut Settings| settings.listen.body_timeout = Duration::from_millis(100);
+    let server = TestServer::start_with(hurry).await;
     for path in ["/token", "/introspect", "/revoke"] {
         let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n");
         let mut stream = TcpStream::connect(server.caller.base.strip_prefix("http://").unwrap()).await.unwrap();
@@ -122,53 +101,6 @@ async fn a_body_that_breaks_off_changes_nothing() {
     server.redeem(web, &code).await.expect(200);
 }
 
-/// A connection from `127.0.0.{last}`.
-async fn connect_from(server: &TestServer, last: u8) -> TcpStream {
-    let base = server.caller.base.strip_prefix("http://").unwrap();
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
-    socket.connect(base.parse().unwrap()).await.unwrap()
-}
-
-/// How an answer on this connection begins; `None` if it is closed.
-async fn asks(stream: &mut TcpStream) -> Option<String> {
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.ok()?;
-    let mut answer = [0; 12];
-    stream.read_exact(&mut answer).await.ok()?;
-    Some(String::from_utf8_lossy(&answer).into_owned())
-}
-
-#[tokio::test]
-async fn there_are_so_many_connections_in_all_and_no_more() {
-    let server = TestServer::start_with(|settings| settings.limits.connections = 3).await;
-    let mut open = Vec::new();
-    for last in 3..6 {
-        let mut stream = connect_from(&server, last).await;
-        assert_eq!(asks(&mut stream).await.as_deref(), Some("HTTP/1.1 200"));
-        open.push(stream);
-    }
-    assert_eq!(asks(&mut connect_from(&server, 6).await).await, None, "the fourth is closed without a word");
-    open.pop();
-    eventually("the place is free again", async || asks(&mut connect_from(&server, 6).await).await).await;
-}
-
-#[tokio::test]
-async fn one_address_has_so_many_connections_and_no_more() {
-    let server = TestServer::start_with(|settings| settings.limits.connections_per_address = 3).await;
-    let connect = async || connect_from(&server, 3).await;
-    let mut open = Vec::new();
-    for _ in 0..3 {
-        let mut stream = connect().await;
-        assert_eq!(asks(&mut stream).await.as_deref(), Some("HTTP/1.1 200"));
-        open.push(stream);
-    }
-    assert_eq!(asks(&mut connect().await).await, None, "the fourth is closed without a word");
-    // Others are not affected, and a place that was given back can be taken.
-    server.caller_from([127, 0, 0, 4]).get("/health").await.expect(200);
-    open.pop();
-    eventually("the place is free again", async || asks(&mut connect().await).await).await;
-}
-
 #[tokio::test]
 async fn huge_and_broken_tokens_are_refused_and_cost_little() {
     let server = TestServer::start().await;
@@ -179,20 +111,6 @@ async fn huge_and_broken_tokens_are_refused_and_cost_little() {
         server.caller.post_as(&server.world.web, "/revoke", &[("token", token)]).await.expect(200);
         assert_eq!(server.caller.post("/userinfo", &[("access_token", token)]).await.problem().0, 401);
     }
-}
-
-#[tokio::test]
-async fn a_body_that_does_not_come_is_cut_off_also_where_the_router_has_no_bound() {
-    let limits = Limits { body_timeout: Duration::from_millis(100), ..impatient().await.app.settings.limits };
-    let router = Router::new().route("/", post(async |body: String| body));
-    let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(listener::serve(vec![listener], Serve { router, limits, tls: None }, std::future::pending()));
-    let head = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n";
-    let slow = raw(&base, format!("{head}ab").as_bytes()).await;
-    assert!(slow.starts_with("HTTP/1.1 4"), "{slow}");
-    let whole = raw(&base, format!("{head}abcd").as_bytes()).await;
-    assert!(whole.starts_with("HTTP/1.1 200 ") && whole.ends_with("abcd"), "{whole}");
 }
 
 #[tokio::test]

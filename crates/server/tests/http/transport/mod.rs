@@ -5,4 +5,3 @@ mod bounds;
 mod cors;
 mod http2;
 mod routes;
-mod tls;

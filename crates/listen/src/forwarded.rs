@@ -1,34 +1,36 @@
-//! The caller's address behind proxies: `X-Forwarded-For` is read only when a listed proxy sent it, from the right, and
-//! the first address that is no listed proxy counts. Nothing else of what proxies say is ever read.
+//! The client's address behind proxies: `X-Forwarded-For` is read only when a trusted proxy sent it, from the right, and
+//! the first address that is no trusted proxy counts. Nothing else that proxies say is ever read.
 
 use std::net::IpAddr;
 
+use doorward_core::network::ClientAddress;
 use http::HeaderMap;
 use ipnet::IpNet;
 
-/// The caller's address.
-pub(crate) fn client_address(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> IpAddr {
-    let peer = peer.to_canonical();
+/// Where a request comes from that `nearest` sent.
+pub(crate) fn client_address(headers: &HeaderMap, nearest: ClientAddress, trusted: &[IpNet]) -> ClientAddress {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|net| net.contains(address));
-    if !is_trusted(&peer) {
-        return peer;
+    if !is_trusted(&nearest.client) {
+        return nearest;
     }
-    let mut address = peer;
+    let mut client = nearest.client;
     let values = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
     let hops: Vec<&str> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
     for hop in hops.iter().rev() {
         // What can't be read ends the chain that can be believed.
         let Ok(hop) = hop.parse::<IpAddr>() else { break };
-        address = hop.to_canonical();
-        if !is_trusted(&address) {
+        client = hop.to_canonical();
+        if !is_trusted(&client) {
             break;
         }
     }
-    address
+    ClientAddress { client, ..nearest }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use http::HeaderValue;
 
     use super::*;
@@ -39,7 +41,10 @@ mod tests {
             headers.append("x-forwarded-for", HeaderValue::from_static(value));
         }
         let trusted: Vec<IpNet> = trusted.iter().map(|net| net.parse().unwrap()).collect();
-        client_address(&headers, peer.parse().unwrap(), &trusted).to_string()
+        let peer = SocketAddr::new(peer.parse().unwrap(), 443);
+        let found = client_address(&headers, peer.into(), &trusted);
+        assert_eq!(found.peer, peer);
+        found.client.to_string()
     }
 
     #[test]

@@ -1,24 +1,22 @@
-//! TLS (RFC 8446) on a listener of our own: both versions of HTTP by ALPN (RFC 7301), and nothing without TLS.
+//! TLS (RFC 8446): both versions of HTTP by ALPN (RFC 7301), and nothing without TLS.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::sync::Arc;
 
-use doorward_server::http::{
-    listener::{self, Serve},
+use doorward_listen::{
+    Serve,
     tls::{Files, Reloading},
 };
 use http::Version;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
 
 use crate::harness::*;
 
-/// A second listener in front of a server, with a certificate that it made itself.
+/// A listener with a certificate that it issued itself.
 struct Secured {
     base: String,
     files: Files,
     tls: Arc<Reloading>,
     _folder: TempDir,
-    _end: oneshot::Sender<()>,
 }
 
 fn certify(files: &Files) -> Vec<u8> {
@@ -28,20 +26,13 @@ fn certify(files: &Files) -> Vec<u8> {
     made.cert.der().to_vec()
 }
 
-async fn secured(server: &TestServer) -> (Secured, Vec<u8>) {
+async fn secured() -> (Secured, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let files = Files { certificate: folder.path().join("tls.pem"), key: folder.path().join("tls.key") };
     let certificate = certify(&files);
     let tls = Arc::new(Reloading::new(files.clone()).unwrap());
-    let listener = listener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let base = format!("https://{}", listener.local_addr().unwrap());
-    let limits = server.app.settings.limits;
-    let serve = Serve { router: doorward_server::router(server.app.clone()), limits, tls: Some(tls.clone()) };
-    let (end, ended) = oneshot::channel::<()>();
-    tokio::spawn(listener::serve(vec![listener], serve, async {
-        let _ = ended.await;
-    }));
-    (Secured { base, files, tls, _folder: folder, _end: end }, certificate)
+    let listener = Listener::start(Serve { router: hello(), tls: Some(tls.clone()), ..Serve::default() }).await;
+    (Secured { base: format!("https://{}", listener.address), files, tls, _folder: folder }, certificate)
 }
 
 fn client() -> reqwest::ClientBuilder {
@@ -55,9 +46,8 @@ fn certificate_of(answer: &reqwest::Response) -> Vec<u8> {
 
 #[tokio::test]
 async fn both_versions_of_http_are_spoken_and_http_2_is_preferred() {
-    let server = TestServer::start().await;
-    let (secured, _) = secured(&server).await;
-    let url = format!("{}/jwks", secured.base);
+    let (secured, _) = secured().await;
+    let url = format!("{}/", secured.base);
     let preferred = client().build().unwrap().get(&url).send().await.unwrap();
     assert_eq!((preferred.version(), preferred.status().as_u16()), (Version::HTTP_2, 200));
     let older = client().http1_only().build().unwrap().get(&url).send().await.unwrap();
@@ -66,20 +56,19 @@ async fn both_versions_of_http_are_spoken_and_http_2_is_preferred() {
 
 #[tokio::test]
 async fn what_is_not_tls_gets_no_answer_of_http() {
-    let server = TestServer::start().await;
-    let (secured, _) = secured(&server).await;
+    let (secured, _) = secured().await;
     let plain = secured.base.replace("https://", "http://");
-    let answer = raw(&plain, b"GET /jwks HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let address = secured.base.strip_prefix("https://").unwrap().parse().unwrap();
+    let answer = raw(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert!(!answer.contains("HTTP/1.1"), "{answer}");
-    assert!(reqwest::get(format!("{plain}/jwks")).await.is_err());
+    assert!(reqwest::get(plain).await.is_err());
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_served_to_new_connections_and_a_broken_one_is_not() {
-    let server = TestServer::start().await;
-    let (secured, first) = secured(&server).await;
+async fn new_certificate_is_served_and_a_broken_one_is_not() {
+    let (secured, first) = secured().await;
     let served = async || {
-        let answer = client().build().unwrap().get(format!("{}/jwks", secured.base)).send().await.unwrap();
+        let answer = client().build().unwrap().get(format!("{}/", secured.base)).send().await.unwrap();
         certificate_of(&answer)
     };
     assert_eq!(served().await, first);
