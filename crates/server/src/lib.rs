@@ -22,7 +22,7 @@ pub mod verify;
 
 // HTTP.
 mod browser;
-mod http;
+mod web;
 
 // The endpoints and pages, a folder per capability.
 mod account;

@@ -25,17 +25,16 @@ use serde_json::json;
 use crate::{
     account,
     app::App,
-    authorization, consent,
-    http::{
-        cors,
-        refused::{self, Asked, NegotiatedError, PageError, ProblemError},
-        respond,
-    },
-    oauth, oidc,
+    authorization, consent, oauth, oidc,
     origin::Origin,
     pages::assets,
     signin,
     v1::{self, Management},
+    web::{
+        cors,
+        refused::{self, Asked, NegotiatedError, PageError, ProblemError},
+        respond,
+    },
 };
 
 /// What programs in browsers may call from any origin, besides all that is well-known.

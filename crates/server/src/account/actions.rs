@@ -20,9 +20,9 @@ use crate::{
     actor::Actor,
     app::App,
     browser::{Session, Visitor},
-    http::{body::Form, refused::PageError, respond},
     manage::{grants, sessions},
     pages::security_headers::FormsEnd,
+    web::{body::Form, refused::PageError, respond},
 };
 
 type Answer = Result<Response<Body>, PageError>;

@@ -16,13 +16,13 @@ use super::{
 use crate::{
     app::App,
     browser::{Cookie, Session, Visitor},
-    http::{refused::PageError, respond},
     manage::{
         audit,
         grants::{self, ConnectedClient},
         sessions,
     },
     pages::{scope_in_words, security_headers::FormsEnd, time_in_words::Moment},
+    web::{refused::PageError, respond},
 };
 
 /// Events on the page.

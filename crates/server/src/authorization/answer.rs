@@ -21,8 +21,8 @@ use crate::{
     actor::Actor,
     app::App,
     browser::Session,
-    http::{refused::noting, respond},
     origin::Origin,
+    web::{refused::noting, respond},
 };
 
 /// Grants `scopes` and sends the code to the client. `stored` names the stored request, if it was stored.

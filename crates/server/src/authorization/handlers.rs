@@ -14,8 +14,8 @@ use super::{interaction, next};
 use crate::{
     app::App,
     browser::Browser,
-    http::{refused::PageError, respond},
     origin::Origin,
+    web::{refused::PageError, respond},
 };
 
 /// `GET /continue/{id}`: whatever comes next.

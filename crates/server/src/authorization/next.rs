@@ -15,8 +15,8 @@ use super::{answer, interaction::Interaction};
 use crate::{
     app::App,
     browser::session::{self, Session},
-    http::respond,
     origin::Origin,
+    web::respond,
 };
 
 /// What a request of `client` needs next, given who is signed in.

@@ -14,7 +14,7 @@ use super::interaction::{self, Interaction};
 use crate::{
     app::App,
     browser::{Session, Visitor},
-    http::refused::{PageError, Refused},
+    web::refused::{PageError, Refused},
 };
 
 /// A stored request that is still to be answered, and the browser that it belongs to.

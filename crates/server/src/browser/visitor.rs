@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     app::App,
-    http::{refused::PageError, respond},
     pages::security_headers::FormsEnd,
+    web::{refused::PageError, respond},
 };
 
 /// A browser with its session.

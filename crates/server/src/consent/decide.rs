@@ -16,13 +16,13 @@ use crate::{
     app::App,
     authorization::{answer, interaction::Interaction, step::Step},
     browser::Session,
-    http::{
+    origin::Origin,
+    pages::security_headers::FormsEnd,
+    web::{
         body::Form,
         refused::{self, PageError, noting},
         respond,
     },
-    origin::Origin,
-    pages::security_headers::FormsEnd,
 };
 
 pub(crate) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {

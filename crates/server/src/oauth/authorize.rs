@@ -20,8 +20,8 @@ use crate::{
     app::App,
     authorization::{answer, interaction, next},
     browser::Browser,
-    http::{body::Form, refused::PageError, respond},
     origin::Origin,
+    web::{body::Form, refused::PageError, respond},
 };
 
 /// `GET`: the parameters are in the query.

@@ -20,12 +20,12 @@ use serde_json::{Value, json};
 use super::client_authentication;
 use crate::{
     app::App,
-    http::{
+    verify::access_token,
+    web::{
         body::Form,
         refused::{OAuthError, explained},
         respond,
     },
-    verify::access_token,
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {

@@ -7,7 +7,7 @@ use http::Response;
 
 use crate::{
     app::App,
-    http::{refused::ProblemError, respond},
+    web::{refused::ProblemError, respond},
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     app::App,
-    http::{refused::ProblemError, respond},
+    web::{refused::ProblemError, respond},
 };
 
 pub(crate) async fn oauth(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {

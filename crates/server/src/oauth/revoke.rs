@@ -19,9 +19,9 @@ use http::{Response, StatusCode};
 use super::client_authentication;
 use crate::{
     app::App,
-    http::{body::Form, refused::OAuthError, respond},
     origin::Origin,
     verify::access_token,
+    web::{body::Form, refused::OAuthError, respond},
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {

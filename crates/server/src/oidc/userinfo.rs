@@ -21,8 +21,8 @@ use serde::Serialize;
 
 use crate::{
     app::App,
-    http::{body, refused::ProblemError, respond},
     verify::access_token,
+    web::{body, refused::ProblemError, respond},
 };
 
 #[derive(Serialize)]

@@ -19,13 +19,13 @@ use crate::{
     app::App,
     authorization::step::Step,
     browser::{Cookie, Visitor, device, session},
-    http::{
+    origin::Origin,
+    pages::security_headers::FormsEnd,
+    web::{
         body::Form,
         refused::{self, PageError, noting},
         respond,
     },
-    origin::Origin,
-    pages::security_headers::FormsEnd,
 };
 
 /// `GET /sign-in/{id}`: for an application.

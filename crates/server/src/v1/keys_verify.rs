@@ -21,16 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     app::App,
-    http::{
-        body,
-        refused::{ProblemError, explained},
-        respond,
-    },
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
     v1::Management,
     verify::api_key,
+    web::{
+        body,
+        refused::{ProblemError, explained},
+        respond,
+    },
 };
 
 #[derive(Deserialize)]

@@ -8,9 +8,9 @@ use http::{Request, Response, StatusCode};
 
 use crate::{
     app::App,
-    http::{body, refused::ProblemError, respond},
     oauth::client_authentication,
     origin::Origin,
+    web::{body, refused::ProblemError, respond},
 };
 
 /// The most events in one delivery.

@@ -15,8 +15,8 @@ use self::issue::TokenResponse;
 use super::client_authentication;
 use crate::{
     app::App,
-    http::{body::Form, refused::OAuthError, respond},
     origin::Origin,
+    web::{body::Form, refused::OAuthError, respond},
 };
 
 mod authorization_code;
