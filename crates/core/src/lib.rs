@@ -18,7 +18,10 @@ mod values;
 
 pub use access::{api, holder, policy, principal, scope};
 pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, signing};
-pub use oauth::{authorization_request, client, client_auth, form, grant, next_step, pkce, redirect_uri, registration};
-pub use people::{password, session, throttle, username};
+pub use oauth::{
+    authorization_request, client, client_auth, client_metadata, form, grant, next_step, pkce, redirect_uri,
+    registration,
+};
+pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};
 pub use values::{clock, digest, id, json, network, random, seal, secret};

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
 use doorward_core::clock::Timestamp;
+pub(crate) use doorward_server::manage::times::rfc3339 as time;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,11 +49,6 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let shown = fields.iter().filter(|(_, value)| !value.is_empty());
     shown.map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
-}
-
-/// A time in RFC 3339, to the second.
-pub(crate) fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.as_secs().to_string(), |at| at.to_string())
 }
 
 /// A time in RFC 3339, or a word instead.

@@ -1,18 +1,18 @@
 //! APIs: few, read whole into a snapshot.
 
-use std::{collections::BTreeSet, time::Duration};
-
 use doorward_core::{
     api::{Api, DescribedScope},
     client::Client,
+    clock::Timestamp,
     id::ApiId,
 };
 
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
+    changes::hold_changes,
     clients,
-    record::{json, word},
+    record::json,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -34,31 +34,69 @@ impl Operation for CreateApi {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let api = &self.api;
         tx.execute(
-            sql!("INSERT INTO apis ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
+            sql!("INSERT INTO apis (name, identifier, {}) VALUES ($1, $2, $3, $4, $5)", COLUMNS),
             &[
+                api.metadata.name.as_str().into(),
+                api.metadata.identifier.as_str().into(),
                 api.id.as_str().into(),
-                api.name.as_str().into(),
-                api.identifier.as_str().into(),
-                json(&api.scopes),
-                json(&api.roles),
-                word(&api.token_format),
-                api.signing_algorithm.as_str().into(),
-                i64::try_from(api.access_token_ttl.as_millis()).unwrap_or(i64::MAX).into(),
-                api.key_prefix.as_str().into(),
+                json(&api.metadata),
                 api.created_at.into(),
             ],
         )
         .await?;
-        for DescribedScope { scope, .. } in &api.scopes {
-            let row = [scope.as_str().into(), api.id.as_str().into()];
-            tx.execute("INSERT INTO api_scopes (scope, api_id) VALUES ($1, $2)", &row).await?;
-        }
+        insert_scopes(tx, &api.id, &api.metadata.scopes).await?;
         clients::insert(tx, &self.credential).await?;
         let event = self.audit.event(AuditAction::ApiCreated).about(&api.id);
-        event.with("name", &api.name).with("identifier", &api.identifier).append(tx).await?;
+        event.with("name", &api.metadata.name).with("identifier", &api.metadata.identifier).append(tx).await?;
         append_change(tx, ChangeKind::Api, api.id.as_str(), api.created_at).await?;
         Ok(())
     }
+}
+
+/// Adds scopes to an API. [`TxError::Conflict`] if one of them is taken.
+#[derive(Clone, Debug)]
+pub struct AddApiScopes {
+    /// The API.
+    pub id: ApiId,
+    /// Its new scopes.
+    pub scopes: Vec<DescribedScope>,
+    /// When.
+    pub now: Timestamp,
+    /// Who does it.
+    pub audit: AuditContext,
+}
+
+impl Operation for AddApiScopes {
+    /// Whether there is such an API.
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        // Two servers that start at the same time are settled here, before either reads.
+        hold_changes(tx).await?;
+        let sql = sql!("SELECT {} FROM apis WHERE id = $1", COLUMNS);
+        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(false) };
+        let mut api = api(&mut row)?;
+        let new: Vec<_> = self.scopes.iter().filter(|described| !api.has_scope(&described.scope)).cloned().collect();
+        if new.is_empty() {
+            return Ok(true);
+        }
+        insert_scopes(tx, &self.id, &new).await?;
+        api.metadata.scopes.extend(new);
+        let row = [json(&api.metadata), self.id.as_str().into()];
+        tx.execute("UPDATE apis SET metadata = $1 WHERE id = $2", &row).await?;
+        self.audit.event(AuditAction::ApiScopesAdded).about(&self.id).append(tx).await?;
+        append_change(tx, ChangeKind::Api, self.id.as_str(), self.now).await?;
+        Ok(true)
+    }
+}
+
+/// The names of scopes are unique across all APIs.
+async fn insert_scopes(tx: &mut impl Tx, api: &ApiId, scopes: &[DescribedScope]) -> Result<(), TxError> {
+    for DescribedScope { scope, .. } in scopes {
+        let row = [scope.as_str().into(), api.as_str().into()];
+        tx.execute("INSERT INTO api_scopes (scope, api_id) VALUES ($1, $2)", &row).await?;
+    }
+    Ok(())
 }
 
 /// APIs in the order that they were made.
@@ -85,20 +123,8 @@ impl Operation for ListApis {
     }
 }
 
-const COLUMNS: &str = "id, name, identifier, scopes, roles, token_format, signing_algorithm, access_token_ttl_ms, \
-                       key_prefix, created_at";
+const COLUMNS: &str = "id, metadata, created_at";
 
 fn api(row: &mut Row) -> Result<Api, TxError> {
-    Ok(Api {
-        id: row.parsed()?,
-        name: row.text()?,
-        identifier: row.parsed()?,
-        scopes: row.json()?,
-        roles: row.json::<BTreeSet<_>>()?,
-        token_format: row.word()?,
-        signing_algorithm: row.word()?,
-        access_token_ttl: Duration::from_millis(u64::try_from(row.int()?).unwrap_or(0)),
-        key_prefix: row.parsed()?,
-        created_at: row.time()?,
-    })
+    Ok(Api { id: row.parsed()?, metadata: row.json()?, created_at: row.time()? })
 }

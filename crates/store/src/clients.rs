@@ -11,7 +11,7 @@ use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     grants,
-    record::{json, word},
+    record::json,
     roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -32,30 +32,19 @@ impl Operation for CreateClient {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         insert(tx, &self.client).await?;
         let event = self.audit.event(AuditAction::ClientCreated).about(&self.client.id);
-        event.with("name", &self.client.name).append(tx).await
+        event.with("name", &self.client.metadata.client_name).append(tx).await
     }
 }
 
 /// The row of a client, without its roles.
 pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxError> {
     tx.execute(
-        sql!(
-            "INSERT INTO clients ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
-            COLUMNS
-        ),
+        sql!("INSERT INTO clients ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", COLUMNS),
         &[
             client.id.as_str().into(),
-            client.name.as_str().into(),
-            word(&client.authentication),
+            json(&client.metadata),
             client.secret.as_ref().map(|secret| secret.pepper.clone()).into(),
             client.secret.as_ref().map(|secret| secret.digest.as_bytes().to_vec()).into(),
-            client.jwks.clone().into(),
-            client.assertion_for_token_endpoint.into(),
-            json(&client.grant_types),
-            json(&client.redirect_uris),
-            client.scopes.to_string().into(),
-            client.default_scopes.to_string().into(),
-            client.id_token_algorithm.as_str().into(),
             client.api.as_ref().map(|api| api.as_str().to_owned()).into(),
             client.created_at.into(),
             client.disabled_at.into(),
@@ -196,9 +185,7 @@ impl Operation for ChangeClient {
     }
 }
 
-const COLUMNS: &str = "id, name, authentication, secret_pepper, secret_digest, jwks, assertion_for_token_endpoint, \
-                       grant_types, redirect_uris, scopes, default_scopes, id_token_algorithm, api_id, created_at, \
-                       disabled_at, tokens_ended_at";
+const COLUMNS: &str = "id, metadata, secret_pepper, secret_digest, api_id, created_at, disabled_at, tokens_ended_at";
 
 /// Clients with their roles.
 const SELECT: &str = sql!("SELECT {}, {} FROM clients", COLUMNS, roles::OF_HOLDER);
@@ -206,16 +193,8 @@ const SELECT: &str = sql!("SELECT {}, {} FROM clients", COLUMNS, roles::OF_HOLDE
 fn client(row: &mut Row) -> Result<Client, TxError> {
     Ok(Client {
         id: row.parsed()?,
-        name: row.text()?,
-        authentication: row.word()?,
+        metadata: row.json()?,
         secret: row.opt_keyed_digest()?,
-        jwks: row.opt_text()?,
-        assertion_for_token_endpoint: row.flag()?,
-        grant_types: row.json()?,
-        redirect_uris: row.json()?,
-        scopes: row.parsed()?,
-        default_scopes: row.parsed()?,
-        id_token_algorithm: row.word()?,
         api: row.opt_parsed()?,
         created_at: row.time()?,
         disabled_at: row.opt_time()?,

@@ -2,18 +2,17 @@
 
 use doorward_core::{
     api::Role,
-    api_key::{Environment, KeyFacts},
+    api_key::{KeyFacts, KeyMetadata},
     clock::Timestamp,
     digest::KeyedDigest,
     holder::Owner,
     id::{ApiId, KeyId},
-    scope::ScopeSet,
 };
 
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
-    record::{by_digest, json, word},
+    record::{by_digest, json},
     roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -28,20 +27,12 @@ pub struct KeyRecord {
     pub digest: KeyedDigest,
     /// Its first characters, to be recognised by.
     pub hint: String,
-    /// Its name, for people.
-    pub name: String,
+    /// What is registered of it.
+    pub metadata: KeyMetadata,
     /// Whom it belongs to.
     pub owner: Option<Owner>,
-    /// The APIs that it names.
-    pub apis: Vec<ApiId>,
-    /// Of a key for the management API: the APIs that it may manage; empty for all.
-    pub limited_to: Vec<ApiId>,
-    /// What it may be used for.
-    pub scopes: ScopeSet,
     /// Its roles, each at an API.
     pub roles: Vec<(ApiId, Role)>,
-    /// For real use or for tests.
-    pub environment: Environment,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends; `None`: never.
@@ -76,21 +67,14 @@ impl Operation for CreateKey {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let key = &self.key;
         tx.execute(
-            sql!(
-                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-                COLUMNS
-            ),
+            sql!("INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
             &[
                 key.id.as_str().into(),
                 key.digest.pepper.as_str().into(),
                 (&key.digest.digest).into(),
                 key.hint.as_str().into(),
-                key.name.as_str().into(),
+                json(&key.metadata),
                 key.owner.as_ref().map(Owner::as_str).into(),
-                json(&key.apis),
-                json(&key.limited_to),
-                key.scopes.to_string().into(),
-                word(&key.environment),
                 key.created_at.into(),
                 key.expires_at.into(),
                 key.revoked_at.into(),
@@ -105,7 +89,7 @@ impl Operation for CreateKey {
         }
         let never = || "never".to_owned();
         let event = self.audit.event(AuditAction::KeyCreated).about(&key.id);
-        let event = event.with("name", &key.name).with("scope", &key.scopes);
+        let event = event.with("name", &key.metadata.name).with("scope", &key.metadata.scope);
         let expires_at = key.expires_at.map_or_else(never, |at| at.as_secs().to_string());
         event.with("expires_at", expires_at).append(tx).await
     }
@@ -227,8 +211,7 @@ impl Operation for TouchKeys {
     }
 }
 
-const COLUMNS: &str = "id, pepper, digest, hint, name, owner, api_ids, limited_to, scopes, environment, created_at, \
-                       expires_at, revoked_at, last_used_at";
+const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, expires_at, revoked_at, last_used_at";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client.
 const SELECT: &str = sql!(
@@ -247,12 +230,8 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         id: row.parsed()?,
         digest: row.keyed_digest()?,
         hint: row.text()?,
-        name: row.text()?,
+        metadata: row.json()?,
         owner: row.opt_parsed()?,
-        apis: row.json()?,
-        limited_to: row.json()?,
-        scopes: row.parsed()?,
-        environment: row.word()?,
         created_at: row.time()?,
         expires_at: row.opt_time()?,
         revoked_at: row.opt_time()?,

@@ -26,6 +26,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "ended_client_tokens",
         sql: include_str!("../migrations/0006_ended_client_tokens.sql"),
     },
+    Migration { number: 7, name: "metadata", sql: include_str!("../migrations/0007_metadata.sql") },
 ];
 
 /// The newest migration that this program knows.

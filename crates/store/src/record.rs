@@ -111,11 +111,3 @@ impl From<bool> for Value {
 pub(crate) fn json(value: &impl Serialize) -> Value {
     serde_json::to_string(value).expect("ids, scopes and their lists are JSON").into()
 }
-
-/// A value of an enum that serde writes as a plain word.
-pub(crate) fn word(value: &impl Serialize) -> Value {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.into(),
-        _ => unreachable!("only enums of unit variants are written as words"),
-    }
-}

@@ -43,7 +43,7 @@ impl StoreAccessToken {
     /// What is recorded of a token of a client that acts for itself, also where it has no row.
     pub fn event(audit: &AuditContext, api: &Api, claims: &Claims) -> AuditEvent {
         let event = audit.event(AuditAction::AccessTokenIssued).about(&claims.id);
-        event.with("api", &api.name).with("scope", &claims.scopes)
+        event.with("api", &api.metadata.name).with("scope", &claims.scopes)
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) async fn store(
     api: Option<&Api>,
     claims: &Claims,
 ) -> Result<(), TxError> {
-    if api.is_some_and(|api| api.token_format == TokenFormat::Opaque) {
+    if api.is_some_and(|api| api.metadata.token_format == TokenFormat::Opaque) {
         let Some(opaque) = &token.opaque else { return Err(TxError::Defect("no opaque form was drawn".into())) };
         let claims_json = serde_json::to_string(claims).map_err(|_| TxError::Defect("claims are JSON".into()))?;
         tx.execute(

@@ -1,11 +1,15 @@
 //! Users: who signs in.
 
-use doorward_core::{clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, username};
+use doorward_core::{
+    clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, user::UserMetadata, username,
+};
 
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
-    grants, sessions,
+    grants,
+    record::json,
+    sessions,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -15,16 +19,10 @@ use crate::{
 pub struct UserRecord {
     /// Its id: the `sub` of its tokens.
     pub id: UserId,
-    /// The name to sign in with, as it was given.
-    pub username: String,
+    /// What is registered of it.
+    pub metadata: UserMetadata,
     /// The password's hash in PHC form.
     pub password_hash: SecretString,
-    /// The name, for people.
-    pub name: Option<String>,
-    /// The mail address.
-    pub email: Option<String>,
-    /// Whether the mail address was verified.
-    pub email_verified: bool,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was disabled, if it is.
@@ -46,15 +44,12 @@ impl Operation for CreateUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let user = &self.user;
         tx.execute(
-            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
+            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6)", COLUMNS),
             &[
-                username::fold(&user.username).into(),
+                username::fold(&user.metadata.username).into(),
                 user.id.as_str().into(),
-                user.username.as_str().into(),
+                json(&user.metadata),
                 user.password_hash.expose_secret().into(),
-                user.name.clone().into(),
-                user.email.clone().into(),
-                user.email_verified.into(),
                 user.created_at.into(),
                 user.disabled_at.into(),
             ],
@@ -194,18 +189,15 @@ pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRec
     tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
 }
 
-pub(crate) const COLUMNS: &str = "id, username, password_hash, name, email, email_verified, created_at, disabled_at";
+pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disabled_at";
 
 const SELECT: &str = sql!("SELECT {} FROM users", COLUMNS);
 
 pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
     Ok(UserRecord {
         id: row.parsed()?,
-        username: row.text()?,
+        metadata: row.json()?,
         password_hash: row.text()?.into(),
-        name: row.opt_text()?,
-        email: row.opt_text()?,
-        email_verified: row.flag()?,
         created_at: row.time()?,
         disabled_at: row.opt_time()?,
     })

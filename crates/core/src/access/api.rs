@@ -137,13 +137,27 @@ pub fn is_api_name(text: &str) -> bool {
 }
 
 /// How access tokens for an API are written.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenFormat {
     /// JSON Web Tokens (RFC 9068), verified by the API itself.
+    #[default]
     Jwt,
     /// Opaque: the API asks by introspection (RFC 7662).
     Opaque,
+}
+
+impl TokenFormat {
+    /// Every form.
+    pub const ALL: [Self; 2] = [Self::Jwt, Self::Opaque];
+
+    /// The form as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+        }
+    }
 }
 
 /// A scope with the sentence that the consent page shows for it.
@@ -160,30 +174,83 @@ pub struct DescribedScope {
 pub struct Api {
     /// Its row.
     pub id: ApiId,
+    /// What is registered of it.
+    pub metadata: ApiMetadata,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// What is registered of an API. It is created, changed, stored, shown and exported as this one type. A member that is
+/// missing has its default; one that is not known is passed over, since a newer program may have stored it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct ApiMetadata {
     /// Its name, unique.
     pub name: String,
     /// Its identifier, unique: the `aud` of its tokens.
     pub identifier: ResourceIdentifier,
     /// Its scopes.
+    #[serde(default)]
     pub scopes: Vec<DescribedScope>,
     /// Its roles.
+    #[serde(default)]
     pub roles: BTreeSet<Role>,
     /// The form of its access tokens.
+    #[serde(default)]
     pub token_format: TokenFormat,
     /// What its JWTs are signed with.
+    #[serde(default = "ApiMetadata::default_algorithm")]
     pub signing_algorithm: Algorithm,
-    /// How long its access tokens live.
+    /// How long its access tokens live; whole seconds.
+    #[serde(default = "ApiMetadata::default_ttl", with = "secs")]
     pub access_token_ttl: Duration,
     /// What its keys begin with.
+    #[serde(default)]
     pub key_prefix: KeyPrefix,
-    /// When it was made.
-    pub created_at: Timestamp,
+}
+
+impl ApiMetadata {
+    /// An API with the defaults: JWTs by EdDSA for five minutes, keys that begin with `sk`.
+    pub fn new(name: impl Into<String>, identifier: ResourceIdentifier) -> Self {
+        Self {
+            name: name.into(),
+            identifier,
+            scopes: Vec::new(),
+            roles: BTreeSet::new(),
+            token_format: TokenFormat::default(),
+            signing_algorithm: Self::default_algorithm(),
+            access_token_ttl: Self::default_ttl(),
+            key_prefix: KeyPrefix::default(),
+        }
+    }
+
+    const fn default_algorithm() -> Algorithm {
+        Algorithm::EdDSA
+    }
+
+    const fn default_ttl() -> Duration {
+        Duration::from_secs(300)
+    }
+}
+
+/// A duration in whole seconds.
+mod secs {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(duration.as_secs())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_secs)
+    }
 }
 
 impl Api {
     /// Whether the API has this scope.
     pub fn has_scope(&self, scope: &Scope) -> bool {
-        self.scopes.iter().any(|described| described.scope == *scope)
+        self.metadata.scopes.iter().any(|described| described.scope == *scope)
     }
 }
 

@@ -10,7 +10,9 @@ use crate::{
     checksummed::{self, checksum_holds, is_body},
     clock::Timestamp,
     denial::Denial,
+    id::ApiId,
     random::Rng,
+    scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
 
@@ -123,6 +125,23 @@ pub fn looks_like_key(text: &str) -> bool {
         return false;
     };
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
+}
+
+/// What is registered of an API key. It is created, changed, stored, shown and exported as this one type. A member that
+/// is missing has its default; one that is not known is passed over, since a newer program may have stored it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct KeyMetadata {
+    /// Its name, for people.
+    pub name: String,
+    /// The APIs that it names; the first gives its prefix.
+    pub apis: Vec<ApiId>,
+    /// Of a key for the management API: the APIs that it may manage; all if empty.
+    pub limited_to: Vec<ApiId>,
+    /// What it may be used for.
+    pub scope: ScopeSet,
+    /// For real use or for tests.
+    pub environment: Environment,
 }
 
 /// What decides whether a key that exists may be used.

@@ -213,7 +213,11 @@ impl KeySet {
 
     /// Reads a JWK set. Keys that can't be used here are passed over (RFC 7517 section 5).
     pub fn parse(document: &[u8]) -> Result<Self, InvalidKeySet> {
-        let document = json::parse_object(document).map_err(|_| InvalidKeySet)?;
+        Self::of(&json::parse_object(document).map_err(|_| InvalidKeySet)?)
+    }
+
+    /// The keys of a JWK set that was read already.
+    pub(crate) fn of(document: &Map<String, Value>) -> Result<Self, InvalidKeySet> {
         let keys = document.get("keys").and_then(Value::as_array).filter(|keys| keys.len() <= 64);
         let keys = keys.ok_or(InvalidKeySet)?.iter().filter_map(Value::as_object);
         Ok(Self(keys.filter_map(|jwk| VerifyingKey::parse(jwk).ok()).collect()))

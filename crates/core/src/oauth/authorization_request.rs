@@ -203,7 +203,7 @@ impl AuthorizationRequest {
         if client.redirect_uri(&self.target.redirect_uri).is_none() {
             return Err(refuse(Denial::RedirectUriNotRegistered));
         }
-        match self.scopes.is_subset(&client.scopes) {
+        match self.scopes.is_subset(&client.metadata.scope) {
             true => Ok(client),
             false => Err(refuse(Denial::ScopeNotAllowed)),
         }
@@ -278,7 +278,7 @@ fn requested_scopes(
     if known.is_empty() || (!unknown.is_empty() && !asked.contains(scope::OPENID)) {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }
-    let forbidden = known.difference(&client.scopes);
+    let forbidden = known.difference(&client.metadata.scope);
     if !forbidden.is_empty() {
         return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
     }
@@ -289,35 +289,28 @@ fn requested_scopes(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::{
-        client::AuthenticationMethod, grant::audience::tests::api, id::ClientId, jwk::Algorithm, random::SeededRng,
-    };
+    use crate::client_metadata::ClientMetadata;
+    use crate::{client::AuthenticationMethod, grant::audience::tests::api, id::ClientId, random::SeededRng};
 
     const ISSUER: &str = "https://issuer.example";
     const GOOD: &str = "client_id=c&response_type=code&redirect_uri=https://app.example/cb&scope=openid+notes:read\
         &state=xyz&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
     pub(crate) fn client() -> Client {
-        Client {
-            id: ClientId::new(Timestamp::from_millis(1), &SeededRng::new(1)),
-            name: "App".into(),
-            authentication: AuthenticationMethod::None,
-            secret: None,
-            jwks: None,
-            assertion_for_token_endpoint: false,
-            grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
-            redirect_uris: ["https://app.example/cb", "http://127.0.0.1/cb"]
-                .map(|uri| RedirectUri::parse(uri).unwrap())
-                .into(),
-            scopes: ScopeSet::parse("openid profile offline_access notes:read").unwrap(),
-            default_scopes: ScopeSet::default(),
-            id_token_algorithm: Algorithm::RS256,
-            roles: vec![],
-            api: None,
-            created_at: Timestamp::from_millis(1),
-            disabled_at: None,
-            tokens_ended_at: None,
-        }
+        Client::new(
+            ClientId::new(Timestamp::from_millis(1), &SeededRng::new(1)),
+            ClientMetadata {
+                client_name: "App".into(),
+                token_endpoint_auth_method: AuthenticationMethod::None,
+                grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
+                redirect_uris: ["https://app.example/cb", "http://127.0.0.1/cb"]
+                    .map(|uri| RedirectUri::parse(uri).unwrap())
+                    .into(),
+                scope: ScopeSet::parse("openid profile offline_access notes:read").unwrap(),
+                ..ClientMetadata::default()
+            },
+            Timestamp::from_millis(1),
+        )
     }
 
     fn apis() -> Apis {
@@ -443,8 +436,17 @@ pub(crate) mod tests {
         assert_eq!(denied(None), Denial::AuthorizeClientUnknown);
         let disabled = Client { disabled_at: Some(Timestamp::from_millis(1)), ..client() };
         assert_eq!(denied(Some(disabled)), Denial::AuthorizeClientUnknown);
-        assert_eq!(denied(Some(Client { redirect_uris: vec![], ..client() })), Denial::RedirectUriNotRegistered);
-        let narrower = Client { scopes: ScopeSet::parse("openid").unwrap(), ..client() };
+        assert_eq!(
+            denied(Some(Client {
+                metadata: ClientMetadata { redirect_uris: vec![], ..client().metadata },
+                ..client()
+            })),
+            Denial::RedirectUriNotRegistered
+        );
+        let narrower = Client {
+            metadata: ClientMetadata { scope: ScopeSet::parse("openid").unwrap(), ..client().metadata },
+            ..client()
+        };
         assert_eq!(denied(Some(narrower)), Denial::ScopeNotAllowed);
     }
 
@@ -469,7 +471,10 @@ pub(crate) mod tests {
         assert!(plain.demands_consent(&client(), Some(&remembered("openid notes:read"))));
         assert!(!plain.demands_consent(&client(), Some(&remembered("openid notes:read offline_access"))));
         assert!(!plain.demands_consent(&client(), Some(&remembered("notes:read"))));
-        let without = Client { grant_types: [GrantType::AuthorizationCode].into(), ..client() };
+        let without = Client {
+            metadata: ClientMetadata { grant_types: [GrantType::AuthorizationCode].into(), ..client().metadata },
+            ..client()
+        };
         let offline = with("scope", "openid notes:read offline_access").unwrap();
         assert!(!offline.demands_consent(&without, Some(&remembered("openid notes:read"))));
     }
@@ -496,7 +501,10 @@ pub(crate) mod tests {
         let may = |scope, client: &Client| with("scope", scope).unwrap().may_stay_signed_in(client);
         assert!(may("notes:read", &client()) && may("openid offline_access", &client()));
         assert!(!may("openid notes:read", &client()));
-        let without = Client { grant_types: [GrantType::AuthorizationCode].into(), ..client() };
+        let without = Client {
+            metadata: ClientMetadata { grant_types: [GrantType::AuthorizationCode].into(), ..client().metadata },
+            ..client()
+        };
         assert!(!may("notes:read", &without) && !may("openid offline_access", &without));
     }
 
@@ -507,7 +515,10 @@ pub(crate) mod tests {
         assert!(gives("openid offline_access", "openid offline_access"));
         assert!(!gives("openid notes:read", "openid notes:read offline_access"));
         assert!(gives("notes:read", "notes:read"));
-        let without = Client { grant_types: [GrantType::AuthorizationCode].into(), ..client() };
+        let without = Client {
+            metadata: ClientMetadata { grant_types: [GrantType::AuthorizationCode].into(), ..client().metadata },
+            ..client()
+        };
         assert!(!gives_refresh_token(&without, &set("notes:read"), &set("notes:read")));
     }
 }

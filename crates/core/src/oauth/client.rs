@@ -6,12 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::Role,
+    client_metadata::ClientMetadata,
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
-    jwk::Algorithm,
     redirect_uri::RedirectUri,
-    scope::ScopeSet,
 };
 
 /// A way to get tokens (RFC 6749 section 1.3).
@@ -63,6 +62,10 @@ pub enum AuthenticationMethod {
 }
 
 impl AuthenticationMethod {
+    /// The methods of clients that prove who they are.
+    pub const CONFIDENTIAL: [Self; 4] =
+        [Self::ClientSecret, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+
     /// The method as it is written.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -72,13 +75,6 @@ impl AuthenticationMethod {
             Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
-    }
-
-    /// Reads a method.
-    pub fn parse(text: &str) -> Option<Self> {
-        [Self::ClientSecret, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt, Self::None]
-            .into_iter()
-            .find(|method| method.as_str() == text)
     }
 
     /// Whether the client has a secret.
@@ -92,26 +88,10 @@ impl AuthenticationMethod {
 pub struct Client {
     /// `client_id`.
     pub id: ClientId,
-    /// Its name, shown to users.
-    pub name: String,
-    /// How it authenticates.
-    pub authentication: AuthenticationMethod,
+    /// What is registered of it.
+    pub metadata: ClientMetadata,
     /// The digest of its secret, if it has one.
     pub secret: Option<KeyedDigest>,
-    /// Its public keys as a JWK set, for `private_key_jwt`.
-    pub jwks: Option<String>,
-    /// Whether its assertions may name the token endpoint instead of the issuer.
-    pub assertion_for_token_endpoint: bool,
-    /// The ways that it may get tokens.
-    pub grant_types: BTreeSet<GrantType>,
-    /// Where it may be returned to.
-    pub redirect_uris: Vec<RedirectUri>,
-    /// What it may ask for.
-    pub scopes: ScopeSet,
-    /// What a client_credentials request without `scope` asks for.
-    pub default_scopes: ScopeSet,
-    /// What its id_tokens are signed with.
-    pub id_token_algorithm: Algorithm,
     /// Its roles, each at an API.
     pub roles: Vec<(ApiId, Role)>,
     /// Of the credential of an API: which.
@@ -125,9 +105,23 @@ pub struct Client {
 }
 
 impl Client {
+    /// A new client, without a secret and without roles.
+    pub fn new(id: ClientId, metadata: ClientMetadata, now: Timestamp) -> Self {
+        Self {
+            id,
+            metadata,
+            secret: None,
+            roles: Vec::new(),
+            api: None,
+            created_at: now,
+            disabled_at: None,
+            tokens_ended_at: None,
+        }
+    }
+
     /// Whether it proves who it is (RFC 6749 section 2.1).
     pub fn is_confidential(&self) -> bool {
-        self.authentication != AuthenticationMethod::None
+        self.metadata.token_endpoint_auth_method != AuthenticationMethod::None
     }
 
     /// Whether tokens that it got at `issued_at` are still valid: it is enabled, and was not disabled since.
@@ -137,12 +131,12 @@ impl Client {
 
     /// Whether it may use this grant type.
     pub fn allows(&self, grant_type: GrantType) -> bool {
-        self.grant_types.contains(&grant_type)
+        self.metadata.grant_types.contains(&grant_type)
     }
 
     /// The registered redirect URI that `asked` is, if any. For native public clients the loopback port is free.
     pub fn redirect_uri(&self, asked: &str) -> Option<&RedirectUri> {
-        self.redirect_uris.iter().find(|registered| registered.matches(asked, !self.is_confidential()))
+        self.metadata.redirect_uris.iter().find(|registered| registered.matches(asked, !self.is_confidential()))
     }
 
     /// Whether nothing assures that the program behind this redirect URI is the client: such a client is asked for

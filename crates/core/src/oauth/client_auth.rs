@@ -15,7 +15,7 @@ use crate::{
     denial::Denial,
     digest::{Digest, KeyedDigest, Peppers},
     form::Parameters,
-    jwk::{Algorithm, KeySet},
+    jwk::Algorithm,
     jws::{self, KeyChoice},
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
@@ -132,7 +132,7 @@ pub fn authenticate(
     };
     let client = client.ok_or_else(|| refuse(Denial::ClientUnknown))?;
     let method = credential.proof.method();
-    let method_is_right = match client.authentication {
+    let method_is_right = match client.metadata.token_endpoint_auth_method {
         AuthenticationMethod::ClientSecret => {
             matches!(method, AuthenticationMethod::ClientSecretBasic | AuthenticationMethod::ClientSecretPost)
         }
@@ -167,13 +167,12 @@ fn verify_assertion(
     expected: AssertionAudience<'_>,
     now: Timestamp,
 ) -> Result<Authenticated, String> {
-    let keys = client.jwks.as_deref().unwrap_or_default();
-    let keys = KeySet::parse(keys.as_bytes()).map_err(|_| "the client has no keys".to_owned())?;
+    let keys = client.metadata.jwks.as_ref().ok_or("the client has no keys")?.keys();
     let reason = |refusal: Refusal| match refusal.facts.first() {
         Some((name, value)) => format!("{} ({name}: {value})", refusal.denial),
         None => refusal.denial.to_string(),
     };
-    let verified = jws::verify(assertion, &keys, &Algorithm::ALL, KeyChoice::ByKidOrAlgorithm).map_err(reason)?;
+    let verified = jws::verify(assertion, keys, &Algorithm::ALL, KeyChoice::ByKidOrAlgorithm).map_err(reason)?;
     // A token made for another purpose must not pass for an assertion (RFC 8725 section 3.11).
     if verified.header.typ.is_some()
         && !verified.header.has_type("JWT")
@@ -188,8 +187,9 @@ fn verify_assertion(
         }
     }
     let stated = audience(claims).map_err(reason)?;
-    let is_ours =
-        |aud: &str| aud == expected.issuer || (client.assertion_for_token_endpoint && aud == expected.token_endpoint);
+    let is_ours = |aud: &str| {
+        aud == expected.issuer || (client.metadata.assertion_for_token_endpoint && aud == expected.token_endpoint)
+    };
     // One audience alone: an assertion that others may use as well could be carried here by them.
     match &stated[..] {
         [one] if is_ours(one) => {}
@@ -244,6 +244,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::client_metadata::{ClientKeys, ClientMetadata};
     use crate::{digest::MasterKey, id::ClientId, jwk::SigningKey, random::SeededRng, scope::ScopeSet};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -260,22 +261,19 @@ mod tests {
 
     fn client(authentication: AuthenticationMethod) -> Client {
         Client {
-            id: ClientId::new(NOW, &SeededRng::new(4)),
-            name: "Client".into(),
-            authentication,
             secret: authentication.has_secret().then(|| peppers().digest("s3cret")),
-            jwks: None,
-            assertion_for_token_endpoint: false,
-            grant_types: [].into(),
-            redirect_uris: vec![],
-            scopes: ScopeSet::default(),
-            default_scopes: ScopeSet::default(),
-            id_token_algorithm: Algorithm::RS256,
-            roles: vec![],
-            api: None,
-            created_at: NOW,
-            disabled_at: None,
-            tokens_ended_at: None,
+            ..Client::new(
+                ClientId::new(NOW, &SeededRng::new(4)),
+                ClientMetadata {
+                    client_name: "Client".into(),
+                    token_endpoint_auth_method: authentication,
+                    grant_types: [].into(),
+                    redirect_uris: vec![],
+                    scope: ScopeSet::default(),
+                    ..ClientMetadata::default()
+                },
+                NOW,
+            )
         }
     }
 
@@ -366,8 +364,8 @@ mod tests {
 
     fn asserted(change: Value) -> Result<Authenticated, Denial> {
         let mut client = client(AuthenticationMethod::PrivateKeyJwt);
-        client.jwks = Some(json!({"keys": [key().public_jwk()]}).to_string());
-        client.assertion_for_token_endpoint = change.get("registered").is_some();
+        client.metadata.jwks = ClientKeys::parse(json!({"keys": [key().public_jwk()]}).to_string().as_bytes()).ok();
+        client.metadata.assertion_for_token_endpoint = change.get("registered").is_some();
         let mut claims = json!({"iss": client.id, "sub": client.id, "aud": AUDIENCE.issuer, "jti": "j1",
             "exp": NOW.as_secs() + 60, "iat": NOW.as_secs()});
         for (name, value) in change.as_object().unwrap() {

@@ -3,6 +3,7 @@
 pub mod authorization_request;
 pub mod client;
 pub mod client_auth;
+pub mod client_metadata;
 pub mod form;
 pub mod grant;
 pub mod next_step;

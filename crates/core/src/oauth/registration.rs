@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    api::{Api, DescribedScope, is_api_name},
-    client::{AuthenticationMethod, Client, GrantType},
+    api::{ApiMetadata, DescribedScope, is_api_name},
+    client::{AuthenticationMethod, GrantType},
+    client_metadata::ClientMetadata,
     grant::audience::Apis,
-    jwk::KeySet,
     scope::ScopeSet,
+    user::UserMetadata,
 };
 
 /// The most redirect URIs of one client.
@@ -15,80 +16,78 @@ pub const MAX_REDIRECT_URIS: usize = 20;
 
 /// A value that can't be registered: which, and why not.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("{what}: {why}")]
+#[error("{member}: {why}")]
 pub struct InvalidRegistration {
-    /// Which value.
-    pub what: &'static str,
+    /// Which member of the metadata.
+    pub member: &'static str,
     /// Why not, and what to do.
     pub why: String,
 }
 
 impl InvalidRegistration {
-    fn new(what: &'static str, why: impl ToString) -> Self {
-        Self { what, why: why.to_string() }
+    fn new(member: &'static str, why: impl ToString) -> Self {
+        Self { member, why: why.to_string() }
     }
 }
 
 /// A name for people: 1 to 100 characters, none of them a control character.
-pub fn display_name(what: &'static str, name: &str) -> Result<String, InvalidRegistration> {
+pub fn display_name(member: &'static str, name: &str) -> Result<String, InvalidRegistration> {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(InvalidRegistration::new(what, "1 to 100 characters without control characters"));
+        return Err(InvalidRegistration::new(member, "1 to 100 characters without control characters"));
     }
     Ok(name.to_owned())
 }
 
-/// Refuses a client whose parts don't go together, or that asks for what no API has.
-pub fn check_client(client: &Client, apis: &Apis) -> Result<(), InvalidRegistration> {
-    let invalid = |what, why: &str| Err(InvalidRegistration::new(what, why));
-    if client.redirect_uris.len() > MAX_REDIRECT_URIS {
-        return Err(InvalidRegistration::new("redirect_uri", format!("at most {MAX_REDIRECT_URIS}")));
+/// Refuses metadata whose parts don't go together, or that asks for what no API has.
+pub fn check_client(metadata: &ClientMetadata, apis: &Apis) -> Result<(), InvalidRegistration> {
+    let invalid = |member, why: &str| Err(InvalidRegistration::new(member, why));
+    if metadata.redirect_uris.len() > MAX_REDIRECT_URIS {
+        return Err(InvalidRegistration::new("redirect_uris", format!("at most {MAX_REDIRECT_URIS}")));
     }
-    if client.grant_types.is_empty() {
-        return invalid("grant_type", "at least one");
+    if metadata.grant_types.is_empty() {
+        return invalid("grant_types", "at least one");
     }
-    let uses_code = client.allows(GrantType::AuthorizationCode);
-    if uses_code == client.redirect_uris.is_empty() {
-        return invalid("redirect_uri", "needed by authorization_code, and by nothing else");
+    let allows = |grant_type| metadata.grant_types.contains(&grant_type);
+    let uses_code = allows(GrantType::AuthorizationCode);
+    if uses_code == metadata.redirect_uris.is_empty() {
+        return invalid("redirect_uris", "needed by authorization_code, and by nothing else");
     }
-    let acts_for_itself = client.allows(GrantType::ClientCredentials);
-    if acts_for_itself && !client.is_confidential() {
-        return invalid("grant_type", "a public client can't use client_credentials");
+    let acts_for_itself = allows(GrantType::ClientCredentials);
+    if acts_for_itself && metadata.token_endpoint_auth_method == AuthenticationMethod::None {
+        return invalid("grant_types", "a public client can't use client_credentials");
     }
-    if client.allows(GrantType::RefreshToken) && !uses_code {
-        return invalid("grant_type", "refresh_token continues authorization_code, which is missing");
+    if allows(GrantType::RefreshToken) && !uses_code {
+        return invalid("grant_types", "refresh_token continues authorization_code, which is missing");
     }
-    let unknown = apis.unknown(&client.scopes);
+    let unknown = apis.unknown(&metadata.scope);
     if !unknown.is_empty() {
         return Err(InvalidRegistration::new("scope", format!("no API has {unknown}")));
     }
-    if acts_for_itself && !uses_code && client.scopes.iter().all(|scope| scope.is_oidc()) {
+    if acts_for_itself && !uses_code && metadata.scope.iter().all(|scope| scope.is_oidc()) {
         return invalid("scope", "client_credentials asks for scopes of an API, and none is among the client's");
     }
-    let beyond = client.default_scopes.difference(&client.scopes);
+    let beyond = metadata.default_scope.difference(&metadata.scope);
     if !beyond.is_empty() {
         return Err(InvalidRegistration::new("default_scope", format!("{beyond} is not among the client's scopes")));
     }
-    let uses_keys = client.authentication == AuthenticationMethod::PrivateKeyJwt;
-    match &client.jwks {
+    let uses_keys = metadata.token_endpoint_auth_method == AuthenticationMethod::PrivateKeyJwt;
+    match &metadata.jwks {
         None if uses_keys => invalid("jwks", "private_key_jwt needs the client's public keys"),
         Some(_) if !uses_keys => invalid("jwks", "only private_key_jwt uses keys"),
-        Some(jwks) if KeySet::parse(jwks.as_bytes()).map_or(true, |keys| keys.is_empty()) => {
-            invalid("jwks", "a JWK set with at least one usable public key")
-        }
         _ => Ok(()),
     }
 }
 
 /// Refuses an API that can't be one. `retire_after` is how long a signing key is published after its time.
-pub fn check_api(api: &Api, others: &Apis, retire_after: Duration) -> Result<(), InvalidRegistration> {
+pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Result<(), InvalidRegistration> {
     let invalid = |what, why: String| Err(InvalidRegistration::new(what, why));
     if !is_api_name(&api.name) {
         return invalid("name", "1 to 64 lower-case letters, digits and -, a letter first".to_owned());
     }
-    let same = others.by_resource(api.identifier.as_str()).filter(|other| other.identifier != api.identifier);
+    let same = others.by_resource(api.identifier.as_str()).filter(|other| other.metadata.identifier != api.identifier);
     if let Some(other) = same {
-        let (identifier, name) = (other.identifier.as_str(), &other.name);
+        let (identifier, name) = (other.metadata.identifier.as_str(), &other.metadata.name);
         return invalid(
             "identifier",
             format!("the same as {identifier:?} of the API {name:?} but for the slash at its end"),
@@ -109,22 +108,43 @@ pub fn check_api(api: &Api, others: &Apis, retire_after: Duration) -> Result<(),
         if scope.is_oidc() {
             return invalid("scopes", format!("{scope} is OpenID Connect's own"));
         }
-        display_name("scope description", description)?;
+        display_name("scopes", description)?;
     }
     Ok(())
 }
 
 /// What of an API is taken already, in words: names, identifiers and scopes are unique across all APIs.
-pub fn taken_by_another_api(api: &Api, others: &Apis) -> Option<String> {
+pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> {
     if others.by_name(&api.name).is_some() {
         return Some(format!("an API with the name {:?} exists", api.name));
     }
     if let Some(other) = others.by_resource(api.identifier.as_str()) {
-        return Some(format!("the API {:?} has the identifier {:?}", other.name, other.identifier.as_str()));
+        return Some(format!(
+            "the API {:?} has the identifier {:?}",
+            other.metadata.name,
+            other.metadata.identifier.as_str()
+        ));
     }
     api.scopes.iter().find_map(|DescribedScope { scope, .. }| {
         let owner = others.iter().find(|other| other.has_scope(scope))?;
-        Some(format!("the API {:?} has the scope {scope}", owner.name))
+        Some(format!("the API {:?} has the scope {scope}", owner.metadata.name))
+    })
+}
+
+/// The metadata of a new user, with its names trimmed. Refused are names for people that can't be shown, and what is
+/// no mail address. A new address is not verified.
+pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistration> {
+    let is_address = |email: &String| {
+        email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || c.is_control())
+    };
+    if user.email.as_ref().is_some_and(|email| !is_address(email)) {
+        return Err(InvalidRegistration::new("email", "not a mail address"));
+    }
+    Ok(UserMetadata {
+        username: display_name("username", &user.username)?,
+        name: user.name.map(|name| display_name("name", &name)).transpose()?,
+        email: user.email,
+        email_verified: false,
     })
 }
 
@@ -132,13 +152,16 @@ pub fn taken_by_another_api(api: &Api, others: &Apis) -> Option<String> {
 mod tests {
     use std::{collections::BTreeSet, sync::Arc};
 
+    use serde_json::json;
+
     use super::*;
     use crate::{
-        api::{ResourceIdentifier, TokenFormat},
+        api::{Api, ResourceIdentifier, TokenFormat},
         api_key::KeyPrefix,
+        client_metadata::{ClientKeys, InvalidClientKeys},
         clock::Timestamp,
-        id::{ApiId, ClientId},
-        jwk::Algorithm,
+        id::ApiId,
+        jwk::{Algorithm, SigningKey},
         random::SeededRng,
         redirect_uri::RedirectUri,
         scope::Scope,
@@ -150,15 +173,17 @@ mod tests {
     fn api(name: &str, identifier: &str, scope: &str) -> Api {
         Api {
             id: ApiId::new(NOW, &SeededRng::new(1)),
-            name: name.into(),
-            identifier: ResourceIdentifier::parse(identifier).unwrap(),
-            scopes: vec![DescribedScope { scope: Scope::parse(scope).unwrap(), description: "Do it".into() }],
-            roles: BTreeSet::new(),
-            token_format: TokenFormat::Jwt,
-            signing_algorithm: Algorithm::EdDSA,
-            access_token_ttl: Duration::from_secs(300),
-            key_prefix: KeyPrefix::default(),
             created_at: NOW,
+            metadata: ApiMetadata {
+                name: name.into(),
+                identifier: ResourceIdentifier::parse(identifier).unwrap(),
+                scopes: vec![DescribedScope { scope: Scope::parse(scope).unwrap(), description: "Do it".into() }],
+                roles: BTreeSet::new(),
+                token_format: TokenFormat::Jwt,
+                signing_algorithm: Algorithm::EdDSA,
+                access_token_ttl: Duration::from_secs(300),
+                key_prefix: KeyPrefix::default(),
+            },
         }
     }
 
@@ -166,28 +191,17 @@ mod tests {
         Apis::new(vec![Arc::new(api("notes", "https://notes.example", "notes:read"))])
     }
 
-    fn client(grant_types: &[GrantType]) -> Client {
+    fn client(grant_types: &[GrantType]) -> ClientMetadata {
         let redirect_uris = match grant_types.contains(&GrantType::AuthorizationCode) {
             true => vec![RedirectUri::parse("https://app.example/callback").unwrap()],
             false => Vec::new(),
         };
-        Client {
-            id: ClientId::new(NOW, &SeededRng::new(1)),
-            name: "App".into(),
-            authentication: AuthenticationMethod::ClientSecret,
-            secret: None,
-            jwks: None,
-            assertion_for_token_endpoint: false,
+        ClientMetadata {
+            client_name: "App".into(),
             grant_types: grant_types.iter().copied().collect(),
             redirect_uris,
-            scopes: ScopeSet::parse("openid notes:read").unwrap(),
-            default_scopes: ScopeSet::default(),
-            id_token_algorithm: Algorithm::RS256,
-            roles: Vec::new(),
-            api: None,
-            created_at: NOW,
-            disabled_at: None,
-            tokens_ended_at: None,
+            scope: ScopeSet::parse("openid notes:read").unwrap(),
+            ..ClientMetadata::default()
         }
     }
 
@@ -210,52 +224,54 @@ mod tests {
         let scopes = |text| ScopeSet::parse(text).unwrap();
         let code = || client(&[AuthorizationCode]);
         let uri = |n| RedirectUri::parse(&format!("https://app.example/{n}")).unwrap();
-        for (client, what) in [
-            (client(&[]), "grant_type"),
-            (client(&[RefreshToken]), "grant_type"),
-            (Client { authentication: AuthenticationMethod::None, ..client(&[ClientCredentials]) }, "grant_type"),
-            (Client { redirect_uris: Vec::new(), ..code() }, "redirect_uri"),
-            (Client { redirect_uris: vec![uri(1)], ..client(&[ClientCredentials]) }, "redirect_uri"),
-            (Client { redirect_uris: (0..=MAX_REDIRECT_URIS).map(uri).collect(), ..code() }, "redirect_uri"),
-            (Client { scopes: scopes("notes:burn"), ..code() }, "scope"),
-            (Client { scopes: scopes("openid"), ..client(&[ClientCredentials]) }, "scope"),
-            (Client { default_scopes: scopes("email"), ..code() }, "default_scope"),
-            (Client { jwks: Some("{}".into()), ..code() }, "jwks"),
-            (Client { authentication: AuthenticationMethod::PrivateKeyJwt, ..code() }, "jwks"),
-            (
-                Client {
-                    authentication: AuthenticationMethod::PrivateKeyJwt,
-                    jwks: Some(r#"{"keys":[]}"#.into()),
-                    ..code()
-                },
-                "jwks",
-            ),
+        let by_keys = ClientMetadata { token_endpoint_auth_method: AuthenticationMethod::PrivateKeyJwt, ..code() };
+        let public = AuthenticationMethod::None;
+        let jwk = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
+        let jwks = ClientKeys::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).ok();
+        for (client, member) in [
+            (client(&[]), "grant_types"),
+            (client(&[RefreshToken]), "grant_types"),
+            (ClientMetadata { token_endpoint_auth_method: public, ..client(&[ClientCredentials]) }, "grant_types"),
+            (ClientMetadata { redirect_uris: Vec::new(), ..code() }, "redirect_uris"),
+            (ClientMetadata { redirect_uris: vec![uri(1)], ..client(&[ClientCredentials]) }, "redirect_uris"),
+            (ClientMetadata { redirect_uris: (0..=MAX_REDIRECT_URIS).map(uri).collect(), ..code() }, "redirect_uris"),
+            (ClientMetadata { scope: scopes("notes:burn"), ..code() }, "scope"),
+            (ClientMetadata { scope: scopes("openid"), ..client(&[ClientCredentials]) }, "scope"),
+            (ClientMetadata { default_scope: scopes("email"), ..code() }, "default_scope"),
+            (ClientMetadata { jwks, ..code() }, "jwks"),
+            (by_keys, "jwks"),
         ] {
-            assert_eq!(check_client(&client, &notes()).map_err(|error| error.what), Err(what), "{client:?}");
+            assert_eq!(check_client(&client, &notes()).map_err(|error| error.member), Err(member), "{client:?}");
+        }
+        for empty in ["{}", r#"{"keys":[]}"#] {
+            assert_eq!(ClientKeys::parse(empty.as_bytes()), Err(InvalidClientKeys));
         }
     }
 
     #[test]
     fn each_part_of_an_api_that_does_not_fit_is_named() {
         let fits = || api("mails", "https://mails.example", "mails:read");
-        assert_eq!(check_api(&fits(), &notes(), DAY), Ok(()));
-        let ttl = |secs| Api { access_token_ttl: Duration::from_secs(secs), ..fits() };
+        assert_eq!(check_api(&fits().metadata, &notes(), DAY), Ok(()));
+        let ttl = |secs| Api {
+            metadata: ApiMetadata { access_token_ttl: Duration::from_secs(secs), ..fits().metadata },
+            ..fits()
+        };
         for (api, what) in [
-            (Api { name: "Mails".into(), ..fits() }, "name"),
+            (Api { metadata: ApiMetadata { name: "Mails".into(), ..fits().metadata }, ..fits() }, "name"),
             (api("mails", "https://notes.example/", "mails:read"), "identifier"),
             (ttl(0), "access_token_ttl"),
             (ttl(86_401), "access_token_ttl"),
             (api("mails", "https://mails.example", "openid"), "scopes"),
         ] {
-            assert_eq!(check_api(&api, &notes(), DAY).map_err(|error| error.what), Err(what), "{api:?}");
+            assert_eq!(check_api(&api.metadata, &notes(), DAY).map_err(|error| error.member), Err(what), "{api:?}");
         }
-        let outlives = check_api(&ttl(3_601), &notes(), Duration::from_secs(3_600)).unwrap_err();
+        let outlives = check_api(&ttl(3_601).metadata, &notes(), Duration::from_secs(3_600)).unwrap_err();
         assert!(outlives.why.contains("retire_after"), "{outlives}");
     }
 
     #[test]
     fn what_of_an_api_is_taken_is_said() {
-        let taken = |name, identifier, scope| taken_by_another_api(&api(name, identifier, scope), &notes());
+        let taken = |name, identifier, scope| taken_by_another_api(&api(name, identifier, scope).metadata, &notes());
         assert_eq!(taken("mails", "https://mails.example", "mails:read"), None);
         assert!(taken("notes", "https://mails.example", "mails:read").unwrap().contains("the name"));
         assert!(taken("mails", "https://notes.example", "mails:read").unwrap().contains("the identifier"));

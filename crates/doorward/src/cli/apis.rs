@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use doorward_core::{
-    api::{Api, DescribedScope, Role, TokenFormat},
+    api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::KeyPrefix,
-    grant::audience::Apis,
-    id::ApiId,
     jwk::Algorithm,
     scope::Scope,
     secret::ExposeSecret,
@@ -15,14 +13,14 @@ use doorward_core::{
 use doorward_server::{
     App,
     actor::Actor,
-    manage::apis::{self, NewApi},
+    manage::apis::{self, ApiView, CreatedApi},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{durations, every};
+use super::{durations, every, word};
 use crate::{
     failure::Failure,
-    output::{Output, fields, json_time, table, time},
+    output::{Output, fields, table, time},
 };
 
 #[derive(Debug, Subcommand)]
@@ -44,52 +42,27 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     name: String,
     /// Its identifier: an absolute URI, usually its own URL; the `aud` of its tokens
-    #[arg(long, value_name = "URI")]
-    identifier: String,
+    #[arg(long, value_name = "URI", value_parser = ResourceIdentifier::parse)]
+    identifier: ResourceIdentifier,
     /// A scope with the sentence that users see, as "notes:read=Read your notes"; may be repeated
     #[arg(long = "scope", value_name = "SCOPE=SENTENCE", value_parser = described_scope)]
     scopes: Vec<DescribedScope>,
     /// A role; may be repeated
-    #[arg(long = "role", value_name = "ROLE")]
-    roles: Vec<String>,
+    #[arg(long = "role", value_name = "ROLE", value_parser = Role::parse)]
+    roles: Vec<Role>,
     /// The form of its access tokens
-    #[arg(long, value_name = "FORM", default_value = "jwt", value_parser = ["jwt", "opaque"])]
-    token_format: String,
+    #[arg(long, value_name = "FORM", default_value = "jwt", value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
+    token_format: TokenFormat,
     /// What its JWTs are signed with
-    #[arg(long, value_name = "ALG", default_value = "EdDSA", value_parser = ["EdDSA", "ES256", "PS256", "RS256"])]
-    algorithm: String,
+    #[arg(long, value_name = "ALG", default_value = "EdDSA",
+          value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
+    algorithm: Algorithm,
     /// How long its access tokens live; without it, as the configuration says (5m)
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     access_token_ttl: Option<Duration>,
     /// What its keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "sk")]
-    key_prefix: String,
-}
-
-/// The names of all APIs, for what is stored by id.
-pub(super) struct Names(Apis);
-
-impl Names {
-    /// Reads them.
-    pub(super) async fn load(app: &App) -> Result<Self, Failure> {
-        Ok(Self(apis::all(app).await?))
-    }
-
-    /// The name of the API of this id.
-    pub(super) fn api(&self, id: &ApiId) -> &str {
-        // APIs are never removed, but one can be new since the names were read.
-        self.0.by_id(id).map_or("?", |api| api.name.as_str())
-    }
-
-    /// The names of the APIs of these ids, in their order.
-    pub(super) fn apis(&self, ids: &[ApiId]) -> Vec<&str> {
-        ids.iter().map(|id| self.api(id)).collect()
-    }
-
-    /// Roles as `role grant` and `--role` take them: `API:ROLE`.
-    pub(super) fn roles(&self, roles: &[(ApiId, Role)]) -> Vec<String> {
-        roles.iter().map(|(api, role)| format!("{}:{role}", self.api(api))).collect()
-    }
+    #[arg(long, value_name = "PREFIX", default_value = "sk", value_parser = KeyPrefix::parse)]
+    key_prefix: KeyPrefix,
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {
@@ -102,96 +75,66 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await,
         Verb::List => {
-            let after = |api: &Api| api.id.clone();
+            let after = |api: &ApiView| api.id.clone();
             let apis = every(async |last, limit| apis::list(app, last.map(after), limit).await).await?;
-            output.print(&apis.iter().map(describe).collect::<Vec<_>>(), || {
-                let row = |api: &Api| {
-                    let scopes: Vec<_> = api.scopes.iter().map(|described| described.scope.as_str()).collect();
-                    [api.name.clone(), api.identifier.to_string(), scopes.join(" "), api.id.to_string()]
+            output.print(&apis, || {
+                let row = |api: &ApiView| {
+                    let scopes: Vec<_> = api.metadata.scopes.iter().map(|described| described.scope.as_str()).collect();
+                    let identifier = api.metadata.identifier.to_string();
+                    [api.metadata.name.clone(), identifier, scopes.join(" "), api.id.to_string()]
                 };
                 table(["NAME", "IDENTIFIER", "SCOPES", "ID"], apis.iter().map(row))
             });
             Ok(())
         }
         Verb::Show { api } => {
-            let (api, credential) = apis::show(app, &api).await?;
-            let mut value = describe(&api);
-            value["client_id"] = json!(credential);
-            output.print(&value, || {
-                let mut shown = fields(&[
-                    ("name", api.name.clone()),
-                    ("id", api.id.to_string()),
-                    ("identifier", api.identifier.to_string()),
-                    ("client_id", credential.map(|id| id.to_string()).unwrap_or_default()),
-                    (
-                        "tokens",
-                        format!(
-                            "{} {}, {} s",
-                            format_word(&api),
-                            api.signing_algorithm,
-                            api.access_token_ttl.as_secs()
-                        ),
-                    ),
-                    ("key prefix", api.key_prefix.as_str().to_owned()),
-                    ("roles", api.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
-                    ("created", time(api.created_at)),
-                ]);
-                shown.push_str("scopes\n");
-                for described in &api.scopes {
-                    shown.push_str(&format!("  {}  {}\n", described.scope, described.description));
-                }
-                shown
-            });
+            let api = apis::show(app, &api).await?;
+            output.print(&api, || describe(&api));
             Ok(())
         }
     }
 }
 
 async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let usage = |what: &str, error: &dyn std::fmt::Display| Failure::Usage(format!("{what}: {error}"));
-    let roles: Result<_, _> = args.roles.iter().map(|role| Role::parse(role)).collect();
-    let new = NewApi {
+    let metadata = ApiMetadata {
         scopes: args.scopes,
-        roles: roles.map_err(|error| usage("--role", &error))?,
-        token_format: if args.token_format == "opaque" { TokenFormat::Opaque } else { TokenFormat::Jwt },
-        signing_algorithm: Algorithm::parse(&args.algorithm).unwrap_or(Algorithm::EdDSA),
+        roles: args.roles.into_iter().collect(),
+        token_format: args.token_format,
+        signing_algorithm: args.algorithm,
         access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
-        key_prefix: KeyPrefix::parse(&args.key_prefix).map_err(|error| usage("--key-prefix", &error))?,
-        ..NewApi::new(args.name, args.identifier)
+        key_prefix: args.key_prefix,
+        ..ApiMetadata::new(args.name, args.identifier)
     };
-    let created = apis::create(app, actor, new).await?;
-    let mut value = describe(&created.api);
-    value["client_id"] = json!(created.client_id);
-    value["client_secret"] = created.client_secret.expose_secret().into();
+    let CreatedApi { api, client_id, client_secret } = apis::create(app, actor, metadata).await?;
+    let mut value = json!(api);
+    value["client_secret"] = client_secret.expose_secret().into();
     output.print(&value, || {
         fields(&[
-            ("id", created.api.id.to_string()),
-            ("identifier", created.api.identifier.to_string()),
-            ("client_id", created.client_id.to_string()),
-            ("client_secret", created.client_secret.expose_secret().to_owned()),
+            ("id", api.id.to_string()),
+            ("identifier", api.metadata.identifier.to_string()),
+            ("client_id", client_id.to_string()),
+            ("client_secret", client_secret.expose_secret().to_owned()),
         ]) + "The secret is shown this once: give it to the API's guard."
     });
     Ok(())
 }
 
-fn format_word(api: &Api) -> &'static str {
-    match api.token_format {
-        TokenFormat::Jwt => "jwt",
-        TokenFormat::Opaque => "opaque",
+fn describe(api: &ApiView) -> String {
+    let metadata = &api.metadata;
+    let (form, algorithm) = (metadata.token_format.as_str(), metadata.signing_algorithm);
+    let mut shown = fields(&[
+        ("name", metadata.name.clone()),
+        ("id", api.id.to_string()),
+        ("identifier", metadata.identifier.to_string()),
+        ("client_id", api.client_id.as_ref().map(ToString::to_string).unwrap_or_default()),
+        ("tokens", format!("{form} {algorithm}, {} s", metadata.access_token_ttl.as_secs())),
+        ("key prefix", metadata.key_prefix.as_str().to_owned()),
+        ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
+        ("created", time(api.created_at)),
+    ]);
+    shown.push_str("scopes\n");
+    for described in &metadata.scopes {
+        shown.push_str(&format!("  {}  {}\n", described.scope, described.description));
     }
-}
-
-fn describe(api: &Api) -> Value {
-    json!({
-        "id": api.id,
-        "name": api.name,
-        "identifier": api.identifier,
-        "scopes": api.scopes,
-        "roles": api.roles,
-        "token_format": format_word(api),
-        "signing_algorithm": api.signing_algorithm,
-        "access_token_ttl": api.access_token_ttl.as_secs(),
-        "key_prefix": api.key_prefix,
-        "created_at": json_time(Some(api.created_at)),
-    })
+    shown
 }

@@ -7,15 +7,15 @@ use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
 use doorward_server::{
     App,
     actor::Actor,
-    manage::keys::{self, Expiry, NewKey},
+    manage::keys::{self, Expiry, KeyView, NewKey},
 };
-use doorward_store::keys::{KeyRecord, KeyRevocation};
-use serde_json::{Value, json};
+use doorward_store::keys::KeyRevocation;
+use serde_json::json;
 
-use super::{apis::Names, durations};
+use super::durations;
 use crate::{
     failure::Failure,
-    output::{Output, fields, json_time, table, time, time_or},
+    output::{Output, fields, table, time, time_or},
 };
 
 #[derive(Debug, Subcommand)]
@@ -84,16 +84,14 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let after =
                 args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
             let found = keys::list(app, after.transpose()?, i64::from(args.limit)).await?;
-            let now = app.now();
-            let names = Names::load(app).await?;
-            output.print(&found.iter().map(|key| describe(app, &names, key)).collect::<Vec<_>>(), || {
-                let row = |key: &KeyRecord| {
+            output.print(&found, || {
+                let row = |key: &KeyView| {
                     [
                         format!("{}…", key.hint),
                         key.name.clone(),
-                        names.apis(&key.apis).join(" "),
-                        key.scopes.to_string(),
-                        keys::state(key, now).to_owned(),
+                        key.apis.join(" "),
+                        key.scope.to_string(),
+                        key.state.to_owned(),
                         time_or(key.expires_at, "NEVER EXPIRES"),
                         time_or(key.last_used_at, "never used"),
                         key.id.to_string(),
@@ -104,18 +102,16 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Show(Id { key }) => {
             let key = keys::show(app, &key).await?;
-            let now = app.now();
-            let names = Names::load(app).await?;
-            output.print(&describe(app, &names, &key), || {
+            output.print(&key, || {
                 fields(&[
                     ("key", format!("{}…", key.hint)),
                     ("id", key.id.to_string()),
                     ("name", key.name.clone()),
-                    ("state", keys::state(&key, now).to_owned()),
-                    ("api", names.apis(&key.apis).join(" ")),
-                    ("scope", key.scopes.to_string()),
-                    ("limited to", names.apis(&key.limited_to).join(" ")),
-                    ("roles", names.roles(&key.roles).join(" ")),
+                    ("state", key.state.to_owned()),
+                    ("api", key.apis.join(" ")),
+                    ("scope", key.scope.to_string()),
+                    ("limited to", key.limited_to.join(" ")),
+                    ("roles", key.roles.join(" ")),
                     ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
                     ("created", time(key.created_at)),
                     ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
@@ -154,35 +150,14 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         },
     };
     let created = keys::create(app, actor, new).await?;
-    let mut value = describe(app, &Names::load(app).await?, &created.record);
+    let mut value = json!(created.view);
     value["key"] = created.key.reveal().into();
     output.print(&value, || {
         fields(&[
             ("key", created.key.reveal().to_owned()),
-            ("id", created.record.id.to_string()),
-            ("expires", time_or(created.record.expires_at, "NEVER EXPIRES")),
+            ("id", created.view.id.to_string()),
+            ("expires", time_or(created.view.expires_at, "NEVER EXPIRES")),
         ]) + "The key is shown this once."
     });
     Ok(())
-}
-
-fn describe(app: &App, names: &Names, key: &KeyRecord) -> Value {
-    json!({
-        "id": key.id,
-        "hint": key.hint,
-        "name": key.name,
-        "state": keys::state(key, app.now()),
-        "apis": names.apis(&key.apis),
-        "api_ids": key.apis,
-        "limited_to": names.apis(&key.limited_to),
-        "scope": key.scopes,
-        "roles": names.roles(&key.roles),
-        "owner": key.owner,
-        "environment": key.environment,
-        "created_at": json_time(Some(key.created_at)),
-        "expires_at": json_time(key.expires_at),
-        "never_expires": key.expires_at.is_none(),
-        "revoked_at": json_time(key.revoked_at),
-        "last_used_at": json_time(key.last_used_at),
-    })
 }

@@ -15,7 +15,12 @@ mod users;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind, parser::ValueSource};
+use clap::{
+    Args, CommandFactory, FromArgMatches, Parser, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::ErrorKind,
+    parser::ValueSource,
+};
 use doorward_server::{App, actor::Actor, manage::ManageError};
 
 use crate::{
@@ -177,6 +182,17 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     };
     let told = told.strip_prefix("error: ").unwrap_or(&told);
     Failure::Usage(told.to_owned()).report(Output { json: true })
+}
+
+/// Reads a value of a closed set by its word.
+fn word<T: Copy + Send + Sync + 'static>(
+    values: &'static [T],
+    word_of: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(values.iter().map(|value| word_of(*value))).map(move |word| {
+        let found = values.iter().find(|value| word_of(**value) == word);
+        *found.expect("clap takes no other word than those of the values")
+    })
 }
 
 /// Reads a list to its end, page by page: `page` gives what comes after an item, or the first ones.

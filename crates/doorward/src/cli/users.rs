@@ -3,19 +3,17 @@
 use std::io::{BufRead, IsTerminal};
 
 use clap::{Args, Subcommand};
-use doorward_core::{holder::Holder, id::UserId, secret::SecretString};
+use doorward_core::{id::UserId, secret::SecretString, user::UserMetadata};
 use doorward_server::{
     App,
     actor::Actor,
-    manage::users::{self, NewUser},
+    manage::users::{self, UserView},
 };
-use doorward_store::users::UserRecord;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::apis::Names;
 use crate::{
     failure::Failure,
-    output::{Output, fields, json_time, table, time, time_or},
+    output::{Output, fields, table, time, time_or},
 };
 
 #[derive(Debug, Subcommand)]
@@ -68,19 +66,20 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     };
     match verb {
         Verb::Create(CreateArgs { username, name, email }) => {
-            let user = users::create(app, actor, NewUser { username, password: password()?, name, email }).await?;
-            output.print(&describe(&user), || user.id.to_string());
+            let metadata = UserMetadata { username, name, email, email_verified: false };
+            let user = users::create(app, actor, metadata, password()?).await?;
+            output.print(&user, || user.id.to_string());
         }
         Verb::List(args) => {
             let after =
                 args.after.map(|id| UserId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
             let users = users::list(app, after.transpose()?, i64::from(args.limit)).await?;
-            output.print(&users.iter().map(describe).collect::<Vec<_>>(), || {
-                let row = |user: &UserRecord| {
+            output.print(&users, || {
+                let row = |user: &UserView| {
                     let state = if user.disabled_at.is_some() { "disabled" } else { "" };
                     [
-                        user.username.clone(),
-                        user.name.clone().unwrap_or_default(),
+                        user.metadata.username.clone(),
+                        user.metadata.name.clone().unwrap_or_default(),
                         user.id.to_string(),
                         state.to_owned(),
                     ]
@@ -90,17 +89,13 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Show(Name { user }) => {
             let user = users::show(app, &user).await?;
-            let roles = doorward_server::manage::roles::of(app, Holder::User(user.id.clone())).await?;
-            let roles = Names::load(app).await?.roles(&roles);
-            let mut value = describe(&user);
-            value["roles"] = json!(roles);
-            output.print(&value, || {
+            output.print(&user, || {
                 fields(&[
-                    ("username", user.username.clone()),
+                    ("username", user.metadata.username.clone()),
                     ("id", user.id.to_string()),
-                    ("name", user.name.clone().unwrap_or_default()),
-                    ("email", user.email.clone().unwrap_or_default()),
-                    ("roles", roles.join(" ")),
+                    ("name", user.metadata.name.clone().unwrap_or_default()),
+                    ("email", user.metadata.email.clone().unwrap_or_default()),
+                    ("roles", user.roles.as_deref().unwrap_or_default().join(" ")),
                     ("created", time(user.created_at)),
                     ("disabled", time_or(user.disabled_at, "")),
                 ])
@@ -143,15 +138,4 @@ fn password() -> Result<SecretString, Failure> {
         return Err(Failure::Usage("the two passwords differ".to_owned()));
     }
     Ok(first.into())
-}
-
-fn describe(user: &UserRecord) -> Value {
-    json!({
-        "id": user.id,
-        "username": user.username,
-        "name": user.name,
-        "email": user.email,
-        "created_at": json_time(Some(user.created_at)),
-        "disabled_at": json_time(user.disabled_at),
-    })
 }

@@ -3,23 +3,23 @@
 use std::{collections::BTreeSet, path::Path};
 
 use doorward_core::{
-    api::{DescribedScope, Role},
+    api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role},
     checksummed,
     client::{AuthenticationMethod, GrantType},
-    jwk::Algorithm,
+    client_metadata::ClientMetadata,
+    redirect_uri::RedirectUri,
     scope::{Scope, ScopeSet},
     secret::ExposeSecret,
+    user::UserMetadata,
 };
 use doorward_server::{
     App,
     actor::Actor,
     manage::{
-        ManageError,
-        apis::{self, KEYS_VERIFY, MANAGEMENT, NewApi},
-        clients::{self, NewClient},
+        apis::{self, KEYS_VERIFY, MANAGEMENT},
+        clients,
         keys::{self, NewKey},
-        roles,
-        users::{self, NewUser},
+        roles, users,
     },
 };
 use serde::{Deserialize, Serialize};
@@ -88,32 +88,23 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     let actor = Actor::command_line("demo");
     let api = notes_api(app, &actor, api_url).await?;
     let redirect_uri = format!("{api_url}/callback");
-    let client = clients::create(
-        app,
-        &actor,
-        NewClient {
-            authentication: AuthenticationMethod::ClientSecret,
-            grant_types: GrantType::ALL.into(),
-            default_scopes: scopes("notes:read"),
-            ..new_client("Notes Sync", &redirect_uri)
-        },
-    )
-    .await?;
-    let public = clients::create(
-        app,
-        &actor,
-        NewClient {
-            authentication: AuthenticationMethod::None,
-            grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
-            ..new_client("Notes App", &redirect_uri)
-        },
-    )
-    .await?;
+    let client = ClientMetadata {
+        grant_types: GrantType::ALL.into(),
+        default_scope: scopes("notes:read"),
+        ..client_metadata("Notes Sync", &redirect_uri)?
+    };
+    let client = clients::create(app, &actor, client).await?;
+    let public = ClientMetadata {
+        token_endpoint_auth_method: AuthenticationMethod::None,
+        grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
+        ..client_metadata("Notes App", &redirect_uri)?
+    };
+    let public = clients::create(app, &actor, public).await?;
     let secret = |length| checksummed::random_text(length, &*app.rng).expose_secret().to_owned();
     let (password, admin_password) = (secret(20), secret(20));
-    let alice = new_user("alice", &password, "Alice Example");
-    users::create(app, &actor, alice).await?;
-    let admin = users::create(app, &actor, new_user("admin", &admin_password, "Ada Admin")).await?;
+    users::create(app, &actor, user_metadata("alice", "Alice Example"), password.as_str().into()).await?;
+    let admin = user_metadata("admin", "Ada Admin");
+    let admin = users::create(app, &actor, admin, admin_password.as_str().into()).await?;
     roles::grant(app, &actor, admin.id.as_str(), "notes", "admin").await?;
     let api_key = keys::create(app, &actor, new_key("demo key", "notes", doorward_notes::SCOPES)).await?;
     let read_only = keys::create(app, &actor, new_key("demo key, read only", "notes", "notes:read")).await?;
@@ -121,14 +112,14 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     let seed = Seed {
         issuer: issuer.to_owned(),
         api: api_url.to_owned(),
-        api_audience: api.api.identifier.to_string(),
+        api_audience: api.api.metadata.identifier.to_string(),
         api_client_id: api.client_id.to_string(),
         api_client_secret: api.client_secret.expose_secret().to_owned(),
         api_key: api_key.key.reveal().to_owned(),
         api_key_read_only: read_only.key.reveal().to_owned(),
-        client_id: client.client.id.to_string(),
+        client_id: client.client.client_id.to_string(),
         client_secret: client.secret.map(|secret| secret.expose_secret().to_owned()).unwrap_or_default(),
-        public_client_id: public.client.id.to_string(),
+        public_client_id: public.client.client_id.to_string(),
         redirect_uri,
         username: "alice".to_owned(),
         password,
@@ -142,39 +133,36 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     Ok(seed)
 }
 
-async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedApi, ManageError> {
+async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedApi, Failure> {
     let described = |scope: &str, description: &str| DescribedScope {
         scope: Scope::parse(scope).expect("a constant that is a scope"),
         description: description.to_owned(),
     };
-    let new = NewApi {
+    let identifier = ResourceIdentifier::parse(url).map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+    let metadata = ApiMetadata {
         scopes: vec![described("notes:read", "Read your notes"), described("notes:write", "Write and delete notes")],
         roles: BTreeSet::from([Role::parse("admin").expect("a constant that is a role")]),
-        ..NewApi::new("notes", url)
+        ..ApiMetadata::new("notes", identifier)
     };
-    apis::create(app, actor, new).await
+    Ok(apis::create(app, actor, metadata).await?)
 }
 
-fn new_client(name: &str, redirect_uri: &str) -> NewClient {
-    NewClient {
-        name: name.to_owned(),
-        authentication: AuthenticationMethod::None,
-        grant_types: BTreeSet::new(),
-        redirect_uris: vec![redirect_uri.to_owned()],
-        scopes: scopes(SCOPES),
-        default_scopes: ScopeSet::default(),
-        id_token_algorithm: Algorithm::RS256,
-        jwks: None,
-        assertion_for_token_endpoint: false,
-    }
+fn client_metadata(name: &str, redirect_uri: &str) -> Result<ClientMetadata, Failure> {
+    let uri = RedirectUri::parse(redirect_uri);
+    Ok(ClientMetadata {
+        client_name: name.to_owned(),
+        redirect_uris: vec![uri.map_err(|error| Failure::Usage(format!("{redirect_uri}: {error}")))?],
+        scope: scopes(SCOPES),
+        ..ClientMetadata::default()
+    })
 }
 
-fn new_user(username: &str, password: &str, name: &str) -> NewUser {
-    NewUser {
+fn user_metadata(username: &str, name: &str) -> UserMetadata {
+    UserMetadata {
         username: username.to_owned(),
-        password: password.into(),
         name: Some(name.to_owned()),
         email: Some(format!("{username}@example.com")),
+        email_verified: false,
     }
 }
 

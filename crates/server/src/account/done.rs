@@ -57,7 +57,7 @@ impl Done {
         Ok(match self {
             Self::Disconnected(client_id) => {
                 let client = app.client(client_id.as_str()).await?;
-                format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.name))
+                format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.metadata.client_name))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
             Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),

@@ -66,7 +66,7 @@ async fn render(
     let page = AccountPage {
         layout: &app.layout,
         csrf: visitor.form_token(app),
-        username: session.user.username.clone(),
+        username: session.user.metadata.username.clone(),
         notice: match &done {
             Some(done) => Some(done.sentence(app).await?),
             None => None,
@@ -103,7 +103,7 @@ fn connected_app(app: &App, client: ConnectedClient, now: Timestamp) -> Connecte
 /// What scopes allow, in words.
 fn sentences(app: &App, scopes: &ScopeSet) -> Vec<String> {
     let apis = app.snapshots.apis();
-    let of_apis = apis.iter().flat_map(|api| api.scopes.iter());
+    let of_apis = apis.iter().flat_map(|api| api.metadata.scopes.iter());
     let of_apis = of_apis.filter(|described| scopes.contains(described.scope.as_str()));
     let of_openid = scopes.iter().filter_map(|scope| scope_in_words::of_openid_connect(scope.as_str()));
     of_apis.map(|described| described.description.clone()).chain(of_openid.map(str::to_owned)).collect()
@@ -115,7 +115,10 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
     for event in events {
         let text = |name: &str| event.details.get(name).and_then(Value::as_str);
         let client_id = text("client_id").or(event.actor.as_deref()).unwrap_or_default();
-        let client = app.client(client_id).await?.map_or_else(|| "An app".to_owned(), |client| client.name.clone());
+        let client = app
+            .client(client_id)
+            .await?
+            .map_or_else(|| "An app".to_owned(), |client| client.metadata.client_name.clone());
         let (sentence, detail, alarming) = match event.action {
             AuditAction::SessionBegan => {
                 let browser = describe_user_agent(text("user_agent").unwrap_or_default());

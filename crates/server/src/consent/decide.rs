@@ -76,7 +76,7 @@ fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>)
     let Interaction { id, stored } = &step.interaction;
     let request = &stored.request;
     let apis = app.snapshots.apis();
-    let described = apis.iter().flat_map(|api| api.scopes.iter());
+    let described = apis.iter().flat_map(|api| api.metadata.scopes.iter());
     let of_apis = described
         .filter(|described| request.scopes.contains(described.scope.as_str()))
         .map(|described| ConsentScope::of_an_api(described.scope.as_str(), &described.description));
@@ -95,8 +95,8 @@ fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>)
         layout: &app.layout,
         action: format!("/consent/{id}"),
         csrf: step.visitor.form_token(app),
-        client_name: step.client.name.clone(),
-        username: session.user.username.clone(),
+        client_name: step.client.metadata.client_name.clone(),
+        username: session.user.metadata.username.clone(),
         switch_account: format!("/sign-in/{id}/other"),
         returns_to: request.target.display_host(),
         identity_assured: !request.target.is_unassured,

@@ -1,109 +1,99 @@
 //! Clients of the authorization server.
 
-use std::collections::BTreeSet;
-
 use doorward_core::{
     checksummed::{self, CLIENT_SECRET_PREFIX},
-    client::{AuthenticationMethod, Client, GrantType},
+    client::Client,
+    client_metadata::{ClientKeys, ClientMetadata},
+    clock::Timestamp,
     digest::KeyedDigest,
+    grant::audience::Apis,
     id::ClientId,
-    jwk::Algorithm,
-    redirect_uri::RedirectUri,
     registration,
-    scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::clients::{ChangeClient, ClientChange, CreateClient, FindClient, ListClients};
+use serde::Serialize;
 
-use super::ManageError;
+use super::{ManageError, roles, times};
 use crate::{actor::Actor, app::App};
 
-/// A client that is to be made.
-#[derive(Clone, Debug)]
-pub struct NewClient {
-    /// Its name, shown to users.
-    pub name: String,
-    /// How it authenticates.
-    pub authentication: AuthenticationMethod,
-    /// The ways that it may get tokens.
-    pub grant_types: BTreeSet<GrantType>,
-    /// Where it may be returned to.
-    pub redirect_uris: Vec<String>,
-    /// What it may ask for.
-    pub scopes: ScopeSet,
-    /// What a client_credentials request without `scope` asks for.
-    pub default_scopes: ScopeSet,
-    /// What its id_tokens are signed with.
-    pub id_token_algorithm: Algorithm,
-    /// Its public keys as a JWK set, for `private_key_jwt`.
-    pub jwks: Option<String>,
-    /// Whether its assertions may name the token endpoint instead of the issuer.
-    pub assertion_for_token_endpoint: bool,
+/// A client as it is shown: all but its secret.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClientView {
+    /// Its id.
+    pub client_id: ClientId,
+    /// What is registered of it.
+    #[serde(flatten)]
+    pub metadata: ClientMetadata,
+    /// The names of its public keys; of one without a name, its thumbprint (RFC 7638).
+    pub key_ids: Vec<String>,
+    /// Its roles, as `API:ROLE`.
+    pub roles: Vec<String>,
+    /// When it was created.
+    #[serde(serialize_with = "times::serialize")]
+    pub created_at: Timestamp,
+    /// When it was disabled, if it is.
+    #[serde(serialize_with = "times::optional")]
+    pub disabled_at: Option<Timestamp>,
+}
+
+impl ClientView {
+    fn of(client: Client, apis: &Apis) -> Self {
+        Self {
+            key_ids: client.metadata.jwks.as_ref().map(ClientKeys::ids).unwrap_or_default(),
+            roles: roles::shown(&client.roles, apis),
+            client_id: client.id,
+            metadata: client.metadata,
+            created_at: client.created_at,
+            disabled_at: client.disabled_at,
+        }
+    }
 }
 
 /// A client, and its secret if it has one; the secret is shown once.
 pub struct CreatedClient {
     /// The client.
-    pub client: Client,
+    pub client: ClientView,
     /// Its secret.
     pub secret: Option<SecretString>,
 }
 
-/// Makes a client.
-pub async fn create(app: &App, actor: &Actor, new: NewClient) -> Result<CreatedClient, ManageError> {
-    let name = registration::display_name("name", &new.name)?;
-    let mut redirect_uris = Vec::new();
-    for text in &new.redirect_uris {
-        let uri = RedirectUri::parse(text);
-        redirect_uris.push(uri.map_err(|error| ManageError::invalid("redirect_uri", format!("{text}: {error}")))?);
-    }
-    let (secret, digest) = match new.authentication.has_secret() {
-        true => {
-            let (secret, digest) = new_secret(app);
-            (Some(secret), Some(digest))
-        }
+/// Creates a client.
+pub async fn create(app: &App, actor: &Actor, mut metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
+    metadata.client_name = registration::display_name("client_name", &metadata.client_name)?;
+    let apis = super::apis::all(app).await?;
+    registration::check_client(&metadata, &apis)?;
+    super::signing_keys::ensure(app, metadata.id_token_signed_response_alg).await?;
+    let (secret, digest) = match metadata.token_endpoint_auth_method.has_secret() {
+        true => Some(new_secret(app)).unzip(),
         false => (None, None),
     };
     let now = app.now();
-    let client = Client {
-        id: ClientId::new(now, &*app.rng),
-        name,
-        authentication: new.authentication,
-        secret: digest,
-        jwks: new.jwks,
-        assertion_for_token_endpoint: new.assertion_for_token_endpoint,
-        grant_types: new.grant_types,
-        redirect_uris,
-        scopes: new.scopes,
-        default_scopes: new.default_scopes,
-        id_token_algorithm: new.id_token_algorithm,
-        roles: Vec::new(),
-        api: None,
-        created_at: now,
-        disabled_at: None,
-        tokens_ended_at: None,
-    };
-    registration::check_client(&client, &super::apis::all(app).await?)?;
-    super::signing_keys::ensure(app, client.id_token_algorithm).await?;
+    let client = Client { secret: digest, ..Client::new(ClientId::new(now, &*app.rng), metadata, now) };
     app.commit(CreateClient { client: client.clone(), audit: app.audit(actor) }).await?;
-    Ok(CreatedClient { client, secret })
+    Ok(CreatedClient { client: ClientView::of(client, &apis), secret })
 }
 
 /// Clients in the order that they were made, after one of them, without the credentials of APIs.
-pub async fn list(app: &App, after: Option<ClientId>, limit: i64) -> Result<Vec<Client>, ManageError> {
-    Ok(app.store.read(ListClients { after, limit }).await?)
+pub async fn list(app: &App, after: Option<ClientId>, limit: i64) -> Result<Vec<ClientView>, ManageError> {
+    let (clients, apis) = (app.store.read(ListClients { after, limit }).await?, super::apis::all(app).await?);
+    Ok(clients.into_iter().map(|client| ClientView::of(client, &apis)).collect())
 }
 
-/// One client, with its roles.
-pub async fn show(app: &App, id: &str) -> Result<Client, ManageError> {
+/// One client.
+pub async fn show(app: &App, id: &str) -> Result<ClientView, ManageError> {
+    Ok(ClientView::of(find(app, id).await?, &super::apis::all(app).await?))
+}
+
+pub(super) async fn find(app: &App, id: &str) -> Result<Client, ManageError> {
     let found = app.store.read(FindClient { id: parse(id)? }).await?;
     found.ok_or_else(|| ManageError::NotFound { kind: "client", name: id.to_owned() })
 }
 
 /// Gives a client, or the credential of an API, another secret. The old one is refused from now on.
 pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretString, ManageError> {
-    if !show(app, id).await?.authentication.has_secret() {
-        return Err(ManageError::invalid("client", "this client has no secret"));
+    if !find(app, id).await?.metadata.token_endpoint_auth_method.has_secret() {
+        return Err(ManageError::invalid("token_endpoint_auth_method", "this client has no secret"));
     }
     let (secret, digest) = new_secret(app);
     change(app, actor, id, ClientChange::Secret(digest)).await?;

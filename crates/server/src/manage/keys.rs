@@ -1,20 +1,23 @@
 //! The key service: making, listing, revoking and verifying API keys.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
-    api::Role,
-    api_key::{ApiKey, Environment},
+    api::{Api, Role},
+    api_key::{ApiKey, Environment, KeyMetadata},
     clock::Timestamp,
     denial::Denial,
+    grant::audience::Apis,
     holder::Owner,
-    id::{ClientId, KeyId},
+    id::{ApiId, ClientId, KeyId},
     registration,
     scope::ScopeSet,
 };
 use doorward_store::keys::{CreateKey, FindKey, KeyRecord, KeyRevocation, ListKeys, RevokeKey};
+use serde::Serialize;
 
-use crate::{actor::Actor, app::App, manage::ManageError};
+use super::{ManageError, roles, times};
+use crate::{actor::Actor, app::App};
 
 /// How long a key lives unless said otherwise.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
@@ -52,23 +55,89 @@ pub struct NewKey {
     pub expiry: Expiry,
 }
 
+/// A key as it is shown: all but the key itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct KeyView {
+    /// Its id, which is no secret.
+    pub id: KeyId,
+    /// Its first characters, to be recognised by.
+    pub hint: String,
+    /// Its name, for people.
+    pub name: String,
+    /// Whether it can be used, or why not, in a word or two.
+    pub state: &'static str,
+    /// The APIs that it names, by name.
+    pub apis: Vec<String>,
+    /// The APIs that it names, by id.
+    pub api_ids: Vec<ApiId>,
+    /// Of a management key: the APIs that it is limited to, by name; all if empty.
+    pub limited_to: Vec<String>,
+    /// What it may be used for.
+    pub scope: ScopeSet,
+    /// Its roles, as `API:ROLE`.
+    pub roles: Vec<String>,
+    /// Whom it belongs to.
+    pub owner: Option<Owner>,
+    /// For real use or for tests.
+    pub environment: Environment,
+    /// When it was created.
+    #[serde(serialize_with = "times::serialize")]
+    pub created_at: Timestamp,
+    /// When it expires, if it does.
+    #[serde(serialize_with = "times::optional")]
+    pub expires_at: Option<Timestamp>,
+    /// Whether it never expires.
+    pub never_expires: bool,
+    /// When it was revoked, if it was.
+    #[serde(serialize_with = "times::optional")]
+    pub revoked_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    #[serde(serialize_with = "times::optional")]
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl KeyView {
+    fn of(key: KeyRecord, apis: &Apis, now: Timestamp) -> Self {
+        // APIs are never removed, but one can be new since they were read.
+        let name = |id: &ApiId| apis.by_id(id).map_or_else(|| "?".to_owned(), |api| api.metadata.name.clone());
+        Self {
+            state: state(&key, now),
+            id: key.id,
+            hint: key.hint,
+            apis: key.metadata.apis.iter().map(name).collect(),
+            limited_to: key.metadata.limited_to.iter().map(name).collect(),
+            name: key.metadata.name,
+            api_ids: key.metadata.apis,
+            scope: key.metadata.scope,
+            roles: roles::shown(&key.roles, apis),
+            owner: key.owner,
+            environment: key.metadata.environment,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            never_expires: key.expires_at.is_none(),
+            revoked_at: key.revoked_at,
+            last_used_at: key.last_used_at,
+        }
+    }
+}
+
 /// A new key; the key itself is shown once.
 pub struct CreatedKey {
     /// The key.
     pub key: ApiKey,
-    /// What is remembered of it.
-    pub record: KeyRecord,
+    /// What is shown of it from now on.
+    pub view: KeyView,
 }
 
 /// Makes a key.
 pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey, ManageError> {
     let name = registration::display_name("name", &new.name)?;
     let apis = super::apis::find_all(app, &new.apis).await?;
-    let first = apis.first().ok_or_else(|| ManageError::invalid("api", "a key names at least one API"))?;
+    let first = apis.first().ok_or_else(|| ManageError::invalid("apis", "a key names at least one API"))?;
     let limited_to = super::apis::find_all(app, &new.limited_to).await?;
-    if !limited_to.is_empty() && !apis.iter().any(|api| api.name == super::apis::MANAGEMENT) {
+    if !limited_to.is_empty() && !apis.iter().any(|api| api.metadata.name == super::apis::MANAGEMENT) {
         return Err(ManageError::invalid(
-            "limit-to",
+            "limited_to",
             format!("only keys of the API {:?} can be limited", super::apis::MANAGEMENT),
         ));
     }
@@ -79,43 +148,46 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     let mut roles = Vec::new();
     for text in &new.roles {
         let (api, role) = match (text.split_once(':'), &apis[..]) {
-            (Some((api, role)), _) => (apis.iter().find(|known| known.name == api), role),
+            (Some((api, role)), _) => (apis.iter().find(|known| known.metadata.name == api), role),
             (None, [only]) => (Some(only), text.as_str()),
             (None, _) => (None, text.as_str()),
         };
-        let api = api.ok_or_else(|| ManageError::invalid("role", "write API:ROLE, with an API that the key names"))?;
-        let role = Role::parse(role).map_err(|error| ManageError::invalid("role", error))?;
-        if !api.roles.contains(&role) {
-            return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.name) });
+        let api = api.ok_or_else(|| ManageError::invalid("roles", "write API:ROLE, with an API that the key names"))?;
+        let role = Role::parse(role).map_err(|error| ManageError::invalid("roles", error))?;
+        if !api.metadata.roles.contains(&role) {
+            return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.metadata.name) });
         }
         roles.push((api.id.clone(), role));
     }
     let owner = match &new.owner {
         None => None,
-        Some(id) if ClientId::parse(id).is_ok() => Some(Owner::Client(super::clients::show(app, id).await?.id)),
-        Some(name) => Some(Owner::User(super::users::show(app, name).await?.id)),
+        Some(id) if ClientId::parse(id).is_ok() => Some(Owner::Client(super::clients::find(app, id).await?.id)),
+        Some(name) => Some(Owner::User(super::users::find(app, name).await?.id)),
     };
     let now = app.now();
     let expires_at = match new.expiry {
         Expiry::Never => None,
         Expiry::Default => Some(now.plus(DEFAULT_LIFETIME)),
         Expiry::After(lifetime) if lifetime < Duration::from_secs(1) => {
-            return Err(ManageError::invalid("expires-in", "at least a second"));
+            return Err(ManageError::invalid("expires_in", "at least a second"));
         }
         Expiry::After(lifetime) => Some(now.plus(lifetime)),
     };
-    let key = ApiKey::generate(&first.key_prefix, new.environment, &*app.rng);
+    let key = ApiKey::generate(&first.metadata.key_prefix, new.environment, &*app.rng);
+    let ids = |apis: &[Arc<Api>]| apis.iter().map(|api| api.id.clone()).collect();
     let record = KeyRecord {
         id: KeyId::new(now, &*app.rng),
         digest: app.peppers.digest(key.reveal()),
         hint: key.hint(),
-        name,
+        metadata: KeyMetadata {
+            name,
+            apis: ids(&apis),
+            limited_to: ids(&limited_to),
+            scope: new.scopes,
+            environment: new.environment,
+        },
         owner,
-        apis: apis.iter().map(|api| api.id.clone()).collect(),
-        limited_to: limited_to.iter().map(|api| api.id.clone()).collect(),
-        scopes: new.scopes,
         roles,
-        environment: new.environment,
         created_at: now,
         expires_at,
         revoked_at: None,
@@ -124,16 +196,22 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     };
     let audit = app.audit(actor).with("apis", new.apis.join(" "));
     app.commit(CreateKey { key: record.clone(), audit }).await?;
-    Ok(CreatedKey { key, record })
+    let view = KeyView::of(record, &super::apis::all(app).await?, now);
+    Ok(CreatedKey { key, view })
 }
 
 /// Keys in the order that they were made, after one of them.
-pub async fn list(app: &App, after: Option<KeyId>, limit: i64) -> Result<Vec<KeyRecord>, ManageError> {
-    Ok(app.store.read(ListKeys { after, limit }).await?)
+pub async fn list(app: &App, after: Option<KeyId>, limit: i64) -> Result<Vec<KeyView>, ManageError> {
+    let (keys, apis) = (app.store.read(ListKeys { after, limit }).await?, super::apis::all(app).await?);
+    Ok(keys.into_iter().map(|key| KeyView::of(key, &apis, app.now())).collect())
 }
 
 /// The key with this id; the key itself will do as well.
-pub async fn show(app: &App, id: &str) -> Result<KeyRecord, ManageError> {
+pub async fn show(app: &App, id: &str) -> Result<KeyView, ManageError> {
+    Ok(KeyView::of(find(app, id).await?, &super::apis::all(app).await?, app.now()))
+}
+
+pub(super) async fn find(app: &App, id: &str) -> Result<KeyRecord, ManageError> {
     let not_found = || ManageError::NotFound { kind: "key", name: shown(id) };
     if let Some(key) = ApiKey::parse(id) {
         let candidates = app.candidates(key.reveal());
@@ -146,12 +224,12 @@ pub async fn show(app: &App, id: &str) -> Result<KeyRecord, ManageError> {
 
 /// Revokes a key, by its id or by the key itself.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<KeyRevocation, ManageError> {
-    let key = show(app, id).await?;
+    let key = find(app, id).await?;
     Ok(app.commit(RevokeKey { id: key.id, now: app.now(), audit: app.audit(actor) }).await?)
 }
 
 /// Whether a key can be used at `now`, or why not, in a word or two.
-pub fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
+fn state(key: &KeyRecord, now: Timestamp) -> &'static str {
     match key.facts().check(now) {
         Ok(()) => "active",
         Err(Denial::KeyExpired) => "expired",

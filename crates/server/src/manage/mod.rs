@@ -15,6 +15,7 @@ pub mod keys;
 pub mod roles;
 pub mod sessions;
 pub mod signing_keys;
+pub mod times;
 pub mod tokens;
 pub mod users;
 
@@ -24,11 +25,11 @@ pub enum ManageError {
     /// Something of this name exists already, or a scope is another API's.
     #[error("{0}")]
     Conflict(String),
-    /// A value can't be used: which, and why.
-    #[error("{what}: {why}")]
+    /// A member of what was sent can't be used: which, and why.
+    #[error("{member}: {why}")]
     Invalid {
-        /// Which value.
-        what: &'static str,
+        /// The member, by its name in the metadata.
+        member: &'static str,
         /// Why not, and what to do.
         why: String,
     },
@@ -64,14 +65,14 @@ impl From<OpenError> for ManageError {
 }
 
 impl From<InvalidRegistration> for ManageError {
-    fn from(InvalidRegistration { what, why }: InvalidRegistration) -> Self {
-        Self::Invalid { what, why }
+    fn from(InvalidRegistration { member, why }: InvalidRegistration) -> Self {
+        Self::Invalid { member, why }
     }
 }
 
 impl ManageError {
-    pub(crate) fn invalid(what: &'static str, why: impl ToString) -> Self {
-        Self::Invalid { what, why: why.to_string() }
+    pub(crate) fn invalid(member: &'static str, why: impl ToString) -> Self {
+        Self::Invalid { member, why: why.to_string() }
     }
 
     /// A conflict of the store, told in the words of the caller.
@@ -89,8 +90,9 @@ impl From<ManageError> for Refusal {
         match error {
             ManageError::Refused(refusal) => refusal,
             ManageError::Store(error) => unavailable(error),
-            ManageError::Conflict(why) | ManageError::Invalid { why, .. } => {
-                Self::new(Denial::ParameterInvalid).fact("why", why)
+            ManageError::Conflict(why) => Self::new(Denial::ParameterInvalid).fact("why", why),
+            ManageError::Invalid { member, why } => {
+                Self::new(Denial::ParameterInvalid).parameter(member).fact("why", why)
             }
             ManageError::NotFound { kind, name } => Self::new(Denial::ParameterInvalid).fact(kind, name),
             error @ (ManageError::Open(_) | ManageError::Signing) => Self::new(Denial::Unavailable).fact("why", error),

@@ -1,7 +1,7 @@
 //! Roles: of an API, given to users, clients and keys.
 
-use doorward_core::{api::Role, holder::Holder, id::ApiId};
-use doorward_store::roles::{ChangeRole, RolesOf};
+use doorward_core::{api::Role, grant::audience::Apis, holder::Holder, id::ApiId};
+use doorward_store::roles::ChangeRole;
 
 use super::ManageError;
 use crate::{actor::Actor, app::App};
@@ -16,11 +16,6 @@ pub async fn withdraw(app: &App, actor: &Actor, holder: &str, api: &str, role: &
     change(app, actor, holder, api, role, false).await
 }
 
-/// The roles of a holder.
-pub async fn of(app: &App, holder: Holder) -> Result<Vec<(ApiId, Role)>, ManageError> {
-    Ok(app.store.read(RolesOf { holder }).await?)
-}
-
 async fn change(
     app: &App,
     actor: &Actor,
@@ -32,18 +27,25 @@ async fn change(
     let holder = find_holder(app, holder).await?;
     let api = super::apis::find(app, api).await?;
     let role = Role::parse(role).map_err(|error| ManageError::invalid("role", error))?;
-    if is_granted && !api.roles.contains(&role) {
-        return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.name) });
+    if is_granted && !api.metadata.roles.contains(&role) {
+        return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.metadata.name) });
     }
-    let audit = app.audit(actor).with("api", &api.name);
+    let audit = app.audit(actor).with("api", &api.metadata.name);
     Ok(app.commit(ChangeRole { holder, api: api.id, role, is_granted, now: app.now(), audit }).await?)
+}
+
+/// Roles as they are shown and named: `API:ROLE`.
+pub(super) fn shown(roles: &[(ApiId, Role)], apis: &Apis) -> Vec<String> {
+    // APIs are never removed, but one can be new since they were read.
+    let api = |id| apis.by_id(id).map_or("?", |api| api.metadata.name.as_str());
+    roles.iter().map(|(id, role)| format!("{}:{role}", api(id))).collect()
 }
 
 /// The holder that an id names, or a user's name, if there is one.
 async fn find_holder(app: &App, holder: &str) -> Result<Holder, ManageError> {
     match holder.parse() {
-        Ok(Holder::Client(id)) => Ok(Holder::Client(super::clients::show(app, id.as_str()).await?.id)),
-        Ok(Holder::Key(id)) => Ok(Holder::Key(super::keys::show(app, id.as_str()).await?.id)),
-        Ok(Holder::User(_)) | Err(_) => Ok(Holder::User(super::users::show(app, holder).await?.id)),
+        Ok(Holder::Client(id)) => Ok(Holder::Client(super::clients::find(app, id.as_str()).await?.id)),
+        Ok(Holder::Key(id)) => Ok(Holder::Key(super::keys::find(app, id.as_str()).await?.id)),
+        Ok(Holder::User(_)) | Err(_) => Ok(Holder::User(super::users::find(app, holder).await?.id)),
     }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn rotate_due(app: &App) -> Result<(), ManageError> {
     for algorithm in Algorithm::ALL {
         let is_wanted = matches!(algorithm, Algorithm::EdDSA | Algorithm::RS256)
             || times.iter().any(|times| times.algorithm == algorithm)
-            || apis.iter().any(|api| api.signing_algorithm == algorithm);
+            || apis.iter().any(|api| api.metadata.signing_algorithm == algorithm);
         if is_wanted && let Some(active_from) = signing::due(algorithm, &times, schedule, now) {
             let operation = prepare(app, &Actor::default(), algorithm, active_from, Some(*schedule))?;
             app.commit(operation).await?;

@@ -1,64 +1,79 @@
 //! Users: who signs in.
 
 use doorward_core::{
+    clock::Timestamp,
+    holder::Holder,
     id::UserId,
     password, registration,
     secret::{ExposeSecret, SecretString},
+    user::UserMetadata,
 };
-use doorward_store::users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord};
+use doorward_store::{
+    roles::RolesOf,
+    users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord},
+};
+use serde::Serialize;
 
-use super::ManageError;
-use crate::{actor::Actor, app::App, throttle};
+use super::{ManageError, roles, times};
+use crate::{actor::Actor, app::App, passwords::is_common, throttle};
 
-/// A user that is to be made.
-#[derive(Debug)]
-pub struct NewUser {
-    /// The name to sign in with.
-    pub username: String,
-    /// The password.
-    pub password: SecretString,
-    /// The name, for people.
-    pub name: Option<String>,
-    /// The mail address.
-    pub email: Option<String>,
+/// A user as it is shown: all but the password's hash.
+#[derive(Clone, Debug, Serialize)]
+pub struct UserView {
+    /// Its id: the `sub` of its tokens.
+    pub id: UserId,
+    /// What is registered of it.
+    #[serde(flatten)]
+    pub metadata: UserMetadata,
+    /// Its roles, as `API:ROLE`, where one user is shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// When it was created.
+    #[serde(serialize_with = "times::serialize")]
+    pub created_at: Timestamp,
+    /// When it was disabled, if it is.
+    #[serde(serialize_with = "times::optional")]
+    pub disabled_at: Option<Timestamp>,
 }
 
-/// Makes a user.
-pub async fn create(app: &App, actor: &Actor, new: NewUser) -> Result<UserRecord, ManageError> {
-    let username = registration::display_name("username", &new.username)?;
-    let name = new.name.map(|name| registration::display_name("name", &name)).transpose()?;
-    if new
-        .email
-        .as_ref()
-        .is_some_and(|email| email.len() > 254 || !email.contains('@') || email.contains(char::is_whitespace))
-    {
-        return Err(ManageError::invalid("email", "not a mail address"));
+impl From<UserRecord> for UserView {
+    fn from(user: UserRecord) -> Self {
+        let UserRecord { id, metadata, created_at, disabled_at, .. } = user;
+        Self { id, metadata, roles: None, created_at, disabled_at }
     }
-    let password_hash = checked_hash(app, new.password).await?;
+}
+
+/// Creates a user.
+pub async fn create(
+    app: &App,
+    actor: &Actor,
+    metadata: UserMetadata,
+    password: SecretString,
+) -> Result<UserView, ManageError> {
+    let metadata = registration::checked_user(metadata)?;
+    let password_hash = checked_hash(app, password).await?;
     let now = app.now();
-    let user = UserRecord {
-        id: UserId::new(now, &*app.rng),
-        username,
-        password_hash,
-        name,
-        email: new.email,
-        email_verified: false,
-        created_at: now,
-        disabled_at: None,
-    };
+    let user =
+        UserRecord { id: UserId::new(now, &*app.rng), metadata, password_hash, created_at: now, disabled_at: None };
     let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
-    let taken = || format!("a user with the name {:?} exists", user.username);
+    let taken = || format!("a user with the name {:?} exists", user.metadata.username);
     app.commit(operation).await.map_err(ManageError::conflict(taken))?;
-    Ok(user)
+    Ok(user.into())
 }
 
 /// Users in the order that they were made, after one of them.
-pub async fn list(app: &App, after: Option<UserId>, limit: i64) -> Result<Vec<UserRecord>, ManageError> {
-    Ok(app.store.read(ListUsers { after, limit }).await?)
+pub async fn list(app: &App, after: Option<UserId>, limit: i64) -> Result<Vec<UserView>, ManageError> {
+    Ok(app.store.read(ListUsers { after, limit }).await?.into_iter().map(UserView::from).collect())
 }
 
-/// The user of this id or name.
-pub async fn show(app: &App, name: &str) -> Result<UserRecord, ManageError> {
+/// The user of this id or name, with its roles.
+pub async fn show(app: &App, name: &str) -> Result<UserView, ManageError> {
+    let user = find(app, name).await?;
+    let held = app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?;
+    Ok(UserView { roles: Some(roles::shown(&held, &super::apis::all(app).await?)), ..user.into() })
+}
+
+pub(super) async fn find(app: &App, name: &str) -> Result<UserRecord, ManageError> {
     let find = match UserId::parse(name) {
         Ok(id) => FindUser::ById(id),
         Err(_) => FindUser::ByUsername(name.to_owned()),
@@ -82,7 +97,7 @@ pub async fn set_password(app: &App, actor: &Actor, name: &str, password: Secret
     let hash = checked_hash(app, password).await?;
     let password = |user: &UserRecord| UserChange::Password {
         hash,
-        forget_failures: throttle::subjects_of_name(app, &user.username),
+        forget_failures: throttle::subjects_of_name(app, &user.metadata.username),
     };
     change(app, actor, name, password).await
 }
@@ -93,7 +108,7 @@ async fn change(
     name: &str,
     change: impl FnOnce(&UserRecord) -> UserChange,
 ) -> Result<(), ManageError> {
-    let user = show(app, name).await?;
+    let user = find(app, name).await?;
     let change = change(&user);
     app.commit(ChangeUser { id: user.id, change, now: app.now(), audit: app.audit(actor) }).await?;
     Ok(())
@@ -101,7 +116,7 @@ async fn change(
 
 async fn checked_hash(app: &App, password: SecretString) -> Result<SecretString, ManageError> {
     let settings = &app.settings.password;
-    let is_refused = |lower: &str| crate::passwords::is_common(lower) || settings.breached.contains(lower);
+    let is_refused = |lower: &str| is_common(lower) || settings.breached.contains(lower);
     password::check(password.expose_secret(), settings.min_length, is_refused)
         .map_err(|error| ManageError::invalid("password", error))?;
     Ok(app.passwords.hash(password, &*app.rng).await?)

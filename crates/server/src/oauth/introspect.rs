@@ -106,7 +106,7 @@ fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {
         None => token.client_id == client.id.as_str(),
         Some(id) => {
             let apis = app.snapshots.apis();
-            let identifier = apis.by_id(id).map(|api| api.identifier.as_str());
+            let identifier = apis.by_id(id).map(|api| api.metadata.identifier.as_str());
             token.audience.iter().any(|audience| Some(audience.as_str()) == identifier)
         }
     }

@@ -44,7 +44,7 @@ pub(crate) async fn openid(State(app): State<Arc<App>>) -> Result<Response<Body>
 fn authorization_server(app: &App) -> Value {
     let settings = &app.settings;
     let apis = app.snapshots.apis();
-    let api_scopes = apis.iter().flat_map(|api| api.scopes.iter().map(|described| described.scope.as_str()));
+    let api_scopes = apis.iter().flat_map(|api| api.metadata.scopes.iter().map(|described| described.scope.as_str()));
     let scopes: Vec<&str> = scope::OIDC_SCOPES.into_iter().chain(api_scopes).collect();
     let secret_methods = ["client_secret_basic", "client_secret_post", "private_key_jwt"];
     let any_method = ["client_secret_basic", "client_secret_post", "private_key_jwt", "none"];
@@ -71,7 +71,7 @@ fn authorization_server(app: &App) -> Value {
         "authorization_response_iss_parameter_supported": true,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
-        "protected_resources": apis.iter().map(|api| api.identifier.as_str()).collect::<Vec<_>>(),
+        "protected_resources": apis.iter().map(|api| api.metadata.identifier.as_str()).collect::<Vec<_>>(),
         "ui_locales_supported": ["en"],
     })
 }

@@ -128,9 +128,9 @@ impl SignIn {
             action: if is_same { own } else { other.clone() },
             next: step.next(),
             is_signed_in: is_same && step.accepted_session(app).is_some(),
-            client_name: Some(step.client.name.clone()),
+            client_name: Some(step.client.metadata.client_name.clone()),
             username: match confirms {
-                Some(session) => Username::Fixed(session.user.username.clone()),
+                Some(session) => Username::Fixed(session.user.metadata.username.clone()),
                 None => Username::Asked(request.login_hint.clone().unwrap_or_default()),
             },
             other_account: confirms.map(|_| other),

@@ -119,7 +119,7 @@ fn uses_basic(head: &Parts) -> bool {
 async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refusal> {
     let id = KeyId::parse(&principal.subject).map_err(|_| Denial::InsufficientPermission)?;
     let key = app.read(FindKey { id }).await?;
-    Ok(key.ok_or(Denial::KeyUnknown)?.limited_to)
+    Ok(key.ok_or(Denial::KeyUnknown)?.metadata.limited_to)
 }
 
 async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Result<Principal, Refusal> {
@@ -129,7 +129,7 @@ async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Resu
             let key = api_key::find(app, text).await?;
             let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
             let apis = app.snapshots.apis();
-            let allowed: Vec<_> = key.apis.iter().filter(is_allowed).filter_map(|id| apis.by_id(id)).collect();
+            let allowed: Vec<_> = key.metadata.apis.iter().filter(is_allowed).filter_map(|id| apis.by_id(id)).collect();
             // Of several APIs the scopes say which is meant, since their names are unique across all.
             let meant = allowed.iter().find(|api| needed.iter().all(|scope| api.has_scope(scope)));
             let api = meant.or(allowed.first()).ok_or_else(|| api_key::of_another_api(&key))?;

@@ -28,7 +28,7 @@ pub(crate) async fn handle(
     }
     for event in &mut events {
         // An API speaks for itself alone, and for the present.
-        event.at = api.identifier.to_string();
+        event.at = api.metadata.identifier.to_string();
         event.at_ms = event.at_ms.clamp(app.now().as_millis() - 3_600_000, app.now().as_millis());
         event.path = bounded(event.path.split('?').next().unwrap_or_default(), RefusalEvent::MAX_PATH);
         event.method = bounded(&event.method, 16);

@@ -16,7 +16,7 @@ use crate::app::App;
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
     let key = find(app, text).await?;
-    if !key.apis.contains(&api.id) {
+    if !key.metadata.apis.contains(&api.id) {
         return Err(of_another_api(&key));
     }
     key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
@@ -26,12 +26,12 @@ pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal
         subject: key.id.to_string(),
         client_id: None,
         owner: key.owner.as_ref().map(ToString::to_string),
-        name: Some(key.name.clone()),
+        name: Some(key.metadata.name.clone()),
         credential: CredentialKind::ApiKey,
         credential_id: Some(key.id.to_string()),
         grant_id: None,
-        audience: api.identifier.clone(),
-        scopes: key.scopes.filtered(|scope| api.has_scope(scope)),
+        audience: api.metadata.identifier.clone(),
+        scopes: key.metadata.scope.filtered(|scope| api.has_scope(scope)),
         roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
         expires_at: key.expires_at,
     })

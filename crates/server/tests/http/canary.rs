@@ -4,18 +4,16 @@
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_auth::ASSERTION_TYPE,
+    client_metadata::{ClientKeys, ClientMetadata},
     jwk::{Algorithm, SigningKey},
     jws,
     scope::ScopeSet,
+    user::UserMetadata,
 };
 use doorward_guard::SystemRng;
 use doorward_server::{
     actor::Actor,
-    manage::{
-        clients::{self, NewClient},
-        keys,
-        users::{self, NewUser},
-    },
+    manage::{clients, keys, users},
 };
 use serde_json::json;
 
@@ -67,8 +65,8 @@ async fn leave_no_secret(server: &TestServer) {
 
     // People.
     let password = canaries.add("a password", "canary-password-0123456789");
-    let new = NewUser { username: "canary".into(), password: password.as_str().into(), name: None, email: None };
-    users::create(&server.app, &operator(), new).await.unwrap();
+    let metadata = UserMetadata { username: "canary".into(), ..UserMetadata::default() };
+    users::create(&server.app, &operator(), metadata, password.as_str().into()).await.unwrap();
     let browser = server.browser();
     let wrong = canaries.add("a wrong password", "canary-wrong-password-9876543210");
     let as_name = canaries.add("a password typed as a name", "canary-typed-as-a-name-5647382910");
@@ -146,11 +144,11 @@ async fn leave_no_secret(server: &TestServer) {
     let header = format!("Basic %%{malformed}");
     errors.push(server.caller.post_with("/token", &[("authorization", &header)], &grant).await.expect(400).body);
     let signer = SigningKey::generate("robot".into(), Algorithm::EdDSA, &SystemRng::default()).unwrap();
-    let new = NewClient {
+    let new = ClientMetadata {
         grant_types: grants([GrantType::ClientCredentials]),
         redirect_uris: vec![],
-        default_scopes: ScopeSet::parse("notes:read").unwrap(),
-        jwks: Some(json!({"keys": [signer.public_jwk()]}).to_string()),
+        default_scope: ScopeSet::parse("notes:read").unwrap(),
+        jwks: ClientKeys::parse(json!({"keys": [signer.public_jwk()]}).to_string().as_bytes()).ok(),
         ..client("Robot", AuthenticationMethod::PrivateKeyJwt, "https://robot.example/cb")
     };
     let robot = register(&server.app, new).await;

@@ -32,7 +32,7 @@ async fn the_page_names_the_app_its_scopes_in_words_and_where_the_answer_goes() 
 #[tokio::test]
 async fn that_an_app_can_go_on_later_is_shown_wherever_it_can() {
     let server = TestServer::start().await;
-    let code_alone = doorward_server::manage::clients::NewClient {
+    let code_alone = doorward_core::client_metadata::ClientMetadata {
         grant_types: [doorward_core::client::GrantType::AuthorizationCode].into(),
         ..client("Once", doorward_core::client::AuthenticationMethod::ClientSecret, "https://once.example/cb")
     };

@@ -37,7 +37,7 @@ async fn an_api_is_told_who_a_good_key_stands_for() {
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(verdict(&answer), (true, "valid".into()));
     let principal = &answer.json()["principal"];
-    assert_eq!((&principal["kind"], &principal["sub"]), (&json!("key"), &json!(created.record.id)));
+    assert_eq!((&principal["kind"], &principal["sub"]), (&json!("key"), &json!(created.view.id)));
     assert_eq!((&principal["scope"], &principal["roles"]), (&json!("notes:read"), &json!(["admin"])));
     assert_eq!(principal["audience"], "https://notes.example");
     assert_eq!(principal["owner"], users::show(&server.app, ALICE).await.unwrap().id.to_string());
@@ -90,7 +90,7 @@ async fn each_end_of_a_key_is_told_to_who_may_know_of_it() {
         }
         server.advance_secs(60);
         users::disable(&server.app, &operator(), BOB).await.unwrap();
-        keys::revoke(&server.app, &operator(), revoked.record.id.as_str()).await.unwrap();
+        keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
         for (created, code) in [(&expiring, "key_expired"), (&owned, "key_owner_disabled"), (&revoked, "key_revoked")] {
             assert_eq!(no(&asked_by_notes(server, created.key.reveal(), &[]).await), code);
             // Another server knows it within a moment.

@@ -25,7 +25,7 @@ async fn what_was_revoked_or_used_up_before_a_restart_is_refused_after_it() {
     let opaque = server.caller.client_credentials(&web, "mails:read").await.text("access_token");
     server.caller.post_as(&web, "/revoke", &[("token", &opaque)]).await.expect(200);
     let key = keys::create(&server.app, &operator(), new_key("notes", "notes:read")).await.unwrap();
-    keys::revoke(&server.app, &operator(), key.record.id.as_str()).await.unwrap();
+    keys::revoke(&server.app, &operator(), key.view.id.as_str()).await.unwrap();
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
     let page = browser.get("/account").await;

@@ -26,7 +26,7 @@ fn request(world: &World, response_type: &str) -> AuthorizationRequest {
     AuthorizationRequest {
         client_id: world.public.id.clone(),
         target: Target::find(&form, Some(&world.public)).unwrap(),
-        scopes: world.public.scopes.clone(),
+        scopes: world.public.metadata.scope.clone(),
         resources: vec![],
         code_challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
         nonce: None,
@@ -71,7 +71,7 @@ async fn a_request_reads_back_with_all_and_with_none_of_what_is_optional() {
         (target.state, target.is_unassured) = (Some("st\0ate é".to_owned()), true);
         let full = AuthorizationRequest {
             target,
-            resources: vec![world.api.identifier.clone()],
+            resources: vec![world.api.metadata.identifier.clone()],
             nonce: Some("n".to_owned()),
             prompt: doorward_core::authorization_request::Prompt { login: true, ..Default::default() },
             max_age: Some(Duration::from_secs(5)),

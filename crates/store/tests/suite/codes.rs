@@ -149,7 +149,8 @@ async fn an_opaque_access_token_is_stored_and_a_jwt_is_not() {
         for format in [TokenFormat::Jwt, TokenFormat::Opaque] {
             let given = world.give(&world.public).await;
             let (mut operation, _) = world.redeem(&given);
-            let api = doorward_core::api::Api { token_format: format, ..(*world.api).clone() };
+            let mut api = (*world.api).clone();
+            api.metadata.token_format = format;
             operation.apis = Arc::new(doorward_core::grant::audience::Apis::new(vec![Arc::new(api)]));
             let (access_token, opaque) = world.access_token();
             operation.access_token = access_token;
@@ -169,10 +170,8 @@ async fn a_client_without_the_grant_type_gets_no_refresh_token() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let mut given = world.give(&world.public).await;
-        let client = doorward_core::client::Client {
-            grant_types: [GrantType::AuthorizationCode].into(),
-            ..(*world.public).clone()
-        };
+        let mut client = (*world.public).clone();
+        client.metadata.grant_types = [GrantType::AuthorizationCode].into();
         given.client = Arc::new(client);
         let (operation, token) = world.redeem(&given);
         assert!(!world.write(operation).await.unwrap().has_refresh_token);

@@ -55,7 +55,7 @@ async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_con
         let consent = async |client: &doorward_core::client::Client| {
             world.read(FindConsent { user_id: world.user.id.clone(), client_id: client.id.clone() }).await
         };
-        assert_eq!(consent(&world.public).await, Some(world.public.scopes.clone()));
+        assert_eq!(consent(&world.public).await, Some(world.public.metadata.scope.clone()));
         let position = world.store.position().await.unwrap();
 
         assert_eq!(world.write(disconnect(&world)).await, 2);
@@ -63,7 +63,7 @@ async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_con
         assert_ended(&world, &first, &first_issued).await;
         assert_ended(&world, &second, &second_issued).await;
         assert_eq!(consent(&world.public).await, None);
-        assert_eq!(consent(&world.confidential).await, Some(world.confidential.scopes.clone()));
+        assert_eq!(consent(&world.confidential).await, Some(world.confidential.metadata.scope.clone()));
         assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
         let mut named = announced(&world, position).await;
         named.sort();

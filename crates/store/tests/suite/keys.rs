@@ -1,7 +1,7 @@
 //! API keys: found by digest, revoked once, digested anew, and good only as long as their owner.
 
 use doorward_core::{
-    api_key::Environment,
+    api_key::KeyMetadata,
     digest::{MasterKey, Peppers},
     holder::Owner,
     id::KeyId,
@@ -23,13 +23,14 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         id: KeyId::new(world.now(), &world.rng),
         digest: world.peppers.digest(secret),
         hint: "sk_live_abcd".to_owned(),
-        name: "a key".to_owned(),
+        metadata: KeyMetadata {
+            name: "a key".to_owned(),
+            apis: vec![world.api.id.clone()],
+            scope: world.public.metadata.scope.clone(),
+            ..KeyMetadata::default()
+        },
         owner: None,
-        apis: vec![world.api.id.clone()],
-        limited_to: vec![],
-        scopes: world.public.scopes.clone(),
         roles: vec![],
-        environment: Environment::Live,
         created_at: world.now(),
         expires_at: None,
         revoked_at: None,

@@ -1,7 +1,7 @@
 //! Lists: page by page, in one statement whatever they show; and every statement by its index.
 
 use doorward_core::{
-    api::{Api, Role},
+    api::{Api, ApiMetadata, Role},
     client::Client,
     holder::Owner,
     id::{ApiId, SessionId},
@@ -48,9 +48,12 @@ async fn new_api(world: &World, name: &str) -> Api {
     world.advance(1);
     let api = Api {
         id: ApiId::new(world.now(), &world.rng),
-        name: name.to_owned(),
-        identifier: doorward_core::api::ResourceIdentifier::parse(&format!("urn:example:{name}")).unwrap(),
-        scopes: vec![],
+        metadata: ApiMetadata {
+            name: name.to_owned(),
+            identifier: doorward_core::api::ResourceIdentifier::parse(&format!("urn:example:{name}")).unwrap(),
+            scopes: vec![],
+            ..(*world.api).clone().metadata
+        },
         ..(*world.api).clone()
     };
     let credential = Client { api: Some(api.id.clone()), ..world.fresh_client() };

@@ -1,6 +1,20 @@
 //! The schema goes forward, once, whoever asks for it.
 
-use doorward_store::{Applied, KNOWN_SCHEMA, StoreError};
+use std::time::Duration;
+
+use doorward_core::{
+    api::TokenFormat,
+    api_key::Environment,
+    client::{AuthenticationMethod, GrantType},
+    client_metadata::{ClientKeys, ClientMetadata},
+    id::{ClientId, KeyId},
+    jwk::{Algorithm, SigningKey},
+    random::SeededRng,
+    scope::ScopeSet,
+};
+use doorward_store::{
+    Applied, KNOWN_SCHEMA, StoreError, apis::ListApis, clients::FindClient, keys::FindKey, users::FindUser,
+};
 
 use crate::harness::{Ask, Run, on_each_engine};
 
@@ -133,4 +147,82 @@ async fn a_database_of_a_newer_program_is_refused() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_was_registered_becomes_metadata() {
+    on_each_engine(async |database| {
+        let store = database.open().await;
+        store.migrate_to(6).await.unwrap();
+        let (api_id, client_id) = (id("api"), id("cli"));
+        let (key_id, user_id, session_id) = (id("key"), id("usr"), id("ses"));
+        let jwk = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
+        let jwks = serde_json::json!({ "keys": [jwk] }).to_string();
+        for (sql, params) in [
+            (
+                "INSERT INTO apis (id, name, identifier, scopes, roles, token_format, signing_algorithm,
+                                   access_token_ttl_ms, key_prefix, created_at)
+                 VALUES ($1, 'notes', 'https://notes.example/?q=\"', $2, '[\"admin\"]', 'opaque', 'PS256', 61000, 'zz', 1)",
+                vec![api_id.as_str().into(), r#"[{"scope":"notes:read","description":"Read \"it\""}]"#.into()],
+            ),
+            (
+                "INSERT INTO clients (id, name, authentication, jwks, assertion_for_token_endpoint, grant_types,
+                                      redirect_uris, scopes, default_scopes, id_token_algorithm, created_at)
+                 VALUES ($1, 'A \"quoted\" \\ name', 'private_key_jwt', $2, 1, '[\"client_credentials\"]', '[]',
+                         'notes:read openid', 'notes:read', 'EdDSA', 2)",
+                vec![client_id.as_str().into(), jwks.as_str().into()],
+            ),
+            (
+                "INSERT INTO api_keys (id, digest, pepper, hint, name, owner, api_ids, limited_to, scopes, environment,
+                                       created_at)
+                 VALUES ($1, $2, 'p', 'sk_test_a', 'ci \"1\"', NULL, $3, '[]', 'notes:read', 'test', 3)",
+                vec![key_id.as_str().into(), [1; 32].into(), format!("[\"{api_id}\"]").into()],
+            ),
+            (
+                "INSERT INTO users (id, username, username_folded, password_hash, name, email, email_verified,
+                                    created_at)
+                 VALUES ($1, 'Ädä', 'ädä', 'hash', NULL, 'a\"b@example.com', 1, 4)",
+                vec![user_id.as_str().into()],
+            ),
+            (
+                "INSERT INTO sessions (id, digest, pepper, user_id, created_at, last_seen_at, address, user_agent)
+                 VALUES ($1, $2, 'p', $3, 5, 6, '192.0.2.1', 'browser')",
+                vec![session_id.as_str().into(), [2; 32].into(), user_id.as_str().into()],
+            ),
+        ] {
+            store.write(Run::new(sql, params)).await.unwrap();
+        }
+
+        store.migrate().await.unwrap();
+
+        let api = store.read(ListApis::ALL).await.unwrap().remove(0).metadata;
+        assert_eq!((api.name.as_str(), api.identifier.as_str()), ("notes", "https://notes.example/?q=\""));
+        assert_eq!((api.scopes[0].description.as_str(), api.roles.len()), (r#"Read "it""#, 1));
+        assert_eq!((api.token_format, api.signing_algorithm), (TokenFormat::Opaque, Algorithm::PS256));
+        assert_eq!((api.access_token_ttl, api.key_prefix.as_str()), (Duration::from_secs(61), "zz"));
+
+        let find = FindClient { id: ClientId::parse(&client_id).unwrap() };
+        let expected = ClientMetadata {
+            client_name: r#"A "quoted" \ name"#.to_owned(),
+            token_endpoint_auth_method: AuthenticationMethod::PrivateKeyJwt,
+            grant_types: [GrantType::ClientCredentials].into(),
+            scope: ScopeSet::parse("notes:read openid").unwrap(),
+            default_scope: ScopeSet::parse("notes:read").unwrap(),
+            id_token_signed_response_alg: Algorithm::EdDSA,
+            jwks: Some(ClientKeys::parse(jwks.as_bytes()).unwrap()),
+            assertion_for_token_endpoint: true,
+            ..ClientMetadata::default()
+        };
+        assert_eq!(store.read(find).await.unwrap().unwrap().metadata, expected);
+
+        let key = store.read(FindKey { id: KeyId::parse(&key_id).unwrap() }).await.unwrap().unwrap().metadata;
+        assert_eq!((key.name.as_str(), key.apis[0].as_str(), key.environment), (r#"ci "1""#, &*api_id, Environment::Test));
+        let user = store.read(FindUser::ByUsername("ÄDÄ".to_owned())).await.unwrap().unwrap().metadata;
+        assert_eq!((user.name, user.email.as_deref(), user.email_verified), (None, Some("a\"b@example.com"), true));
+    })
+    .await;
+}
+
+fn id(prefix: &str) -> String {
+    format!("{prefix}_{}", "0".repeat(32))
 }

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use doorward_core::{
-    api::{Api, Role, TokenFormat},
-    api_key::Environment,
+    api::{Api, ApiMetadata, Role, TokenFormat},
+    api_key::{Environment, KeyMetadata},
     client::{AuthenticationMethod, Client},
+    client_metadata::{ClientKeys, ClientMetadata},
     holder::{Holder, Owner},
     jwk::Algorithm,
+    jwk::SigningKey,
+    random::SeededRng,
     scope::ScopeSet,
+    user::UserMetadata,
 };
 use doorward_store::{
     StoreError,
@@ -35,15 +39,17 @@ async fn an_api() {
         assert_eq!(world.read(ListApis::ALL).await, [(*world.api).clone()]);
         let mut bare = Api {
             id: doorward_core::id::ApiId::new(world.now(), &world.rng),
-            name: "bare".to_owned(),
-            identifier: doorward_core::api::ResourceIdentifier::parse("urn:example:bare").unwrap(),
-            scopes: vec![],
-            roles: [].into(),
-            token_format: TokenFormat::Opaque,
-            signing_algorithm: Algorithm::PS256,
-            access_token_ttl: Duration::from_millis(1),
-            key_prefix: doorward_core::api_key::KeyPrefix::parse("zz").unwrap(),
             created_at: world.now(),
+            metadata: ApiMetadata {
+                name: "bare".to_owned(),
+                identifier: doorward_core::api::ResourceIdentifier::parse("urn:example:bare").unwrap(),
+                scopes: vec![],
+                roles: [].into(),
+                token_format: TokenFormat::Opaque,
+                signing_algorithm: Algorithm::PS256,
+                access_token_ttl: Duration::from_secs(1),
+                key_prefix: doorward_core::api_key::KeyPrefix::parse("zz").unwrap(),
+            },
         };
         let create = |api: &Api| CreateApi {
             api: api.clone(),
@@ -53,14 +59,19 @@ async fn an_api() {
         world.write(create(&bare)).await;
         assert_eq!(world.read(ListApis::ALL).await, [(*world.api).clone(), bare.clone()]);
         // A scope of another API is taken.
-        bare.scopes = vec![world.api.scopes[0].clone()];
+        bare.metadata.scopes = vec![world.api.metadata.scopes[0].clone()];
         bare.id = doorward_core::id::ApiId::new(world.now(), &world.rng);
-        (bare.name, bare.identifier) =
+        (bare.metadata.name, bare.metadata.identifier) =
             ("third".to_owned(), doorward_core::api::ResourceIdentifier::parse("urn:example:third").unwrap());
         assert!(matches!(world.store.write(create(&bare)).await, Err(StoreError::Conflict)));
         assert_eq!(world.read(ListApis::ALL).await.len(), 2);
     })
     .await;
+}
+
+fn client_keys() -> ClientKeys {
+    let jwk = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
+    ClientKeys::parse(serde_json::json!({ "keys": [jwk] }).to_string().as_bytes()).unwrap()
 }
 
 #[tokio::test]
@@ -69,13 +80,16 @@ async fn a_client() {
         let world = World::new(&database).await;
         let bare = world.fresh_client();
         let full = Client {
-            name: "Ünïcode".to_owned(),
-            authentication: AuthenticationMethod::PrivateKeyJwt,
             secret: Some(world.peppers.digest("secret")),
-            jwks: Some(r#"{"keys":[]}"#.to_owned()),
-            assertion_for_token_endpoint: true,
-            default_scopes: ScopeSet::parse("notes1:read").unwrap(),
-            id_token_algorithm: Algorithm::EdDSA,
+            metadata: ClientMetadata {
+                client_name: "Ünïcode".to_owned(),
+                token_endpoint_auth_method: AuthenticationMethod::PrivateKeyJwt,
+                jwks: Some(client_keys()),
+                assertion_for_token_endpoint: true,
+                default_scope: ScopeSet::parse("notes1:read").unwrap(),
+                id_token_signed_response_alg: Algorithm::EdDSA,
+                ..world.fresh_client().metadata
+            },
             ..world.fresh_client()
         };
         for client in [bare, full] {
@@ -105,9 +119,12 @@ async fn a_user() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let full = UserRecord {
-            name: Some("Ada Lovelace".to_owned()),
-            email: Some("ada@example.com".to_owned()),
-            email_verified: true,
+            metadata: UserMetadata {
+                username: "Ädä".to_owned(),
+                name: Some("Ada Lovelace".to_owned()),
+                email: Some("ada@example.com".to_owned()),
+                email_verified: true,
+            },
             ..world.fresh_user("Ädä")
         };
         world.write(CreateUser { user: full.clone(), audit: world.audit() }).await;
@@ -116,7 +133,7 @@ async fn a_user() {
             assert_eq!(text(&found), text(user));
             use doorward_core::secret::ExposeSecret;
             assert_eq!(found.password_hash.expose_secret(), user.password_hash.expose_secret());
-            let found = world.read(FindUser::ByUsername(format!(" {} ", user.username.to_uppercase()))).await;
+            let found = world.read(FindUser::ByUsername(format!(" {} ", user.metadata.username.to_uppercase()))).await;
             assert_eq!(found.unwrap().id, user.id);
         }
         let taken = CreateUser { user: world.fresh_user("äDÄ"), audit: world.audit() };
@@ -146,9 +163,12 @@ async fn a_key() {
         let bare = keys::created(&world, keys::key(&world, "bare")).await;
         let full = KeyRecord {
             owner: Some(Owner::User(world.user.id.clone())),
-            limited_to: vec![world.api.id.clone()],
+            metadata: KeyMetadata {
+                limited_to: vec![world.api.id.clone()],
+                environment: Environment::Test,
+                ..keys::key(&world, "full").metadata
+            },
             roles: vec![(world.api.id.clone(), Role::parse("admin").unwrap())],
-            environment: Environment::Test,
             expires_at: Some(world.now()),
             ..keys::key(&world, "full")
         };
@@ -168,7 +188,7 @@ async fn a_grant() {
         let world = World::new(&database).await;
         let bare = world.grant(&world.public);
         let full = GrantRecord {
-            resources: vec![world.api.identifier.clone()],
+            resources: vec![world.api.metadata.identifier.clone()],
             nonce: Some("n".to_owned()),
             requested_scopes: ScopeSet::parse("openid notes1:read").unwrap(),
             ..world.grant(&world.public)

@@ -215,7 +215,7 @@ async fn a_scope_beyond_the_grant_consumes_nothing() {
 
         // The successor has all of the grant again.
         let all = world.write(world.refresh(&successor, &world.public, 1)).await.unwrap();
-        assert_eq!(all.issued.scopes, world.public.scopes);
+        assert_eq!(all.issued.scopes, world.public.metadata.scope);
     })
     .await;
 }

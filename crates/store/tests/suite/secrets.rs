@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use doorward_core::{
-    api::{Api, TokenFormat},
+    api::{Api, ApiMetadata, TokenFormat},
     secret::{ExposeSecret, SecretString},
 };
 
@@ -42,7 +42,10 @@ fn holds(contents: &[u8], secret: &SecretString) -> bool {
 async fn no_code_no_refresh_token_and_no_access_token_is_stored() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let opaque = Api { token_format: TokenFormat::Opaque, ..(*world.api).clone() };
+        let opaque = Api {
+            metadata: ApiMetadata { token_format: TokenFormat::Opaque, ..(*world.api).clone().metadata },
+            ..(*world.api).clone()
+        };
         let apis = std::sync::Arc::new(doorward_core::grant::audience::Apis::new(vec![std::sync::Arc::new(opaque)]));
         let mut secrets = Vec::new();
         for client in [&world.public, &world.confidential] {

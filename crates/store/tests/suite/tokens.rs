@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use doorward_core::{
-    api::{Api, TokenFormat},
+    api::{Api, ApiMetadata, TokenFormat},
     client::Client,
     id::TokenId,
     new_access_token::Bearer,
@@ -22,7 +22,7 @@ fn bearer(client: &Client) -> Bearer {
     Bearer {
         subject: client.id.to_string(),
         client_id: client.id.to_string(),
-        scopes: client.scopes.clone(),
+        scopes: client.metadata.scope.clone(),
         roles: Default::default(),
         grant_id: None,
         auth_time: None,
@@ -33,7 +33,10 @@ fn bearer(client: &Client) -> Bearer {
 async fn an_opaque_token_of_a_client_is_found_by_its_digest() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let api = Arc::new(Api { token_format: TokenFormat::Opaque, ..(*world.api).clone() });
+        let api = Arc::new(Api {
+            metadata: ApiMetadata { token_format: TokenFormat::Opaque, ..(*world.api).clone().metadata },
+            ..(*world.api).clone()
+        });
         let (token, opaque) = world.access_token();
         let claims = token.claims(Some(&api), bearer(&world.confidential));
         let audit = world.audit();

@@ -3,9 +3,10 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use doorward_core::{
-    api::{Api, DescribedScope, ResourceIdentifier, Role, TokenFormat},
+    api::{Api, ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     checksummed::{self, ACCESS_TOKEN_PREFIX, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
     client::{AuthenticationMethod, Client, GrantType},
+    client_metadata::ClientMetadata,
     clock::{Clock, ManualClock, Timestamp},
     denial::Denial,
     digest::{KeyedDigest, MasterKey, Peppers},
@@ -24,6 +25,7 @@ use doorward_core::{
     scope::{Scope, ScopeSet},
     secret::{ExposeSecret, SecretString},
     session::SessionTimes,
+    user::UserMetadata,
 };
 use doorward_store::{
     Operation, Store,
@@ -165,8 +167,8 @@ impl World {
             user_id: self.user.id.clone(),
             client_id: client.id.clone(),
             session_id: SessionId::new(self.now(), &self.rng),
-            scopes: client.scopes.clone(),
-            requested_scopes: client.scopes.clone(),
+            scopes: client.metadata.scope.clone(),
+            requested_scopes: client.metadata.scope.clone(),
             resources: vec![],
             nonce: None,
             auth_time: self.now(),
@@ -301,11 +303,8 @@ pub(crate) async fn race<O: Operation>(world: &World, operations: Vec<O>) -> Vec
 fn user(rng: &SeededRng, username: &str) -> UserRecord {
     UserRecord {
         id: UserId::new(START, rng),
-        username: username.to_owned(),
+        metadata: UserMetadata { username: username.to_owned(), ..UserMetadata::default() },
         password_hash: "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".into(),
-        name: None,
-        email: None,
-        email_verified: false,
         created_at: START,
         disabled_at: None,
     }
@@ -318,40 +317,36 @@ fn api(rng: &SeededRng, seed: u64) -> Api {
     };
     Api {
         id: ApiId::new(START, rng),
-        name: format!("notes{seed}"),
-        identifier: ResourceIdentifier::parse(&format!("https://notes{seed}.example")).unwrap(),
-        scopes: vec![described("read"), described("write")],
-        roles: [Role::parse("admin").unwrap()].into(),
-        token_format: TokenFormat::Jwt,
-        signing_algorithm: Algorithm::EdDSA,
-        access_token_ttl: Duration::from_secs(300),
-        key_prefix: Default::default(),
         created_at: START,
+        metadata: ApiMetadata {
+            name: format!("notes{seed}"),
+            identifier: ResourceIdentifier::parse(&format!("https://notes{seed}.example")).unwrap(),
+            scopes: vec![described("read"), described("write")],
+            roles: [Role::parse("admin").unwrap()].into(),
+            token_format: TokenFormat::Jwt,
+            signing_algorithm: Algorithm::EdDSA,
+            access_token_ttl: Duration::from_secs(300),
+            key_prefix: Default::default(),
+        },
     }
 }
 
 fn client(rng: &SeededRng, authentication: AuthenticationMethod, api: &Api) -> Client {
-    Client {
-        id: ClientId::new(START, rng),
-        name: "An app".to_owned(),
-        authentication,
-        secret: None,
-        jwks: None,
-        assertion_for_token_endpoint: false,
-        grant_types: GrantType::ALL.into(),
-        redirect_uris: vec![RedirectUri::parse(REDIRECT_URI).unwrap()],
-        scopes: scopes_of(api),
-        default_scopes: ScopeSet::default(),
-        id_token_algorithm: Algorithm::RS256,
-        roles: vec![],
-        api: None,
-        created_at: START,
-        disabled_at: None,
-        tokens_ended_at: None,
-    }
+    Client::new(
+        ClientId::new(START, rng),
+        ClientMetadata {
+            client_name: "An app".to_owned(),
+            token_endpoint_auth_method: authentication,
+            grant_types: GrantType::ALL.into(),
+            redirect_uris: vec![RedirectUri::parse(REDIRECT_URI).unwrap()],
+            scope: scopes_of(api),
+            ..ClientMetadata::default()
+        },
+        START,
+    )
 }
 
 fn scopes_of(api: &Api) -> ScopeSet {
-    let names: Vec<_> = api.scopes.iter().map(|described| described.scope.as_str()).collect();
+    let names: Vec<_> = api.metadata.scopes.iter().map(|described| described.scope.as_str()).collect();
     ScopeSet::parse(&names.join(" ")).unwrap()
 }

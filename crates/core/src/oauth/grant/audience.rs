@@ -26,12 +26,12 @@ impl Apis {
 
     /// The API that `resource` names.
     pub fn by_resource(&self, resource: &str) -> Option<&Arc<Api>> {
-        self.0.iter().find(|api| api.identifier.matches(resource))
+        self.0.iter().find(|api| api.metadata.identifier.matches(resource))
     }
 
     /// The API of this name.
     pub fn by_name(&self, name: &str) -> Option<&Arc<Api>> {
-        self.0.iter().find(|api| api.name == name)
+        self.0.iter().find(|api| api.metadata.name == name)
     }
 
     /// The API with this id.
@@ -46,7 +46,7 @@ impl Apis {
 
     /// Whether one of them wants opaque tokens.
     pub fn any_opaque(&self) -> bool {
-        self.0.iter().any(|api| api.token_format == TokenFormat::Opaque)
+        self.0.iter().any(|api| api.metadata.token_format == TokenFormat::Opaque)
     }
 
     /// Only the scopes that exist: an API's or the authorization server's own.
@@ -71,7 +71,7 @@ impl Apis {
                 return Err(Refusal::new(Denial::ParameterInvalid).parameter("resource"));
             }
             let unknown = || Refusal::new(Denial::ResourceUnknown).fact("resource", resource);
-            let identifier = self.by_resource(resource).ok_or_else(unknown)?.identifier.clone();
+            let identifier = self.by_resource(resource).ok_or_else(unknown)?.metadata.identifier.clone();
             if !resources.contains(&identifier) {
                 resources.push(identifier);
             }
@@ -91,9 +91,9 @@ impl Apis {
         match resources {
             [] if apis.len() > 1 => Err(several()),
             [] => Ok(()),
-            named if !apis.iter().all(|api| named.contains(&api.identifier)) => Err(several()),
+            named if !apis.iter().all(|api| named.contains(&api.metadata.identifier)) => Err(several()),
             // A resource without a scope of it would be a token that nobody was asked for.
-            named => match named.iter().find(|named| !apis.iter().any(|api| api.identifier == **named)) {
+            named => match named.iter().find(|named| !apis.iter().any(|api| api.metadata.identifier == **named)) {
                 Some(unasked) => Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", unasked)),
                 None => Ok(()),
             },
@@ -146,11 +146,13 @@ impl AccessRequest<'_> {
             }
             None if named.is_empty() => of_scopes.first().copied(),
             // The first named one of which a scope was granted: an API without one gets no token.
-            None => named.iter().find_map(|named| of_scopes.iter().find(|api| api.identifier == *named).copied()),
+            None => {
+                named.iter().find_map(|named| of_scopes.iter().find(|api| api.metadata.identifier == *named).copied())
+            }
             Some(asked) => {
                 let api = self.apis.by_resource(asked);
                 let api = api.ok_or_else(|| Refusal::new(Denial::ResourceUnknown).fact("resource", asked))?;
-                let was_named = named.is_empty() || named.contains(&api.identifier);
+                let was_named = named.is_empty() || named.contains(&api.metadata.identifier);
                 let was_granted = of_scopes.iter().any(|of_scope| of_scope.id == api.id);
                 if !(was_named && was_granted) {
                     return Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", asked));
@@ -173,14 +175,14 @@ pub fn client_credentials(
 ) -> Result<(Arc<Api>, ScopeSet), Refusal> {
     let scopes = match asked {
         Some(text) => ScopeSet::parse(text).map_err(|_| Refusal::new(Denial::ScopeInvalid).fact("scope", text))?,
-        None if client.default_scopes.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
-        None => client.default_scopes.clone(),
+        None if client.metadata.default_scope.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
+        None => client.metadata.default_scope.clone(),
     };
     let unknown = apis.unknown(&scopes);
     if !unknown.is_empty() {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }
-    let forbidden = scopes.filtered(|scope| scope.is_oidc() || !client.scopes.contains(scope.as_str()));
+    let forbidden = scopes.filtered(|scope| scope.is_oidc() || !client.metadata.scope.contains(scope.as_str()));
     if !forbidden.is_empty() {
         return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
     }
@@ -197,7 +199,7 @@ pub(crate) mod tests {
 
     use super::*;
     use crate::{
-        api::{DescribedScope, TokenFormat},
+        api::{ApiMetadata, DescribedScope, TokenFormat},
         clock::Timestamp,
         id::ApiId,
         jwk::Algorithm,
@@ -210,15 +212,17 @@ pub(crate) mod tests {
             |scope: &&str| DescribedScope { scope: Scope::parse(scope).unwrap(), description: String::new() };
         Arc::new(Api {
             id: ApiId::new(Timestamp::from_millis(1), &SeededRng::new(name.bytes().map(u64::from).sum())),
-            name: name.into(),
-            identifier: ResourceIdentifier::parse(&format!("https://{name}.example")).unwrap(),
-            scopes: scopes.iter().map(described).collect(),
-            roles: [].into(),
-            token_format: TokenFormat::Jwt,
-            signing_algorithm: Algorithm::EdDSA,
-            access_token_ttl: Duration::from_secs(300),
-            key_prefix: Default::default(),
             created_at: Timestamp::from_millis(1),
+            metadata: ApiMetadata {
+                name: name.into(),
+                identifier: ResourceIdentifier::parse(&format!("https://{name}.example")).unwrap(),
+                scopes: scopes.iter().map(described).collect(),
+                roles: [].into(),
+                token_format: TokenFormat::Jwt,
+                signing_algorithm: Algorithm::EdDSA,
+                access_token_ttl: Duration::from_secs(300),
+                key_prefix: Default::default(),
+            },
         })
     }
 
@@ -236,7 +240,7 @@ pub(crate) mod tests {
         let (granted, granted_resources) = (&scopes(granted), &resources[..]);
         let request = AccessRequest { apis: &apis, granted, granted_resources, scopes: None, resource };
         let access = request.narrow().map_err(|refusal| refusal.denial)?;
-        Ok((access.api.map(|api| api.name.clone()), access.scopes.to_string()))
+        Ok((access.api.map(|api| api.metadata.name.clone()), access.scopes.to_string()))
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub(super) async fn grant(
     let apis = app.snapshots.apis();
     let resource = one_resource(form)?;
     let (api, scopes) = audience::client_credentials(&apis, client, form.optional("scope")?, resource)?;
-    let (token, opaque) = issue::new_access_token(app, api.token_format == TokenFormat::Opaque);
+    let (token, opaque) = issue::new_access_token(app, api.metadata.token_format == TokenFormat::Opaque);
     let bearer = Bearer {
         subject: client.id.to_string(),
         client_id: client.id.to_string(),
@@ -31,7 +31,7 @@ pub(super) async fn grant(
         auth_time: None,
     };
     let claims = token.claims(Some(&api), bearer);
-    let access_token = match api.token_format {
+    let access_token = match api.metadata.token_format {
         TokenFormat::Jwt => {
             app.note_issued(origin, &client.id, &claims, &api);
             issue::sign(app, &api, &claims)?

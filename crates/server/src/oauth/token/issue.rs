@@ -55,7 +55,7 @@ pub(super) fn respond(
     refresh_token: Option<SecretString>,
     nonce: Option<String>,
 ) -> Result<TokenResponse, Refusal> {
-    let is_opaque = issued.api.as_ref().is_some_and(|api| api.token_format == TokenFormat::Opaque);
+    let is_opaque = issued.api.as_ref().is_some_and(|api| api.metadata.token_format == TokenFormat::Opaque);
     let access_token = match &issued.api {
         _ if is_opaque => opaque.expose_secret().to_owned(),
         Some(api) => sign(app, api, &issued.claims)?,
@@ -64,7 +64,7 @@ pub(super) fn respond(
     let id_token = match issued.scopes.contains(scope::OPENID) {
         false => None,
         true => {
-            let key = app.signing_keys().active(client.id_token_algorithm, app.now())?;
+            let key = app.signing_keys().active(client.metadata.id_token_signed_response_alg, app.now())?;
             let claims = id_token::Claims {
                 issuer: app.settings.issuer.to_string(),
                 subject: issued.grant.user_id.to_string(),
@@ -109,7 +109,7 @@ pub(super) fn new_access_token(app: &App, may_be_opaque: bool) -> (NewAccessToke
 
 /// An access token for one API.
 pub(super) fn sign(app: &App, api: &Api, claims: &Claims) -> Result<String, Refusal> {
-    let key = app.signing_keys().active(api.signing_algorithm, claims.issued_at)?;
+    let key = app.signing_keys().active(api.metadata.signing_algorithm, claims.issued_at)?;
     claims.sign(&key).map_err(signing_failed)
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         }
         KeyRevoked => {
             let created = keys::create(&server.app, &operator(), management_key()).await.unwrap();
-            keys::revoke(&server.app, &operator(), created.record.id.as_str()).await.unwrap();
+            keys::revoke(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
             by_key(scene, created.key.reveal()).await
         }
         KeyOwnerDisabled => {

@@ -3,12 +3,13 @@
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_auth::ASSERTION_TYPE,
+    client_metadata::{ClientKeys, ClientMetadata},
     denial::Denial,
     jwk::{Algorithm, SigningKey},
     jws,
 };
 use doorward_guard::SystemRng;
-use doorward_server::manage::clients::{self, NewClient};
+use doorward_server::manage::clients;
 use serde_json::json;
 
 use super::scene::Scene;
@@ -64,11 +65,11 @@ async fn assert(scene: &Scene, assertion: &str) -> Answer {
 /// The good assertion of a client that signs.
 async fn assertion(scene: &Scene) -> String {
     let key = SigningKey::generate("robot".into(), Algorithm::EdDSA, &SystemRng::default()).unwrap();
-    let new = NewClient {
+    let new = ClientMetadata {
         grant_types: grants([GrantType::ClientCredentials]),
         redirect_uris: vec![],
-        default_scopes: doorward_core::scope::ScopeSet::parse("notes:read").unwrap(),
-        jwks: Some(json!({"keys": [key.public_jwk()]}).to_string()),
+        default_scope: doorward_core::scope::ScopeSet::parse("notes:read").unwrap(),
+        jwks: ClientKeys::parse(json!({"keys": [key.public_jwk()]}).to_string().as_bytes()).ok(),
         ..client("Robot", AuthenticationMethod::PrivateKeyJwt, "https://robot.example/cb")
     };
     let robot = register(&scene.server.app, new).await;

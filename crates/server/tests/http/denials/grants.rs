@@ -76,7 +76,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             user(&server.app, "carol").await;
             let code =
                 server.browser().authorize_as(&AuthorizationRequest::of(web), "carol").await.sent("code").unwrap();
-            let sql = "UPDATE users SET disabled_at = 1 WHERE username = $1";
+            let sql = "UPDATE users SET disabled_at = 1 WHERE username_folded = $1";
             server.app.store.write(Run { sql, params: vec!["carol".into()] }).await.unwrap();
             scene.token(web, &redemption(web, &code)).await
         }

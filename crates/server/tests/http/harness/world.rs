@@ -3,22 +3,24 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
-    api::{DescribedScope, Role, TokenFormat},
+    api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::Environment,
     client::{AuthenticationMethod, GrantType},
+    client_metadata::ClientMetadata,
     clock::ManualClock,
     jwk::Algorithm,
+    redirect_uri::RedirectUri,
     scope::{Scope, ScopeSet},
     secret::ExposeSecret,
+    user::UserMetadata,
 };
 use doorward_server::{
     App,
     actor::Actor,
     manage::{
-        apis::{self, NewApi},
-        clients::{self, NewClient},
+        apis, clients,
         keys::{self, Expiry, NewKey},
-        users::{self, NewUser},
+        users,
     },
 };
 
@@ -59,10 +61,11 @@ pub(crate) struct World {
 impl World {
     /// Makes everybody, one API after the other, so that they stand in this order everywhere.
     pub(crate) async fn make(app: &App, clock: &ManualClock) -> Self {
-        let mut notes = NewApi::new("notes", "https://notes.example");
+        let identifier = |uri| ResourceIdentifier::parse(uri).unwrap();
+        let mut notes = ApiMetadata::new("notes", identifier("https://notes.example"));
         notes.scopes = vec![described("notes:read", "Read your notes"), described("notes:write", "Change your notes")];
         notes.roles = [Role::parse("admin").unwrap()].into();
-        let mut mails = NewApi::new("mails", "https://mails.example/v1");
+        let mut mails = ApiMetadata::new("mails", identifier("https://mails.example/v1"));
         mails.scopes = vec![described("mails:read", "Read your mails")];
         mails.token_format = TokenFormat::Opaque;
         mails.signing_algorithm = Algorithm::ES256;
@@ -70,9 +73,9 @@ impl World {
         let notes = api(app, notes).await;
         clock.advance(Duration::from_secs(1));
         let mails = api(app, mails).await;
-        let web = NewClient {
+        let web = ClientMetadata {
             grant_types: GrantType::ALL.into(),
-            default_scopes: ScopeSet::parse("notes:read").unwrap(),
+            default_scope: ScopeSet::parse("notes:read").unwrap(),
             ..client("Web", AuthenticationMethod::ClientSecret, "https://app.example/cb")
         };
         let native = client("Native", AuthenticationMethod::None, "http://127.0.0.1/cb");
@@ -93,25 +96,22 @@ impl World {
 }
 
 /// A client of the code flow, with refresh tokens and every scope.
-pub(crate) fn client(name: &str, authentication: AuthenticationMethod, redirect_uri: &str) -> NewClient {
-    NewClient {
-        name: name.into(),
-        authentication,
+pub(crate) fn client(name: &str, authentication: AuthenticationMethod, redirect_uri: &str) -> ClientMetadata {
+    ClientMetadata {
+        client_name: name.into(),
+        token_endpoint_auth_method: authentication,
         grant_types: [GrantType::AuthorizationCode, GrantType::RefreshToken].into(),
-        redirect_uris: vec![redirect_uri.into()],
-        scopes: ScopeSet::parse("openid profile email offline_access notes:read notes:write mails:read").unwrap(),
-        default_scopes: ScopeSet::default(),
-        id_token_algorithm: Algorithm::RS256,
-        jwks: None,
-        assertion_for_token_endpoint: false,
+        redirect_uris: vec![RedirectUri::parse(redirect_uri).unwrap()],
+        scope: ScopeSet::parse("openid profile email offline_access notes:read notes:write mails:read").unwrap(),
+        ..ClientMetadata::default()
     }
 }
 
-pub(crate) async fn register(app: &App, new: NewClient) -> Registered {
-    let redirect_uri = new.redirect_uris.first().cloned().unwrap_or_default();
+pub(crate) async fn register(app: &App, new: ClientMetadata) -> Registered {
+    let redirect_uri = new.redirect_uris.first().map(|uri| uri.as_str().to_owned()).unwrap_or_default();
     let created = clients::create(app, &operator(), new).await.unwrap();
     let secret = created.secret.map(|secret| secret.expose_secret().to_owned());
-    Registered { id: created.client.id.to_string(), secret, redirect_uri }
+    Registered { id: created.client.client_id.to_string(), secret, redirect_uri }
 }
 
 /// A live key for one API, without an owner.
@@ -134,16 +134,16 @@ pub(crate) async fn key(app: &App, new: NewKey) -> String {
 
 pub(crate) async fn user(app: &App, username: &str) {
     let (name, email) = (Some(format!("{username} of the tests")), Some(format!("{username}@example.com")));
-    let new = NewUser { username: username.into(), password: PASSWORD.into(), name, email };
-    users::create(app, &operator(), new).await.unwrap();
+    let metadata = UserMetadata { username: username.into(), name, email, email_verified: false };
+    users::create(app, &operator(), metadata, PASSWORD.into()).await.unwrap();
 }
 
 pub(crate) fn operator() -> Actor {
     Actor::command_line("tester")
 }
 
-async fn api(app: &App, new: NewApi) -> Registered {
-    let created = apis::create(app, &operator(), new).await.unwrap();
+async fn api(app: &App, metadata: ApiMetadata) -> Registered {
+    let created = apis::create(app, &operator(), metadata).await.unwrap();
     Registered {
         id: created.client_id.to_string(),
         secret: Some(created.client_secret.expose_secret().to_owned()),

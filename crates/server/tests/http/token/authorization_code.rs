@@ -49,8 +49,8 @@ async fn a_client_that_registered_an_algorithm_gets_its_id_tokens_so() {
     let server = TestServer::start().await;
     // There is no key for PS256 before somebody asks for it.
     for algorithm in doorward_core::jwk::Algorithm::ALL {
-        let new = doorward_server::manage::clients::NewClient {
-            id_token_algorithm: algorithm,
+        let new = doorward_core::client_metadata::ClientMetadata {
+            id_token_signed_response_alg: algorithm,
             ..client("Modern", doorward_core::client::AuthenticationMethod::None, "https://modern.example/cb")
         };
         let modern = register(&server.app, new).await;

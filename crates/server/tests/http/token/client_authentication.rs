@@ -1,7 +1,10 @@
 //! Client authentication at `/token` (RFC 6749 sections 2.3 and 5.2).
 
-use doorward_core::client::{AuthenticationMethod, GrantType};
-use doorward_server::manage::clients::{self, NewClient};
+use doorward_core::{
+    client::{AuthenticationMethod, GrantType},
+    client_metadata::ClientMetadata,
+};
+use doorward_server::manage::clients;
 
 use crate::harness::*;
 
@@ -10,10 +13,10 @@ const REFUSED: &str = "client_authentication_failed";
 
 /// A client of client_credentials with one way of authentication.
 async fn registered(server: &TestServer, authentication: AuthenticationMethod) -> Registered {
-    let new = NewClient {
+    let new = ClientMetadata {
         grant_types: grants([GrantType::ClientCredentials]),
         redirect_uris: vec![],
-        default_scopes: doorward_core::scope::ScopeSet::parse("notes:read").unwrap(),
+        default_scope: doorward_core::scope::ScopeSet::parse("notes:read").unwrap(),
         ..client("Robot", authentication, "https://robot.example/cb")
     };
     register(&server.app, new).await

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::jwk::Algorithm;
+use doorward_core::{
+    api::{ApiMetadata, ResourceIdentifier},
+    jwk::Algorithm,
+};
 use doorward_server::manage::roles;
 use serde_json::json;
 
@@ -49,7 +52,7 @@ async fn without_scope_the_default_of_the_client_is_given_and_without_that_it_is
     let server = TestServer::start().await;
     let answer = server.caller.token(&server.world.web, &[GRANT]).await.expect(200);
     assert_eq!(answer.text("scope"), "notes:read");
-    let without = doorward_server::manage::clients::NewClient {
+    let without = doorward_core::client_metadata::ClientMetadata {
         grant_types: grants([doorward_core::client::GrantType::ClientCredentials]),
         redirect_uris: vec![],
         ..client("Robot", doorward_core::client::AuthenticationMethod::ClientSecret, "https://robot.example/cb")
@@ -119,17 +122,18 @@ async fn a_token_is_signed_with_the_algorithm_of_its_api() {
     let server = TestServer::start().await;
     for algorithm in [Algorithm::RS256, Algorithm::PS256, Algorithm::ES256] {
         let name = algorithm.to_string().to_lowercase();
-        let mut new = doorward_server::manage::apis::NewApi::new(&name, format!("https://{name}.example"));
+        let identifier = ResourceIdentifier::parse(&format!("https://{name}.example")).unwrap();
+        let mut new = ApiMetadata::new(&name, identifier);
         new.signing_algorithm = algorithm;
         let scope = doorward_core::scope::Scope::parse(&format!("{name}:use")).unwrap();
         new.scopes = vec![doorward_core::api::DescribedScope { scope, description: "Use it".into() }];
         doorward_server::manage::apis::create(&server.app, &operator(), new).await.unwrap();
         let scope = doorward_core::scope::ScopeSet::parse(&format!("{name}:use")).unwrap();
-        let robot = doorward_server::manage::clients::NewClient {
+        let robot = doorward_core::client_metadata::ClientMetadata {
             grant_types: grants([doorward_core::client::GrantType::ClientCredentials]),
             redirect_uris: vec![],
-            scopes: scope.clone(),
-            default_scopes: scope,
+            scope: scope.clone(),
+            default_scope: scope,
             ..client("Robot", doorward_core::client::AuthenticationMethod::ClientSecret, "https://robot.example/cb")
         };
         let robot = register(&server.app, robot).await;

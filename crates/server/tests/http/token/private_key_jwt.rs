@@ -1,5 +1,6 @@
 //! `private_key_jwt` at `/token` (RFC 7523 section 3, OpenID Connect Core section 9).
 
+use doorward_core::client_metadata::{ClientKeys, ClientMetadata};
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_auth::ASSERTION_TYPE,
@@ -8,7 +9,6 @@ use doorward_core::{
     scope::ScopeSet,
 };
 use doorward_guard::SystemRng;
-use doorward_server::manage::clients::NewClient;
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -22,11 +22,11 @@ struct Signer {
 impl Signer {
     async fn register(server: &TestServer, for_token_endpoint: bool) -> Self {
         let key = SigningKey::generate("robot-1".into(), Algorithm::ES256, &SystemRng::default()).unwrap();
-        let new = NewClient {
+        let new = ClientMetadata {
             grant_types: grants([GrantType::ClientCredentials]),
             redirect_uris: vec![],
-            default_scopes: ScopeSet::parse("notes:read").unwrap(),
-            jwks: Some(json!({"keys": [key.public_jwk()]}).to_string()),
+            default_scope: ScopeSet::parse("notes:read").unwrap(),
+            jwks: ClientKeys::parse(json!({"keys": [key.public_jwk()]}).to_string().as_bytes()).ok(),
             assertion_for_token_endpoint: for_token_endpoint,
             ..client("Robot", AuthenticationMethod::PrivateKeyJwt, "https://robot.example/cb")
         };

@@ -1,0 +1,112 @@
+//! Client metadata (RFC 7591 section 2): what is registered of a client. It is created, changed, stored, shown and
+//! exported as this one type.
+//!
+//! A member that is missing has its default. A member that is not known is passed over: a newer program may have stored
+//! it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    client::{AuthenticationMethod, GrantType},
+    json,
+    jwk::{Algorithm, KeySet},
+    redirect_uri::RedirectUri,
+    scope::ScopeSet,
+};
+
+/// What is registered of a client.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct ClientMetadata {
+    /// Its name, shown to users.
+    pub client_name: String,
+    /// How it authenticates.
+    pub token_endpoint_auth_method: AuthenticationMethod,
+    /// The ways that it may get tokens.
+    pub grant_types: BTreeSet<GrantType>,
+    /// Where users may be returned to.
+    pub redirect_uris: Vec<RedirectUri>,
+    /// What it may ask for.
+    pub scope: ScopeSet,
+    /// What a client_credentials request without `scope` asks for.
+    pub default_scope: ScopeSet,
+    /// What its id_tokens are signed with (OpenID Connect Registration section 2).
+    pub id_token_signed_response_alg: Algorithm,
+    /// Its public keys, for `private_key_jwt`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<ClientKeys>,
+    /// Whether its assertions may name the token endpoint instead of the issuer in `aud`.
+    pub assertion_for_token_endpoint: bool,
+}
+
+impl Default for ClientMetadata {
+    fn default() -> Self {
+        Self {
+            client_name: String::new(),
+            token_endpoint_auth_method: AuthenticationMethod::ClientSecret,
+            grant_types: BTreeSet::new(),
+            redirect_uris: Vec::new(),
+            scope: ScopeSet::default(),
+            default_scope: ScopeSet::default(),
+            id_token_signed_response_alg: Algorithm::RS256,
+            jwks: None,
+            assertion_for_token_endpoint: false,
+        }
+    }
+}
+
+/// The public keys of a client: a JWK set (RFC 7517 section 5) with at least one key that can be used, parsed once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(try_from = "Map<String, Value>", into = "Map<String, Value>")]
+pub struct ClientKeys {
+    document: Map<String, Value>,
+    keys: Arc<KeySet>,
+}
+
+/// A document that holds no key that can be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a JWK set with at least one usable public key")]
+pub struct InvalidClientKeys;
+
+impl ClientKeys {
+    /// Reads a JWK set.
+    pub fn parse(document: &[u8]) -> Result<Self, InvalidClientKeys> {
+        json::parse_object(document).map_err(|_| InvalidClientKeys)?.try_into()
+    }
+
+    /// The keys.
+    pub fn keys(&self) -> &KeySet {
+        &self.keys
+    }
+
+    /// The names of the keys; of one without a name, its thumbprint (RFC 7638).
+    pub fn ids(&self) -> Vec<String> {
+        self.keys.iter().map(|key| key.kid().map_or_else(|| key.thumbprint(), str::to_owned)).collect()
+    }
+}
+
+impl TryFrom<Map<String, Value>> for ClientKeys {
+    type Error = InvalidClientKeys;
+
+    fn try_from(document: Map<String, Value>) -> Result<Self, InvalidClientKeys> {
+        let keys = KeySet::of(&document).ok().filter(|keys| !keys.is_empty()).ok_or(InvalidClientKeys)?;
+        Ok(Self { document, keys: Arc::new(keys) })
+    }
+}
+
+impl From<ClientKeys> for Map<String, Value> {
+    fn from(keys: ClientKeys) -> Self {
+        keys.document
+    }
+}
+
+impl Eq for ClientKeys {}
+
+impl PartialEq for ClientKeys {
+    fn eq(&self, other: &Self) -> bool {
+        self.document == other.document
+    }
+}

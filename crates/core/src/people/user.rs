@@ -1,0 +1,18 @@
+//! Users: what is registered of them.
+
+use serde::{Deserialize, Serialize};
+
+/// What is registered of a user. It is created, changed, stored, shown and exported as this one type. A member that is
+/// missing has its default; one that is not known is passed over, since a newer program may have stored it.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(default)]
+pub struct UserMetadata {
+    /// The name to sign in with, as it was given.
+    pub username: String,
+    /// The name, for people.
+    pub name: Option<String>,
+    /// The mail address.
+    pub email: Option<String>,
+    /// Whether the mail address was verified.
+    pub email_verified: bool,
+}

@@ -1,0 +1,17 @@
+//! Times as views show them: RFC 3339, to the second.
+
+use doorward_core::clock::Timestamp;
+use serde::{Serialize, Serializer};
+
+/// A time in RFC 3339, to the second.
+pub fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.as_secs().to_string(), |at| at.to_string())
+}
+
+pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&rfc3339(*at))
+}
+
+pub(super) fn optional<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    at.map(rfc3339).serialize(serializer)
+}
