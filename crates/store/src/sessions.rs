@@ -6,12 +6,12 @@ use doorward_core::{
     digest::KeyedDigest,
     id::{SessionId, UserId},
     secret::{ExposeSecret, SecretString},
-    session::{self, SessionTimes, UserSinceCheck},
+    session::{self, Authentication, SessionTimes, UserSinceCheck},
 };
 
 use crate::{
     audit::{AuditAction, AuditContext},
-    record::by_digest,
+    record::{by_digest, json},
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
     users::{self, UserRecord, user},
@@ -26,6 +26,8 @@ pub struct SessionRecord {
     pub user_id: UserId,
     /// When it began, was used and was ended.
     pub times: SessionTimes,
+    /// How and when the user was authenticated.
+    pub authentications: Vec<Authentication>,
     /// Where it began.
     pub address: String,
     /// With which browser.
@@ -50,6 +52,13 @@ pub struct BeginSession {
     pub audit: AuditContext,
 }
 
+impl SessionRecord {
+    /// When its user last signed in.
+    pub fn auth_time(&self) -> Timestamp {
+        session::auth_time(&self.times, &self.authentications)
+    }
+}
+
 impl Operation for BeginSession {
     type Output = Result<(), Denial>;
 
@@ -68,7 +77,7 @@ impl Operation for BeginSession {
             tx.execute(sql!("{} AND id = $2", END), &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
-            sql!("INSERT INTO sessions (digest, pepper, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", COLUMNS),
+            sql!("INSERT INTO sessions (digest, pepper, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
             &[
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
@@ -77,6 +86,7 @@ impl Operation for BeginSession {
                 now.into(),
                 session.times.last_seen_at.into(),
                 session.times.ended_at.into(),
+                json(&session.authentications),
                 session.address.as_str().into(),
                 session.user_agent.as_str().into(),
             ],
@@ -225,13 +235,14 @@ pub(crate) async fn end_all(
 
 const END: &str = "UPDATE sessions SET ended_at = $1 WHERE ended_at IS NULL";
 
-const COLUMNS: &str = "id, user_id, created_at, last_seen_at, ended_at, address, user_agent";
+const COLUMNS: &str = "id, user_id, created_at, last_seen_at, ended_at, authentications, address, user_agent";
 
 fn session(row: &mut Row) -> Result<SessionRecord, TxError> {
     Ok(SessionRecord {
         id: row.parsed()?,
         user_id: row.parsed()?,
         times: SessionTimes { created_at: row.time()?, last_seen_at: row.time()?, ended_at: row.opt_time()? },
+        authentications: row.json()?,
         address: row.text()?,
         user_agent: row.text()?,
     })

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{clock::Timestamp, denial::Denial};
 
 /// How long sessions last.
@@ -16,12 +18,37 @@ pub struct SessionLimits {
 /// The times of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionTimes {
-    /// When the user signed in.
+    /// When it began.
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_seen_at: Timestamp,
     /// When it was ended, if it was.
     pub ended_at: Option<Timestamp>,
+}
+
+/// One way in which the user of a session was authenticated, and when.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub struct Authentication {
+    /// How.
+    pub method: SignInMethod,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A way to sign in, by its name in RFC 8176 section 2.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub enum SignInMethod {
+    /// A password.
+    #[serde(rename = "pwd")]
+    Password,
+    /// A way that this program does not know: a newer one recorded it.
+    #[serde(other, rename = "other")]
+    Other,
+}
+
+/// When a user last signed in (OpenID Connect Core section 2, `auth_time`). The session began with a sign-in.
+pub fn auth_time(times: &SessionTimes, authentications: &[Authentication]) -> Timestamp {
+    authentications.iter().map(|authentication| authentication.at).max().unwrap_or(times.created_at)
 }
 
 impl SessionTimes {
@@ -60,6 +87,17 @@ pub fn check_begin(user: Option<UserSinceCheck>) -> Result<(), Denial> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn auth_time_is_the_last_authentication() {
+        let at = |secs| Authentication { method: SignInMethod::Password, at: Timestamp::from_secs(secs) };
+        let times =
+            SessionTimes { created_at: Timestamp::from_secs(1), last_seen_at: Timestamp::from_secs(9), ended_at: None };
+        assert_eq!(auth_time(&times, &[at(1), at(5)]), Timestamp::from_secs(5));
+        assert_eq!(auth_time(&times, &[]), times.created_at);
+        let newer: Authentication = serde_json::from_str(r#"{"method":"hwk","at":1000}"#).unwrap();
+        assert_eq!(newer, Authentication { method: SignInMethod::Other, at: Timestamp::from_secs(1) });
+    }
 
     #[test]
     fn session_begins_only_for_the_user_that_was_checked() {

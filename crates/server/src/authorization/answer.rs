@@ -50,7 +50,7 @@ pub(crate) async fn allow(
         requested_scopes: request.scopes.clone(),
         resources: request.resources.clone(),
         nonce: request.nonce.clone(),
-        auth_time: session.record.times.created_at,
+        auth_time: session.record.auth_time(),
         created_at: now,
         last_used_at: None,
         expires_at: now.plus(tokens.refresh.absolute).plus(tokens.code_ttl),

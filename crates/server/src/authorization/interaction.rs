@@ -36,7 +36,7 @@ impl Interaction {
 
     /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
     pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
-        let (auth_time, requested_at) = (session.record.times.created_at, self.stored.requested_at);
+        let (auth_time, requested_at) = (session.record.auth_time(), self.stored.requested_at);
         !self.stored.request.demands_sign_in(auth_time, requested_at, app.now())
     }
 }

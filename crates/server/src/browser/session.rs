@@ -5,7 +5,7 @@ use doorward_core::{
     id::SessionId,
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
-    session::SessionTimes,
+    session::{Authentication, SessionTimes, SignInMethod},
 };
 use doorward_store::{
     sessions::{BeginSession, FindSession, SessionRecord, TouchSession},
@@ -42,6 +42,7 @@ pub(crate) async fn begin(
     app: &App,
     origin: &Origin,
     user: &UserRecord,
+    method: SignInMethod,
     replaces: Option<SessionId>,
 ) -> Result<SecretString, Refusal> {
     let now = app.now();
@@ -52,6 +53,7 @@ pub(crate) async fn begin(
         id,
         user_id: user.id.clone(),
         times: SessionTimes { created_at: now, last_seen_at: now, ended_at: None },
+        authentications: vec![Authentication { method, at: now }],
         address: origin.address.to_string(),
         user_agent: origin.user_agent.clone(),
     };

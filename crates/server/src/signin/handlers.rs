@@ -7,6 +7,7 @@ use doorward_core::{
     denial::{Class, Denial},
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
+    session::SignInMethod,
 };
 use doorward_store::users::UserRecord;
 use http::{Response, StatusCode};
@@ -178,7 +179,8 @@ impl SignIn {
         let password = parameters.optional("password")?.unwrap_or_default();
         let begun = async {
             let user = password::check(app, origin, &form.head.headers, &username, password.into()).await?;
-            let secret = session::begin(app, origin, &user, visitor.session_id().cloned()).await?;
+            let secret =
+                session::begin(app, origin, &user, SignInMethod::Password, visitor.session_id().cloned()).await?;
             signed_in(app, &user, &secret, &self.next)
         };
         let refusal = match begun.await {

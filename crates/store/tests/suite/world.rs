@@ -24,7 +24,7 @@ use doorward_core::{
     refusal::Refusal,
     scope::{Scope, ScopeSet},
     secret::{ExposeSecret, SecretString},
-    session::SessionTimes,
+    session::{Authentication, SessionTimes, SignInMethod},
     user::UserMetadata,
 };
 use doorward_store::{
@@ -156,6 +156,7 @@ impl World {
             id: SessionId::new(self.now(), &self.rng),
             user_id: self.user.id.clone(),
             times: SessionTimes { created_at: self.now(), last_seen_at: self.now(), ended_at: None },
+            authentications: vec![Authentication { method: SignInMethod::Password, at: self.now() }],
             address: "192.0.2.1".to_owned(),
             user_agent: "a browser".to_owned(),
         }
