@@ -14,7 +14,7 @@ use doorward_server::{App, Settings, app::Components};
 use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
 
 use crate::{
-    config::{Config, Environment, settings::MasterKeySource},
+    config::{Config, Environment},
     failure::Failure,
     serve,
 };
@@ -46,6 +46,25 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// What a configuration names.
+    pub(crate) fn configured(config: &Config) -> Result<Self, Failure> {
+        let program = &config.program;
+        let folder = program.data_dir.clone();
+        let location = match &program.postgres {
+            Some(url) => Location::Postgres(url.clone()),
+            None => Location::Sqlite(folder.clone()),
+        };
+        refuse_unfinished_demo(&folder)?;
+        let master_keys = match &program.master_key {
+            None => read_master_keys(&program.master_key_file)?,
+            Some(key) => {
+                let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
+                vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
+            }
+        };
+        Ok(Self { settings: serve::settings(config)?, location, master_keys, folder })
+    }
+
     /// What a server with SQLite and without a configuration has in its folder.
     pub(crate) fn in_folder(folder: &Path, issuer: &str) -> Result<Self, Failure> {
         Ok(Self {
@@ -61,22 +80,7 @@ impl Place {
     /// Reads configuration and keys.
     pub(crate) fn find(&self) -> Result<Found, Failure> {
         match self {
-            Self::Config(path) => {
-                let config = load_config(path)?;
-                let location = match &config.data.postgres {
-                    Some(url) => Location::Postgres(url.clone()),
-                    None => Location::Sqlite(config.data.dir.clone()),
-                };
-                refuse_unfinished_demo(&config.data.dir)?;
-                let master_keys = match &config.keys.master_key {
-                    MasterKeySource::File(path) => read_master_keys(path)?,
-                    MasterKeySource::Given(key) => {
-                        let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-                        vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
-                    }
-                };
-                Ok(Found { settings: serve::settings(&config)?, location, master_keys, folder: config.data.dir })
-            }
+            Self::Config(path) => Found::configured(&load_config(path)?),
             Self::Data(folder) => {
                 check_folder(folder)?;
                 let issuer = fs::read_to_string(folder.join(ISSUER)).map_err(|error| {

@@ -8,13 +8,15 @@ use std::{
 
 use doorward_core::secret::ExposeSecret;
 
+use crate::data::MASTER_KEY;
+
 use super::{
     AccentCheck,
     environment::{self, Environment, Given},
     file::Syntax,
     mask::mask,
     mistake::{Mistake, Mistakes, Place, nearest},
-    schema::{KEYS, Key, Preset},
+    schema::{DefaultValue, KEYS, Key},
     settings::Config,
     value::{Input, Judge},
 };
@@ -36,7 +38,7 @@ impl Draft {
     /// An empty one.
     pub(super) fn new(accent: AccentCheck) -> Self {
         Self {
-            config: Config::blank(),
+            config: Config::new(),
             given: BTreeMap::new(),
             broken: BTreeSet::new(),
             hidden: Vec::new(),
@@ -77,29 +79,21 @@ impl Draft {
         }
     }
 
-    /// Fills in what nobody gave.
-    pub(super) fn give_presets(&mut self, folder: &Path) {
-        let open: Vec<&'static Key> = KEYS.iter().filter(|key| !self.is_given(key.path)).collect();
-        for key in &open {
-            match key.preset {
-                Preset::Is(text) => {
-                    let judge = Judge { folder, accent: self.accent };
-                    key.apply(Input::Text(text), judge, &mut self.config)
-                        .expect("a default of the table is valid (tested)");
-                }
-                Preset::Required => {
-                    let message = format!("`{}` is missing", key.path);
-                    let help = Some(format!("write it into the file, or set {}", key.variable()));
-                    self.note(Mistake { path: key.path.into(), place: Place::Missing, message, help });
-                }
-                Preset::Derived { .. } | Preset::Unset { .. } => {}
-            }
+    /// Applies the defaults that depend on the file's folder or on another key, and notes what is missing.
+    pub(super) fn apply_defaults(&mut self, folder: &Path) {
+        let is_missing = |key: &&Key| matches!(key.default, DefaultValue::Required) && !self.is_given(key.path);
+        for key in KEYS.iter().filter(is_missing).collect::<Vec<_>>() {
+            let message = format!("`{}` is missing", key.path);
+            let help = Some(format!("write it into the file, or set {}", key.variable()));
+            self.note(Mistake { path: key.path.into(), place: Place::Missing, message, help });
         }
-        // After all others, of which they are made.
-        for key in open {
-            if let Preset::Derived { derive, .. } = key.preset {
-                derive(&mut self.config);
-            }
+        let [has_folder, has_key_file] = ["data.dir", "keys.master_key_file"].map(|path| self.is_given(path));
+        let program = &mut self.config.program;
+        if !has_folder {
+            program.data_dir = folder.join(&program.data_dir);
+        }
+        if !has_key_file {
+            program.master_key_file = program.data_dir.join(MASTER_KEY);
         }
     }
 

@@ -57,11 +57,6 @@ impl Issuer {
         Ok(Self(text.to_owned()))
     }
 
-    /// The form before a configuration is read.
-    pub(super) const fn blank() -> Self {
-        Self(String::new())
-    }
-
     /// The port, if it is one of this machine's by plain HTTP: then this server itself has to listen there.
     pub(super) fn loopback_port(&self) -> Option<u16> {
         Url::parse(&self.0).ok().filter(|url| url.scheme() == "http")?.port_or_known_default()

@@ -89,7 +89,7 @@ impl Config {
         let syntax = file::read(source, folder, &mut draft);
         draft.give_environment(environment);
         if syntax == Syntax::Whole {
-            draft.give_presets(folder);
+            draft.apply_defaults(folder);
             rules::check(&mut draft);
             for unusable in files(&draft.config) {
                 draft.blame(&unusable.keys, unusable.message, None);

@@ -16,10 +16,10 @@ pub(super) fn check(draft: &mut Draft) {
 }
 
 fn plain_http_stays_on_loopback(draft: &mut Draft) {
-    let listen = &draft.config.listen;
+    let program = &draft.config.program;
     let is_reachable = |address: &&std::net::SocketAddr| !address.ip().to_canonical().is_loopback();
-    let Some(address) = listen.address.iter().find(is_reachable) else { return };
-    if listen.tls.is_some() || listen.behind_proxy {
+    let Some(address) = program.addresses.iter().find(is_reachable) else { return };
+    if program.tls.is_some() || program.behind_proxy {
         return;
     }
     let message = format!("`listen.address` is {address}, where others would speak plain HTTP with this server");
@@ -29,8 +29,8 @@ fn plain_http_stays_on_loopback(draft: &mut Draft) {
 }
 
 fn proxies_are_named(draft: &mut Draft) {
-    let listen = &draft.config.listen;
-    let (message, help) = match (listen.behind_proxy, listen.trusted_proxies.is_empty()) {
+    let behind_proxy = draft.config.program.behind_proxy;
+    let (message, help) = match (behind_proxy, draft.config.server.trusted_proxies.is_empty()) {
         (true, true) => (
             "`listen.behind_proxy` is set, and no proxy is trusted",
             "list its networks in `listen.trusted_proxies`, such as [\"10.0.0.0/8\"]",
@@ -41,7 +41,7 @@ fn proxies_are_named(draft: &mut Draft) {
         ),
         _ => return,
     };
-    let involved = if listen.behind_proxy {
+    let involved = if behind_proxy {
         ["listen.behind_proxy", "listen.trusted_proxies"]
     } else {
         ["listen.trusted_proxies", "listen.behind_proxy"]
@@ -85,42 +85,42 @@ const ORDERS: &[Order] = &[
     Order {
         shorter: "session.idle",
         longer: "session.absolute",
-        read: |c| (c.session.idle, c.session.absolute),
+        read: |c| (c.server.session.idle, c.server.session.absolute),
         blamed: Blamed::Shorter,
         reason: "a session can't lie unused for longer than it lasts",
     },
     Order {
         shorter: "tokens.refresh_idle",
         longer: "tokens.refresh_absolute",
-        read: |c| (c.tokens.refresh_idle, c.tokens.refresh_absolute),
+        read: |c| (c.server.tokens.refresh.idle, c.server.tokens.refresh.absolute),
         blamed: Blamed::Shorter,
         reason: "a refresh token can't lie unused for longer than its family lasts",
     },
     Order {
         shorter: "tokens.refresh_grace_other_address",
         longer: "tokens.refresh_grace_same_address",
-        read: |c| (c.tokens.refresh_grace_other_address, c.tokens.refresh_grace_same_address),
+        read: |c| (c.server.tokens.refresh.grace_other_address, c.server.tokens.refresh.grace_same_address),
         blamed: Blamed::Shorter,
         reason: "a stranger's address is not trusted longer than the known one",
     },
     Order {
         shorter: "signing.publish_before_use",
         longer: "signing.rotate_every",
-        read: |c| (c.signing.publish_before_use, c.signing.rotate_every),
+        read: |c| (c.server.signing.publish_before_use, c.server.signing.rotate_every),
         blamed: Blamed::Shorter,
         reason: "the next key must be published while the present one signs",
     },
     Order {
         shorter: "tokens.access_token_ttl",
         longer: "signing.retire_after",
-        read: |c| (c.tokens.access_token_ttl, c.signing.retire_after),
+        read: |c| (c.server.tokens.access_token_ttl, c.server.signing.retire_after),
         blamed: Blamed::Longer,
         reason: "a token would outlive the key that verifies it",
     },
     Order {
         shorter: "tokens.id_token_ttl",
         longer: "signing.retire_after",
-        read: |c| (c.tokens.id_token_ttl, c.signing.retire_after),
+        read: |c| (c.server.tokens.id_token_ttl, c.server.signing.retire_after),
         blamed: Blamed::Longer,
         reason: "a token would outlive the key that verifies it",
     },
