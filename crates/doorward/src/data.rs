@@ -1,9 +1,13 @@
 //! Opening what a command works on: a configured server's store, or a data folder.
 
 use std::{
+    ffi::OsString,
     fs,
     io::Write,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,6 +27,9 @@ use crate::{
 pub(crate) const MASTER_KEY: &str = "master.key";
 /// The name of the file that says which issuer a data folder belongs to.
 pub(crate) const ISSUER: &str = "issuer";
+
+/// The name of the file that holds the path of the configuration with which a server last ran on a data folder.
+pub(crate) const CONFIGURATION: &str = "configuration";
 
 /// The name of the file that marks a folder while a demo is made in it.
 pub(crate) const UNFINISHED_DEMO: &str = "demo.unfinished";
@@ -83,6 +90,9 @@ impl Place {
             Self::Config(path) => Found::configured(&load_config(path)?),
             Self::Data(folder) => {
                 check_folder(folder)?;
+                if let Some(config) = last_configuration(folder)? {
+                    return Found::configured(&config);
+                }
                 let issuer = fs::read_to_string(folder.join(ISSUER)).map_err(|error| {
                     let path = folder.join(ISSUER);
                     Failure::Usage(format!(
@@ -103,7 +113,7 @@ impl Place {
         if let Location::Sqlite(folder) = &found.location {
             check_folder(folder)?;
         }
-        if let Self::Data(folder) = self
+        if let (Self::Data(_), Location::Sqlite(folder)) = (self, &found.location)
             && !folder.join(DATABASE).exists()
         {
             return Err(Failure::Usage(format!(
@@ -122,6 +132,19 @@ impl Place {
         }
         app(found, store).await
     }
+}
+
+/// The configuration with which a server last ran on this folder. None if the file is gone, or if it names another
+/// folder, as it does for a copy.
+fn last_configuration(folder: &Path) -> Result<Option<Config>, Failure> {
+    let Ok(path) = fs::read(folder.join(CONFIGURATION)) else { return Ok(None) };
+    let path = PathBuf::from(OsString::from_vec(path));
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(None);
+    }
+    let config = load_config(&path)?;
+    let [configured, given] = [config.program.data_dir.as_path(), folder].map(|folder| fs::canonicalize(folder).ok());
+    Ok((configured == given).then_some(config))
 }
 
 /// Whether the folder holds what a demo made that was killed before it was whole.
@@ -178,12 +201,12 @@ pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
 }
 
 /// Writes a file that nobody else may read. An existing file is replaced whole.
-pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
     let failed = |error| Failure::system(&format!("writing {}", path.display()), error);
     let new = path.with_extension("new");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(content.as_ref()).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)?;
     // The rename itself must survive a crash.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -198,7 +221,7 @@ pub(crate) fn ensure_master_key(folder: &Path) -> Result<(), Failure> {
     }
     let key = MasterKey::generate(&SystemRng::default());
     let text = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-    write_secret(&path, &format!("{text}\n"))
+    write_secret(&path, format!("{text}\n"))
 }
 
 /// The operating system's user, for the audit.

@@ -1,6 +1,6 @@
 //! `doorward serve`: the server for real use.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
 
 use doorward_listen::{Serve, tls::Reloading};
 use doorward_server::{
@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{Config, UnusableFile, settings::Program},
-    data::{self, Found, ISSUER},
+    data::{self, CONFIGURATION, Found, ISSUER},
     failure::Failure,
     logging,
 };
@@ -25,7 +25,7 @@ pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
     logging::begin(&config.program);
     let runtime = runtime(config.program.threads)?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(path, config))
 }
 
 /// The async runtime, with so many threads.
@@ -37,7 +37,7 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
     builder.enable_all().build().map_err(|error| Failure::system("the runtime", error))
 }
 
-async fn serve(config: Config) -> Result<(), Failure> {
+async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let found = Found::configured(&config)?;
     prepare_folder(&found.folder)?;
     let _lock = match &found.location {
@@ -46,6 +46,9 @@ async fn serve(config: Config) -> Result<(), Failure> {
     };
     fs::write(found.folder.join(ISSUER), &*config.server.issuer)
         .map_err(|error| Failure::system("writing the issuer into the data folder", error))?;
+    // Not resolved: a link may point to another file tomorrow.
+    let path = std::path::absolute(path).map_err(|error| Failure::system("finding the configuration", error))?;
+    data::write_secret(&found.folder.join(CONFIGURATION), path.as_os_str().as_bytes())?;
     let store = Store::open(&found.location).await?;
     store.migrate().await?;
     let app = data::app(found, store).await?;
