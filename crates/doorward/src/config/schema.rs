@@ -20,7 +20,7 @@ use super::{
 pub(super) struct Key {
     /// Its place in the file, joined by dots.
     pub(super) path: &'static str,
-    /// What it takes, and the field that receives it.
+    /// What it takes, and the field that receives the value.
     pub(super) kind: Kind,
     /// What applies if it is not given.
     pub(super) default: DefaultValue,
@@ -212,7 +212,7 @@ pub(super) static KEYS: &[Key] = &[
 ];
 
 impl Key {
-    /// The name of the section, empty for what stands above all sections.
+    /// The name of the section, empty for a key outside of all sections.
     pub(super) fn section(&self) -> &'static str {
         self.path.split_once('.').map_or("", |(section, _)| section)
     }
@@ -248,7 +248,7 @@ impl Key {
         matches!(self.kind, Kind::Addresses(_) | Kind::Networks(_))
     }
 
-    /// Whether the file may give it, or the environment alone.
+    /// Whether the file may hold it. If not, only the environment can.
     pub(super) fn is_allowed_in_file(&self) -> bool {
         !matches!(self.kind, Kind::MasterKey(_))
     }
@@ -259,7 +259,7 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
-/// Whether keys stand below this path.
+/// Whether there are keys below this path.
 pub(super) fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }

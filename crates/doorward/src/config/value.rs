@@ -1,7 +1,7 @@
 //! From the text of one value to its field: what each [`Kind`] takes, and what is said when it is something else.
 //!
-//! The file gives typed TOML values, the environment and the table's defaults give text; both are read here, so they
-//! can't come to differ. A message about a secret never repeats it.
+//! The file gives typed TOML values, the environment gives text; both are read here, so that they accept the same
+//! values. A message about a secret never repeats it.
 
 use std::{
     borrow::Cow,
@@ -28,7 +28,7 @@ use super::{
 /// A value as it was given.
 #[derive(Clone, Copy)]
 pub(super) enum Input<'a> {
-    /// By the environment or by the table of keys.
+    /// By the environment.
     Text(&'a str),
     /// By the file.
     Toml(&'a Spanned<DeValue<'a>>),
@@ -45,22 +45,21 @@ pub(super) struct Fault {
     pub(super) help: Option<String>,
 }
 
-/// What a value is judged by, besides itself.
-#[derive(Clone, Copy)]
-pub(super) struct Judge<'a> {
-    /// Where relative paths start.
-    pub(super) folder: &'a Path,
-    pub(super) accent: AccentCheck,
-}
-
 impl Key {
-    /// Reads `input` and puts the value in its field. On a fault the field is left alone.
-    pub(super) fn apply(&self, input: Input<'_>, judge: Judge<'_>, config: &mut Config) -> Result<(), Vec<Fault>> {
+    /// Reads `input` and puts the value in its field; relative paths start at `folder`. On a fault the field keeps its
+    /// value.
+    pub(super) fn apply(
+        &self,
+        input: Input<'_>,
+        folder: &Path,
+        accent: AccentCheck,
+        config: &mut Config,
+    ) -> Result<(), Vec<Fault>> {
         match &self.kind {
             Kind::Addresses(field) => *field(config) = non_empty_list(list(input, address)?)?,
             Kind::Boolean(field) => *field(config) = boolean(input)?,
             Kind::Choice(names, set, _) => set(config, text(input, "a word").and_then(|word| choice(&word, names))?),
-            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, judge.accent))?),
+            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, accent))?),
             Kind::Count(range, field) => {
                 let count = count(input, range)?;
                 field(config).set(count);
@@ -71,7 +70,7 @@ impl Key {
             Kind::MasterKey(set) => set(config, text(input, "a key").and_then(|key| master_key(&key))?),
             Kind::Name(field) => *field(config) = text(input, "a name").and_then(|words| name(&words))?,
             Kind::Networks(field) => *field(config) = list(input, network)?,
-            Kind::Path(field) => *field(config) = judge.folder.join(&*text(input, "a path").and_then(non_empty)?),
+            Kind::Path(field) => *field(config) = folder.join(&*text(input, "a path").and_then(non_empty)?),
             Kind::Size(range, field) => *field(config) = size(input, range)?,
         }
         Ok(())
