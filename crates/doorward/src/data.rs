@@ -1,9 +1,13 @@
 //! Opening what a command works on: a configured server's store, or a data folder.
 
 use std::{
+    ffi::OsString,
     fs,
     io::Write,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::{
+        ffi::OsStringExt,
+        fs::{MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +18,7 @@ use doorward_server::{App, Settings, app::Components};
 use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
 
 use crate::{
-    config::{Config, Environment, settings::MasterKeySource},
+    config::{Config, Environment},
     failure::Failure,
     serve,
 };
@@ -23,6 +27,9 @@ use crate::{
 pub(crate) const MASTER_KEY: &str = "master.key";
 /// The name of the file that says which issuer a data folder belongs to.
 pub(crate) const ISSUER: &str = "issuer";
+
+/// The name of the file that holds the path of the configuration with which a server last ran on a data folder.
+pub(crate) const CONFIGURATION: &str = "configuration";
 
 /// The name of the file that marks a folder while a demo is made in it.
 pub(crate) const UNFINISHED_DEMO: &str = "demo.unfinished";
@@ -46,6 +53,25 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// What a configuration names.
+    pub(crate) fn configured(config: &Config) -> Result<Self, Failure> {
+        let program = &config.program;
+        let folder = program.data_dir.clone();
+        let location = match &program.postgres {
+            Some(url) => Location::Postgres(url.clone()),
+            None => Location::Sqlite(folder.clone()),
+        };
+        refuse_unfinished_demo(&folder)?;
+        let master_keys = match &program.master_key {
+            None => read_master_keys(&program.master_key_file)?,
+            Some(key) => {
+                let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
+                vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
+            }
+        };
+        Ok(Self { settings: serve::settings(config)?, location, master_keys, folder })
+    }
+
     /// What a server with SQLite and without a configuration has in its folder.
     pub(crate) fn in_folder(folder: &Path, issuer: &str) -> Result<Self, Failure> {
         Ok(Self {
@@ -61,24 +87,12 @@ impl Place {
     /// Reads configuration and keys.
     pub(crate) fn find(&self) -> Result<Found, Failure> {
         match self {
-            Self::Config(path) => {
-                let config = load_config(path)?;
-                let location = match &config.data.postgres {
-                    Some(url) => Location::Postgres(url.clone()),
-                    None => Location::Sqlite(config.data.dir.clone()),
-                };
-                refuse_unfinished_demo(&config.data.dir)?;
-                let master_keys = match &config.keys.master_key {
-                    MasterKeySource::File(path) => read_master_keys(path)?,
-                    MasterKeySource::Given(key) => {
-                        let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-                        vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
-                    }
-                };
-                Ok(Found { settings: serve::settings(&config)?, location, master_keys, folder: config.data.dir })
-            }
+            Self::Config(path) => Found::configured(&load_config(path)?),
             Self::Data(folder) => {
                 check_folder(folder)?;
+                if let Some(config) = last_configuration(folder)? {
+                    return Found::configured(&config);
+                }
                 let issuer = fs::read_to_string(folder.join(ISSUER)).map_err(|error| {
                     let path = folder.join(ISSUER);
                     Failure::Usage(format!(
@@ -99,7 +113,7 @@ impl Place {
         if let Location::Sqlite(folder) = &found.location {
             check_folder(folder)?;
         }
-        if let Self::Data(folder) = self
+        if let (Self::Data(_), Location::Sqlite(folder)) = (self, &found.location)
             && !folder.join(DATABASE).exists()
         {
             return Err(Failure::Usage(format!(
@@ -118,6 +132,19 @@ impl Place {
         }
         app(found, store).await
     }
+}
+
+/// The configuration with which a server last ran on this folder. None if the file is gone, or if it names another
+/// folder, as it does for a copy.
+fn last_configuration(folder: &Path) -> Result<Option<Config>, Failure> {
+    let Ok(path) = fs::read(folder.join(CONFIGURATION)) else { return Ok(None) };
+    let path = PathBuf::from(OsString::from_vec(path));
+    if matches!(path.try_exists(), Ok(false)) {
+        return Ok(None);
+    }
+    let config = load_config(&path)?;
+    let [configured, given] = [config.program.data_dir.as_path(), folder].map(|folder| fs::canonicalize(folder).ok());
+    Ok((configured == given).then_some(config))
 }
 
 /// Whether the folder holds what a demo made that was killed before it was whole.
@@ -174,12 +201,12 @@ pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
 }
 
 /// Writes a file that nobody else may read. An existing file is replaced whole.
-pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+pub(crate) fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
     let failed = |error| Failure::system(&format!("writing {}", path.display()), error);
     let new = path.with_extension("new");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed)?;
+    file.write_all(content.as_ref()).and_then(|()| file.sync_all()).map_err(failed)?;
     fs::rename(&new, path).map_err(failed)?;
     // The rename itself must survive a crash.
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -194,7 +221,7 @@ pub(crate) fn ensure_master_key(folder: &Path) -> Result<(), Failure> {
     }
     let key = MasterKey::generate(&SystemRng::default());
     let text = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-    write_secret(&path, &format!("{text}\n"))
+    write_secret(&path, format!("{text}\n"))
 }
 
 /// The operating system's user, for the audit.

@@ -2,18 +2,18 @@
 
 use tracing_subscriber::{EnvFilter, fmt};
 
-use crate::config::settings::{Log, LogFormat, LogLevel};
+use crate::config::settings::{LogFormat, LogLevel, Program};
 
 /// Begins to log. `RUST_LOG` wins over the configured level.
-pub(crate) fn begin(log: &Log) {
-    let level = match log.level {
+pub(crate) fn begin(program: &Program) {
+    let level = match program.log_level {
         LogLevel::Error => "error",
         LogLevel::Warn => "warn",
         LogLevel::Info => "info",
         LogLevel::Debug => "debug",
         LogLevel::Trace => "trace",
     };
-    begin_at(level, matches!(log.format, LogFormat::Json));
+    begin_at(level, matches!(program.log_format, LogFormat::Json));
 }
 
 /// Begins to log at a level.

@@ -1,25 +1,18 @@
 //! `doorward serve`: the server for real use.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
 
-use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
-use doorward_listen::{
-    Serve,
-    tls::{Files, Reloading},
-};
+use doorward_listen::{Serve, tls::Reloading};
 use doorward_server::{
-    Accent, App, Settings, manage, settings,
+    Accent, App, Settings, manage,
     tasks::{self, Tasks},
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
-    config::{
-        Config, UnusableFile,
-        settings::{MasterKeySource, Password},
-    },
-    data::{self, ISSUER, Place},
+    config::{Config, UnusableFile, settings::Program},
+    data::{self, CONFIGURATION, Found, ISSUER},
     failure::Failure,
     logging,
 };
@@ -30,8 +23,8 @@ const TLS_CHECK: Duration = Duration::from_secs(10);
 /// Runs the server until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
-    logging::begin(&config.log);
-    let runtime = runtime(config.worker.threads as usize)?;
+    logging::begin(&config.program);
+    let runtime = runtime(config.program.threads)?;
     runtime.block_on(serve(path, config))
 }
 
@@ -45,20 +38,23 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
 }
 
 async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
-    let found = Place::Config(path.to_owned()).find()?;
+    let found = Found::configured(&config)?;
     prepare_folder(&found.folder)?;
     let _lock = match &found.location {
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
         Location::Postgres(_) => None,
     };
-    fs::write(found.folder.join(ISSUER), config.issuer.as_str())
+    fs::write(found.folder.join(ISSUER), &*config.server.issuer)
         .map_err(|error| Failure::system("writing the issuer into the data folder", error))?;
+    // Not resolved: a link may point to another file tomorrow.
+    let path = std::path::absolute(path).map_err(|error| Failure::system("finding the configuration", error))?;
+    data::write_secret(&found.folder.join(CONFIGURATION), path.as_os_str().as_bytes())?;
     let store = Store::open(&found.location).await?;
     store.migrate().await?;
     let app = data::app(found, store).await?;
-    let tls = tls(&config)?;
+    let tls = tls(&config.program)?;
     let mut listeners = Vec::new();
-    for address in &config.listen.address {
+    for address in &config.program.addresses {
         let listener = doorward_listen::bind(*address).await;
         listeners.push(listener.map_err(|error| Failure::system(&format!("listen.address {address}"), error))?);
     }
@@ -67,7 +63,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
     let end = end()?;
-    for address in &config.listen.address {
+    for address in &config.program.addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
     let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
@@ -101,9 +97,8 @@ pub(crate) fn end() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// The certificate and key that are configured, if any are.
-pub(crate) fn tls(config: &Config) -> Result<Option<Arc<Reloading>>, Failure> {
-    let Some(tls) = &config.listen.tls else { return Ok(None) };
-    let files = Files { certificate: tls.certificate.clone(), key: tls.key.clone() };
+pub(crate) fn tls(program: &Program) -> Result<Option<Arc<Reloading>>, Failure> {
+    let Some(files) = program.tls.clone() else { return Ok(None) };
     let reloading = Reloading::new(files).map_err(|error| Failure::system("listen.tls", error))?;
     Ok(Some(Arc::new(reloading)))
 }
@@ -126,19 +121,20 @@ pub(crate) fn check_accent(accent: &str) -> Result<(), String> {
 
 /// Which of the files that a configuration names can't be used; `config check` asks.
 pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
+    let program = &config.program;
     let mut unusable = Vec::new();
     let mut check = |keys: &[&'static str], checked: Result<(), Failure>| {
         unusable
             .extend(checked.err().map(|failure| UnusableFile { keys: keys.to_vec(), message: failure.to_string() }));
     };
-    if let Some(pair) = &config.listen.tls {
+    if let Some(pair) = &program.tls {
         let files = [("listen.tls.certificate", &pair.certificate), ("listen.tls.key", &pair.key)];
         let opened = files.map(|(key, path)| match fs::File::open(path) {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::system(&format!("{key} {}", path.display()), error)),
         });
         if opened.iter().all(Result::is_ok) {
-            check(&files.map(|(key, _)| key), tls(config).map(drop));
+            check(&files.map(|(key, _)| key), tls(program).map(drop));
         }
         for ((key, path), opened) in files.into_iter().zip(opened) {
             // One of the pair that is not given is a mistake of its own.
@@ -147,82 +143,28 @@ pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
             }
         }
     }
-    if let MasterKeySource::File(path) = &config.keys.master_key {
+    if program.master_key.is_none() {
         // Where it is not named it lies in the data folder.
-        check(&["keys.master_key_file", "data.dir"], data::read_master_keys(path).map(drop));
+        check(&["keys.master_key_file", "data.dir"], data::read_master_keys(&program.master_key_file).map(drop));
     }
-    check(&["password.breached_list_file"], breached(&config.password).map(drop));
+    check(&["password.breached_list_file"], breached(program).map(drop));
     unusable
 }
 
 /// The breached passwords that are listed in a file, in small letters.
-fn breached(password: &Password) -> Result<HashSet<String>, Failure> {
-    let Some(path) = &password.breached_list_file else { return Ok(HashSet::new()) };
+fn breached(program: &Program) -> Result<HashSet<String>, Failure> {
+    let Some(path) = &program.breached_list_file else { return Ok(HashSet::new()) };
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::system(&format!("password.breached_list_file {}", path.display()), error))?;
     Ok(text.lines().map(str::to_lowercase).collect())
 }
 
-/// The server's settings out of the configuration.
-pub(crate) fn settings(config: &Config) -> Result<Settings, Failure> {
-    let defaults = Settings::new(config.issuer.as_str());
-    let breached = breached(&config.password)?;
-    let accent = config.pages.accent.as_deref().map(Accent::parse).transpose();
-    Ok(Settings {
-        tokens: settings::Tokens {
-            access_token_ttl: config.tokens.access_token_ttl,
-            code_ttl: config.tokens.code_ttl,
-            id_token_ttl: config.tokens.id_token_ttl,
-            refresh: RefreshLimits {
-                idle: config.tokens.refresh_idle,
-                absolute: config.tokens.refresh_absolute,
-                grace_same_address: config.tokens.refresh_grace_same_address,
-                grace_other_address: config.tokens.refresh_grace_other_address,
-            },
-            ..defaults.tokens
-        },
-        signing: RotationSchedule {
-            rotate_every: config.signing.rotate_every,
-            publish_before_use: config.signing.publish_before_use,
-            retire_after: config.signing.retire_after,
-        },
-        session: SessionLimits { idle: config.session.idle, absolute: config.session.absolute },
-        password: settings::Password {
-            min_length: config.password.min_length as usize,
-            memory_kib: config.password.hash_memory_kib,
-            iterations: config.password.hash_iterations,
-            parallelism: config.password.hash_parallelism,
-            max_concurrent_hashes: config.password.max_concurrent_hashes as usize,
-            hash_queue: config.password.hash_queue as usize,
-            breached: Arc::new(breached),
-        },
-        throttle: settings::Throttle {
-            free_failures_per_name: config.throttle.free_failures_per_name,
-            free_failures_per_address: config.throttle.free_failures_per_address,
-            max_wait: config.throttle.max_wait,
-            client_failures_per_minute: config.throttle.client_failures_per_minute,
-        },
-        limits: settings::Limits {
-            body_bytes: config.limits.body_bytes,
-            open_requests_per_network: i64::from(config.limits.open_requests_per_network),
-            cache_entries: config.limits.cache_entries as usize,
-            audit_queue: config.limits.audit_queue as usize,
-            sessions_per_user: i64::from(config.limits.sessions_per_user),
-        },
-        listen: doorward_listen::Limits {
-            header_bytes: config.limits.header_bytes,
-            header_timeout: config.limits.header_timeout,
-            body_timeout: config.limits.body_timeout,
-            connections: config.limits.connections as usize,
-            connections_per_address: config.limits.connections_per_address as usize,
-        },
-        audit: settings::Audit { retention: config.audit.retention, fold_after: config.audit.fold_after },
-        name: config.pages.name.clone(),
-        accent: accent.map_err(|error| Failure::Usage(error.to_string()))?.unwrap_or_default(),
-        trusted_proxies: match config.listen.behind_proxy {
-            true => config.listen.trusted_proxies.clone(),
-            false => Vec::new(),
-        },
-        ..defaults
-    })
+/// The server's settings, with what the program's part of the configuration names.
+pub(crate) fn settings(Config { server, program }: &Config) -> Result<Settings, Failure> {
+    let mut settings = server.clone();
+    settings.password.breached = Arc::new(breached(program)?);
+    if let Some(accent) = &program.accent {
+        settings.accent = Accent::parse(accent).map_err(|error| Failure::Usage(error.to_string()))?;
+    }
+    Ok(settings)
 }

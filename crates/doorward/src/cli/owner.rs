@@ -16,7 +16,7 @@ pub(super) fn become_owner(place: &Place) -> Result<(), Failure> {
         Place::Data(folder) => folder.clone(),
         // What can't be read here is said where it is needed.
         Place::Config(path) => match crate::data::load_config(path) {
-            Ok(config) => config.data.dir,
+            Ok(config) => config.program.data_dir,
             Err(_) => return Ok(()),
         },
     };

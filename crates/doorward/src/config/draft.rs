@@ -1,4 +1,4 @@
-//! A configuration in the making: the values so far, where each was given, and every mistake met on the way.
+//! A configuration that is being loaded: the values so far, where each was given, and every mistake so far.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,15 +8,17 @@ use std::{
 
 use doorward_core::secret::ExposeSecret;
 
+use crate::data::MASTER_KEY;
+
 use super::{
     AccentCheck,
     environment::{self, Environment, Given},
     file::Syntax,
     mask::mask,
     mistake::{Mistake, Mistakes, Place, nearest},
-    schema::{KEYS, Key, Preset},
+    schema::{DefaultValue, KEYS, Key},
     settings::Config,
-    value::{Input, Judge},
+    value::Input,
 };
 
 /// Values, places and mistakes.
@@ -36,7 +38,7 @@ impl Draft {
     /// An empty one.
     pub(super) fn new(accent: AccentCheck) -> Self {
         Self {
-            config: Config::blank(),
+            config: Config::new(),
             given: BTreeMap::new(),
             broken: BTreeSet::new(),
             hidden: Vec::new(),
@@ -45,10 +47,9 @@ impl Draft {
         }
     }
 
-    /// Takes a value. A key that was given before gets the new one.
-    pub(super) fn give(&mut self, key: &'static Key, input: Input<'_>, folder: &Path, place: Place) {
-        let judge = Judge { folder, accent: self.accent };
-        if let Err(faults) = key.apply(input, judge, &mut self.config) {
+    /// Sets the value of a key, also if it was given before.
+    pub(super) fn set(&mut self, key: &'static Key, input: Input<'_>, folder: &Path, place: Place) {
+        if let Err(faults) = key.apply(input, folder, self.accent, &mut self.config) {
             self.broken.insert(key.path);
             for fault in faults {
                 let place = fault.span.map_or_else(|| place.clone(), Place::from);
@@ -59,8 +60,8 @@ impl Draft {
         self.given.insert(key.path, place);
     }
 
-    /// Takes what the environment gives; it stands above the file. Relative paths start at the working directory.
-    pub(super) fn give_environment(&mut self, environment: &Environment) {
+    /// Reads the environment, which overrides the file. Relative paths start at the working directory.
+    pub(super) fn read_environment(&mut self, environment: &Environment) {
         let mut by_variable: BTreeMap<&'static str, String> = BTreeMap::new();
         for (key, variable, given) in environment.given() {
             if let Some(other) = by_variable.insert(key.path, variable.clone()) {
@@ -68,7 +69,7 @@ impl Draft {
                 self.reject(key, Place::Variable(variable), message, None);
                 continue;
             }
-            self.give_variable(key, variable, given);
+            self.set_from_variable(key, variable, given);
         }
         for variable in environment.unknown() {
             let help = nearest(variable, environment::names()).map(|name| format!("did you mean {name}?"));
@@ -77,29 +78,21 @@ impl Draft {
         }
     }
 
-    /// Fills in what nobody gave.
-    pub(super) fn give_presets(&mut self, folder: &Path) {
-        let open: Vec<&'static Key> = KEYS.iter().filter(|key| !self.is_given(key.path)).collect();
-        for key in &open {
-            match key.preset {
-                Preset::Is(text) => {
-                    let judge = Judge { folder, accent: self.accent };
-                    key.apply(Input::Text(text), judge, &mut self.config)
-                        .expect("a default of the table is valid (tested)");
-                }
-                Preset::Required => {
-                    let message = format!("`{}` is missing", key.path);
-                    let help = Some(format!("write it into the file, or set {}", key.variable()));
-                    self.note(Mistake { path: key.path.into(), place: Place::Missing, message, help });
-                }
-                Preset::Derived { .. } | Preset::Unset { .. } => {}
-            }
+    /// Applies the defaults that depend on the file's folder or on another key, and notes what is missing.
+    pub(super) fn apply_defaults(&mut self, folder: &Path) {
+        let is_missing = |key: &&Key| matches!(key.default, DefaultValue::Required) && !self.is_given(key.path);
+        for key in KEYS.iter().filter(is_missing).collect::<Vec<_>>() {
+            let message = format!("`{}` is missing", key.path);
+            let help = Some(format!("write it into the file, or set {}", key.variable()));
+            self.note(Mistake { path: key.path.into(), place: Place::Missing, message, help });
         }
-        // After all others, of which they are made.
-        for key in open {
-            if let Preset::Derived { derive, .. } = key.preset {
-                derive(&mut self.config);
-            }
+        let [has_folder, has_key_file] = ["data.dir", "keys.master_key_file"].map(|path| self.is_given(path));
+        let program = &mut self.config.program;
+        if !has_folder {
+            program.data_dir = folder.join(&program.data_dir);
+        }
+        if !has_key_file {
+            program.master_key_file = program.data_dir.join(MASTER_KEY);
         }
     }
 
@@ -115,15 +108,15 @@ impl Draft {
         self.note(Mistake { path: key.path.into(), place, message, help });
     }
 
-    /// Adds a mistake that several keys make together, at the first of them that was given. Says nothing if one of
-    /// them is a mistake by itself.
-    pub(super) fn blame(&mut self, paths: &[&'static str], message: String, help: Option<String>) {
+    /// Adds a mistake about several keys, at the first of them that was given. Does nothing if one of them already has
+    /// a mistake of its own.
+    pub(super) fn note_about(&mut self, paths: &[&'static str], message: String, help: Option<String>) {
         if paths.iter().any(|path| self.broken.contains(path)) {
             return;
         }
-        let culprit = paths.iter().copied().find(|path| self.is_given(path)).unwrap_or(paths[0]);
-        let place = self.given.get(culprit).cloned().unwrap_or(Place::Missing);
-        self.note(Mistake { path: culprit.into(), place, message, help });
+        let key = paths.iter().copied().find(|path| self.is_given(path)).unwrap_or(paths[0]);
+        let place = self.given.get(key).cloned().unwrap_or(Place::Missing);
+        self.note(Mistake { path: key.into(), place, message, help });
     }
 
     /// Keeps a part of the file from being shown.
@@ -149,7 +142,7 @@ impl Draft {
         })
     }
 
-    fn give_variable(&mut self, key: &'static Key, variable: String, given: Given<'_>) {
+    fn set_from_variable(&mut self, key: &'static Key, variable: String, given: Given<'_>) {
         let place = Place::Variable(variable.clone());
         match given {
             Given::Value(value) => match value.to_str() {
@@ -157,11 +150,11 @@ impl Draft {
                     let help = Some("unset the variable if the default is meant".to_owned());
                     self.reject(key, place, format!("`{}` is empty", key.path), help);
                 }
-                Some(text) => self.give(key, Input::Text(text), Path::new(""), place),
+                Some(text) => self.set(key, Input::Text(text), Path::new(""), place),
                 None => self.reject(key, place, format!("`{}` is not UTF-8", key.path), None),
             },
             Given::File(path) => match environment::read_secret(path) {
-                Ok(secret) => self.give(key, Input::Text(secret.expose_secret()), Path::new(""), place),
+                Ok(secret) => self.set(key, Input::Text(secret.expose_secret()), Path::new(""), place),
                 Err(error) => {
                     let message = format!("`{}` can't be read from `{}`: {error}", key.path, path.display());
                     self.reject(key, place, message, None);

@@ -93,7 +93,7 @@ pub(super) fn read_secret(path: &Path) -> io::Result<SecretString> {
 }
 
 fn is_exempt(name: &str) -> bool {
-    // Two underscores stand before a key: `DOORWARD_LOG__LEVEL` must be one.
+    // Two underscores precede a key: `DOORWARD_LOG__LEVEL` must be one.
     let begins = |prefix: &&str| name.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('_'));
     EXEMPT.contains(&name) || EXEMPT_PREFIXES.iter().any(begins)
 }

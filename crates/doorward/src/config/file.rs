@@ -17,11 +17,11 @@ use super::{
     value::Input,
 };
 
-/// Whether the syntax is whole. If not, what was found may be incomplete.
+/// Whether the syntax is valid. If not, what was found may be incomplete.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Syntax {
-    Broken,
-    Whole,
+    Invalid,
+    Valid,
 }
 
 /// Reads `source` into `draft`; relative paths start at `folder`.
@@ -33,11 +33,11 @@ pub(super) fn read(source: &str, folder: &Path, draft: &mut Draft) -> Syntax {
         for error in &errors {
             walk.syntax_error(error);
         }
-        match stopped_at(&text, document.get_ref(), &errors) {
+        match resume_after(&text, document.get_ref(), &errors) {
             Some(line) => text = without_line(&text, line).into(),
             None => {
                 walk.table("", document.get_ref());
-                return if walk.broken_lines.is_empty() { Syntax::Whole } else { Syntax::Broken };
+                return if walk.broken_lines.is_empty() { Syntax::Valid } else { Syntax::Invalid };
             }
         }
     }
@@ -94,7 +94,7 @@ impl Walk<'_> {
             self.draft.hide(value.span());
         }
         if key.is_allowed_in_file() {
-            self.draft.give(key, Input::Toml(value), self.folder, value.span().into());
+            self.draft.set(key, Input::Toml(value), self.folder, value.span().into());
             return;
         }
         let message = format!(
@@ -143,8 +143,8 @@ fn suggestion(section: &str, written: &str) -> Option<String> {
     nearest(written, KEYS.iter().filter_map(below)).or_else(elsewhere)
 }
 
-/// At some errors (a key without `=`) the parser gives up although more follows: where that line begins.
-fn stopped_at(text: &str, document: &DeTable<'_>, errors: &[toml::de::Error]) -> Option<usize> {
+/// At some errors (a key without `=`) the parser stops although more lines follow. Returns where that line begins.
+fn resume_after(text: &str, document: &DeTable<'_>, errors: &[toml::de::Error]) -> Option<usize> {
     let last_error = errors.iter().filter_map(|error| Some(error.span()?.start)).max()?;
     let line = line_start(text, last_error);
     let has_content = |line: &str| !matches!(line.trim_start().chars().next(), None | Some('#'));

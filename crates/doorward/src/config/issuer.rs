@@ -1,6 +1,6 @@
 //! The issuer identifier (RFC 8414 section 2, OpenID Connect Core 1.0 section 2).
 //!
-//! Clients compare it character by character, so the operator's text is kept as it is: the URL parser judges it,
+//! Clients compare it character by character, so the operator's text is kept as it is: the URL parser checks it,
 //! and its normalised form, with another slash or case, is never used.
 
 use std::fmt;
@@ -55,11 +55,6 @@ impl Issuer {
             return Err(InvalidIssuer::UserInfo);
         }
         Ok(Self(text.to_owned()))
-    }
-
-    /// The form before a configuration is read.
-    pub(super) const fn blank() -> Self {
-        Self(String::new())
     }
 
     /// The port, if it is one of this machine's by plain HTTP: then this server itself has to listen there.

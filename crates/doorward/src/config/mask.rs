@@ -1,7 +1,7 @@
 //! Hides secrets in the text of a configuration file before any line of it is shown.
 //!
-//! Where the syntax is whole, the parser knows every value, and what belongs to a secret or to an unknown key is
-//! hidden. Where it is broken nobody knows what a line is, so only what is recognised as harmless is shown. Lengths
+//! Where the syntax is valid, the parser knows every value, and what belongs to a secret or to an unknown key is
+//! hidden. Where it is not, nobody knows what a line is, so only what is recognised as harmless is shown. Lengths
 //! stay as they are, so that every span still fits.
 
 use std::{iter::repeat_n, ops::Range};
@@ -12,14 +12,14 @@ use super::{
 };
 
 /// `source` with asterisks for the values at `spans`, for all that follows a secret's name on its line, and, if the
-/// syntax is broken, for everything but keys that are known.
+/// syntax is invalid, for everything but keys that are known.
 pub(super) fn mask(source: &str, spans: &[Range<usize>], syntax: Syntax) -> String {
     let mut masked = String::with_capacity(source.len());
     let mut line_start = 0;
     for line in source.split_inclusive('\n') {
         let shown = match syntax {
-            Syntax::Broken => recognised(line),
-            Syntax::Whole => before_secret(line),
+            Syntax::Invalid => recognised(line),
+            Syntax::Valid => before_secret(line),
         };
         for (at, character) in line.char_indices() {
             let is_hidden = at >= shown || spans.iter().any(|span| span.contains(&(line_start + at)));
@@ -59,7 +59,7 @@ fn recognised(line: &str) -> usize {
     }
 }
 
-/// How much of a line stands before the value of a secret.
+/// The length of a line up to the value of a secret.
 fn before_secret(line: &str) -> usize {
     let names = KEYS.iter().filter(|key| key.is_secret()).map(Key::leaf);
     names.filter_map(|name| after_assignment(line, name)).min().unwrap_or(line.len())
@@ -82,7 +82,7 @@ mod tests {
     fn in_a_whole_file_only_secrets_and_given_spans_are_hidden() {
         let source = "master_key_file = \"a\"\npostgres = \"b\"\ndata = { \"postgres\" = 'é' }\nnoname = \"c\"\n";
         let unknown = source.find("\"c\"").unwrap();
-        let masked = mask(source, std::slice::from_ref(&(unknown..unknown + 3)), Syntax::Whole);
+        let masked = mask(source, std::slice::from_ref(&(unknown..unknown + 3)), Syntax::Valid);
         assert_eq!(masked, "master_key_file = \"a\"\npostgres = ***\ndata = { \"postgres\" = **** *\nnoname = ***\n");
     }
 
@@ -98,7 +98,7 @@ mod tests {
             ("\"secret\",", "*********"),
             ("issuer = 1 postgres = 'x", "issuer = 1 postgres = **"),
         ] {
-            assert_eq!(mask(line, &[], Syntax::Broken), shown);
+            assert_eq!(mask(line, &[], Syntax::Invalid), shown);
         }
     }
 }

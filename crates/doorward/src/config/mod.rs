@@ -1,7 +1,7 @@
 //! The configuration of `doorward serve`: a TOML file, each value also by environment variable.
 //!
-//! [`schema`] is the table of keys, from which all else follows; [`settings`] is what the program gets. Loading stops
-//! at no mistake: it collects them all, and gives a [`Config`] only when there is none.
+//! [`schema`] is the table of keys, from which all else follows; [`settings`] is the result. Loading
+//! collects every mistake, and returns a [`Config`] only if there is none.
 
 mod draft;
 mod environment;
@@ -31,11 +31,11 @@ pub(crate) use self::{
     template::template,
 };
 
-/// Judges whether an accent colour (`#rrggbb`) can be read on the pages; the error is the rest of a sentence that
-/// begins with the key. The rule belongs to the pages, so whoever loads a configuration brings it.
+/// Checks that an accent colour (`#rrggbb`) is readable on the pages. The error is the rest of a sentence that
+/// begins with the key. The rule is that of the pages, so the caller passes it in.
 pub(crate) type AccentCheck = fn(&str) -> Result<(), String>;
 
-/// Opens the files that a configuration names, and gives those that can't be used. Belongs to who uses the files.
+/// Opens the files that a configuration names, and returns those that can't be used.
 pub(crate) type FilesCheck = fn(&Config) -> Vec<UnusableFile>;
 
 /// A file that is named and can't be used.
@@ -87,12 +87,12 @@ impl Config {
         let folder = path.parent().unwrap_or(Path::new(""));
         let mut draft = Draft::new(accent);
         let syntax = file::read(source, folder, &mut draft);
-        draft.give_environment(environment);
-        if syntax == Syntax::Whole {
-            draft.give_presets(folder);
+        draft.read_environment(environment);
+        if syntax == Syntax::Valid {
+            draft.apply_defaults(folder);
             rules::check(&mut draft);
             for unusable in files(&draft.config) {
-                draft.blame(&unusable.keys, unusable.message, None);
+                draft.note_about(&unusable.keys, unusable.message, None);
             }
         }
         draft.finish(path, source, syntax)

@@ -1,6 +1,6 @@
 //! The page `docs/reference/configuration.md`, made from the table of keys so that it can't fall behind.
 
-use super::schema::{KEYS, Key, Preset, SECTIONS};
+use super::schema::{DefaultValue, KEYS, Key, SECTIONS};
 
 const HEAD: &str = "\
 # Configuration
@@ -31,17 +31,17 @@ pub(crate) fn reference_page() -> String {
 }
 
 fn entry(key: &Key) -> String {
-    let preset = match key.preset {
-        Preset::Is(text) => format!("`{}`", key.kind.toml(text)),
-        Preset::Derived { text, .. } => text.to_owned(),
-        Preset::Required => "none, it must be given".to_owned(),
-        Preset::Unset { .. } => "not given".to_owned(),
+    let default = match key.default {
+        DefaultValue::Fixed => format!("`{}`", key.kind.toml(&key.kind.default_text())),
+        DefaultValue::Described { text, .. } => text.to_owned(),
+        DefaultValue::Required => "none, it must be given".to_owned(),
+        DefaultValue::Unset { .. } => "not given".to_owned(),
     };
     let variables: Vec<String> =
         [Some(key.variable()), key.file_variable()].into_iter().flatten().map(|name| format!("`{name}`")).collect();
     let secret = if key.is_secret() { "- Secret: never shown, never logged\n" } else { "" };
     format!(
-        "\n### `{}`\n\n{}\n\n- Takes: {}\n- Default: {preset}\n- Environment: {}\n{secret}",
+        "\n### `{}`\n\n{}\n\n- Takes: {}\n- Default: {default}\n- Environment: {}\n{secret}",
         key.path,
         key.doc,
         key.kind.description(),

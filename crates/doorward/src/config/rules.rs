@@ -1,4 +1,4 @@
-//! Rules that several keys make together. What one key takes stands in its row of the table.
+//! Rules that several keys make together. What one key takes is in its row of the table.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ pub(super) fn check(draft: &mut Draft) {
 }
 
 fn plain_http_stays_on_loopback(draft: &mut Draft) {
-    let listen = &draft.config.listen;
+    let program = &draft.config.program;
     let is_reachable = |address: &&std::net::SocketAddr| !address.ip().to_canonical().is_loopback();
-    let Some(address) = listen.address.iter().find(is_reachable) else { return };
-    if listen.tls.is_some() || listen.behind_proxy {
+    let Some(address) = program.addresses.iter().find(is_reachable) else { return };
+    if program.tls.is_some() || program.behind_proxy {
         return;
     }
     let message = format!("`listen.address` is {address}, where others would speak plain HTTP with this server");
     let help = "give `listen.tls.certificate` and `listen.tls.key`, or set `listen.behind_proxy` with `listen.trusted_proxies`";
     let involved = ["listen.address", "listen.behind_proxy", "listen.tls.certificate", "listen.tls.key"];
-    draft.blame(&involved, message, Some(help.into()));
+    draft.note_about(&involved, message, Some(help.into()));
 }
 
 fn proxies_are_named(draft: &mut Draft) {
-    let listen = &draft.config.listen;
-    let (message, help) = match (listen.behind_proxy, listen.trusted_proxies.is_empty()) {
+    let behind_proxy = draft.config.program.behind_proxy;
+    let (message, help) = match (behind_proxy, draft.config.server.trusted_proxies.is_empty()) {
         (true, true) => (
             "`listen.behind_proxy` is set, and no proxy is trusted",
             "list its networks in `listen.trusted_proxies`, such as [\"10.0.0.0/8\"]",
@@ -41,19 +41,19 @@ fn proxies_are_named(draft: &mut Draft) {
         ),
         _ => return,
     };
-    let involved = if listen.behind_proxy {
+    let involved = if behind_proxy {
         ["listen.behind_proxy", "listen.trusted_proxies"]
     } else {
         ["listen.trusted_proxies", "listen.behind_proxy"]
     };
-    draft.blame(&involved, message.into(), Some(help.into()));
+    draft.note_about(&involved, message.into(), Some(help.into()));
 }
 
 fn tls_is_a_pair(draft: &mut Draft) {
     let pair = ["listen.tls.certificate", "listen.tls.key"];
     if let [false, true] | [true, false] = pair.map(|path| draft.is_given(path)) {
         let message = "`listen.tls` takes both `certificate` and `key`, and one is missing";
-        draft.blame(&pair, message.into(), None);
+        draft.note_about(&pair, message.into(), None);
     }
 }
 
@@ -62,7 +62,7 @@ fn master_key_has_one_source(draft: &mut Draft) {
     if sources.iter().all(|path| draft.is_given(path)) {
         let message = "the master key is given twice, by `keys.master_key` and by `keys.master_key_file`";
         let help = "keep one: with the wrong key nothing stored can be used";
-        draft.blame(&sources, message.into(), Some(help.into()));
+        draft.note_about(&sources, message.into(), Some(help.into()));
     }
 }
 
@@ -71,12 +71,12 @@ struct Order {
     shorter: &'static str,
     longer: &'static str,
     read: fn(&Config) -> (Duration, Duration),
-    /// Which of the two is blamed first.
-    blamed: Blamed,
+    /// Where the mistake is reported if both are given.
+    reported_at: Side,
     reason: &'static str,
 }
 
-enum Blamed {
+enum Side {
     Longer,
     Shorter,
 }
@@ -85,43 +85,43 @@ const ORDERS: &[Order] = &[
     Order {
         shorter: "session.idle",
         longer: "session.absolute",
-        read: |c| (c.session.idle, c.session.absolute),
-        blamed: Blamed::Shorter,
+        read: |c| (c.server.session.idle, c.server.session.absolute),
+        reported_at: Side::Shorter,
         reason: "a session can't lie unused for longer than it lasts",
     },
     Order {
         shorter: "tokens.refresh_idle",
         longer: "tokens.refresh_absolute",
-        read: |c| (c.tokens.refresh_idle, c.tokens.refresh_absolute),
-        blamed: Blamed::Shorter,
+        read: |c| (c.server.tokens.refresh.idle, c.server.tokens.refresh.absolute),
+        reported_at: Side::Shorter,
         reason: "a refresh token can't lie unused for longer than its family lasts",
     },
     Order {
         shorter: "tokens.refresh_grace_other_address",
         longer: "tokens.refresh_grace_same_address",
-        read: |c| (c.tokens.refresh_grace_other_address, c.tokens.refresh_grace_same_address),
-        blamed: Blamed::Shorter,
+        read: |c| (c.server.tokens.refresh.grace_other_address, c.server.tokens.refresh.grace_same_address),
+        reported_at: Side::Shorter,
         reason: "a stranger's address is not trusted longer than the known one",
     },
     Order {
         shorter: "signing.publish_before_use",
         longer: "signing.rotate_every",
-        read: |c| (c.signing.publish_before_use, c.signing.rotate_every),
-        blamed: Blamed::Shorter,
+        read: |c| (c.server.signing.publish_before_use, c.server.signing.rotate_every),
+        reported_at: Side::Shorter,
         reason: "the next key must be published while the present one signs",
     },
     Order {
         shorter: "tokens.access_token_ttl",
         longer: "signing.retire_after",
-        read: |c| (c.tokens.access_token_ttl, c.signing.retire_after),
-        blamed: Blamed::Longer,
+        read: |c| (c.server.tokens.access_token_ttl, c.server.signing.retire_after),
+        reported_at: Side::Longer,
         reason: "a token would outlive the key that verifies it",
     },
     Order {
         shorter: "tokens.id_token_ttl",
         longer: "signing.retire_after",
-        read: |c| (c.tokens.id_token_ttl, c.signing.retire_after),
-        blamed: Blamed::Longer,
+        read: |c| (c.server.tokens.id_token_ttl, c.server.signing.retire_after),
+        reported_at: Side::Longer,
         reason: "a token would outlive the key that verifies it",
     },
 ];
@@ -134,10 +134,10 @@ impl Order {
         }
         let [is, bound] = [shorter, longer].map(format_duration);
         let message = format!("`{}` ({is}) is longer than `{}` ({bound}): {}", self.shorter, self.longer, self.reason);
-        let involved = match self.blamed {
-            Blamed::Longer => [self.longer, self.shorter],
-            Blamed::Shorter => [self.shorter, self.longer],
+        let involved = match self.reported_at {
+            Side::Longer => [self.longer, self.shorter],
+            Side::Shorter => [self.shorter, self.longer],
         };
-        draft.blame(&involved, message, None);
+        draft.note_about(&involved, message, None);
     }
 }

@@ -1,60 +1,71 @@
 //! The table of keys: the one place that says which keys there are, what they take, and what they mean.
 //!
 //! The parser, the environment's names, the template that `doorward init` writes and the reference page are all made
-//! from it. A new key is one row here and one field in [`super::settings`]. Upper bounds that look strict are those of
+//! from it. A new key is one row here and one field, with its default, of `doorward_server::Settings` or of
+//! [`Program`](super::settings::Program). Upper bounds that look strict are those of
 //! the protocol (codes, grace periods, clock skew): a configuration may tighten a rule and not loosen it.
 
-use std::{net::SocketAddr, num::NonZero, ops::RangeInclusive, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
+use doorward_listen::tls::Files;
 use ipnet::IpNet;
 
 use super::{
     issuer::Issuer,
-    settings::{Config, LogFormat, LogLevel, MasterKeySource},
+    settings::{Config, LogFormat, LogLevel},
 };
 
 /// One key.
 pub(super) struct Key {
     /// Its place in the file, joined by dots.
     pub(super) path: &'static str,
-    /// What it takes, and the field that receives it.
+    /// What it takes, and the field that receives the value.
     pub(super) kind: Kind,
-    /// What holds where it is not given.
-    pub(super) preset: Preset,
+    /// What applies if it is not given.
+    pub(super) default: DefaultValue,
     /// What it is for, for the operator.
     pub(super) doc: &'static str,
 }
 
-/// What a key takes. Each variant ends with how its value is put in its field.
+/// What a key takes. Each variant ends with the field that receives the value.
 pub(super) enum Kind {
-    Addresses(Set<Vec<SocketAddr>>),
-    Boolean(Set<bool>),
-    Choice(&'static [&'static str], Set<usize>),
+    Addresses(Field<Vec<SocketAddr>>),
+    Boolean(Field<bool>),
+    /// The words, and how the position of one is set and read.
+    Choice(&'static [&'static str], Set<usize>, fn(&Config) -> usize),
     Colour(Set<String>),
-    Count(RangeInclusive<u32>, Set<u32>),
+    Count(RangeInclusive<u32>, fn(&mut Config) -> &mut dyn Count),
     DatabaseUrl(Set<SecretString>),
-    Duration(RangeInclusive<Duration>, Set<Duration>),
+    Duration(RangeInclusive<Duration>, Field<Duration>),
     Issuer(Set<Issuer>),
     MasterKey(Set<MasterKey>),
-    Name(Set<String>),
-    Networks(Set<Vec<IpNet>>),
-    Path(Set<PathBuf>),
-    Size(RangeInclusive<usize>, Set<usize>),
+    Name(Field<String>),
+    Networks(Field<Vec<IpNet>>),
+    Path(Field<PathBuf>),
+    Size(RangeInclusive<usize>, Field<usize>),
 }
 
-/// Puts a value in its field.
+/// The field of a key, to be written, or to read the default from.
+pub(super) type Field<T> = fn(&mut Config) -> &mut T;
+
+/// Writes a field that has no default.
 pub(super) type Set<T> = fn(&mut Config, T);
 
-/// What holds where a key is not given. Texts are in the form that the environment would give.
-pub(super) enum Preset {
-    /// This value.
-    Is(&'static str),
-    /// What `derive` makes of the rest; `text` says so in words.
-    Derived { text: &'static str, example: &'static str, derive: fn(&mut Config) },
-    /// Nothing holds: the key must be given.
+/// A field for a number, in the type that its user needs.
+pub(super) trait Count: fmt::Display {
+    fn set(&mut self, count: u32);
+}
+
+/// The default of a key. Examples are in the form that the environment would give.
+pub(super) enum DefaultValue {
+    /// What the field of a new [`Config`] holds.
+    Fixed,
+    /// What the machine or another key determines; `text` says so in words.
+    Described { text: &'static str, example: &'static str },
+    /// None: the key must be given.
     Required,
-    /// Nothing holds, and that is a meaning of its own.
+    /// None, and the key may be left out.
     Unset { example: &'static str },
 }
 
@@ -75,133 +86,133 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("worker", "The threads that answer requests."),
 ];
 
+use DefaultValue::{Described, Fixed, Required, Unset};
 use Kind as K;
-use Preset::{Derived, Is, Required, Unset};
 
 /// Every key, by section. Two lines each, so that the table can be read as one.
 #[rustfmt::skip]
 pub(super) static KEYS: &[Key] = &[
-    key("issuer", K::Issuer(|c, v| c.issuer = v), Required,
+    key("issuer", K::Issuer(|c, v| c.server.issuer = v.as_str().into()), Required,
         "The URL by which clients know this server, exactly as they will compare it. https, or http for a loopback host."),
 
-    key("listen.address", K::Addresses(|c, v| c.listen.address = v), Is("127.0.0.1:8400"),
+    key("listen.address", K::Addresses(|c| &mut c.program.addresses), Fixed,
         "The address to listen at, or a list of them. Off loopback this needs `tls` or a trusted proxy."),
-    key("listen.behind_proxy", K::Boolean(|c, v| c.listen.behind_proxy = v), Is("false"),
+    key("listen.behind_proxy", K::Boolean(|c| &mut c.program.behind_proxy), Fixed,
         "Whether a proxy in front of this server ends TLS and says who is calling."),
-    key("listen.trusted_proxies", K::Networks(|c, v| c.listen.trusted_proxies = v), Is(""),
+    key("listen.trusted_proxies", K::Networks(|c| &mut c.server.trusted_proxies), Fixed,
         "The networks of that proxy. Forwarded headers from anywhere else are ignored."),
-    key("listen.tls.certificate", K::Path(|c, v| c.listen.tls.get_or_insert_default().certificate = v), Unset { example: "tls/fullchain.pem" },
+    key("listen.tls.certificate", K::Path(|c| &mut tls(c).certificate), Unset { example: "tls/fullchain.pem" },
         "The certificate chain (PEM). Read again when the file changes."),
-    key("listen.tls.key", K::Path(|c, v| c.listen.tls.get_or_insert_default().key = v), Unset { example: "tls/privkey.pem" },
+    key("listen.tls.key", K::Path(|c| &mut tls(c).key), Unset { example: "tls/privkey.pem" },
         "The private key of the certificate (PEM)."),
 
-    key("data.dir", K::Path(|c, v| c.data.dir = v), Is("data"),
+    key("data.dir", K::Path(|c| &mut c.program.data_dir), Fixed,
         "The folder of the SQLite database and of key files. On a local disk; it belongs to the user who runs the server."),
-    key("data.postgres", K::DatabaseUrl(|c, v| c.data.postgres = Some(v)), Unset { example: "postgres://doorward@localhost/doorward" },
+    key("data.postgres", K::DatabaseUrl(|c, v| c.program.postgres = Some(v)), Unset { example: "postgres://doorward@localhost/doorward" },
         "The URL of a PostgreSQL database. If given, the store is PostgreSQL and not SQLite."),
 
-    key("keys.master_key_file", K::Path(|c, v| c.keys.master_key = MasterKeySource::File(v)),
-        Derived { text: "`master.key` in `data.dir`", example: "data/master.key", derive: derive_master_key_file },
+    key("keys.master_key_file", K::Path(|c| &mut c.program.master_key_file),
+        Described { text: "`master.key` in `data.dir`", example: "data/master.key" },
         "The file with the master key: 32 bytes in base64url. Back it up, apart from the database: without it nothing stored can be used."),
-    key("keys.master_key", K::MasterKey(|c, v| c.keys.master_key = MasterKeySource::Given(v)), Unset { example: "" },
+    key("keys.master_key", K::MasterKey(|c, v| c.program.master_key = Some(v)), Unset { example: "" },
         "The master key itself, from the environment alone. It does not belong in a configuration file."),
 
-    key("tokens.access_token_ttl", K::Duration(seconds(30)..=hours(24), |c, v| c.tokens.access_token_ttl = v), Is("5m"),
+    key("tokens.access_token_ttl", K::Duration(seconds(30)..=hours(24), |c| &mut c.server.tokens.access_token_ttl), Fixed,
         "How long an access token lives, unless its API says otherwise."),
-    key("tokens.id_token_ttl", K::Duration(seconds(30)..=hours(24), |c, v| c.tokens.id_token_ttl = v), Is("5m"),
+    key("tokens.id_token_ttl", K::Duration(seconds(30)..=hours(24), |c| &mut c.server.tokens.id_token_ttl), Fixed,
         "How long an id_token lives."),
-    key("tokens.code_ttl", K::Duration(seconds(10)..=seconds(60), |c, v| c.tokens.code_ttl = v), Is("60s"),
+    key("tokens.code_ttl", K::Duration(seconds(10)..=seconds(60), |c| &mut c.server.tokens.code_ttl), Fixed,
         "How long an authorization code can be redeemed."),
-    key("tokens.refresh_idle", K::Duration(minutes(5)..=days(3650), |c, v| c.tokens.refresh_idle = v), Is("30d"),
+    key("tokens.refresh_idle", K::Duration(minutes(5)..=days(3650), |c| &mut c.server.tokens.refresh.idle), Fixed,
         "How long a refresh token can lie unused."),
-    key("tokens.refresh_absolute", K::Duration(minutes(5)..=days(3650), |c, v| c.tokens.refresh_absolute = v), Is("180d"),
+    key("tokens.refresh_absolute", K::Duration(minutes(5)..=days(3650), |c| &mut c.server.tokens.refresh.absolute), Fixed,
         "How long refresh tokens of one sign-in can follow each other."),
-    key("tokens.refresh_grace_same_address", K::Duration(seconds(0)..=seconds(60), |c, v| c.tokens.refresh_grace_same_address = v), Is("60s"),
+    key("tokens.refresh_grace_same_address", K::Duration(seconds(0)..=seconds(60), |c| &mut c.server.tokens.refresh.grace_same_address), Fixed,
         "How long a repeated refresh from the address of the first one gets the same answer."),
-    key("tokens.refresh_grace_other_address", K::Duration(seconds(0)..=seconds(10), |c, v| c.tokens.refresh_grace_other_address = v), Is("10s"),
+    key("tokens.refresh_grace_other_address", K::Duration(seconds(0)..=seconds(10), |c| &mut c.server.tokens.refresh.grace_other_address), Fixed,
         "The same for a repeated refresh from another address."),
 
-    key("signing.rotate_every", K::Duration(hours(1)..=days(3650), |c, v| c.signing.rotate_every = v), Is("30d"),
+    key("signing.rotate_every", K::Duration(hours(1)..=days(3650), |c| &mut c.server.signing.rotate_every), Fixed,
         "How long a signing key signs before its successor does."),
-    key("signing.publish_before_use", K::Duration(hours(1)..=days(30), |c, v| c.signing.publish_before_use = v), Is("1d"),
+    key("signing.publish_before_use", K::Duration(hours(1)..=days(30), |c| &mut c.server.signing.publish_before_use), Fixed,
         "How long a new key is published before it signs, so that every cache has it by then."),
-    key("signing.retire_after", K::Duration(seconds(30)..=days(365), |c, v| c.signing.retire_after = v), Is("1d"),
+    key("signing.retire_after", K::Duration(seconds(30)..=days(365), |c| &mut c.server.signing.retire_after), Fixed,
         "How long a key that no longer signs stays published. Not shorter than the longest token lives."),
 
-    key("session.idle", K::Duration(minutes(5)..=days(365), |c, v| c.session.idle = v), Is("12h"),
+    key("session.idle", K::Duration(minutes(5)..=days(365), |c| &mut c.server.session.idle), Fixed,
         "How long a session lasts without being used."),
-    key("session.absolute", K::Duration(minutes(5)..=days(365), |c, v| c.session.absolute = v), Is("30d"),
+    key("session.absolute", K::Duration(minutes(5)..=days(365), |c| &mut c.server.session.absolute), Fixed,
         "How long a session lasts at most."),
 
-    key("password.min_length", K::Count(8..=128, |c, v| c.password.min_length = v), Is("15"),
+    key("password.min_length", K::Count(8..=128, |c| &mut c.server.password.min_length), Fixed,
         "The fewest characters of a password. Below 15 only where a second factor is always asked (NIST SP 800-63B-4)."),
-    key("password.hash_memory_kib", K::Count(7_168..=4_194_304, |c, v| c.password.hash_memory_kib = v), Is("19456"),
+    key("password.hash_memory_kib", K::Count(7_168..=4_194_304, |c| &mut c.server.password.memory_kib), Fixed,
         "Memory of one password hash, in KiB."),
-    key("password.hash_iterations", K::Count(1..=64, |c, v| c.password.hash_iterations = v), Is("2"),
+    key("password.hash_iterations", K::Count(1..=64, |c| &mut c.server.password.iterations), Fixed,
         "Passes of one password hash over its memory."),
-    key("password.hash_parallelism", K::Count(1..=64, |c, v| c.password.hash_parallelism = v), Is("1"),
+    key("password.hash_parallelism", K::Count(1..=64, |c| &mut c.server.password.parallelism), Fixed,
         "Lanes of one password hash."),
-    key("password.max_concurrent_hashes", K::Count(1..=1_024, |c, v| c.password.max_concurrent_hashes = v),
-        Derived { text: "the number of processor cores", example: "2", derive: |c| c.password.max_concurrent_hashes = cores() },
+    key("password.max_concurrent_hashes", K::Count(1..=1_024, |c| &mut c.server.password.max_concurrent_hashes),
+        Described { text: "the number of processor cores", example: "2" },
         "How many passwords are hashed at once."),
-    key("password.hash_queue", K::Count(1..=100_000, |c, v| c.password.hash_queue = v), Is("64"),
+    key("password.hash_queue", K::Count(1..=100_000, |c| &mut c.server.password.hash_queue), Fixed,
         "How many sign-ins wait for their hash before the next is answered 503."),
-    key("password.breached_list_file", K::Path(|c, v| c.password.breached_list_file = Some(v)), Unset { example: "breached.txt" },
+    key("password.breached_list_file", K::Path(|c| c.program.breached_list_file.get_or_insert_default()), Unset { example: "breached.txt" },
         "A file of passwords to refuse, one a line."),
 
-    key("throttle.free_failures_per_name", K::Count(1..=99, |c, v| c.throttle.free_failures_per_name = v), Is("5"),
+    key("throttle.free_failures_per_name", K::Count(1..=99, |c| &mut c.server.throttle.free_failures_per_name), Fixed,
         "Failed sign-ins with one name before the next must wait."),
-    key("throttle.free_failures_per_address", K::Count(1..=100_000, |c, v| c.throttle.free_failures_per_address = v), Is("50"),
+    key("throttle.free_failures_per_address", K::Count(1..=100_000, |c| &mut c.server.throttle.free_failures_per_address), Fixed,
         "Failed sign-ins from one address before the next must wait."),
-    key("throttle.max_wait", K::Duration(minutes(1)..=hours(1), |c, v| c.throttle.max_wait = v), Is("15m"),
+    key("throttle.max_wait", K::Duration(minutes(1)..=hours(1), |c| &mut c.server.throttle.max_wait), Fixed,
         "The longest wait."),
-    key("throttle.client_failures_per_minute", K::Count(20..=100_000, |c, v| c.throttle.client_failures_per_minute = v), Is("20"),
+    key("throttle.client_failures_per_minute", K::Count(20..=100_000, |c| &mut c.server.throttle.client_failures_per_minute), Fixed,
         "Failed client authentications from one address in a minute before further ones are answered 429."),
 
-    key("limits.body_bytes", K::Size(1_024..=16 << 20, |c, v| c.limits.body_bytes = v), Is("64KiB"),
+    key("limits.body_bytes", K::Size(1_024..=16 << 20, |c| &mut c.server.limits.body_bytes), Fixed,
         "The largest request body; 413 beyond."),
-    key("limits.header_bytes", K::Size(8_192..=1 << 20, |c, v| c.limits.header_bytes = v), Is("16KiB"),
+    key("limits.header_bytes", K::Size(8_192..=1 << 20, |c| &mut c.server.listen.header_bytes), Fixed,
         "The largest request head; 431 beyond."),
-    key("limits.header_timeout", K::Duration(seconds(1)..=minutes(5), |c, v| c.limits.header_timeout = v), Is("10s"),
+    key("limits.header_timeout", K::Duration(seconds(1)..=minutes(5), |c| &mut c.server.listen.header_timeout), Fixed,
         "How long a caller may take to send the head of a request."),
-    key("limits.body_timeout", K::Duration(seconds(1)..=minutes(5), |c, v| c.limits.body_timeout = v), Is("10s"),
+    key("limits.body_timeout", K::Duration(seconds(1)..=minutes(5), |c| &mut c.server.listen.body_timeout), Fixed,
         "How long a caller may take to send the body of a request."),
-    key("limits.connections", K::Count(1..=1_000_000, |c, v| c.limits.connections = v), Is("10000"),
+    key("limits.connections", K::Count(1..=1_000_000, |c| &mut c.server.listen.connections), Fixed,
         "Connections at once."),
-    key("limits.connections_per_address", K::Count(1..=1_000_000, |c, v| c.limits.connections_per_address = v), Is("256"),
+    key("limits.connections_per_address", K::Count(1..=1_000_000, |c| &mut c.server.listen.connections_per_address), Fixed,
         "Connections at once from one address."),
-    key("limits.open_requests_per_network", K::Count(1..=1_000_000, |c, v| c.limits.open_requests_per_network = v), Is("1000"),
+    key("limits.open_requests_per_network", K::Count(1..=1_000_000, |c| &mut c.server.limits.open_requests_per_network), Fixed,
         "Authorization requests from one IPv4 address or IPv6 /64 that wait for somebody to sign in and decide; 429 beyond."),
-    key("limits.sessions_per_user", K::Count(1..=10_000, |c, v| c.limits.sessions_per_user = v), Is("100"),
+    key("limits.sessions_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.sessions_per_user), Fixed,
         "Sessions of one user."),
-    key("limits.cache_entries", K::Count(100..=100_000_000, |c, v| c.limits.cache_entries = v), Is("100000"),
+    key("limits.cache_entries", K::Count(100..=100_000_000, |c| &mut c.server.limits.cache_entries), Fixed,
         "Entries of each cache."),
-    key("limits.audit_queue", K::Count(100..=10_000_000, |c, v| c.limits.audit_queue = v), Is("65536"),
+    key("limits.audit_queue", K::Count(100..=10_000_000, |c| &mut c.server.limits.audit_queue), Fixed,
         "Refusals that wait to be written to the audit record. State changes never wait here."),
 
-    key("audit.retention", K::Duration(days(1)..=days(3650), |c, v| c.audit.retention = v), Is("90d"),
+    key("audit.retention", K::Duration(days(1)..=days(3650), |c| &mut c.server.audit.retention), Fixed,
         "How long the audit record is kept."),
-    key("audit.fold_after", K::Count(10..=1_000_000, |c, v| c.audit.fold_after = v), Is("1000"),
+    key("audit.fold_after", K::Count(10..=1_000_000, |c| &mut c.server.audit.fold_after), Fixed,
         "Refusals of one code from one address in a minute that get a row each; the rest become one counted row."),
 
-    key("log.format", K::Choice(&["text", "json"], |c, v| c.log.format = [LogFormat::Text, LogFormat::Json][v]), Is("text"),
+    key("log.format", K::Choice(&["text", "json"], |c, v| c.program.log_format = LogFormat::ALL[v], |c| c.program.log_format as usize), Fixed,
         "The form of a log line."),
-    key("log.level", K::Choice(&["error", "warn", "info", "debug", "trace"], |c, v| c.log.level =
-            [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace][v]), Is("info"),
+    key("log.level", K::Choice(&["error", "warn", "info", "debug", "trace"],
+            |c, v| c.program.log_level = LogLevel::ALL[v], |c| c.program.log_level as usize), Fixed,
         "The least important line that is written."),
 
-    key("pages.name", K::Name(|c, v| c.pages.name = v), Is("Doorward"),
+    key("pages.name", K::Name(|c| &mut c.server.name), Fixed,
         "The name of the service, as people read it on every page."),
-    key("pages.accent", K::Colour(|c, v| c.pages.accent = Some(v)), Unset { example: "#0b5cad" },
+    key("pages.accent", K::Colour(|c, v| c.program.accent = Some(v)), Unset { example: "#0b5cad" },
         "The colour of links and buttons. Refused if it can't be read well on the pages, light and dark (WCAG AA)."),
 
-    key("worker.threads", K::Count(1..=1_024, |c, v| c.worker.threads = v),
-        Derived { text: "the number of processor cores", example: "2", derive: |c| c.worker.threads = cores() },
+    key("worker.threads", K::Count(1..=1_024, |c| &mut c.program.threads),
+        Described { text: "the number of processor cores", example: "2" },
         "Threads that answer requests."),
 ];
 
 impl Key {
-    /// The name of the section, empty for what stands above all sections.
+    /// The name of the section, empty for a key outside of all sections.
     pub(super) fn section(&self) -> &'static str {
         self.path.split_once('.').map_or("", |(section, _)| section)
     }
@@ -237,7 +248,7 @@ impl Key {
         matches!(self.kind, Kind::Addresses(_) | Kind::Networks(_))
     }
 
-    /// Whether the file may give it, or the environment alone.
+    /// Whether the file may hold it. If not, only the environment can.
     pub(super) fn is_allowed_in_file(&self) -> bool {
         !matches!(self.kind, Kind::MasterKey(_))
     }
@@ -248,13 +259,13 @@ pub(super) fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
-/// Whether keys stand below this path.
+/// Whether there are keys below this path.
 pub(super) fn is_section(path: &str) -> bool {
     KEYS.iter().any(|key| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
-const fn key(path: &'static str, kind: Kind, preset: Preset, doc: &'static str) -> Key {
-    Key { path, kind, preset, doc }
+const fn key(path: &'static str, kind: Kind, default: DefaultValue, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
 }
 
 const fn seconds(count: u64) -> Duration {
@@ -273,15 +284,27 @@ const fn days(count: u64) -> Duration {
     hours(count * 24)
 }
 
-fn derive_master_key_file(config: &mut Config) {
-    if let MasterKeySource::File(path) = &mut config.keys.master_key {
-        *path = config.data.dir.join("master.key");
+fn tls(config: &mut Config) -> &mut Files {
+    let empty = || Files { certificate: PathBuf::new(), key: PathBuf::new() };
+    config.program.tls.get_or_insert_with(empty)
+}
+
+impl Count for u32 {
+    fn set(&mut self, count: u32) {
+        *self = count;
     }
 }
 
-fn cores() -> u32 {
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    u32::try_from(cores).unwrap_or(u32::MAX)
+impl Count for i64 {
+    fn set(&mut self, count: u32) {
+        *self = count.into();
+    }
+}
+
+impl Count for usize {
+    fn set(&mut self, count: u32) {
+        *self = count as Self;
+    }
 }
 
 #[cfg(test)]

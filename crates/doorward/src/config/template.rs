@@ -4,7 +4,7 @@
 
 use super::{
     issuer::Issuer,
-    schema::{KEYS, Key, Preset, SECTIONS},
+    schema::{DefaultValue, KEYS, Key, SECTIONS},
 };
 
 const HEAD: &str = "\
@@ -39,16 +39,19 @@ fn entry(key: &Key, issuer: &Issuer) -> String {
         return format!("\n{meaning}# {}\n", key.variable());
     }
     let name = key.name_in_section();
-    let (note, assignment) = match key.preset {
-        Preset::Is(text) => match issuer.loopback_port().filter(|_| key.path == "listen.address") {
-            Some(port) if !text.ends_with(&format!(":{port}")) => (takes, format!("{name} = \"127.0.0.1:{port}\"")),
-            _ => (takes, format!("#{name} = {}", key.kind.toml(text))),
-        },
-        Preset::Derived { text, example, .. } => {
+    let (note, assignment) = match key.default {
+        DefaultValue::Fixed => {
+            let text = key.kind.default_text();
+            match issuer.loopback_port().filter(|_| key.path == "listen.address") {
+                Some(port) if !text.ends_with(&format!(":{port}")) => (takes, format!("{name} = \"127.0.0.1:{port}\"")),
+                _ => (takes, format!("#{name} = {}", key.kind.toml(&text))),
+            }
+        }
+        DefaultValue::Described { text, example } => {
             (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }
-        Preset::Required => (takes, format!("{name} = {}", key.kind.toml(issuer.as_str()))),
-        Preset::Unset { example } => {
+        DefaultValue::Required => (takes, format!("{name} = {}", key.kind.toml(issuer.as_str()))),
+        DefaultValue::Unset { example } => {
             (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
         }
     };

@@ -1,7 +1,7 @@
 //! From the text of one value to its field: what each [`Kind`] takes, and what is said when it is something else.
 //!
-//! The file gives typed TOML values, the environment and the table's defaults give text; both are read here, so they
-//! can't come to differ. A message about a secret never repeats it.
+//! The file gives typed TOML values, the environment gives text; both are read here, so that they accept the same
+//! values. A message about a secret never repeats it.
 
 use std::{
     borrow::Cow,
@@ -28,7 +28,7 @@ use super::{
 /// A value as it was given.
 #[derive(Clone, Copy)]
 pub(super) enum Input<'a> {
-    /// By the environment or by the table of keys.
+    /// By the environment.
     Text(&'a str),
     /// By the file.
     Toml(&'a Spanned<DeValue<'a>>),
@@ -45,31 +45,33 @@ pub(super) struct Fault {
     pub(super) help: Option<String>,
 }
 
-/// What a value is judged by, besides itself.
-#[derive(Clone, Copy)]
-pub(super) struct Judge<'a> {
-    /// Where relative paths start.
-    pub(super) folder: &'a Path,
-    pub(super) accent: AccentCheck,
-}
-
 impl Key {
-    /// Reads `input` and puts the value in its field. On a fault the field is left alone.
-    pub(super) fn apply(&self, input: Input<'_>, judge: Judge<'_>, config: &mut Config) -> Result<(), Vec<Fault>> {
+    /// Reads `input` and puts the value in its field; relative paths start at `folder`. On a fault the field keeps its
+    /// value.
+    pub(super) fn apply(
+        &self,
+        input: Input<'_>,
+        folder: &Path,
+        accent: AccentCheck,
+        config: &mut Config,
+    ) -> Result<(), Vec<Fault>> {
         match &self.kind {
-            Kind::Addresses(set) => set(config, non_empty_list(list(input, address)?)?),
-            Kind::Boolean(set) => set(config, boolean(input)?),
-            Kind::Choice(names, set) => set(config, text(input, "a word").and_then(|word| choice(&word, names))?),
-            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, judge.accent))?),
-            Kind::Count(range, set) => set(config, count(input, range)?),
+            Kind::Addresses(field) => *field(config) = non_empty_list(list(input, address)?)?,
+            Kind::Boolean(field) => *field(config) = boolean(input)?,
+            Kind::Choice(names, set, _) => set(config, text(input, "a word").and_then(|word| choice(&word, names))?),
+            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, accent))?),
+            Kind::Count(range, field) => {
+                let count = count(input, range)?;
+                field(config).set(count);
+            }
             Kind::DatabaseUrl(set) => set(config, text(input, "a URL").and_then(|url| database_url(&url))?),
-            Kind::Duration(range, set) => set(config, duration(input, range)?),
+            Kind::Duration(range, field) => *field(config) = duration(input, range)?,
             Kind::Issuer(set) => set(config, text(input, "a URL").and_then(|url| issuer(&url))?),
             Kind::MasterKey(set) => set(config, text(input, "a key").and_then(|key| master_key(&key))?),
-            Kind::Name(set) => set(config, text(input, "a name").and_then(|words| name(&words))?),
-            Kind::Networks(set) => set(config, list(input, network)?),
-            Kind::Path(set) => set(config, judge.folder.join(&*text(input, "a path").and_then(non_empty)?)),
-            Kind::Size(range, set) => set(config, size(input, range)?),
+            Kind::Name(field) => *field(config) = text(input, "a name").and_then(|words| name(&words))?,
+            Kind::Networks(field) => *field(config) = list(input, network)?,
+            Kind::Path(field) => *field(config) = folder.join(&*text(input, "a path").and_then(non_empty)?),
+            Kind::Size(range, field) => *field(config) = size(input, range)?,
         }
         Ok(())
     }
@@ -81,7 +83,7 @@ impl Kind {
         match self {
             Self::Addresses(_) => "an address with a port, or a list of them".into(),
             Self::Boolean(_) => "true or false".into(),
-            Self::Choice(names, _) => names.join(", "),
+            Self::Choice(names, ..) => names.join(", "),
             Self::Colour(_) => "a colour, #rrggbb".into(),
             Self::Count(range, _) => format!("a number, {} to {}", range.start(), range.end()),
             Self::DatabaseUrl(_) => "a postgres:// URL".into(),
@@ -94,6 +96,25 @@ impl Kind {
             Self::Networks(_) => "a list of networks, such as 10.0.0.0/8".into(),
             Self::Path(_) => "a path".into(),
             Self::Size(range, _) => format!("a size, {} to {}", format_size(*range.start()), format_size(*range.end())),
+        }
+    }
+
+    /// The default, in the environment's form. Empty for what has none.
+    pub(super) fn default_text(&self) -> String {
+        let config = &mut Config::new();
+        match self {
+            Self::Addresses(field) => joined(field(config)),
+            Self::Boolean(field) => field(config).to_string(),
+            Self::Choice(names, _, position) => names[position(config)].into(),
+            Self::Colour(_) | Self::DatabaseUrl(_) | Self::Issuer(_) | Self::MasterKey(_) => String::new(),
+            Self::Count(_, field) => field(config).to_string(),
+            // What takes at most a minute is counted in seconds.
+            Self::Duration(range, field) if range.end().as_secs() <= 60 => format!("{}s", field(config).as_secs()),
+            Self::Duration(_, field) => format_duration(*field(config)),
+            Self::Name(field) => field(config).clone(),
+            Self::Networks(field) => joined(field(config)),
+            Self::Path(field) => field(config).display().to_string(),
+            Self::Size(_, field) => format_size(*field(config)),
         }
     }
 
@@ -239,6 +260,10 @@ fn read_element<T>(element: &Spanned<DeValue<'_>>, read: fn(&str) -> Result<T, F
         other => Err(wrong_type(other, "texts in its list")),
     };
     value.map_err(|fault| Fault { span: Some(element.span()), ..fault })
+}
+
+fn joined<T: ToString>(elements: &[T]) -> String {
+    elements.iter().map(T::to_string).collect::<Vec<_>>().join(",")
 }
 
 fn elements(text: &str) -> impl Iterator<Item = &str> {

@@ -8,7 +8,7 @@ use std::{fs, io, path::Path};
 use doorward_store::DATABASE;
 
 use crate::{
-    data::{self, ISSUER, MASTER_KEY, UNFINISHED_DEMO},
+    data::{self, CONFIGURATION, ISSUER, MASTER_KEY, UNFINISHED_DEMO},
     failure::Failure,
 };
 
@@ -31,6 +31,8 @@ pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
 
 /// Says that the demo is made whole: from here on commands find it.
 pub(super) fn end(folder: &Path, issuer: &str) -> Result<(), Failure> {
+    // A server with a configuration may have run on this folder before.
+    remove(folder, CONFIGURATION)?;
     data::write_secret(&folder.join(ISSUER), issuer)?;
     remove(folder, UNFINISHED_DEMO)
 }

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
-use crate::support::{Running, eventually, form, http, program};
+use crate::support::{Running, eventually, form, http, program, run_with_input};
 
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
@@ -289,6 +289,45 @@ fn what_is_no_folder_of_a_server_with_sqlite_is_refused_and_left_as_it_is() {
     let (code, told) = list();
     assert!(code == Some(2) && told.contains("holds no database"), "{told}");
     assert!(!folder.path().join("doorward.db").exists());
+}
+
+#[test]
+fn data_folder_is_used_with_the_configuration_of_its_server() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = format!("http://localhost:{}", free_port());
+    let config = init(&folder.path().join("server"), &url);
+    let (elsewhere, copy) = (folder.path().join("elsewhere"), folder.path().join("copy"));
+    fs::rename(folder.path().join("server/data"), &elsewhere).expect("the folder is ours");
+    set(&config, "data", "dir = \"../elsewhere\"");
+    set(&config, "password", "min_length = 30");
+    let server = Running::serve(&config, &url.replace("localhost", "127.0.0.1"));
+    let create = |name: &str, data: &Path| {
+        let password = "correct horse battery\n";
+        let created = run_with_input(&["user", "create", name], data, password);
+        (created.status.code(), String::from_utf8_lossy(&created.stderr).into_owned())
+    };
+    let (code, told) = create("ada", &elsewhere);
+    assert!(code == Some(2) && told.contains("30"), "{told}");
+    assert_eq!(server.terminate(), Some(0));
+
+    // The configuration names another folder than the copy, and its server's data must not change.
+    fs::create_dir(&copy).expect("the folder is ours");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o700)).expect("the folder is ours");
+    for file in fs::read_dir(&elsewhere).expect("the folder is ours") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("the file is ours");
+    }
+    let (code, told) = create("ada", &copy);
+    assert_eq!(code, Some(0), "{told}");
+    let users = configured(&config, &["user", "list", "--json"]);
+    assert_eq!(String::from_utf8_lossy(&users.stdout).trim(), "[]");
+
+    fs::write(&config, "bogus = 1").expect("the configuration is written");
+    let (code, told) = create("ada", &elsewhere);
+    assert!(code == Some(2) && told.contains("`bogus` is not a key"), "{told}");
+    fs::remove_file(&config).expect("the file is ours");
+    let (code, told) = create("ada", &elsewhere);
+    assert_eq!(code, Some(0), "{told}");
 }
 
 #[test]

@@ -6,11 +6,7 @@ mod syntax;
 
 use std::{fs, path::Path, time::Duration};
 
-use super::{
-    schema::KEYS,
-    settings::{LogFormat, MasterKeySource},
-    *,
-};
+use super::{schema::KEYS, settings::LogFormat, *};
 
 const MINIMAL: &str = "issuer = \"https://id.example.com\"\n";
 
@@ -45,17 +41,16 @@ fn mistake(lines: &str) -> String {
 #[test]
 fn the_smallest_file_gives_every_default() {
     let config = parse(MINIMAL).unwrap();
-    assert_eq!(config.issuer.as_str(), "https://id.example.com");
-    assert_eq!(config.listen.address, ["127.0.0.1:8400".parse().unwrap()]);
-    assert_eq!(config.data.dir, Path::new("/etc/doorward/data"));
-    assert!(
-        matches!(&config.keys.master_key, MasterKeySource::File(path) if path == Path::new("/etc/doorward/data/master.key"))
-    );
-    assert_eq!(config.tokens.access_token_ttl, Duration::from_secs(300));
-    assert_eq!(config.limits.body_bytes, 65_536);
-    assert_eq!(config.log.format, LogFormat::Text);
-    assert_eq!(config.pages.name, "Doorward");
-    assert!(config.worker.threads >= 1 && config.password.max_concurrent_hashes >= 1);
+    assert_eq!(&*config.server.issuer, "https://id.example.com");
+    assert_eq!(config.program.addresses, ["127.0.0.1:8400".parse().unwrap()]);
+    assert_eq!(config.program.data_dir, Path::new("/etc/doorward/data"));
+    assert!(config.program.master_key.is_none());
+    assert_eq!(config.program.master_key_file, Path::new("/etc/doorward/data/master.key"));
+    assert_eq!(config.server.tokens.access_token_ttl, Duration::from_secs(300));
+    assert_eq!(config.server.limits.body_bytes, 65_536);
+    assert_eq!(config.program.log_format, LogFormat::Text);
+    assert_eq!(config.server.name, "Doorward");
+    assert!(config.program.threads >= 1 && config.server.password.max_concurrent_hashes >= 1);
 }
 
 #[test]
@@ -148,13 +143,13 @@ fn the_template_loads_and_holds_the_defaults() {
 #[test]
 fn a_server_of_this_machine_listens_at_the_port_of_its_issuer() {
     let config = parse(&template(&Issuer::parse("http://localhost:9777").unwrap())).unwrap();
-    assert_eq!(config.listen.address, ["127.0.0.1:9777".parse().unwrap()]);
+    assert_eq!(config.program.addresses, ["127.0.0.1:9777".parse().unwrap()]);
 }
 
 #[test]
 fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
     let config = parse(MINIMAL).unwrap();
-    let of_folder = doorward_server::Settings::new(config.issuer.as_str());
+    let of_folder = doorward_server::Settings::new(&config.server.issuer);
     assert_eq!(format!("{:#?}", crate::serve::settings(&config).unwrap()), format!("{of_folder:#?}"));
 }
 
@@ -164,7 +159,7 @@ fn every_line_of_the_template_can_be_uncommented() {
     let lines = template.lines().map(|line| if line.starts_with("# ") { line } else { line.trim_start_matches('#') });
     let uncommented = lines.collect::<Vec<_>>().join("\n");
     let config = parse(&uncommented).unwrap();
-    assert_eq!(config.listen.tls.unwrap().certificate, Path::new("/etc/doorward/tls/fullchain.pem"));
+    assert_eq!(config.program.tls.unwrap().certificate, Path::new("/etc/doorward/tls/fullchain.pem"));
     for key in KEYS.iter().filter(|key| key.is_allowed_in_file()) {
         assert!(uncommented.contains(&format!("\n{} = ", key.name_in_section())), "{}", key.path);
     }
@@ -222,9 +217,9 @@ fn the_environment_stands_above_the_file() {
         ("DOORWARD_DATA__DIR", "here"),
     ]);
     let config = parse_with(&with("[tokens]\naccess_token_ttl = \"1m\""), &environment).unwrap();
-    assert_eq!(config.tokens.access_token_ttl, Duration::from_secs(600));
-    assert_eq!(config.listen.address.len(), 2);
-    assert_eq!(config.data.dir, Path::new("here"));
+    assert_eq!(config.server.tokens.access_token_ttl, Duration::from_secs(600));
+    assert_eq!(config.program.addresses.len(), 2);
+    assert_eq!(config.program.data_dir, Path::new("here"));
 }
 
 #[test]
@@ -252,7 +247,7 @@ fn a_file_that_is_not_there_is_told_how_to_make_one() {
 
     fs::write(&path, MINIMAL).unwrap();
     let config = Config::load(&path, &Environment::default(), any_accent).unwrap();
-    assert_eq!(config.data.dir, folder.path().join("data"));
+    assert_eq!(config.program.data_dir, folder.path().join("data"));
 }
 
 #[test]

@@ -81,7 +81,7 @@ fn ranges_and_types_are_kept() {
         let message = mistake(lines);
         assert!(message.contains(said), "{lines}: {message}");
     }
-    assert_eq!(parse(&with("limits.body_bytes = 0x4000")).unwrap().limits.body_bytes, 16_384);
+    assert_eq!(parse(&with("limits.body_bytes = 0x4000")).unwrap().server.limits.body_bytes, 16_384);
 }
 
 #[test]
@@ -104,5 +104,5 @@ fn an_accent_is_judged_by_the_pages() {
     let source = with("pages.accent = \"#FFFF00\"");
     let all = messages(Config::parse(&source, path, &Environment::default(), unreadable, |_| Vec::new()));
     assert_eq!(all, ["`pages.accent` #FFFF00 can't be read"]);
-    assert_eq!(parse(&source).unwrap().pages.accent.as_deref(), Some("#ffff00"));
+    assert_eq!(parse(&source).unwrap().program.accent.as_deref(), Some("#ffff00"));
 }
