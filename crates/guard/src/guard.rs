@@ -31,7 +31,7 @@ use crate::{
     remote::{ApiCredential, DeliverySink, FetchError, Issuer, IssuerUrl, RemoteVerifier, Settings},
     requirement::{Requirement, authenticated},
     system::{SystemClock, SystemRng},
-    verifier::Verifier,
+    verifier::{RequestContext, Verifier},
 };
 
 /// Protects one API: see the [crate's documentation](crate) for a whole example.
@@ -136,8 +136,12 @@ impl Guard {
         let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
         let Some(credential) = presented else { return Ok(None) };
-        let who = self.0.verifier.verify(&credential, self.0.clock.now()).await?;
+        let who = self.0.verifier.verify(&credential, &self.context(request)).await?;
         Ok(Some(Principal::new(who, self)))
+    }
+
+    fn context<'a>(&self, request: &'a Parts) -> RequestContext<'a> {
+        RequestContext::of(request, self.0.clock.now())
     }
 
     fn decide(&self, request: &Parts, principal: Principal, requirement: &Requirement) -> Result<Principal, Problem> {
@@ -150,10 +154,11 @@ impl Guard {
     /// Tells the audit, and words the answer.
     fn refuse(&self, request: &Parts, refusal: Refusal, principal: Option<&Principal>) -> Problem {
         let given = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let now = self.0.clock.now();
+        let context = self.context(request);
+        let now = context.now;
         let trace_id = given.and_then(TraceId::from_traceparent).unwrap_or_else(|| TraceId::new(now, &*self.0.rng));
         let at = self.0.audience.as_str();
-        let event = RefusalEvent::new(trace_id, now, &refusal, at, request.method.as_str(), path(request));
+        let event = RefusalEvent::new(trace_id, now, &refusal, at, context.method.as_str(), context.uri.path());
         self.0.audit.refused(RefusalEvent {
             address: client(request).map(|address| address.to_string()),
             principal: principal.map(|principal| principal.subject.clone()),
@@ -167,15 +172,6 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Guard({} for {})", self.0.audience, self.0.issuer)
     }
-}
-
-/// The path as the caller sent it: a router that nests others cuts it on the way.
-fn path(request: &Parts) -> &str {
-    #[cfg(feature = "axum")]
-    if let Some(axum::extract::OriginalUri(uri)) = request.extensions.get() {
-        return uri.path();
-    }
-    request.uri.path()
 }
 
 /// Where a request comes from: as a listener that reads what proxies say found, or else the other end of the connection.

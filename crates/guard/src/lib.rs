@@ -37,5 +37,5 @@ pub use crate::{
     principal::Principal,
     requirement::{Requirement, authenticated, scope},
     system::{SystemClock, SystemRng},
-    verifier::{BoxFuture, Verifier},
+    verifier::{BoxFuture, RequestContext, Verifier},
 };

@@ -32,7 +32,7 @@ use std::{
 use crate::{
     audit::{AuditSink, LogSink},
     guard::Guard,
-    verifier::{BoxFuture, Verifier},
+    verifier::{BoxFuture, RequestContext, Verifier},
 };
 use doorward_core::{
     access_token::{self, Claims, Expectation},
@@ -168,7 +168,8 @@ type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
 impl Verifier for TestIssuer {
-    fn verify<'a>(&'a self, credential: &'a Credential, now: Timestamp) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(&'a self, credential: &'a Credential, request: &'a RequestContext<'a>) -> BoxFuture<'a, Verdict> {
+        let now = request.now;
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
             Credential::Opaque(token) => {
