@@ -14,7 +14,6 @@ use doorward_core::{
     event::RefusalEvent,
     jwk::Algorithm,
     network::ClientAddress,
-    policy,
     random::Rng,
     refusal::Refusal,
     scope::{InvalidScope, ScopeSet},
@@ -25,6 +24,7 @@ use http::{HeaderValue, request::Parts};
 
 use crate::{
     audit::{AuditSink, LogSink},
+    authorizer::{Action, Authorizer, Decision, RequirementAuthorizer, Resource},
     layer::{Demand, GuardLayer},
     principal::{Admission, Principal},
     problem::Problem,
@@ -45,6 +45,7 @@ struct Inner {
     scopes_supported: ScopeSet,
     verifier: Arc<dyn Verifier>,
     audit: Arc<dyn AuditSink>,
+    authorizer: Arc<dyn Authorizer>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
 }
@@ -85,11 +86,8 @@ impl Guard {
     /// What the layers do, for whoever has a request and no tower service: the principal, or the answer to give. The
     /// refusal was told to the audit when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
-        self.verify(request)
-            .await
-            .and_then(|found| found.ok_or_else(|| Denial::CredentialMissing.into()))
-            .map_err(|refusal| self.refuse(request, refusal, None))
-            .and_then(|principal| self.decide(request, principal, requirement))
+        let found = self.admitted(request, requirement).await?;
+        found.ok_or_else(|| self.refuse(request, Denial::CredentialMissing.into(), None))
     }
 
     /// Waits until the refusals that were told so far have arrived, as far as one attempt can. For the end of the
@@ -120,42 +118,43 @@ impl Guard {
     pub(crate) async fn admit(&self, request: &Parts, demand: &Demand) -> Result<Admission, Problem> {
         match demand {
             Demand::Required(requirement) => self.authorize(request, requirement).await.map(Admission::Known),
-            Demand::Optional => match self.verify(request).await {
-                Ok(Some(principal)) => Ok(Admission::Known(principal)),
-                Ok(None) => Ok(Admission::Anonymous),
-                Err(refusal) => Err(self.refuse(request, refusal, None)),
-            },
+            Demand::Optional => {
+                let found = self.admitted(request, &authenticated()).await?;
+                Ok(found.map_or(Admission::Anonymous, Admission::Known))
+            }
+        }
+    }
+
+    /// The principal of a request, verified and authorized; none if the request has no credential.
+    async fn admitted(&self, request: &Parts, requirement: &Requirement) -> Result<Option<Principal>, Problem> {
+        let context = RequestContext::of(request, self.0.clock.now());
+        let found = self.verify(request, &context).await.map_err(|refusal| self.refuse(request, refusal, None))?;
+        let Some(principal) = found else { return Ok(None) };
+        let action = Action { requirement, method: context.method };
+        let resource = Resource { api: &self.0.audience, path: context.uri.path() };
+        match self.0.authorizer.decide(&principal, &action, &resource, &context) {
+            Decision::Allow => Ok(Some(principal)),
+            Decision::Refuse(refusal) => Err(self.refuse(request, refusal, Some(&principal))),
         }
     }
 
     /// The principal of a request: the one that this guard found before, or else that of its credential.
-    async fn verify(&self, request: &Parts) -> Result<Option<Principal>, Refusal> {
+    async fn verify(&self, request: &Parts, context: &RequestContext<'_>) -> Result<Option<Principal>, Refusal> {
         if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_found_by(self)) {
             return Ok(Some(known.clone()));
         }
         let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
         let Some(credential) = presented else { return Ok(None) };
-        let who = self.0.verifier.verify(&credential, &self.context(request)).await?;
+        let who = self.0.verifier.verify(&credential, context).await?;
         Ok(Some(Principal::new(who, self)))
-    }
-
-    fn context<'a>(&self, request: &'a Parts) -> RequestContext<'a> {
-        RequestContext::of(request, self.0.clock.now())
-    }
-
-    fn decide(&self, request: &Parts, principal: Principal, requirement: &Requirement) -> Result<Principal, Problem> {
-        match policy::authorize(&principal, requirement.policy()) {
-            Ok(()) => Ok(principal),
-            Err(refusal) => Err(self.refuse(request, refusal, Some(&principal))),
-        }
     }
 
     /// Tells the audit, and words the answer.
     fn refuse(&self, request: &Parts, refusal: Refusal, principal: Option<&Principal>) -> Problem {
         let given = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let context = self.context(request);
-        let now = context.now;
+        let now = self.0.clock.now();
+        let context = RequestContext::of(request, now);
         let trace_id = given.and_then(TraceId::from_traceparent).unwrap_or_else(|| TraceId::new(now, &*self.0.rng));
         let at = self.0.audience.as_str();
         let event = RefusalEvent::new(trace_id, now, &refusal, at, context.method.as_str(), context.uri.path());
@@ -210,6 +209,7 @@ struct Given {
     scopes_supported: Result<ScopeSet, InvalidScope>,
     audit: Option<Arc<dyn AuditSink>>,
     delivers_refusals: bool,
+    authorizer: Arc<dyn Authorizer>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     settings: Settings,
@@ -278,6 +278,7 @@ impl<S> GuardBuilder<S> {
             scopes_supported: Ok(ScopeSet::default()),
             audit: None,
             delivers_refusals: false,
+            authorizer: Arc::new(RequirementAuthorizer),
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng::default()),
             settings: Settings::default(),
@@ -294,6 +295,12 @@ impl<S> GuardBuilder<S> {
     /// Tells refusals to a sink of one's own; to the log unless said otherwise.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.given.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Decides what principals may do; [`RequirementAuthorizer`] unless said otherwise.
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.given.authorizer = Arc::new(authorizer);
         self
     }
 
@@ -352,6 +359,7 @@ impl<S> GuardBuilder<S> {
             scopes_supported: given.scopes_supported?,
             verifier,
             audit: given.audit.or(delivery).unwrap_or_else(|| Arc::new(LogSink)),
+            authorizer: given.authorizer,
             clock: given.clock,
             rng: given.rng,
         })))

@@ -31,7 +31,7 @@ use std::{
 
 use crate::{
     audit::{AuditSink, LogSink},
-    guard::Guard,
+    guard::{Guard, GuardBuilder, WithVerifier},
     verifier::{BoxFuture, RequestContext, Verifier},
 };
 use doorward_core::{
@@ -94,12 +94,14 @@ impl TestIssuer {
 
     /// The same, with a sink to look into.
     pub fn guard_with_audit(&self, sink: impl AuditSink) -> Guard {
+        self.builder().audit(sink).build().expect("the issuer of tests is a good one")
+    }
+
+    /// The same, with more to be said before it is built: an authorizer, for example.
+    pub fn builder(&self) -> GuardBuilder<WithVerifier> {
         Guard::with_verifier(ISSUER, self.0.audience.clone(), Arc::new(self.clone()))
-            .audit(sink)
             .clock(self.0.clock.clone())
             .rng(self.0.rng.clone())
-            .build()
-            .expect("the issuer of tests is a good one")
     }
 
     /// An access token (JWT) of a user, with these scopes separated by spaces.
