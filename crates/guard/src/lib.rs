@@ -20,6 +20,7 @@ pub mod requirement;
 
 // What a guard is made of.
 pub mod audit;
+pub mod authorizer;
 #[cfg(feature = "axum")]
 pub mod metadata;
 mod remote;
@@ -32,10 +33,11 @@ pub use doorward_core::{api::ResourceIdentifier, network::ClientAddress};
 
 pub use crate::{
     audit::{AuditSink, LogSink},
+    authorizer::{Action, Authorizer, Decision, RequirementAuthorizer, Resource},
     guard::{Guard, GuardBuilder, GuardError},
     layer::GuardLayer,
     principal::Principal,
     requirement::{Requirement, authenticated, scope},
     system::{SystemClock, SystemRng},
-    verifier::{BoxFuture, Verifier},
+    verifier::{BoxFuture, RequestContext, Verifier},
 };

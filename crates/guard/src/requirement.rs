@@ -3,7 +3,7 @@
 //! Everything named is needed. A role never stands alone: it says what a person may do, not what the credential was
 //! given for, so a route names its scope first (RFC 9068 section 2.2.3.1 and Doorward's rule on roles).
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use doorward_core::{
     api::Role,
@@ -50,6 +50,11 @@ impl Requirement {
         self.0.scopes()
     }
 
+    /// The roles demanded.
+    pub fn roles(&self) -> &BTreeSet<Role> {
+        self.0.roles()
+    }
+
     pub(crate) fn policy(&self) -> &policy::Requirement {
         &self.0
     }
@@ -76,7 +81,7 @@ mod tests {
     fn scopes_and_roles_add_up() {
         let requirement = scope("notes:read").and_scope("notes:write").and_role("admin");
         assert_eq!(requirement.scopes().to_string(), "notes:read notes:write");
-        assert!(requirement.policy().roles().contains(&Role::parse("admin").unwrap()));
+        assert!(requirement.roles().contains(&Role::parse("admin").unwrap()));
         assert!(authenticated().scopes().is_empty());
     }
 

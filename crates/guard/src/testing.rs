@@ -31,8 +31,8 @@ use std::{
 
 use crate::{
     audit::{AuditSink, LogSink},
-    guard::Guard,
-    verifier::{BoxFuture, Verifier},
+    guard::{Guard, GuardBuilder, WithVerifier},
+    verifier::{BoxFuture, RequestContext, Verifier},
 };
 use doorward_core::{
     access_token::{self, Claims, Expectation},
@@ -94,12 +94,14 @@ impl TestIssuer {
 
     /// The same, with a sink to look into.
     pub fn guard_with_audit(&self, sink: impl AuditSink) -> Guard {
+        self.builder().audit(sink).build().expect("the issuer of tests is a good one")
+    }
+
+    /// The same, with more to be said before it is built: an authorizer, for example.
+    pub fn builder(&self) -> GuardBuilder<WithVerifier> {
         Guard::with_verifier(ISSUER, self.0.audience.clone(), Arc::new(self.clone()))
-            .audit(sink)
             .clock(self.0.clock.clone())
             .rng(self.0.rng.clone())
-            .build()
-            .expect("the issuer of tests is a good one")
     }
 
     /// An access token (JWT) of a user, with these scopes separated by spaces.
@@ -168,7 +170,8 @@ type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
 impl Verifier for TestIssuer {
-    fn verify<'a>(&'a self, credential: &'a Credential, now: Timestamp) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(&'a self, credential: &'a Credential, request: &'a RequestContext<'a>) -> BoxFuture<'a, Verdict> {
+        let now = request.now;
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
             Credential::Opaque(token) => {

@@ -8,9 +8,44 @@
 use std::{pin::Pin, sync::Arc};
 
 use doorward_core::{clock::Timestamp, credential::Credential, principal::Principal, refusal::Refusal};
+use http::{HeaderMap, Method, Uri, request::Parts};
 
 /// A future behind a pointer, so that a [`Verifier`] can be chosen while the program runs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The request that carries a credential.
+///
+/// A proof of possession is checked against it. DPoP compares the method, the target URI and the `DPoP` header
+/// (RFC 9449 section 4.3); the thumbprint of a client certificate will be added.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct RequestContext<'a> {
+    /// The time by the guard's clock.
+    pub now: Timestamp,
+    /// The method.
+    pub method: &'a Method,
+    /// The target as the caller sent it, also below a nested router. HTTP/1.1 sends the path and query only, so compare
+    /// the origin of a DPoP proof's `htu` with the API's own.
+    pub uri: &'a Uri,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+impl<'a> RequestContext<'a> {
+    /// The context of `request`, with the time by which to judge it.
+    pub fn of(request: &'a Parts, now: Timestamp) -> Self {
+        Self { now, method: &request.method, uri: uri(request), headers: &request.headers }
+    }
+}
+
+/// The URI as the caller sent it: a nested router removes its prefix.
+fn uri(request: &Parts) -> &Uri {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::OriginalUri(uri)) = request.extensions.get() {
+        return uri;
+    }
+    &request.uri
+}
 
 /// Verifies credentials for one API.
 pub trait Verifier: Send + Sync + 'static {
@@ -18,9 +53,13 @@ pub trait Verifier: Send + Sync + 'static {
     ///
     /// What the route asks for decides nothing here: the principal carries every scope that it has, and the guard
     /// compares. The principal is shared and not copied, since the same one answers each request while it is remembered.
+    ///
+    /// A verifier that can't check what a credential is bound to must refuse it with [`Denial::TokenBindingUnproven`].
+    ///
+    /// [`Denial::TokenBindingUnproven`]: doorward_core::denial::Denial::TokenBindingUnproven
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        now: Timestamp,
+        request: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>>;
 }

@@ -46,7 +46,7 @@ use self::{
     seen_tokens::SeenTokens,
     verdicts::Verdicts,
 };
-use crate::verifier::{BoxFuture, Verifier};
+use crate::verifier::{BoxFuture, RequestContext, Verifier};
 
 /// How long a yes that came over the network counts.
 const VERDICT_LIFETIME: Duration = Duration::from_millis(500);
@@ -170,8 +170,9 @@ impl Verifier for RemoteVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        now: Timestamp,
+        request: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+        let now = request.now;
         self.start_ticker();
         match credential {
             Credential::ApiKey(key) => Box::pin(self.api_key(key, now)),

@@ -11,7 +11,11 @@ use axum::{
     routing::{any, get},
 };
 use doorward_core::{clock::ManualClock, event::RefusalEvent, random::SeededRng};
-use doorward_guard::{AuditSink, Guard, GuardBuilder, Principal, ResourceIdentifier, scope};
+use doorward_guard::{
+    AuditSink, Guard, GuardBuilder, GuardError, Principal, ResourceIdentifier,
+    guard::{WithCredential, WithoutCredential},
+    scope,
+};
 use http::HeaderMap;
 use reqwest::{Method, redirect};
 use serde_json::Value;
@@ -67,9 +71,12 @@ impl Answer {
 }
 
 /// A guard of the API that trusts `issuer`, with a clock to be moved.
-pub(crate) fn builder(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder {
+pub(crate) fn builder(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder<WithCredential> {
+    builder_without_credential(issuer, clock).credential(CLIENT_ID, CLIENT_SECRET)
+}
+
+fn builder_without_credential(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder<WithoutCredential> {
     Guard::builder(&issuer.url, ResourceIdentifier::parse(API).unwrap())
-        .credential(CLIENT_ID, CLIENT_SECRET)
         .clock(clock.clone())
         .rng(Arc::new(SeededRng::new(1)))
 }
@@ -77,12 +84,15 @@ pub(crate) fn builder(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBui
 impl Api {
     /// `/notes` needs `notes:read`, `/notes/{id}` needs `notes:write` and `admin`, all else any principal.
     pub(crate) async fn start(issuer: &FakeIssuer) -> Self {
-        Self::start_with(issuer, |builder| builder).await
+        Self::start_with(issuer, |builder| builder.credential(CLIENT_ID, CLIENT_SECRET).build()).await
     }
 
-    pub(crate) async fn start_with(issuer: &FakeIssuer, adjust: impl FnOnce(GuardBuilder) -> GuardBuilder) -> Self {
+    pub(crate) async fn start_with(
+        issuer: &FakeIssuer,
+        build: impl FnOnce(GuardBuilder<WithoutCredential>) -> Result<Guard, GuardError>,
+    ) -> Self {
         let (clock, audit) = (Arc::new(ManualClock::at(NOW)), Recorder::default());
-        let guard = adjust(builder(issuer, &clock).audit(audit.clone())).build().unwrap();
+        let guard = build(builder_without_credential(issuer, &clock).audit(audit.clone())).unwrap();
         let who = async |who: Principal| who.subject.clone();
         let app = Router::new()
             .route("/notes", get(who).post(who).layer(guard.require(scope("notes:read"))))

@@ -99,7 +99,7 @@ async fn callers_with_one_key_share_one_question() {
 async fn without_the_right_credential_of_the_api_no_key_is_let_in() {
     let issuer = FakeIssuer::start().await;
     let key = issuer.api_key("notes:read", &[]);
-    let api = Api::start_with(&issuer, |builder| builder.credential("cli_api", "wrong")).await;
+    let api = Api::start_with(&issuer, |builder| builder.credential("cli_api", "wrong").build()).await;
     let answer = api.get("/notes", &key).await;
     assert_eq!((answer.status, answer.code()), (503, "verifier_unavailable"));
     let event = api.audit.events().pop().unwrap();

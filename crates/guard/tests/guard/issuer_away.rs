@@ -75,7 +75,16 @@ async fn an_issuer_that_never_answers_is_given_up() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     issuer.misbehave(VERIFY, Misbehaviour::Never);
-    assert_eq!(api.get("/notes", &issuer.api_key("notes:read", &[])).await.status, 503);
+    let key = issuer.api_key("notes:read", &[]);
+    let pause_once_asked = async {
+        while issuer.asked(VERIFY) == 0 {
+            tokio::task::yield_now().await;
+        }
+        // From here on the clock jumps to the next timer whenever nothing else is left to do.
+        tokio::time::pause();
+    };
+    let (answer, ()) = tokio::join!(api.get("/notes", &key), pause_once_asked);
+    assert_eq!(answer.status, 503);
     let event = api.audit.events().pop().unwrap();
     assert!(event.facts.iter().any(|(_, value)| value.contains("in time")), "{event:?}");
 }

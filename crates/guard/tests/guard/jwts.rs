@@ -135,7 +135,7 @@ async fn each_flaw_of_a_token_is_refused_with_its_reason() {
 #[tokio::test]
 async fn an_algorithm_that_the_api_did_not_allow_is_refused() {
     let issuer = FakeIssuer::start().await;
-    let api = Api::start_with(&issuer, |builder| builder.algorithms([Algorithm::ES256])).await;
+    let api = Api::start_with(&issuer, |builder| builder.algorithms([Algorithm::ES256]).build()).await;
     assert_eq!(api.get("/notes", &issuer.jwt("notes:read")).await.code(), "token_algorithm_refused");
 }
 

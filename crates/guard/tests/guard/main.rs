@@ -11,3 +11,4 @@ mod layers;
 mod opaque_tokens;
 mod refusals;
 mod resource_metadata;
+mod seams;

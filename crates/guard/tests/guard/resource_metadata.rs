@@ -53,5 +53,4 @@ fn a_guard_with_a_mistake_in_it_is_not_built() {
     assert!(matches!(builder("http://issuer.example").build(), Err(GuardError::Issuer)));
     assert!(matches!(builder(ISSUER).credential("cli_1", "a b").build(), Err(GuardError::Credential)));
     assert!(matches!(builder(ISSUER).scopes_supported("a\"b").build(), Err(GuardError::Scope(_))));
-    assert!(matches!(builder(ISSUER).deliver_refusals().build(), Err(GuardError::Delivery)));
 }

@@ -6,14 +6,13 @@ use std::sync::Arc;
 
 use doorward_core::{
     api::ResourceIdentifier,
-    clock::Timestamp,
     credential::Credential,
     denial::Denial,
     principal::{CredentialKind, Principal},
     refusal::Refusal,
     secret::ExposeSecret,
 };
-use doorward_guard::{BoxFuture, Verifier};
+use doorward_guard::{BoxFuture, RequestContext, Verifier};
 
 use super::{access_token, api_key};
 use crate::app::App;
@@ -51,7 +50,7 @@ impl Verifier for LocalVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential,
-        _now: Timestamp,
+        _: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
         Box::pin(async move { self.principal(credential).await.map(Arc::new) })
     }

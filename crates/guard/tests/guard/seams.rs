@@ -1,0 +1,110 @@
+//! The parts of a guard that others may implement.
+
+use std::sync::{Arc, Mutex};
+
+use axum::{
+    Router,
+    routing::{any, get},
+};
+use doorward_core::{credential::Credential, denial::Denial, principal::Principal, refusal::Refusal};
+use doorward_guard::{
+    Action, Authorizer, BoxFuture, Decision, Guard, RequestContext, RequirementAuthorizer, Resource,
+    ResourceIdentifier, Verifier, scope, testing::TestIssuer,
+};
+use reqwest::Method;
+
+use crate::{
+    api::{Api, Recorder},
+    fake_issuer::API,
+};
+
+/// Notes what it is asked about, and refuses.
+#[derive(Clone, Default)]
+struct Witness(Arc<Mutex<Vec<String>>>);
+
+impl Verifier for Witness {
+    fn verify<'a>(
+        &'a self,
+        _: &'a Credential,
+        request: &'a RequestContext<'a>,
+    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+        let proof = request.headers["dpop"].to_str().unwrap();
+        self.0.lock().unwrap().push(format!("{} {} {proof}", request.method, request.uri));
+        Box::pin(std::future::ready(Err(Denial::TokenBindingUnproven.into())))
+    }
+}
+
+#[tokio::test]
+async fn verifier_sees_method_target_and_headers_as_sent() {
+    let witness = Witness::default();
+    let audience = ResourceIdentifier::parse(API).unwrap();
+    let guard = Guard::with_verifier("http://localhost:8400", audience, Arc::new(witness.clone())).build().unwrap();
+    let inner = Router::new().route("/notes", get(async || "")).layer(guard.layer());
+    let api = Api::serve(Router::new().nest("/v2", inner)).await;
+    let headers = [("authorization", "Bearer a.b.c"), ("dpop", "proof")];
+    let answer = api.send(Method::DELETE, "/v2/notes?page=2", &headers).await;
+    assert_eq!((answer.status, answer.code()), (401, "token_binding_unproven"));
+    assert_eq!(*witness.0.lock().unwrap(), ["DELETE /v2/notes?page=2 proof"]);
+}
+
+impl Authorizer for Witness {
+    /// Notes what it is asked, refuses what is not safe, and leaves the rest to the requirement.
+    fn decide(
+        &self,
+        principal: &Principal,
+        action: &Action<'_>,
+        resource: &Resource<'_>,
+        context: &RequestContext<'_>,
+    ) -> Decision {
+        let asked =
+            format!("{} {} {} {}", principal.subject, action.method, resource.path, action.requirement.scopes());
+        self.0.lock().unwrap().push(asked);
+        if !action.method.is_safe() {
+            let refusal = Refusal::new(Denial::InsufficientPermission).fact("policy", "read-only on Sundays");
+            return Decision::Refuse(refusal);
+        }
+        RequirementAuthorizer.decide(principal, action, resource, context)
+    }
+}
+
+/// An API behind an authorizer that notes what it is asked: `/v2/notes` needs `notes:read`, `/v2/open` nothing.
+async fn api_with_authorizer() -> (TestIssuer, Witness, Api) {
+    let (issuer, witness, audit) = (TestIssuer::new(API), Witness::default(), Recorder::default());
+    let guard = issuer.builder().audit(audit.clone()).authorizer(witness.clone()).build().unwrap();
+    let inner = Router::new()
+        .route("/notes", any(async || "").layer(guard.require(scope("notes:read"))))
+        .route("/open", any(async || "").layer(guard.optional()));
+    let mut api = Api::serve(Router::new().nest("/v2", inner)).await;
+    api.audit = audit;
+    (issuer, witness, api)
+}
+
+#[tokio::test]
+async fn refusal_of_an_authorizer_is_403_with_its_cause_in_the_audit() {
+    let (issuer, witness, api) = api_with_authorizer().await;
+    let bearer = format!("Bearer {}", issuer.token("notes:read"));
+    for path in ["/v2/notes", "/v2/open"] {
+        let answer = api.send(Method::POST, path, &[("authorization", &bearer)]).await;
+        assert_eq!((answer.status, answer.code()), (403, "insufficient_permission"), "{path}");
+        assert!(!answer.body.to_string().contains("Sundays"));
+        let event = api.audit.events().pop().unwrap();
+        assert_eq!((event.code.as_str(), event.principal.as_deref()), ("insufficient_permission", Some("usr_test")));
+        assert!(event.facts.iter().any(|(name, value)| name == "policy" && value == "read-only on Sundays"));
+    }
+    assert_eq!(*witness.0.lock().unwrap(), ["usr_test POST /v2/notes notes:read", "usr_test POST /v2/open "]);
+}
+
+#[tokio::test]
+async fn authorizer_is_asked_about_verified_principals_only() {
+    let (issuer, witness, api) = api_with_authorizer().await;
+    let revoked = issuer.api_key("notes:read");
+    issuer.revoke(&revoked);
+    assert_eq!(api.get("/v2/notes", &revoked).await.status, 401);
+    assert_eq!(api.get("/v2/open", &revoked).await.status, 401);
+    assert_eq!(api.send(Method::GET, "/v2/notes", &[]).await.status, 401);
+    assert_eq!(api.send(Method::GET, "/v2/open", &[]).await.status, 200);
+    assert!(witness.0.lock().unwrap().is_empty());
+    assert_eq!(api.get("/v2/notes", &issuer.token("notes:read")).await.status, 200);
+    assert_eq!(api.get("/v2/notes", &issuer.token("notes:write")).await.code(), "insufficient_scope");
+    assert_eq!(witness.0.lock().unwrap().len(), 2);
+}
