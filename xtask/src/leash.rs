@@ -7,46 +7,32 @@
 //! Easy to get wrong: the script has a process group of its own, because a Ctrl-C in the terminal reaches the whole
 //! foreground group and would end the script before the program.
 
-use std::{
-    ffi::OsStr,
-    io::{self, Write},
-    os::unix::process::CommandExt,
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// A running program on its leash. Dropping it ends the program and waits until it has ended.
-#[derive(Debug)]
-pub(crate) struct Leashed {
-    script: Child,
-    leash: Option<ChildStdin>,
-}
+pub(crate) struct Leashed(Child);
 
 impl Leashed {
-    /// Starts a command from [`leash`].
     pub(crate) fn start(command: &mut Command) -> io::Result<Self> {
-        let mut script = command.stdin(Stdio::piped()).process_group(0).spawn()?;
-        let leash = script.stdin.take();
-        Ok(Self { script, leash })
+        command.stdin(Stdio::piped()).process_group(0).spawn().map(Self)
     }
 
-    /// The program's standard output, if it was piped and not yet taken.
     pub(crate) fn take_stdout(&mut self) -> Option<ChildStdout> {
-        self.script.stdout.take()
+        self.0.stdout.take()
     }
 
-    /// The program's status if it has ended by itself. A signal counts as 128 and the signal's number.
-    pub(crate) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.script.try_wait()
-    }
-
-    /// Waits until the program has ended by itself, for `limit` at most.
+    /// Waits until the program has ended by itself, for `limit` at most, and returns its status if it has. A signal counts
+    /// as 128 and the signal's number.
     pub(crate) fn wait(&mut self, limit: Duration) -> io::Result<Option<ExitStatus>> {
         let start = Instant::now();
         loop {
-            let ended = self.ended()?;
+            let ended = self.0.try_wait()?;
             if ended.is_some() || start.elapsed() >= limit {
                 return Ok(ended);
             }
@@ -56,11 +42,11 @@ impl Leashed {
 
     /// Ends the program with SIGTERM, kills it after the grace if that does not help, and waits for it.
     pub(crate) fn end(&mut self) -> io::Result<ExitStatus> {
-        if let Some(mut leash) = self.leash.take() {
+        if let Some(mut leash) = self.0.stdin.take() {
             // A line means that the holder lives and sees to the folder. The script may be gone already.
             let _ = leash.write_all(b"end\n");
         }
-        self.script.wait()
+        self.0.wait()
     }
 }
 
@@ -76,14 +62,11 @@ impl Drop for Leashed {
 pub(crate) fn leash(program: impl AsRef<OsStr>, folder: Option<&Path>) -> Command {
     let mut command = Command::new("/bin/sh");
     let folder = folder.map_or(OsStr::new(""), Path::as_os_str);
-    command.args(["-c", include_str!("leash.sh"), "leash", GRACE_TENTHS]).arg(folder).arg(program);
+    command.args(["-c", include_str!("leash.sh"), "leash"]).arg(folder).arg(program);
     command
 }
 
 const POLL: Duration = Duration::from_millis(50);
-
-/// Tenths of a second between SIGTERM and the kill.
-const GRACE_TENTHS: &str = "300";
 
 #[cfg(test)]
 mod tests {
@@ -113,9 +96,8 @@ mod tests {
     fn status_and_output_are_the_programs_own() {
         let (mut program, output) = start("echo ready; echo more; exit 7", None);
 
-        let status = program.wait(Duration::from_secs(60)).unwrap().expect("it ends by itself");
-
         assert_eq!(rest(output), "more\n");
+        let status = program.wait(Duration::from_secs(60)).unwrap().expect("it ends by itself");
         assert_eq!(status.code(), Some(7));
     }
 
@@ -144,10 +126,9 @@ mod tests {
         let (mut program, output) = start("echo ready; exec sleep 1000", Some(folder.path()));
 
         // What the kernel does when the holder dies: the pipe closes without a line.
-        drop(program.leash.take());
+        drop(program.0.stdin.take());
 
         rest(output);
-        program.wait(Duration::from_secs(60)).unwrap().expect("it ends");
         let start = Instant::now();
         while folder.path().exists() && start.elapsed() < Duration::from_secs(60) {
             thread::sleep(POLL);

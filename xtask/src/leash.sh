@@ -1,8 +1,10 @@
 # Runs a program until it ends, or until a line or the end of standard input asks it to end.
-# $1 tenths of a second from that request to the kill, $2 a folder to remove if the holder of the leash has died, then
-# the program. Standard output and error are handed on and closed here, so that a reader sees the program's end of file.
-grace=$1 folder=$2
-shift 2
+# $1 a folder to remove if the holder of the leash has died, then the program. Standard output and error are handed on
+# and closed here, so that a reader sees the program's end of file.
+folder=$1
+# Tenths of a second from that request to the kill.
+grace=300
+shift
 exec 3<&0 4>&1 5>&2 </dev/null >/dev/null 2>&1
 "$@" </dev/null >&4 2>&5 3<&- 4>&- 5>&- &
 program=$!

@@ -14,10 +14,8 @@ use std::collections::BTreeSet;
 use anyhow::{Result, bail};
 
 use self::{manifest::Manifest, suite::Suite, summary::Summary};
-use crate::{
-    tools::{self, Tool},
-    workspace,
-};
+use crate::tools::{self, Tool};
+use crate::{process::Run, workspace};
 
 /// Run every test, including those with PostgreSQL and with real clients
 ///
@@ -42,11 +40,12 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let suites = Manifest::all()?;
     let tools = tools::ready(&options.needs(&suites))?;
-    let target = workspace::build()?;
+    workspace::cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]).run()?;
+    let target = workspace::target_folder()?;
 
     let mut summary = Summary::default();
     match options.leaves_out(&[UNIT]) {
-        Some(why) => summary.left_out(UNIT, why),
+        Some(why) => summary.left_out(UNIT.to_owned(), why),
         None => unit::run(&target, &tools.programs[&Tool::PostgreSql], &options.filter, &mut summary)?,
     }
     for manifest in &suites {
@@ -109,40 +108,24 @@ mod tests {
         options: Options,
     }
 
-    fn options(line: &str) -> Options {
-        Line::parse_from(["test"].into_iter().chain(line.split_whitespace())).options
-    }
-
     #[test]
-    fn part_is_left_out_with_the_option_that_says_so() {
-        let cases = [
-            ("", [None, None, None]),
-            ("--without clients", [None, Some("--without clients"), Some("--without clients")]),
-            ("--only=go", [Some("--only go"), None, Some("--only go")]),
-            ("--only clients --without go", [Some("--only clients"), Some("--without go"), None]),
-            ("-- refresh --nocapture", [None, Some("--only unit"), Some("--only unit")]),
-        ];
-        for (line, why) in cases {
-            let left_out =
-                [&[UNIT][..], &[CLIENTS, "go"], &[CLIENTS, "python"]].map(|part| options(line).leaves_out(part));
+    fn options_select_the_parts_and_the_tools_that_these_need() {
+        let suite = |name: &str, needs| Manifest { name: name.to_owned(), needs, ..Manifest::default() };
+        let suites = [suite("go", vec![Tool::Go, Tool::Chromium]), suite("node", vec![Tool::Node, Tool::Chromium])];
+        let without = Some("--without clients");
+        let (only_go, only_unit) = (Some("--only go"), Some("--only unit"));
+        for (line, why, needs) in [
+            ("", [None; 3], &[Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql][..]),
+            ("--without clients", [None, without, without], &[Tool::PostgreSql]),
+            ("--only=go", [only_go, None, only_go], &[Tool::Chromium, Tool::Go]),
+            ("--only go --without clients", [only_go, without, without], &[]),
+            ("-- refresh --nocapture", [None, only_unit, only_unit], &[Tool::PostgreSql]),
+        ] {
+            let Line { options } = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
+            let left_out = [&[UNIT][..], &[CLIENTS, "go"], &[CLIENTS, "node"]].map(|part| options.leaves_out(part));
             assert_eq!(left_out.each_ref().map(Option::as_deref), why, "{line}");
+            assert_eq!(Vec::from_iter(options.needs(&suites)), needs, "{line}");
+            assert_eq!(options.filter.join(" "), line.strip_prefix("-- ").unwrap_or_default());
         }
-        assert_eq!(options("-- refresh --nocapture").filter, ["refresh", "--nocapture"]);
-    }
-
-    #[test]
-    fn only_the_tools_of_the_selected_parts_are_needed() {
-        let suite = |name: &str, needs: [Tool; 2]| Manifest {
-            name: name.to_owned(),
-            needs: needs.to_vec(),
-            ..Manifest::default()
-        };
-        let suites = [suite("node", [Tool::Node, Tool::Chromium]), suite("go", [Tool::Go, Tool::Chromium])];
-        let needs = |line| Vec::from_iter(options(line).needs(&suites));
-
-        assert_eq!(needs(""), [Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql]);
-        assert_eq!(needs("--without clients"), [Tool::PostgreSql]);
-        assert_eq!(needs("--only go"), [Tool::Chromium, Tool::Go]);
-        assert_eq!(needs("-- refresh"), [Tool::PostgreSql]);
     }
 }

@@ -4,40 +4,25 @@
 //! using both builds most of the tree twice. One command builds the programs and the tests together, and everything
 //! after it finds its work done.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::process::Run;
 
-/// The folder of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }
 
-/// The Cargo that started this program.
-pub(crate) fn cargo_program() -> String {
-    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
-}
-
-/// Cargo in the folder of the workspace. It builds for this machine, since the programs run here.
+/// The Cargo that started this program, in the folder of the workspace. It builds for this machine, where the programs run.
 pub(crate) fn cargo() -> Command {
-    let mut command = Command::new(cargo_program());
+    let mut command = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     command.current_dir(root()).env_remove("CARGO_BUILD_TARGET");
     command
 }
 
-/// Builds every program and every test of the workspace, and returns the target folder.
-pub(crate) fn build() -> Result<PathBuf> {
-    cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]).run()?;
-    target_folder()
-}
-
-/// Cargo's target folder.
 pub(crate) fn target_folder() -> Result<PathBuf> {
     #[derive(Deserialize)]
     struct Metadata {

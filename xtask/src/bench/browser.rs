@@ -2,20 +2,16 @@
 //!
 //! The session and the remembered consent reduce the second time to two requests, so hundreds of tokens take a moment.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use serde::Deserialize;
 use ureq::http::request::Builder;
 
 use super::http::{self, Answer, FORM};
-use super::scene::Client;
+use super::scene::{Client, Tokens};
 
 /// A browser that keeps its cookies, with a user who signs in and allows everything.
-#[derive(Debug)]
 pub(super) struct Browser<'a> {
     port: u16,
     username: &'a str,
@@ -30,19 +26,8 @@ impl<'a> Browser<'a> {
 
     /// One refresh token of its own family.
     pub(super) fn refresh_token(&mut self, client: &Client, redirect_uri: &str, scope: &str) -> Result<String> {
-        #[derive(Deserialize)]
-        struct Tokens {
-            refresh_token: String,
-        }
-        let request = [
-            ("client_id", &*client.client_id),
-            ("redirect_uri", redirect_uri),
-            ("response_type", "code"),
-            ("scope", scope),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ];
-        let code = self.code(&format!("/authorize?{}", http::form(&request)), redirect_uri)?;
+        let request = [("client_id", &*client.client_id), ("redirect_uri", redirect_uri), ("scope", scope)];
+        let code = self.code(&format!("/authorize?{CODE_AND_CHALLENGE}&{}", http::form(&request)), redirect_uri)?;
         let redemption = [
             ("grant_type", "authorization_code"),
             ("code", &*code),
@@ -65,7 +50,8 @@ impl<'a> Browser<'a> {
     /// Follows redirects and fills in forms until the client gets its code.
     fn code(&mut self, path: &str, redirect_uri: &str) -> Result<String> {
         let mut answer = self.send(http::get(self.port, path), String::new())?;
-        for _ in 0..STEPS {
+        // More redirects and forms are a loop.
+        for _ in 0..12 {
             answer = match answer.headers().get("location").map(|location| location.to_str()).transpose()? {
                 Some(path) if path.starts_with('/') => self.send(http::get(self.port, path), String::new())?,
                 Some(location) => {
@@ -75,7 +61,7 @@ impl<'a> Browser<'a> {
                 None => self.fill_in(answer.body())?,
             };
         }
-        bail!("signing in took more than {STEPS} redirects and forms")
+        bail!("signing in took too many redirects and forms")
     }
 
     /// Signs in, or allows everything that is requested.
@@ -106,10 +92,8 @@ impl<'a> Browser<'a> {
 
 /// The pair of RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
-
-/// The most redirects and forms between the request and the code.
-const STEPS: usize = 12;
+const CODE_AND_CHALLENGE: &str =
+    "response_type=code&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// What follows `before`, up to `after` or the end.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {

@@ -12,7 +12,6 @@ pub(super) type Answer = ureq::http::Response<String>;
 
 pub(super) const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A request to a port on loopback.
 pub(super) fn get(port: u16, path: &str) -> Builder {
     Builder::new().uri(format!("http://localhost:{port}{path}"))
 }

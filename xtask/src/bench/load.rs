@@ -3,7 +3,7 @@
 //! Easy to get wrong: a server is fast at refusing, so one answer that is no success invalidates the row. wrk counts
 //! statuses of 400 and above; that the request is answered with 2xx at all is checked before.
 
-use std::{collections::BTreeMap, fmt, fs, path::PathBuf, process::Command, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, de::IgnoredAny};
@@ -11,11 +11,9 @@ use ureq::http::HeaderValue;
 
 use super::http::{self, Request};
 use super::pinned::LOAD_CORE;
-use super::scene::{Client, Scene};
+use super::scene::Scene;
 use crate::{process::Run, workspace};
 
-/// What a row sends.
-#[derive(Debug)]
 pub(super) struct Load {
     script: &'static str,
     connections: &'static str,
@@ -54,19 +52,15 @@ impl Load {
         Ok(Self { script: "request.lua", connections: "32", url: request.uri().to_string(), environment, tokens: None })
     }
 
-    /// Rotations of a client's refresh tokens, which are replaced by those in the answers.
-    pub(super) fn of_refresh(
-        scene: &Scene,
-        client: &Client,
-        mut token: impl FnMut() -> Result<String>,
-    ) -> Result<Self> {
+    /// Rotations of refresh tokens of the demo's client, which are replaced by those in the answers.
+    pub(super) fn of_refresh(scene: &Scene, token: &mut dyn FnMut() -> Result<String>) -> Result<Self> {
         let files = ["warm-up", "measured"].map(|phase| scene.folder().join(format!("refresh-tokens-{phase}")));
         for file in &files {
             let tokens = (0..CHAINS).map(|_| token()).collect::<Result<Vec<_>>>()?;
             fs::write(file, tokens.join("\n")).context("the refresh tokens could not be written")?;
         }
         let url = format!("http://localhost:{}/token", scene.port);
-        let environment = BTreeMap::from([("AUTHORIZATION", client.credentials())]);
+        let environment = BTreeMap::from([("AUTHORIZATION", scene.demo.client.credentials())]);
         Ok(Self { script: "refresh.lua", connections: "64", url, environment, tokens: Some(files) })
     }
 
@@ -85,7 +79,7 @@ impl Load {
     fn wrk(&self, phase: usize, time: Duration) -> Result<String> {
         Command::new("taskset")
             .args(["-c", LOAD_CORE, "wrk", "-t1", "-c", self.connections, "-d", &format!("{}s", time.as_secs())])
-            .args(["-s", self.script, &self.url])
+            .args(["-s", self.script, &self.url.replacen("localhost", "127.0.0.1", 1)])
             .envs(&self.environment)
             .envs(self.tokens.as_ref().map(|files| ("TOKENS", &files[phase])))
             .current_dir(workspace::root().join("bench/load"))
@@ -100,15 +94,7 @@ const CHAINS: usize = 80;
 const WARM_UP: Duration = Duration::from_secs(3);
 
 impl Sample {
-    /// Requests a second.
     pub(super) fn rate(&self) -> f64 {
         self.requests / self.duration * 1e6
-    }
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { p50, p99, errors, peak_kib, .. } = self;
-        write!(f, "{:.0}/s, p50 {p50} µs, p99 {p99} µs, {} MB, {errors} errors", self.rate(), peak_kib / 1024)
     }
 }

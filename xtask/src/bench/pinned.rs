@@ -3,11 +3,9 @@
 //! Easy to get wrong: the process that was started is the leash; the server is a grandchild. A shell in between writes
 //! down its own process id and then becomes the server.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
@@ -22,13 +20,10 @@ const PID: &str = "server.pid";
 
 /// Starts a server, whose log and process id are kept in `folder`. It may not listen yet.
 pub(super) fn start(argv: &[&str], environment: &[(&str, &str)], folder: &Path) -> Result<Server> {
+    let script = r#"echo $$ >"$1"; core=$2; shift 2; exec taskset -c "$core" "$@""#;
     let mut command = leash("/bin/sh", None);
-    command
-        .args(["-c", r#"echo $$ >"$1"; core=$2; shift 2; exec taskset -c "$core" "$@""#, "pinned"])
-        .arg(folder.join(PID))
-        .arg(SERVER_CORE)
-        .args(argv)
-        .envs(environment.iter().copied());
+    command.args(["-c", script, "pinned"]).arg(folder.join(PID)).arg(SERVER_CORE).args(argv);
+    command.envs(environment.iter().copied());
     Server::start(&argv.join(" "), &mut command, folder)
 }
 

@@ -3,15 +3,12 @@
 //! Easy to get wrong: a limit is computed from figures of the same run, and never from those of another day. If one of
 //! them was not measured, nothing is reported.
 
-use super::{
-    ROUNDS,
-    alone::{self, Rounds, Signature},
-    load::Sample,
-    rows::{FLOOR, Row},
-};
+use super::alone::{self, Rounds, Signature};
+use super::rows::{FLOOR, Row};
+use super::{ROUNDS, load::Sample};
 
 /// One table of the report, with the targets of what it shows.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Section {
     pub(super) header: &'static str,
     pub(super) rows: Vec<String>,
@@ -25,31 +22,23 @@ pub(super) fn target(what: impl AsRef<str>, measured: impl AsRef<str>, is_reache
 
 /// The whole text. `setting` is the command and the machine.
 pub(super) fn report(setting: &str, seconds: u64, sections: Vec<Section>) -> String {
-    let mut text = format!(
-        "# Measured\n\n{setting}\nThe server on core 0, `wrk` on core 1 with 32 connections. {ROUNDS} rounds of {seconds} s for \
-         each row, the rows one after the other in each round, each with a fresh server that was warmed up: the median of \
-         the rounds, and the least and the most. The limit is `1 / (1/floor + signature)`. Absolute figures hold for this \
-         hour on this machine; the ratios are what counts.\n"
-    );
-    if seconds < LEAST_SECONDS {
+    let mut text = format!(include_str!("intro.md"), setting = setting, rounds = ROUNDS, seconds = seconds);
+    // A run with shorter rows is no measurement.
+    if seconds < 5 {
         text += "\n**So short a run shows that each row works, and not how fast it is.**\n";
     }
     let targets = sections.iter().flat_map(|section| section.targets.clone()).collect();
-    let header = "## What was to be reached\n\n| to reach | measured | reached |\n|---|--:|---|";
+    let header = include_str!("targets.md");
     for Section { header, rows, .. } in sections.into_iter().chain([Section { header, rows: targets, targets: vec![] }])
     {
         if !rows.is_empty() {
-            text += &format!("\n{header}\n| {} |\n", rows.join(" |\n| "));
+            text += &format!("\n{header}| {} |\n", rows.join(" |\n| "));
         }
     }
     text
 }
 
-/// A run with shorter rows is no measurement.
-const LEAST_SECONDS: u64 = 5;
-
 /// The rows, round by round, and the signatures that limit them.
-#[derive(Debug)]
 pub(super) struct Rows<'a> {
     pub(super) samples: Vec<(&'a Row, Vec<Sample>)>,
     pub(super) signatures: Rounds<Signature>,
@@ -74,8 +63,7 @@ impl Rows<'_> {
         let refresh = self.rate("refresh");
         let refresh = refresh.map(|rate| target("refresh: 8,000 a second", thousands(rate), rate >= 8_000.0));
         Section {
-            header: "| what | requests/s | min–max | p50 ms | p99 ms | peak MB | errors | of the limit | × oidc-provider |\n\
-                     |---|--:|--:|--:|--:|--:|--:|--:|--:|",
+            header: include_str!("rows.md"),
             rows: self.samples.iter().filter_map(|(row, samples)| self.row(row, samples)).collect(),
             targets: targets.chain(refresh).collect(),
         }
@@ -99,7 +87,6 @@ impl Rows<'_> {
         ))
     }
 
-    /// Requests a second of a row.
     fn rate(&self, name: &str) -> Option<f64> {
         let (_, samples) = self.samples.iter().find(|(row, _)| row.name == name)?;
         median(samples.iter().map(Sample::rate))
@@ -147,44 +134,32 @@ mod tests {
         Rows { samples, signatures }
     }
 
-    fn text(rates: &[(&str, [f64; 3])]) -> String {
-        report("", 8, vec![rows(rates, 0).section()])
+    fn text(rows: &Rows) -> String {
+        report("", 8, vec![rows.section()])
     }
 
     #[test]
-    fn ratios_are_of_medians_within_the_run() {
-        let text = text(&[
-            ("floor", [90_000.0, 100_000.0, 130_000.0]),
-            ("client-credentials-eddsa", [29_000.0, 30_000.0, 36_000.0]),
-            ("oidc-provider-eddsa", [2_900.0, 3_000.0, 3_100.0]),
-        ]);
+    fn ratios_are_of_medians_and_of_what_the_run_measured() {
+        let eddsa = ("client-credentials-eddsa", [29_000.0, 30_000.0, 36_000.0]);
+        let floor = ("floor", [90_000.0, 100_000.0, 130_000.0]);
+
+        let all = text(&rows(&[floor, eddsa, ("oidc-provider-eddsa", [2_900.0, 3_000.0, 3_100.0])], 0));
+        let one = text(&rows(&[eddsa], 0));
 
         // 1 / (1 / 100,000 + 10 µs) = 50,000.
-        assert!(text.contains("| 30,000 | 29,000–36,000 | 0.30 | 0.90 | 20 | 0 | 0.60 | 10.0 |\n"), "{text}");
-        assert!(text.contains("| client-credentials-eddsa: 8 times oidc-provider | 10.0 times | yes |\n"), "{text}");
-    }
-
-    #[test]
-    fn figure_that_was_not_measured_is_compared_with_nothing() {
-        let text = text(&[("client-credentials-eddsa", [30_000.0; 3])]);
-
-        assert!(text.contains("| 0 |  |  |\n"), "{text}");
-        assert!(!text.contains("to be reached"), "{text}");
+        assert!(all.contains("| 30,000 | 29,000–36,000 | 0.30 | 0.90 | 20 | 0 | 0.60 | 10.0 |\n"), "{all}");
+        assert!(all.contains("| client-credentials-eddsa: 8 times oidc-provider | 10.0 times | yes |\n"), "{all}");
+        assert!(one.contains("| 0 |  |  |\n") && !one.contains("to be reached"), "{one}");
     }
 
     #[test]
     fn errors_and_missed_targets_are_reported() {
-        let rows = rows(&[("refresh", [7_000.0; 3])], 1);
+        let rows = rows(&[("refresh", [7_000.0, 999.4, 1_234_567.0])], 1);
 
-        let text = report("", 8, vec![rows.section()]);
+        let text = text(&rows);
 
         assert!(!rows.are_valid());
-        assert!(text.contains("| **3: the row is invalid** |"), "{text}");
+        assert!(text.contains("| 7,000 | 999–1,234,567 | 0.30 | 0.90 | 20 | **3: the row is invalid** |"), "{text}");
         assert!(text.contains("| refresh: 8,000 a second | 7,000 | **no** |\n"), "{text}");
-    }
-
-    #[test]
-    fn thousands_are_separated() {
-        assert_eq!([1.0, 999.4, 1_000.0, 1_234_567.0].map(thousands), ["1", "999", "1,000", "1,234,567"]);
     }
 }

@@ -3,10 +3,8 @@
 //! Easy to get wrong: an API that has not seen the key lately has nothing to forget. So the key is used without a pause
 //! before, during and after the command, and the guard's verdict is as young as possible.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, de::IgnoredAny};
@@ -23,8 +21,7 @@ pub(super) fn measure(scene: &Scene) -> Result<Section> {
     let median_ms = median(times).expect("there were keys");
     let measured = format!("{} ms", thousands(median_ms));
     Ok(Section {
-        header: "## A key that is revoked\n\nFrom the end of `doorward key revoke` to the first refusal by the notes API, \
-                 which the key is sent to without a pause.\n\n| median ms | most ms |\n|--:|--:|",
+        header: include_str!("revocation.md"),
         rows: vec![format!("{} | {}", thousands(median_ms), thousands(most_ms))],
         targets: vec![target("a revoked key is refused within 1,000 ms", measured, median_ms < 1_000.0)],
     })
@@ -51,7 +48,6 @@ fn measure_one(scene: &Scene, nth: usize) -> Result<f64> {
     })
 }
 
-/// Sends the request as fast as it is answered.
 fn first_refusal(request: &Request) -> Result<Instant> {
     let start = Instant::now();
     loop {

@@ -7,15 +7,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use self::Subject::{Doorward, Floor, OidcProvider, Refresh, Token};
-use super::browser::Browser;
 use super::http::{self, Request};
 use super::load::{Load, Sample};
-use super::pinned;
-use super::scene::{Client, Demo, Scene};
+use super::scene::{Client, Demo, Scene, Tokens};
+use super::{browser::Browser, pinned};
 use crate::server::Server;
 
-/// A row of the table.
-#[derive(Debug)]
 pub(super) struct Row {
     /// For `--only`.
     pub(super) name: &'static str,
@@ -28,7 +25,6 @@ pub(super) struct Row {
 }
 
 /// The server that is measured.
-#[derive(Debug)]
 enum Subject {
     Floor,
     /// With this request.
@@ -90,11 +86,7 @@ fn notes_with_jwt(scene: &Scene) -> Result<Request> {
 }
 
 fn access_token(scene: &Scene, scope: &str) -> Result<String> {
-    #[derive(Deserialize)]
-    struct Answer {
-        access_token: String,
-    }
-    Ok(http::succeed::<Answer>(&scene.token(scope)?)?.access_token)
+    Ok(http::succeed::<Tokens>(&scene.client.token(scene.port, scope)?)?.access_token)
 }
 
 impl Row {
@@ -119,16 +111,15 @@ impl Row {
 
     fn start(&self, scene: &Scene) -> Result<(Server, Load)> {
         match self.subject {
-            Floor => other(scene, &[&scene.built("doorward-bench-floor"), "serve"], ""),
-            OidcProvider(format) => other(scene, &["node", &scene.oidc_provider()], format),
-            Token(scope) => Ok((scene.start()?, Load::of_request(&scene.token(scope)?)?)),
+            Floor => other(scene, &[&scene.target("dist/doorward-bench-floor"), "serve"], ""),
+            OidcProvider(format) => other(scene, &["node", &scene.target("bench/oidc-provider/server.mjs")], format),
+            Token(scope) => Ok((scene.start()?, Load::of_request(&scene.client.token(scene.port, scope)?)?)),
             Doorward(request) => Ok((scene.start()?, Load::of_request(&request(scene)?)?)),
             Refresh(scope) => {
                 let server = scene.start()?;
                 let Demo { username, password, redirect_uri, client, .. } = &scene.demo;
                 let mut browser = Browser::new(scene.port, username, password);
-                let token = || browser.refresh_token(client, redirect_uri, scope);
-                Ok((server, Load::of_refresh(scene, client, token)?))
+                Ok((server, Load::of_refresh(scene, &mut || browser.refresh_token(client, redirect_uri, scope))?))
             }
         }
     }

@@ -3,17 +3,13 @@
 //! Easy to get wrong: what one row leaves in a process, its caches and its memory, would show in the next row. So each
 //! row starts the server again on the same folder.
 
-use std::{
-    io::{Seek, Write},
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::io::{Seek, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
-use serde::{
-    Deserialize,
-    de::{DeserializeOwned, IgnoredAny},
-};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tempfile::TempDir;
 
 use super::http::{self, FORM, Request};
@@ -21,9 +17,7 @@ use super::pinned;
 use crate::{process::Run, server::Server};
 
 /// A data folder with everything that the rows need. It is removed when this is dropped.
-#[derive(Debug)]
 pub(super) struct Scene {
-    /// Cargo's target folder.
     target: PathBuf,
     folder: TempDir,
     /// The port of the authorization server.
@@ -35,7 +29,7 @@ pub(super) struct Scene {
 }
 
 /// What the demo prints.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Demo {
     issuer: String,
     api: String,
@@ -50,10 +44,18 @@ pub(super) struct Demo {
     pub(super) client: Client,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct Client {
     pub(super) client_id: String,
     pub(super) client_secret: String,
+}
+
+/// An answer of `/token`.
+#[derive(Deserialize)]
+pub(super) struct Tokens {
+    pub(super) access_token: String,
+    #[serde(default)]
+    pub(super) refresh_token: String,
 }
 
 impl Client {
@@ -62,7 +64,6 @@ impl Client {
         self.post(port, "/token", &[("grant_type", "client_credentials"), ("scope", scope)])
     }
 
-    /// A form with the client's credentials.
     pub(super) fn post(&self, port: u16, path: &str, pairs: &[(&str, &str)]) -> Result<Request> {
         let request = http::post(port, path, FORM).header("Authorization", self.credentials());
         Ok(request.body(http::form(pairs))?)
@@ -101,33 +102,19 @@ impl Scene {
 
     /// Starts the server, which does not listen yet.
     pub(super) fn spawn(&self, options: &[&str]) -> Result<Server> {
-        let (doorward, data) = (self.built("doorward"), self.data());
+        let (doorward, data) = (self.target("dist/doorward"), self.folder().join("data"));
         let data = data.to_string_lossy();
         pinned::start(&[&[&*doorward, "demo", "--json", "--data", &data], options].concat(), &[], self.folder())
     }
 
-    /// The path of a program, built as it is shipped.
-    pub(super) fn built(&self, program: &str) -> String {
-        self.target.join("dist").join(program).to_string_lossy().into_owned()
-    }
-
-    /// The path of the script of npm's `oidc-provider`.
-    pub(super) fn oidc_provider(&self) -> String {
-        self.target.join("bench/oidc-provider/server.mjs").to_string_lossy().into_owned()
-    }
-
-    /// A request for a token of one of the APIs.
-    pub(super) fn token(&self, scope: &str) -> Result<Request> {
-        self.client.token(self.port, scope)
+    /// The path of a file in Cargo's target folder.
+    pub(super) fn target(&self, file: &str) -> String {
+        self.target.join(file).to_string_lossy().into_owned()
     }
 
     /// For files of the benchmark. The data folder is in it.
     pub(super) fn folder(&self) -> &Path {
         self.folder.path()
-    }
-
-    fn data(&self) -> PathBuf {
-        self.folder().join("data")
     }
 
     /// A request to the notes API with a credential.
@@ -139,8 +126,8 @@ impl Scene {
     pub(super) fn command<T: DeserializeOwned>(&self, words: &str, input: &str) -> Result<T> {
         let mut file = tempfile::tempfile()?;
         writeln!(file, "{input}").and_then(|()| file.rewind()).context("a temporary file could not be written")?;
-        let mut command = Command::new(self.built("doorward"));
-        let output = command.args(words.split(' ')).args(["--json", "--data"]).arg(self.data()).stdin(file).read()?;
+        let (mut command, data) = (Command::new(self.target("dist/doorward")), self.folder().join("data"));
+        let output = command.args(words.split(' ')).args(["--json", "--data"]).arg(data).stdin(file).read()?;
         serde_json::from_str(&output).with_context(|| format!("`doorward {words}` printed {output}"))
     }
 }

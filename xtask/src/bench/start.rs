@@ -1,9 +1,7 @@
 //! How soon the server answers on a data folder that exists, and how much memory it uses when idle.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 

@@ -3,12 +3,10 @@
 //! Easy to get wrong: a cluster that trusts every local connection lets any other user of the machine run programs as its
 //! owner. So it has a random password.
 
-use std::{
-    fs::{self, File},
-    io::Read,
-    net::{Ipv4Addr, TcpListener},
-    path::Path,
-};
+use std::fs::{self, File};
+use std::io::Read;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde::de::IgnoredAny;
@@ -17,13 +15,12 @@ use tempfile::TempDir;
 use crate::{leash::leash, server::Server};
 
 /// A running cluster. Dropping it ends the server and removes the folder.
-#[derive(Debug)]
 pub(super) struct Postgres {
+    /// For `DOORWARD_TEST_POSTGRES`: the superuser's URL.
+    pub(super) url: String,
     // Fields are dropped in this order: the server ends before its folder is removed.
     _server: Server,
     _folder: TempDir,
-    port: u16,
-    password: String,
 }
 
 impl Postgres {
@@ -45,12 +42,8 @@ impl Postgres {
             .arg(port.to_string());
         let server = Server::start("PostgreSQL", command.current_dir(folder.path()), folder.path())?;
         server.listening::<IgnoredAny>()?;
-        Ok(Self { _server: server, _folder: folder, port, password })
-    }
-
-    /// For `DOORWARD_TEST_POSTGRES`: the superuser's URL.
-    pub(super) fn url(&self) -> String {
-        format!("postgres://postgres:{}@127.0.0.1:{}/postgres", self.password, self.port)
+        let url = format!("postgres://postgres:{password}@127.0.0.1:{port}/postgres");
+        Ok(Self { url, _server: server, _folder: folder })
     }
 }
 
@@ -69,19 +62,19 @@ mod tests {
             return;
         }
         let tools = tools::ready(&[Tool::PostgreSql].into()).unwrap();
-        let psql = tools.programs[&Tool::PostgreSql].canonicalize().unwrap().with_file_name("psql");
+        let initdb = tools.programs[&Tool::PostgreSql].canonicalize().unwrap();
         let psql = |url: &str, sql| {
-            Command::new(&psql).args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, url]).read()
+            let arguments = ["--no-psqlrc", "--tuples-only", "--no-align", "--command", sql, url];
+            Command::new(initdb.with_file_name("psql")).args(arguments).read()
         };
 
-        let postgres = Postgres::start(&tools.programs[&Tool::PostgreSql]).expect("it starts");
-        let (url, folder) = (postgres.url(), postgres._folder.path().to_owned());
-        let fsync = psql(&url, "SHOW fsync");
-        let stranger = psql(&url.replace(&postgres.password, "wrong"), "SELECT 1");
+        let postgres = Postgres::start(&initdb).unwrap();
+        let (url, folder) = (postgres.url.clone(), postgres._folder.path().to_owned());
+        let (_, address) = url.split_once('@').unwrap();
+        assert_eq!(psql(&url, "SHOW fsync").unwrap().trim(), "on");
+        assert!(psql(&format!("postgres://postgres:wrong@{address}"), "SELECT 1").is_err());
         drop(postgres);
 
-        assert_eq!(fsync.unwrap().trim(), "on");
-        assert!(stranger.is_err());
         assert!(psql(&url, "SELECT 1").is_err(), "the server has ended");
         assert!(!folder.exists());
     }

@@ -3,13 +3,11 @@
 //! Easy to get wrong: nextest runs no documentation tests and takes other arguments than a test program. So `cargo test`
 //! runs the former, and everything if there is a filter.
 
-use std::{
-    fs,
-    io::{BufRead, BufReader},
-    path::Path,
-    process::Stdio,
-    time::Duration,
-};
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -20,33 +18,28 @@ use crate::{process::Run, workspace};
 /// Runs the tests, shows their output as it comes, and adds the row.
 pub(super) fn run(target: &Path, initdb: &Path, filter: &[String], summary: &mut Summary) -> Result<()> {
     let postgres = Postgres::start(initdb)?;
-    let mut tests = Tests { target, postgres: postgres.url(), counts: Counts::default() };
+    let mut tests = Tests { target, postgres: &postgres.url, counts: Counts::default() };
     let has_nextest = filter.is_empty() && workspace::cargo().args(["nextest", "--version"]).read().is_ok();
     let succeeded = if has_nextest {
         tests.nextest()? & tests.cargo_test(&["--doc"])?
     } else {
-        let filter = filter.iter().map(String::as_str);
-        tests.cargo_test(&["--"].into_iter().chain(filter).collect::<Vec<_>>())?
+        tests.cargo_test(&["--"].into_iter().chain(filter.iter().map(String::as_str)).collect::<Vec<_>>())?
     };
-    if succeeded || tests.counts.failed > 0 {
-        summary.ran(UNIT, tests.counts);
-    } else {
-        summary.broke(UNIT, tests.counts, "Cargo failed without a failed test: a test program crashed");
-    }
+    let crashed = "Cargo failed without a failed test: a test program crashed".to_owned();
+    summary.ran(UNIT.to_owned(), tests.counts, Some(crashed).filter(|_| !succeeded && tests.counts.failed == 0));
     Ok(())
 }
 
 struct Tests<'a> {
     target: &'a Path,
-    postgres: String,
+    postgres: &'a str,
     counts: Counts,
 }
 
 impl Tests<'_> {
-    /// Returns whether the run succeeded and left a report.
+    /// Returns whether the run succeeded and left a report. That of an earlier run does not count.
     fn nextest(&mut self) -> Result<bool> {
         let report = self.target.join("nextest/default/junit.xml");
-        // That of an earlier run does not count, and there may be none.
         let _ = fs::remove_file(&report);
         let config = format!("xtask:{}", workspace::root().join("xtask/nextest.toml").display());
         let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
@@ -64,10 +57,10 @@ impl Tests<'_> {
     fn cargo(&mut self, arguments: &[&str]) -> Result<bool> {
         println!("$ cargo {}", arguments.join(" "));
         let mut tests = Leashed::start(
-            leash(workspace::cargo_program(), None)
+            leash(workspace::cargo().get_program(), None)
                 .args(arguments)
                 .current_dir(workspace::root())
-                .env("DOORWARD_TEST_POSTGRES", &self.postgres)
+                .env("DOORWARD_TEST_POSTGRES", self.postgres)
                 .env("DOORWARD_TEST_BIN", self.target.join("debug/doorward"))
                 .stdout(Stdio::piped()),
         )?;
