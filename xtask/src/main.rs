@@ -1,122 +1,81 @@
-//! The developer's commands: `cargo xtask test`, `cargo xtask ci`.
+//! The developer's commands: `cargo xtask test`, `ci` and `bench`.
 //!
-//! What a fresh clone needs is Rust alone; these commands find, install or name the rest. Easy to get wrong: this
-//! program is built before anything else, so each dependency that it takes delays the first test.
+//! A fresh clone needs only Rust; these commands find or install the rest. Easy to get wrong: this program is built
+//! before anything else, so each dependency delays the first test.
 
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, reason = "what a developer's command has to say goes to standard output")]
+#![expect(clippy::print_stdout, reason = "a developer's command reports on standard output")]
 
 mod bench;
-mod ci;
-mod clients;
-mod counts;
-mod demo;
-mod failure;
 mod leash;
-mod manifest;
-mod postgres;
-mod selection;
-mod summary;
+mod process;
+mod server;
 mod test;
-mod toolchain;
+mod tools;
 mod workspace;
 
 use std::process::ExitCode;
 
-use failure::Failure;
+use anyhow::Result;
+use clap::Parser;
 
-/// One command of `cargo xtask`; `run` gets the arguments after its name and says whether everything passed.
-struct Verb {
-    name: &'static str,
-    about: &'static str,
-    help: &'static str,
-    run: fn(&[String]) -> Result<bool, Failure>,
+use self::process::Run;
+
+#[derive(Debug, Parser)]
+#[command(name = "xtask", bin_name = "cargo xtask", about = "The developer's commands", after_help = EXIT_CODES)]
+enum Cli {
+    #[command(after_help = EXIT_CODES)]
+    Bench(bench::Options),
+    /// Check formatting, run clippy with warnings as errors, then run `cargo xtask test` with the same options
+    #[command(after_help = EXIT_CODES)]
+    Ci(test::Options),
+    #[command(after_help = EXIT_CODES)]
+    Test(test::Options),
 }
 
-const VERBS: &[Verb] = &[
-    Verb {
-        name: "bench",
-        about: "how fast Doorward is beside its limits and a peer",
-        help: bench::HELP,
-        run: bench::run,
-    },
-    Verb { name: "ci", about: "formatting, clippy with warnings as errors, then test", help: ci::HELP, run: ci::run },
-    Verb {
-        name: "test",
-        about: "every test there is, PostgreSQL and real clients included",
-        help: test::HELP,
-        run: test::run,
-    },
-];
+const EXIT_CODES: &str = "Exit codes: 0 everything passed, 1 something failed, 2 wrong usage or a missing program";
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    match dispatch(&arguments) {
+    let passed = match Cli::parse() {
+        Cli::Bench(options) => bench::run(&options),
+        Cli::Ci(options) => check().and_then(|()| test::run(&options)),
+        Cli::Test(options) => test::run(&options),
+    };
+    match passed {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        Err(failure) => {
-            eprintln!("xtask: {failure}");
-            ExitCode::from(failure.exit_code())
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(if error.is::<tools::Missing>() { 2 } else { 1 })
         }
     }
 }
 
-fn dispatch(arguments: &[String]) -> Result<bool, Failure> {
-    let Some((name, rest)) = arguments.split_first() else {
-        return Err(Failure::Usage(help()));
-    };
-    if matches!(name.as_str(), "--help" | "-h" | "help") {
-        println!("{}", help());
-        return Ok(true);
-    }
-    let Some(verb) = VERBS.iter().find(|verb| verb.name == name) else {
-        return Err(Failure::Usage(format!("there is no command `{name}`\n\n{}", help())));
-    };
-    let own = rest.iter().take_while(|argument| *argument != "--");
-    if own.into_iter().any(|argument| matches!(argument.as_str(), "--help" | "-h")) {
-        println!("{}", verb.help);
-        return Ok(true);
-    }
-    (verb.run)(rest)
-}
-
-fn help() -> String {
-    let mut text = String::from("usage: cargo xtask COMMAND [OPTIONS]\n\ncommands:\n");
-    for verb in VERBS {
-        text += &format!("  {:<8}{}\n", verb.name, verb.about);
-    }
-    text + "\n`cargo xtask COMMAND --help` says more.\nexit codes: 0 all passed, 1 something failed, 2 wrong usage or something is not installed"
+/// What must hold before the tests run.
+fn check() -> Result<()> {
+    workspace::cargo().args(["fmt", "--all", "--check"]).run()?;
+    workspace::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arguments(line: &str) -> Vec<String> {
-        line.split_whitespace().map(str::to_owned).collect()
-    }
-
     #[test]
-    fn an_unknown_command_is_named_and_the_known_ones_are_listed() {
-        let failure = dispatch(&arguments("tset")).expect_err("no such command");
-
-        assert_eq!(failure.exit_code(), 2);
-        let text = failure.to_string();
-        assert!(text.contains("`tset`"), "{text}");
-        for verb in VERBS {
-            assert!(text.contains(verb.name), "{text}");
+    fn wrong_usage_exits_with_2_and_names_what_there_is() {
+        for (line, named) in [
+            ("xtask", "bench"),
+            ("xtask tset", "'test'"),
+            ("xtask test refresh", "'refresh'"),
+            ("xtask test --without", "'--without <PART>'"),
+            ("xtask test --only client", "unit, clients, browser, go"),
+            ("xtask ci --onyl unit", "'--only'"),
+            ("xtask bench --only nothing", "failed-attempts"),
+            ("xtask bench --seconds 0", "1..=120"),
+        ] {
+            let error = Cli::try_parse_from(line.split_whitespace()).expect_err(line);
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(named), "{error}");
         }
-    }
-
-    #[test]
-    fn no_command_at_all_is_wrong_usage() {
-        assert_eq!(dispatch(&[]).expect_err("nothing to do").exit_code(), 2);
-    }
-
-    #[test]
-    fn help_is_asked_for_before_a_double_dash_only() {
-        assert!(dispatch(&arguments("test --help")).expect("help is shown"));
-        let failure = dispatch(&arguments("test --only nothing -- --help")).expect_err("no part of that name");
-        assert!(failure.to_string().contains("`nothing`"), "{failure}");
     }
 }

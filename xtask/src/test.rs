@@ -1,140 +1,131 @@
 //! `cargo xtask test`: everything that proves Doorward, in one run and one count.
 //!
-//! Easy to get wrong: stopping at the first failure. Whatever can still run does, and the summary tells the rest.
+//! Easy to get wrong: stopping at the first failure. Whatever can still run does, and the summary reports the rest.
 
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+mod counts;
+mod manifest;
+mod postgres;
+mod suite;
+mod summary;
+mod unit;
 
-use crate::clients;
-use crate::counts::Counts;
-use crate::failure::Failure;
-use crate::leash::{Leashed, Stop, leash};
-use crate::manifest::Manifest;
-use crate::postgres::Postgres;
-use crate::selection::Selection;
-use crate::summary::Summary;
-use crate::toolchain::{Tool, Toolchain};
-use crate::workspace::{self, Built};
+use std::collections::BTreeSet;
 
-pub(crate) const HELP: &str = "\
-usage: cargo xtask test [--only PART]... [--without PART]... [-- FILTER...]
+use anyhow::{Result, bail};
 
-Builds the workspace once, starts a PostgreSQL of its own in a temporary folder, runs Cargo's tests and then each
-client suite in clients/ against a fresh `doorward demo`. On Debian as root it installs what is missing.
+use self::{manifest::Manifest, suite::Suite, summary::Summary};
+use crate::tools::{self, Tool};
+use crate::{process::Run, workspace};
 
-parts:
-  unit       Cargo's tests: unit, integration and documentation tests
-  clients    every client suite; the name of a suite stands for that one
-options:
-  --only PART       leave all other parts out
-  --without PART    leave this part out, and what only it needs
-  -- FILTER         hand the rest to Cargo's test programs; implies --only unit
+/// Run every test, including those with PostgreSQL and with real clients
+///
+/// Builds the workspace once, starts its own PostgreSQL in a temporary folder, runs Cargo's tests and then each client
+/// suite in clients/ against a fresh `doorward demo`. As root on Debian it installs what is missing.
+///
+/// The parts are `unit` for Cargo's unit, integration and documentation tests, `clients` for every client suite, and the
+/// name of each suite. The last line is `N passed, M failed`.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Run only this part; may be repeated
+    #[arg(long, value_name = "PART", value_parser = part)]
+    only: Vec<String>,
+    /// Leave out this part and what only it needs; may be repeated
+    #[arg(long, value_name = "PART", value_parser = part)]
+    without: Vec<String>,
+    /// Arguments for Cargo's test programs; implies `--only unit`
+    #[arg(last = true, value_name = "FILTER")]
+    pub(crate) filter: Vec<String>,
+}
 
-The last line is `N passed, M failed`.
-exit codes: 0 all passed, 1 something failed, 2 wrong usage or something is not installed";
-
-pub(crate) fn run(arguments: &[String]) -> Result<bool, Failure> {
-    let suites = Manifest::all(&workspace::root().join("clients"))?;
-    let names: Vec<&str> = suites.iter().map(|suite| suite.name.as_str()).collect();
-    let selection = Selection::parse(arguments, &names)?;
-    let toolchain = Toolchain::ready(&needed(&selection, &suites))?;
-    let built = workspace::build()?;
+pub(crate) fn run(options: &Options) -> Result<bool> {
+    let suites = Manifest::all()?;
+    let tools = tools::ready(&options.needs(&suites))?;
+    workspace::cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]).run()?;
+    let target = workspace::target_folder()?;
 
     let mut summary = Summary::default();
-    match selection.unit_left_out() {
-        Some(why) => summary.left_out("unit", why),
-        None => unit(&built, &toolchain, &selection.filter, &mut summary)?,
+    match options.leaves_out(&[UNIT]) {
+        Some(why) => summary.left_out(UNIT.to_owned(), why),
+        None => unit::run(&target, &tools.programs[&Tool::PostgreSql], &options.filter, &mut summary)?,
     }
-    for suite in &suites {
-        match selection.suite_left_out(&suite.name) {
-            Some(why) => summary.left_out(format!("clients/{}", suite.name), why),
-            None => clients::run(suite, &built, &toolchain, &mut summary),
+    for manifest in &suites {
+        let part = format!("clients/{}", manifest.name);
+        match options.leaves_out(&[CLIENTS, &manifest.name]) {
+            Some(why) => summary.left_out(part, why),
+            None => {
+                let (doorward, state) = (target.join("debug/doorward"), target.join("clients").join(&manifest.name));
+                Suite { manifest, doorward, state, tools: &tools }.run(part, &mut summary);
+            }
         }
     }
     println!("\n{summary}");
     Ok(summary.is_success())
 }
 
-/// The tools of the parts that are to run.
-fn needed(selection: &Selection, suites: &[Manifest]) -> Vec<Tool> {
-    let mut tools = Vec::new();
-    if selection.unit_left_out().is_none() {
-        tools.push(Tool::PostgreSql);
+const UNIT: &str = "unit";
+const CLIENTS: &str = "clients";
+
+impl Options {
+    /// Why a part that goes by these names is left out, if it is.
+    fn leaves_out(&self, names: &[&str]) -> Option<String> {
+        let named = |parts: &[String]| parts.iter().find(|part| names.contains(&part.as_str())).cloned();
+        let implied = [UNIT.to_owned()];
+        let only = if self.only.is_empty() && !self.filter.is_empty() { &implied[..] } else { &self.only };
+        match named(&self.without) {
+            Some(part) => Some(format!("--without {part}")),
+            None if only.is_empty() || named(only).is_some() => None,
+            None => Some(format!("--only {}", only.join(", "))),
+        }
     }
-    for suite in suites.iter().filter(|suite| selection.suite_left_out(&suite.name).is_none()) {
-        tools.extend(&suite.needs);
+
+    /// The tools of the parts to run.
+    fn needs(&self, suites: &[Manifest]) -> BTreeSet<Tool> {
+        let unit = self.leaves_out(&[UNIT]).is_none().then_some(Tool::PostgreSql);
+        let suites = suites.iter().filter(|suite| self.leaves_out(&[CLIENTS, &suite.name]).is_none());
+        unit.into_iter().chain(suites.flat_map(|suite| suite.needs.iter().copied())).collect()
     }
-    tools.sort();
-    tools.dedup();
-    tools
 }
 
-/// Runs Cargo's tests, showing what they say while they say it.
-fn unit(built: &Built, toolchain: &Toolchain, filter: &[String], summary: &mut Summary) -> Result<(), Failure> {
-    let initdb = toolchain.program(Tool::PostgreSql).expect("it is needed for this part, so it was found");
-    let postgres = Postgres::start(initdb)?;
-    println!("$ cargo test --workspace --no-fail-fast");
-    let mut tests = Leashed::start(
-        leash(workspace::cargo_program(), Stop::Terminate, None)
-            .args(["test", "--workspace", "--no-fail-fast", "--"])
-            .args(filter)
-            .current_dir(workspace::root())
-            .env("DOORWARD_TEST_POSTGRES", postgres.url())
-            .env("DOORWARD_TEST_BIN", &built.doorward)
-            .stdout(Stdio::piped()),
-    )
-    .map_err(Failure::io("cargo test could not be started"))?;
-    let mut output = BufReader::new(tests.take_stdout().expect("standard output was piped above"));
-    let mut counts = Counts::default();
-    let mut line = Vec::new();
-    while output.read_until(b'\n', &mut line).map_err(Failure::io("what cargo test says could not be read"))? > 0 {
-        let text = String::from_utf8_lossy(&line);
-        print!("{text}");
-        if let Some(counted) = Counts::from_cargo(text.trim_end()) {
-            counts += counted;
-        }
-        line.clear();
+/// A misspelt part is an error, or a run that tested nothing would look good.
+fn part(name: &str) -> Result<String> {
+    let suites = Manifest::all()?;
+    let parts: Vec<&str> = [UNIT, CLIENTS].into_iter().chain(suites.iter().map(|suite| suite.name.as_str())).collect();
+    if !parts.contains(&name) {
+        bail!("there is no part `{name}`; the parts are {}", parts.join(", "));
     }
-    let status = tests.wait().map_err(Failure::io("cargo test could not be awaited"))?;
-    if status.success() || counts.failed > 0 {
-        summary.ran("unit", counts);
-    } else {
-        summary.broke(
-            "unit",
-            counts,
-            format!("cargo test ended with {status} and no failed test: a test program crashed"),
-        );
-    }
-    Ok(())
+    Ok(name.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
+    use clap::Parser;
 
     use super::*;
 
-    fn suite(name: &str, needs: &[Tool]) -> Manifest {
-        Manifest {
-            folder: PathBuf::from(name),
-            name: name.to_owned(),
-            needs: needs.to_vec(),
-            setup: Vec::new(),
-            run: vec!["true".to_owned()],
-        }
-    }
-
-    fn needed_for(line: &str) -> Vec<Tool> {
-        let suites = [suite("npm", &[Tool::Node, Tool::Chromium]), suite("go", &[Tool::Go, Tool::Chromium])];
-        let arguments: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
-        needed(&Selection::parse(&arguments, &["npm", "go"]).unwrap(), &suites)
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: Options,
     }
 
     #[test]
-    fn only_what_the_selected_parts_need_must_be_there() {
-        assert_eq!(needed_for(""), [Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql]);
-        assert_eq!(needed_for("--without clients"), [Tool::PostgreSql]);
-        assert_eq!(needed_for("--only go"), [Tool::Chromium, Tool::Go]);
-        assert_eq!(needed_for("-- refresh"), [Tool::PostgreSql]);
+    fn options_select_the_parts_and_the_tools_that_these_need() {
+        let suite = |name: &str, needs| Manifest { name: name.to_owned(), needs, ..Manifest::default() };
+        let suites = [suite("go", vec![Tool::Go, Tool::Chromium]), suite("node", vec![Tool::Node, Tool::Chromium])];
+        let without = Some("--without clients");
+        let (only_go, only_unit) = (Some("--only go"), Some("--only unit"));
+        for (line, why, needs) in [
+            ("", [None; 3], &[Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql][..]),
+            ("--without clients", [None, without, without], &[Tool::PostgreSql]),
+            ("--only=go", [only_go, None, only_go], &[Tool::Chromium, Tool::Go]),
+            ("--only go --without clients", [only_go, without, without], &[]),
+            ("-- refresh --nocapture", [None, only_unit, only_unit], &[Tool::PostgreSql]),
+        ] {
+            let Line { options } = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
+            let left_out = [&[UNIT][..], &[CLIENTS, "go"], &[CLIENTS, "node"]].map(|part| options.leaves_out(part));
+            assert_eq!(left_out.each_ref().map(Option::as_deref), why, "{line}");
+            assert_eq!(Vec::from_iter(options.needs(&suites)), needs, "{line}");
+            assert_eq!(options.filter.join(" "), line.strip_prefix("-- ").unwrap_or_default());
+        }
     }
 }

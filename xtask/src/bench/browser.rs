@@ -1,16 +1,17 @@
 //! A user's way to refresh tokens: the pages and the code (OAuth 2.1 section 4.1), as a browser and a client go it.
 //!
-//! The session and the remembered consent make the second time a matter of two requests, so hundreds of tokens are
-//! there in a moment.
+//! The session and the remembered consent reduce the second time to two requests, so hundreds of tokens take a moment.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::http::{Answer, Request, form};
-use crate::failure::Failure;
+use anyhow::{Context, Result, bail, ensure};
+use ureq::http::request::Builder;
 
-/// A browser that keeps its cookies, with somebody before it who signs in and allows everything.
-#[derive(Debug)]
+use super::http::{self, Answer, FORM};
+use super::scene::{Client, Tokens};
+
+/// A browser that keeps its cookies, with a user who signs in and allows everything.
 pub(super) struct Browser<'a> {
     port: u16,
     username: &'a str,
@@ -23,65 +24,51 @@ impl<'a> Browser<'a> {
         Self { port, username, password, cookies: BTreeMap::new() }
     }
 
-    /// One refresh token of a family of its own, for a client with a secret.
-    pub(super) fn refresh_token(
-        &mut self,
-        client_id: &str,
-        secret: &str,
-        redirect_uri: &str,
-        scope: &str,
-    ) -> Result<String, Failure> {
-        let query = form(&[
-            ("client_id", client_id),
-            ("redirect_uri", redirect_uri),
-            ("response_type", "code"),
-            ("scope", scope),
-            ("code_challenge", CHALLENGE),
-            ("code_challenge_method", "S256"),
-        ]);
-        let code = self.code(&format!("/authorize?{query}"), redirect_uri)?;
+    /// One refresh token of its own family.
+    pub(super) fn refresh_token(&mut self, client: &Client, redirect_uri: &str, scope: &str) -> Result<String> {
+        let request = [("client_id", &*client.client_id), ("redirect_uri", redirect_uri), ("scope", scope)];
+        let code = self.code(&format!("/authorize?{CODE_AND_CHALLENGE}&{}", http::form(&request)), redirect_uri)?;
         let redemption = [
             ("grant_type", "authorization_code"),
             ("code", &*code),
             ("code_verifier", VERIFIER),
             ("redirect_uri", redirect_uri),
         ];
-        Request::post_form(self.port, "/token", &redemption).basic(client_id, secret).succeed()?.text("refresh_token")
+        Ok(http::succeed::<Tokens>(&client.post(self.port, "/token", &redemption)?)?.refresh_token)
     }
 
-    /// Signs in with what is no user's name and password, and gives how long the answer took.
-    pub(super) fn fail_to_sign_in(&mut self) -> Result<Duration, Failure> {
-        let page = self.send(Request::get(self.port, "/sign-in"))?;
+    /// Signs in with a wrong name or password, and returns how long the answer took.
+    pub(super) fn fail_to_sign_in(&mut self) -> Result<Duration> {
+        let page = self.send(http::get(self.port, "/sign-in"), String::new())?;
         let start = Instant::now();
-        let answer = self.fill_in(&page.body)?;
+        let answer = self.fill_in(page.body())?;
         let time = start.elapsed();
-        if answer.status == 401 { Ok(time) } else { Err(lost(&format!("{} {}", answer.status, answer.body))) }
+        ensure!(answer.status() == 401, "signing in was answered {answer:?}");
+        Ok(time)
     }
 
-    /// Follows redirects and fills in forms until the way leads back to the client.
-    fn code(&mut self, path: &str, redirect_uri: &str) -> Result<String, Failure> {
-        let mut answer = self.send(Request::get(self.port, path))?;
-        for _ in 0..STEPS {
-            let location = answer.all("location").next().map(str::to_owned);
-            answer = match location {
-                Some(location) if location.starts_with('/') => self.send(Request::get(self.port, location))?,
-                Some(location) if location.starts_with(redirect_uri) => {
-                    let code = between(&format!("{location}&"), "code=", "&").map(str::to_owned);
-                    return code.ok_or_else(|| lost(&location));
+    /// Follows redirects and fills in forms until the client gets its code.
+    fn code(&mut self, path: &str, redirect_uri: &str) -> Result<String> {
+        let mut answer = self.send(http::get(self.port, path), String::new())?;
+        // More redirects and forms are a loop.
+        for _ in 0..12 {
+            answer = match answer.headers().get("location").map(|location| location.to_str()).transpose()? {
+                Some(path) if path.starts_with('/') => self.send(http::get(self.port, path), String::new())?,
+                Some(location) => {
+                    let code = location.strip_prefix(redirect_uri).and_then(|rest| between(rest, "code=", "&"));
+                    return code.map(str::to_owned).with_context(|| format!("no code is in {location}"));
                 }
-                Some(location) => return Err(lost(&location)),
-                None => self.fill_in(&answer.body)?,
+                None => self.fill_in(answer.body())?,
             };
         }
-        Err(lost("more redirects and forms than there should be"))
+        bail!("signing in took too many redirects and forms")
     }
 
-    /// Signs in, or allows all that is asked for.
-    fn fill_in(&mut self, page: &str) -> Result<Answer, Failure> {
-        let form = page.split_once("<form ").map(|(_, form)| form).ok_or_else(|| lost(page))?;
-        let action = between(form, r#"action=""#, "\"").ok_or_else(|| lost(page))?;
-        let csrf = between(form, r#"name="csrf" value=""#, "\"").ok_or_else(|| lost(page))?;
-        let mut fields = vec![("csrf", csrf)];
+    /// Signs in, or allows everything that is requested.
+    fn fill_in(&mut self, page: &str) -> Result<Answer> {
+        let (_, form) = page.split_once("<form ").with_context(|| format!("no form is in {page}"))?;
+        let value = |before: &str| between(form, before, "\"").with_context(|| format!("no {before} is in {form}"));
+        let mut fields = vec![("csrf", value(r#"name="csrf" value=""#)?)];
         if form.contains(r#"id="password""#) {
             fields.extend([("username", self.username), ("password", self.password)]);
         } else {
@@ -89,20 +76,15 @@ impl<'a> Browser<'a> {
             fields.extend(boxes.filter_map(|rest| Some(("scope", between(rest, r#"value=""#, "\"")?))));
             fields.push(("decision", "allow"));
         }
-        self.send(Request::post_form(self.port, action, &fields))
+        self.send(http::post(self.port, value(r#"action=""#)?, FORM), http::form(&fields))
     }
 
-    fn send(&mut self, mut request: Request) -> Result<Answer, Failure> {
-        if !self.cookies.is_empty() {
-            let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-            request = request.header("Cookie", cookies.join("; "));
-        }
-        let answer = request.send()?;
-        for cookie in answer.all("set-cookie") {
-            let pair = cookie.split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
+    fn send(&mut self, request: Builder, body: String) -> Result<Answer> {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let answer = http::send(&request.header("Cookie", cookies.join("; ")).body(body)?)?;
+        for cookie in answer.headers().get_all("set-cookie") {
+            let pair = cookie.to_str()?.split(';').next().and_then(|pair| pair.split_once('='));
+            self.cookies.extend(pair.map(|(name, value)| (name.to_owned(), value.to_owned())));
         }
         Ok(answer)
     }
@@ -110,26 +92,10 @@ impl<'a> Browser<'a> {
 
 /// The pair of RFC 7636 appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+const CODE_AND_CHALLENGE: &str =
+    "response_type=code&code_challenge_method=S256&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-/// The most redirects and forms between the request and the code.
-const STEPS: usize = 12;
-
+/// What follows `before`, up to `after` or the end.
 fn between<'a>(text: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    text.split_once(before)?.1.split_once(after).map(|(found, _)| found)
-}
-
-fn lost(at: &str) -> Failure {
-    Failure::Command { line: "signing in".to_owned(), detail: format!("it did not go on from: {at}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_ends_at_the_first_mark_after_it() {
-        assert_eq!(between(r#"<a action="/x" id="y">"#, r#"action=""#, "\""), Some("/x"));
-        assert_eq!(between("code=1", "code=", "&"), None);
-    }
+    text.split_once(before)?.1.split(after).next()
 }

@@ -1,118 +1,142 @@
-//! The rows of the table: who serves, what is sent, and what the figure is compared with.
+//! The rows of the table: which server, which request, and what the figure is compared with.
 
 use std::time::Duration;
 
-use super::load::{Load, Sample};
-use super::pinned::Pinned;
-use super::programs::{OidcProvider, Programs};
-use super::scene::{self, Scene, text};
-use crate::failure::Failure;
+use anyhow::Result;
+use serde::Deserialize;
+use serde_json::json;
 
-/// A row of the table.
-#[derive(Debug)]
+use self::Subject::{Doorward, Floor, OidcProvider, Refresh, Token};
+use super::http::{self, Request};
+use super::load::{Load, Sample};
+use super::scene::{Client, Demo, Scene, Tokens};
+use super::{browser::Browser, pinned};
+use crate::server::Server;
+
 pub(super) struct Row {
     /// For `--only`.
     pub(super) name: &'static str,
     pub(super) title: &'static str,
-    server: Server,
-    /// The algorithm of the signature that every answer needs, and that bounds the row together with the floor.
-    pub(super) signature: Option<&'static str>,
+    subject: Subject,
     /// The row of npm's `oidc-provider` that does the same work.
     pub(super) peer: Option<&'static str>,
+    /// The algorithm of the signature in every answer. Together with the floor it limits the row.
+    pub(super) signature: Option<&'static str>,
 }
 
-#[derive(Debug)]
-enum Server {
+/// The server that is measured.
+enum Subject {
     Floor,
-    Doorward(fn(&Scene) -> Result<Load, Failure>),
+    /// With this request.
+    Doorward(fn(&Scene) -> Result<Request>),
+    /// Doorward, with a request for a client's own token with this scope.
+    Token(&'static str),
+    /// Doorward, with rotations of refresh tokens with this scope.
+    Refresh(&'static str),
     /// With this form of token: `opaque`, or the algorithm of its JWTs.
     OidcProvider(&'static str),
 }
 
-/// The row that bounds the others.
+/// The row that limits the others.
 pub(super) const FLOOR: &str = "floor";
 
 pub(super) const ROWS: &[Row] = &[
-    row(FLOOR, "floor: bare axum handler, the same form, 700 bytes of JSON", Server::Floor),
-    Row {
-        signature: Some("EdDSA"),
-        peer: Some("oidc-provider-eddsa"),
-        ..row("client-credentials-eddsa", "Doorward, client_credentials, JWT EdDSA", Server::Doorward(Scene::eddsa))
-    },
-    Row {
-        signature: Some("ES256"),
-        peer: Some("oidc-provider-es256"),
-        ..row("client-credentials-es256", "Doorward, client_credentials, JWT ES256", Server::Doorward(Scene::es256))
-    },
-    Row {
-        peer: Some("oidc-provider-opaque"),
-        ..row(
-            "client-credentials-opaque",
-            "Doorward, client_credentials, opaque, durable",
-            Server::Doorward(Scene::opaque),
-        )
-    },
-    row("refresh", "Doorward, refresh rotation, JWT EdDSA, durable (64 connections)", Server::Doorward(Scene::refresh)),
-    row("refresh-id-token", "the same with an id_token, RS256", Server::Doorward(Scene::refresh_with_id_token)),
-    row("introspection", "Doorward, introspection of an opaque token", Server::Doorward(Scene::introspection)),
-    row("key-verification", "Doorward, POST /v1/keys/verify", Server::Doorward(Scene::key_verification)),
-    row("notes-key", "notes API with a key (server in the same process)", Server::Doorward(Scene::notes_with_key)),
-    row("notes-jwt", "notes API with a JWT EdDSA", Server::Doorward(Scene::notes_with_jwt)),
-    row("oidc-provider-opaque", "oidc-provider, client_credentials, opaque, in memory", Server::OidcProvider("opaque")),
-    row("oidc-provider-eddsa", "oidc-provider, client_credentials, JWT EdDSA", Server::OidcProvider("EdDSA")),
-    row("oidc-provider-es256", "oidc-provider, client_credentials, JWT ES256", Server::OidcProvider("ES256")),
-    row("oidc-provider-rs256", "oidc-provider, client_credentials, JWT RS256", Server::OidcProvider("RS256")),
+    row(FLOOR, "floor: bare axum handler, the same form, 700 bytes of JSON", Floor),
+    row("client-credentials-eddsa", "Doorward, client_credentials, JWT EdDSA", Token("notes:read"))
+        .compared("oidc-provider-eddsa", Some("EdDSA")),
+    row("client-credentials-es256", "Doorward, client_credentials, JWT ES256", Token("es256"))
+        .compared("oidc-provider-es256", Some("ES256")),
+    row("client-credentials-opaque", "Doorward, client_credentials, opaque, durable", Token("opaque"))
+        .compared("oidc-provider-opaque", None),
+    row("refresh", "Doorward, refresh rotation, JWT EdDSA, durable (64 connections)", Refresh("notes:read")),
+    // RS256, because the client registered no other algorithm.
+    row("refresh-id-token", "the same with an id_token, RS256", Refresh("openid offline_access notes:read")),
+    row("introspection", "Doorward, introspection of an opaque token", Doorward(introspection)),
+    row("key-verification", "Doorward, POST /v1/keys/verify", Doorward(key_verification)),
+    row("notes-key", "notes API with a key (server in the same process)", Doorward(notes_with_key)),
+    row("notes-jwt", "notes API with a JWT EdDSA", Doorward(notes_with_jwt)),
+    row("oidc-provider-opaque", "oidc-provider, client_credentials, opaque, in memory", OidcProvider("opaque")),
+    row("oidc-provider-eddsa", "oidc-provider, client_credentials, JWT EdDSA", OidcProvider("EdDSA")),
+    row("oidc-provider-es256", "oidc-provider, client_credentials, JWT ES256", OidcProvider("ES256")),
+    row("oidc-provider-rs256", "oidc-provider, client_credentials, JWT RS256", OidcProvider("RS256")),
 ];
 
-const fn row(name: &'static str, title: &'static str, server: Server) -> Row {
-    Row { name, title, server, signature: None, peer: None }
+const fn row(name: &'static str, title: &'static str, subject: Subject) -> Row {
+    Row { name, title, subject, peer: None, signature: None }
+}
+
+fn introspection(scene: &Scene) -> Result<Request> {
+    scene.opaque_api.post(scene.port, "/introspect", &[("token", &access_token(scene, "opaque")?)])
+}
+
+fn key_verification(Scene { port, demo, .. }: &Scene) -> Result<Request> {
+    let question = json!({ "key": demo.api_key, "scopes": ["notes:read"] }).to_string();
+    let credentials = http::basic(&demo.api_client_id, &demo.api_client_secret);
+    let request = http::post(*port, "/v1/keys/verify", "application/json").header("Authorization", credentials);
+    Ok(request.body(question)?)
+}
+
+fn notes_with_key(scene: &Scene) -> Result<Request> {
+    scene.notes("X-API-Key", &scene.demo.api_key)
+}
+
+fn notes_with_jwt(scene: &Scene) -> Result<Request> {
+    let token = access_token(scene, "notes:read")?;
+    scene.notes("Authorization", &format!("Bearer {token}"))
+}
+
+fn access_token(scene: &Scene, scope: &str) -> Result<String> {
+    Ok(http::succeed::<Tokens>(&scene.client.token(scene.port, scope)?)?.access_token)
 }
 
 impl Row {
+    const fn compared(self, peer: &'static str, signature: Option<&'static str>) -> Self {
+        Self { peer: Some(peer), signature, ..self }
+    }
+
     pub(super) fn is_of_oidc_provider(&self) -> bool {
-        matches!(self.server, Server::OidcProvider(_))
+        matches!(self.subject, OidcProvider(_))
     }
 
     /// One round: a fresh server, warmed up, loaded for `time`, and ended.
-    pub(super) fn measure(&self, programs: &Programs, scene: &Scene, time: Duration) -> Result<Sample, Failure> {
-        let (server, load) = self.start(programs, scene)?;
-        load.warm_up(time, scene.folder())?;
-        server.reset_peak()?;
-        let sample = load.measure(time, scene.folder())?;
-        let sample = Sample { peak_kib: server.peak_kib()?, ..sample };
+    pub(super) fn measure(&self, scene: &Scene, time: Duration) -> Result<Sample> {
+        let (server, load) = self.start(scene)?;
+        load.warm_up(time)?;
+        pinned::reset_peak(scene.folder())?;
+        let sample = load.measure(time)?;
+        let sample = Sample { peak_kib: pinned::memory_kib(scene.folder(), "VmHWM:")?, ..sample };
         server.stop()?;
         Ok(sample)
     }
 
-    fn start(&self, programs: &Programs, scene: &Scene) -> Result<(Pinned, Load), Failure> {
-        match self.server {
-            Server::Floor => {
-                let mut server = Pinned::start(&[&programs.floor.to_string_lossy(), "serve"], &[], scene.folder())?;
-                let port = port(&server.said()?)?;
-                Ok((server, Load::Request(scene::token(port, "bench", "a-secret-that-nobody-checks", "notes:read"))))
-            }
-            Server::Doorward(load) => {
+    fn start(&self, scene: &Scene) -> Result<(Server, Load)> {
+        match self.subject {
+            Floor => other(scene, &[&scene.target("dist/doorward-bench-floor"), "serve"], ""),
+            OidcProvider(format) => other(scene, &["node", &scene.target("bench/oidc-provider/server.mjs")], format),
+            Token(scope) => Ok((scene.start()?, Load::of_request(&scene.client.token(scene.port, scope)?)?)),
+            Doorward(request) => Ok((scene.start()?, Load::of_request(&request(scene)?)?)),
+            Refresh(scope) => {
                 let server = scene.start()?;
-                let load = load(scene)?;
-                Ok((server, load))
-            }
-            Server::OidcProvider(format) => {
-                let OidcProvider { node, script } =
-                    programs.oidc_provider.as_ref().expect("Node.js was asked for, as there is a row that needs it");
-                let environment = [("FORMAT", format), ("NODE_ENV", "production")];
-                let argv = [&*node.to_string_lossy(), &*script.to_string_lossy()];
-                let mut server = Pinned::start(&argv, &environment, scene.folder())?;
-                let said = server.said()?;
-                let (id, secret, scope) =
-                    (text(&said, "client_id")?, text(&said, "client_secret")?, text(&said, "scope")?);
-                let request = scene::token(port(&said)?, id, secret, scope);
-                Ok((server, Load::Request(request)))
+                let Demo { username, password, redirect_uri, client, .. } = &scene.demo;
+                let mut browser = Browser::new(scene.port, username, password);
+                Ok((server, Load::of_refresh(scene, &mut || browser.refresh_token(client, redirect_uri, scope))?))
             }
         }
     }
 }
 
-fn port(said: &serde_json::Value) -> Result<u16, Failure> {
-    let port = said["port"].as_u64().and_then(|port| u16::try_from(port).ok());
-    port.ok_or_else(|| Failure::Command { line: "reading a server's port".to_owned(), detail: said.to_string() })
+/// Starts a server that is not Doorward. It reports the client for its tokens, but for the floor, which checks none.
+fn other(scene: &Scene, argv: &[&str], format: &str) -> Result<(Server, Load)> {
+    #[derive(Deserialize)]
+    struct Listening {
+        port: u16,
+        scope: Option<String>,
+        #[serde(flatten)]
+        client: Option<Client>,
+    }
+    let server = pinned::start(argv, &[("FORMAT", format), ("NODE_ENV", "production")], scene.folder())?;
+    let Listening { port, scope, client } = server.listening()?;
+    let any = || Client { client_id: "bench".to_owned(), client_secret: "a-secret-that-nobody-checks".to_owned() };
+    let request = client.unwrap_or_else(any).token(port, scope.as_deref().unwrap_or("notes:read"))?;
+    Ok((server, Load::of_request(&request)?))
 }

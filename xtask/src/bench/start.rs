@@ -1,48 +1,36 @@
-//! How soon the server answers on a data folder that exists, and what it takes of memory when nobody asks for anything.
+//! How soon the server answers on a data folder that exists, and how much memory it uses when idle.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::http::Request;
-use super::report::median;
-use super::scene::Scene;
-use crate::failure::Failure;
+use anyhow::{Result, ensure};
 
-/// What was measured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Start {
-    /// From the program's start to the first 200 of `/health`, in milliseconds: the median of the starts. The shell
-    /// that holds the program is in it.
-    pub(super) ready_ms: f64,
-    /// The memory five seconds later, in KiB.
-    pub(super) idle_kib: u64,
-}
+use super::report::{Section, median, megabytes, target};
+use super::{http, pinned, scene::Scene};
 
-impl Start {
-    pub(super) fn measure(scene: &Scene) -> Result<Self, Failure> {
-        let health = Request::get(scene.port()?, "/health");
-        let mut ready = Vec::new();
-        let mut idle_kib = 0;
-        for nth in 1..=STARTS {
-            let start = Instant::now();
-            let mut server = scene.spawn(&[])?;
-            while !health.send().is_ok_and(|answer| answer.status == 200) {
-                if start.elapsed() > LIMIT {
-                    let detail = format!("no success within {} s", LIMIT.as_secs());
-                    return Err(Failure::Command { line: health.to_string(), detail });
-                }
-                thread::sleep(Duration::from_millis(1));
-            }
-            ready.push(start.elapsed().as_secs_f64() * 1e3);
-            server.said()?;
-            if nth == STARTS {
-                thread::sleep(IDLE);
-                idle_kib = server.resident_kib()?;
-            }
-            server.stop()?;
+/// The start is measured from the program to the first 200 of `/health`, with the shell around the program.
+pub(super) fn measure(scene: &Scene) -> Result<Section> {
+    let health = http::get(scene.port, "/health").body(String::new())?;
+    let mut ready = Vec::new();
+    let mut idle = 0.0;
+    for nth in 1..=STARTS {
+        let start = Instant::now();
+        let server = scene.spawn(&[])?;
+        while !http::send(&health).is_ok_and(|answer| answer.status() == 200) {
+            ensure!(start.elapsed() < LIMIT, "/health had no success within {LIMIT:?}");
+            thread::sleep(Duration::from_millis(1));
         }
-        Ok(Self { ready_ms: median(ready).expect("there were starts"), idle_kib })
+        ready.push(start.elapsed().as_secs_f64() * 1e3);
+        if nth == STARTS {
+            thread::sleep(IDLE);
+            idle = megabytes(pinned::memory_kib(scene.folder(), "VmRSS:")?);
+        }
+        server.stop()?;
     }
+    let ready = median(ready).expect("there were starts");
+    let ready = target("ready in 100 ms", format!("{ready:.0} ms"), ready <= 100.0);
+    let idle = target("25 MB idle", format!("{idle:.1} MB"), idle <= 25.0);
+    Ok(Section { targets: vec![ready, idle], ..Section::default() })
 }
 
 const STARTS: usize = 9;
