@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use crate::{
-    forwarded::client_address, head::MAX_HEADERS, limits::Limits, listener::Serve, timed_body::TimedBody,
+    forwarded::client_address, head::MAX_HEADERS, limits::Limits, serve::Serve, timed_body::TimedBody,
     write_last::WriteLast,
 };
 

@@ -36,6 +36,7 @@ mod head;
 mod limits;
 mod listener;
 mod places;
+mod serve;
 mod timed_body;
 pub mod tls;
 mod write_last;
@@ -45,5 +46,6 @@ pub use doorward_core::network::ClientAddress;
 pub use crate::{
     head::{HeadSize, MAX_HEADERS},
     limits::Limits,
-    listener::{DRAIN, Serve, bind, serve},
+    listener::{DRAIN, bind, serve},
+    serve::Serve,
 };

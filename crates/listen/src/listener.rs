@@ -2,33 +2,18 @@
 
 use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
 use doorward_core::network::Network;
 use hyper_util::server::graceful::GracefulShutdown;
-use ipnet::IpNet;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::mpsc,
     task::JoinSet,
 };
 
-use crate::{connection, limits::Limits, places::Places, tls::Reloading};
+use crate::{connection, places::Places, serve::Serve};
 
 /// How long requests that run may take to finish at the end.
 pub const DRAIN: Duration = Duration::from_secs(20);
-
-/// What is served, and how.
-#[derive(Clone, Default)]
-pub struct Serve {
-    /// What answers requests.
-    pub router: Router,
-    /// The bounds.
-    pub limits: Limits,
-    /// The proxies whose `X-Forwarded-For` is believed; nobody's if empty.
-    pub trusted_proxies: Vec<IpNet>,
-    /// TLS, or plain HTTP.
-    pub tls: Option<Arc<Reloading>>,
-}
 
 /// Binds an address. An IPv6 address takes no IPv4 connections: bind both.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
