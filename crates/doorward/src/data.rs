@@ -69,7 +69,9 @@ impl Found {
                 vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
             }
         };
-        Ok(Self { settings: serve::settings(config)?, location, master_keys, folder })
+        let mut settings = config.server.clone();
+        settings.password.breached = Arc::new(serve::breached(program)?);
+        Ok(Self { settings, location, master_keys, folder })
     }
 
     /// What a server with SQLite and without a configuration has in its folder.
@@ -177,7 +179,7 @@ pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure>
 
 /// Reads and checks a configuration, with the process's environment.
 pub(crate) fn load_config(path: &Path) -> Result<Config, Failure> {
-    let loaded = Config::load(path, &Environment::of_process(), serve::check_accent);
+    let loaded = Config::load(path, &Environment::of_process());
     loaded.map_err(|mistakes| Failure::Configuration(mistakes.render(use_colour())))
 }
 

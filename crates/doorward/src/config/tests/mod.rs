@@ -10,12 +10,8 @@ use super::{schema::KEYS, settings::LogFormat, *};
 
 const MINIMAL: &str = "issuer = \"https://id.example.com\"\n";
 
-fn any_accent(_: &str) -> Result<(), String> {
-    Ok(())
-}
-
 fn parse_with(source: &str, environment: &Environment) -> Result<Config, Mistakes> {
-    Config::parse(source, Path::new("/etc/doorward/doorward.toml"), environment, any_accent, |_| Vec::new())
+    Config::parse(source, Path::new("/etc/doorward/doorward.toml"), environment, |_| Vec::new())
 }
 
 fn parse(source: &str) -> Result<Config, Mistakes> {
@@ -150,7 +146,7 @@ fn a_server_of_this_machine_listens_at_the_port_of_its_issuer() {
 fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
     let config = parse(MINIMAL).unwrap();
     let of_folder = doorward_server::Settings::new(&config.server.issuer);
-    assert_eq!(format!("{:#?}", crate::serve::settings(&config).unwrap()), format!("{of_folder:#?}"));
+    assert_eq!(format!("{:#?}", config.server), format!("{of_folder:#?}"));
 }
 
 #[test]
@@ -242,11 +238,11 @@ fn what_the_environment_corrects_in_the_file_is_still_a_mistake() {
 fn a_file_that_is_not_there_is_told_how_to_make_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.toml");
-    let report = Config::load(&path, &Environment::default(), any_accent).unwrap_err().render(false);
+    let report = Config::load(&path, &Environment::default()).unwrap_err().render(false);
     assert!(report.contains("can't be read") && report.contains("doorward init"), "{report}");
 
     fs::write(&path, MINIMAL).unwrap();
-    let config = Config::load(&path, &Environment::default(), any_accent).unwrap();
+    let config = Config::load(&path, &Environment::default()).unwrap();
     assert_eq!(config.program.data_dir, folder.path().join("data"));
 }
 
