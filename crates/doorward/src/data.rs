@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::Write,
+    io::{self, Write},
     os::unix::{
         ffi::OsStringExt,
         fs::{MetadataExt, OpenOptionsExt},
@@ -139,7 +139,11 @@ impl Place {
 /// The configuration with which a server last ran on this folder. None if the file is gone, or if it names another
 /// folder, as it does for a copy.
 fn last_configuration(folder: &Path) -> Result<Option<Config>, Failure> {
-    let Ok(path) = fs::read(folder.join(CONFIGURATION)) else { return Ok(None) };
+    let record = folder.join(CONFIGURATION);
+    let path = match fs::read(&record) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| Failure::system(&record.display().to_string(), error))?,
+    };
     let path = PathBuf::from(OsString::from_vec(path));
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
