@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::Write,
+    io::{self, Write},
     os::unix::{
         ffi::OsStringExt,
         fs::{MetadataExt, OpenOptionsExt},
@@ -69,7 +69,9 @@ impl Found {
                 vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
             }
         };
-        Ok(Self { settings: serve::settings(config)?, location, master_keys, folder })
+        let mut settings = config.server.clone();
+        settings.password.breached = Arc::new(serve::breached(program)?);
+        Ok(Self { settings, location, master_keys, folder })
     }
 
     /// What a server with SQLite and without a configuration has in its folder.
@@ -137,7 +139,11 @@ impl Place {
 /// The configuration with which a server last ran on this folder. None if the file is gone, or if it names another
 /// folder, as it does for a copy.
 fn last_configuration(folder: &Path) -> Result<Option<Config>, Failure> {
-    let Ok(path) = fs::read(folder.join(CONFIGURATION)) else { return Ok(None) };
+    let record = folder.join(CONFIGURATION);
+    let path = match fs::read(&record) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| Failure::system(&record.display().to_string(), error))?,
+    };
     let path = PathBuf::from(OsString::from_vec(path));
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
@@ -177,7 +183,7 @@ pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure>
 
 /// Reads and checks a configuration, with the process's environment.
 pub(crate) fn load_config(path: &Path) -> Result<Config, Failure> {
-    let loaded = Config::load(path, &Environment::of_process(), serve::check_accent);
+    let loaded = Config::load(path, &Environment::of_process());
     loaded.map_err(|mistakes| Failure::Configuration(mistakes.render(use_colour())))
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::A
 
 use doorward_listen::{Serve, tls::Reloading};
 use doorward_server::{
-    Accent, App, Settings, manage,
+    App, manage,
     tasks::{self, Tasks},
 };
 use doorward_store::{FolderLock, Location, Store, prepare_folder};
@@ -114,11 +114,6 @@ async fn watch(tls: Arc<Reloading>) {
     }
 }
 
-/// Whether an accent can be used; the configuration asks.
-pub(crate) fn check_accent(accent: &str) -> Result<(), String> {
-    Accent::parse(accent).map(drop).map_err(|error| error.to_string())
-}
-
 /// Which of the files that a configuration names can't be used; `config check` asks.
 pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
     let program = &config.program;
@@ -152,19 +147,9 @@ pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
 }
 
 /// The breached passwords that are listed in a file, in small letters.
-fn breached(program: &Program) -> Result<HashSet<String>, Failure> {
+pub(crate) fn breached(program: &Program) -> Result<HashSet<String>, Failure> {
     let Some(path) = &program.breached_list_file else { return Ok(HashSet::new()) };
     let text = fs::read_to_string(path)
         .map_err(|error| Failure::system(&format!("password.breached_list_file {}", path.display()), error))?;
     Ok(text.lines().map(str::to_lowercase).collect())
-}
-
-/// The server's settings, with what the program's part of the configuration names.
-pub(crate) fn settings(Config { server, program }: &Config) -> Result<Settings, Failure> {
-    let mut settings = server.clone();
-    settings.password.breached = Arc::new(breached(program)?);
-    if let Some(accent) = &program.accent {
-        settings.accent = Accent::parse(accent).map_err(|error| Failure::Usage(error.to_string()))?;
-    }
-    Ok(settings)
 }

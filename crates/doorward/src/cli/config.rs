@@ -25,7 +25,7 @@ pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, F
         Verb::Reference => line(&reference_page()),
         Verb::Check => {
             let environment = Environment::of_process();
-            match Config::load_with_files(path, &environment, serve::check_accent, serve::check_files) {
+            match Config::load_with_files(path, &environment, serve::check_files) {
                 Ok(_) => {
                     output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()));
                 }

@@ -54,7 +54,7 @@ struct Global {
         help_heading = "Where"
     )]
     config: Option<PathBuf>,
-    /// Work on this data folder, also a demo's
+    /// Work on this data folder, also a demo's, with the configuration that its server last used
     #[arg(
         long,
         global = true,

@@ -11,7 +11,6 @@ use doorward_core::secret::ExposeSecret;
 use crate::data::MASTER_KEY;
 
 use super::{
-    AccentCheck,
     environment::{self, Environment, Given},
     file::Syntax,
     mask::mask,
@@ -31,25 +30,23 @@ pub(super) struct Draft {
     /// Parts of the file that must not be shown.
     hidden: Vec<Range<usize>>,
     mistakes: Vec<Mistake>,
-    accent: AccentCheck,
 }
 
 impl Draft {
     /// An empty one.
-    pub(super) fn new(accent: AccentCheck) -> Self {
+    pub(super) fn new() -> Self {
         Self {
             config: Config::new(),
             given: BTreeMap::new(),
             broken: BTreeSet::new(),
             hidden: Vec::new(),
             mistakes: Vec::new(),
-            accent,
         }
     }
 
     /// Sets the value of a key, also if it was given before.
     pub(super) fn set(&mut self, key: &'static Key, input: Input<'_>, folder: &Path, place: Place) {
-        if let Err(faults) = key.apply(input, folder, self.accent, &mut self.config) {
+        if let Err(faults) = key.apply(input, folder, &mut self.config) {
             self.broken.insert(key.path);
             for fault in faults {
                 let place = fault.span.map_or_else(|| place.clone(), Place::from);

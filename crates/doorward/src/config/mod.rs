@@ -31,10 +31,6 @@ pub(crate) use self::{
     template::template,
 };
 
-/// Checks that an accent colour (`#rrggbb`) is readable on the pages. The error is the rest of a sentence that
-/// begins with the key. The rule is that of the pages, so the caller passes it in.
-pub(crate) type AccentCheck = fn(&str) -> Result<(), String>;
-
 /// Opens the files that a configuration names, and returns those that can't be used.
 pub(crate) type FilesCheck = fn(&Config) -> Vec<UnusableFile>;
 
@@ -53,20 +49,15 @@ impl Config {
     /// Relative paths in the file start at the file's folder, those in the environment at the working directory.
     /// Files that the configuration names are not opened, but for the secrets that a variable ending in `_FILE` points
     /// to. Fails with every mistake there is.
-    pub(crate) fn load(path: &Path, environment: &Environment, accent: AccentCheck) -> Result<Self, Mistakes> {
-        Self::load_with_files(path, environment, accent, |_| Vec::new())
+    pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, Mistakes> {
+        Self::load_with_files(path, environment, |_| Vec::new())
     }
 
     /// As [`Self::load`], and also opens the files that the configuration names: for a check before the server needs
     /// them.
-    pub(crate) fn load_with_files(
-        path: &Path,
-        environment: &Environment,
-        accent: AccentCheck,
-        files: FilesCheck,
-    ) -> Result<Self, Mistakes> {
+    pub(crate) fn load_with_files(path: &Path, environment: &Environment, files: FilesCheck) -> Result<Self, Mistakes> {
         match fs::read_to_string(path) {
-            Ok(source) => Self::parse(&source, path, environment, accent, files),
+            Ok(source) => Self::parse(&source, path, environment, files),
             Err(error) => {
                 let message = format!("the configuration can't be read: {error}");
                 let help = Some("`doorward init` writes one".to_owned());
@@ -77,15 +68,9 @@ impl Config {
     }
 
     /// From a text that is, or will be, the file at `path`.
-    fn parse(
-        source: &str,
-        path: &Path,
-        environment: &Environment,
-        accent: AccentCheck,
-        files: FilesCheck,
-    ) -> Result<Self, Mistakes> {
+    fn parse(source: &str, path: &Path, environment: &Environment, files: FilesCheck) -> Result<Self, Mistakes> {
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut draft = Draft::new(accent);
+        let mut draft = Draft::new();
         let syntax = file::read(source, folder, &mut draft);
         draft.read_environment(environment);
         if syntax == Syntax::Valid {

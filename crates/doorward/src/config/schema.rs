@@ -9,6 +9,7 @@ use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Durati
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
 use doorward_listen::tls::Files;
+use doorward_server::Accent;
 use ipnet::IpNet;
 
 use super::{
@@ -34,7 +35,7 @@ pub(super) enum Kind {
     Boolean(Field<bool>),
     /// The words, and how the position of one is set and read.
     Choice(&'static [&'static str], Set<usize>, fn(&Config) -> usize),
-    Colour(Set<String>),
+    Colour(Field<Accent>),
     Count(RangeInclusive<u32>, fn(&mut Config) -> &mut dyn Count),
     DatabaseUrl(Set<SecretString>),
     Duration(RangeInclusive<Duration>, Field<Duration>),
@@ -203,7 +204,7 @@ pub(super) static KEYS: &[Key] = &[
 
     key("pages.name", K::Name(|c| &mut c.server.name), Fixed,
         "The name of the service, as people read it on every page."),
-    key("pages.accent", K::Colour(|c, v| c.program.accent = Some(v)), Unset { example: "#0b5cad" },
+    key("pages.accent", K::Colour(|c| &mut c.server.accent), Unset { example: "#0b5cad" },
         "The colour of links and buttons. Refused if it can't be read well on the pages, light and dark (WCAG AA)."),
 
     key("worker.threads", K::Count(1..=1_024, |c| &mut c.program.threads),

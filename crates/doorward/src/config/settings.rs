@@ -39,8 +39,6 @@ pub(crate) struct Program {
     /// If not given, a file in `data_dir`.
     pub(crate) master_key_file: PathBuf,
     pub(crate) breached_list_file: Option<PathBuf>,
-    /// `#rrggbb`; none means the colours that Doorward comes with.
-    pub(crate) accent: Option<String>,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
     /// The threads that answer requests.
@@ -58,7 +56,6 @@ impl Default for Program {
             master_key: None,
             master_key_file: PathBuf::new(),
             breached_list_file: None,
-            accent: None,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -13,12 +13,12 @@ use std::{
 };
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
+use doorward_server::Accent;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 use url::Url;
 
 use super::{
-    AccentCheck,
     issuer::Issuer,
     schema::{Key, Kind},
     settings::Config,
@@ -48,18 +48,12 @@ pub(super) struct Fault {
 impl Key {
     /// Reads `input` and puts the value in its field; relative paths start at `folder`. On a fault the field keeps its
     /// value.
-    pub(super) fn apply(
-        &self,
-        input: Input<'_>,
-        folder: &Path,
-        accent: AccentCheck,
-        config: &mut Config,
-    ) -> Result<(), Vec<Fault>> {
+    pub(super) fn apply(&self, input: Input<'_>, folder: &Path, config: &mut Config) -> Result<(), Vec<Fault>> {
         match &self.kind {
             Kind::Addresses(field) => *field(config) = non_empty_list(list(input, address)?)?,
             Kind::Boolean(field) => *field(config) = boolean(input)?,
             Kind::Choice(names, set, _) => set(config, text(input, "a word").and_then(|word| choice(&word, names))?),
-            Kind::Colour(set) => set(config, text(input, "a colour").and_then(|hex| colour(&hex, accent))?),
+            Kind::Colour(field) => *field(config) = text(input, "a colour").and_then(|hex| colour(&hex))?,
             Kind::Count(range, field) => {
                 let count = count(input, range)?;
                 field(config).set(count);
@@ -300,13 +294,12 @@ fn choice(word: &str, names: &[&str]) -> Result<usize, Fault> {
     names.iter().position(|name| *name == word).ok_or_else(unknown)
 }
 
-fn colour(hex: &str, accent: AccentCheck) -> Result<String, Fault> {
+fn colour(hex: &str) -> Result<Accent, Fault> {
     let digits = hex.strip_prefix('#').filter(|digits| digits.len() == 6);
     if !digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Err(Fault::new(format!("takes a colour as #rrggbb, and `{hex}` is none")));
     }
-    accent(hex).map_err(Fault::new)?;
-    Ok(hex.to_ascii_lowercase())
+    Accent::parse(hex).map_err(|invalid| Fault::new(invalid.to_string()))
 }
 
 fn database_url(url: &str) -> Result<SecretString, Fault> {

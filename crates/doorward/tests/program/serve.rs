@@ -328,6 +328,12 @@ fn data_folder_is_used_with_the_configuration_of_its_server() {
     fs::remove_file(&config).expect("the file is ours");
     let (code, told) = create("ada", &elsewhere);
     assert_eq!(code, Some(0), "{told}");
+
+    // The defaults don't apply just because the record can't be read.
+    let record = elsewhere.join("configuration");
+    fs::remove_file(&record).and_then(|()| fs::create_dir(&record)).expect("the folder is ours");
+    let (code, told) = create("bob", &elsewhere);
+    assert!(code == Some(3) && told.contains("configuration"), "{told}");
 }
 
 #[test]

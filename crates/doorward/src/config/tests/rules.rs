@@ -1,5 +1,7 @@
 //! What keys take, alone and together.
 
+use doorward_server::Accent;
+
 use super::*;
 
 #[test]
@@ -99,10 +101,8 @@ fn an_unknown_key_is_told_what_was_probably_meant() {
 
 #[test]
 fn an_accent_is_judged_by_the_pages() {
-    let unreadable: AccentCheck = |hex| Err(format!("{hex} can't be read"));
-    let path = Path::new("doorward.toml");
-    let source = with("pages.accent = \"#FFFF00\"");
-    let all = messages(Config::parse(&source, path, &Environment::default(), unreadable, |_| Vec::new()));
-    assert_eq!(all, ["`pages.accent` #FFFF00 can't be read"]);
-    assert_eq!(parse(&source).unwrap().program.accent.as_deref(), Some("#ffff00"));
+    let unreadable = Accent::parse("#FFFF00").unwrap_err();
+    assert_eq!(mistake("pages.accent = \"#FFFF00\""), format!("`pages.accent` {unreadable}"));
+    let config = parse(&with("pages.accent = \"#7A1FA2\"")).unwrap();
+    assert_eq!(config.server.accent, Accent::parse("#7a1fa2").unwrap());
 }
