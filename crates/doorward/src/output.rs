@@ -6,7 +6,6 @@ use comfy_table::{Table, presets};
 use doorward_core::clock::Timestamp;
 pub(crate) use doorward_server::manage::times::rfc3339 as time;
 use serde::Serialize;
-use serde_json::Value;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -19,7 +18,7 @@ impl Output {
     /// Prints JSON if that was asked for, else what `human` writes.
     pub(crate) fn print(self, value: &impl Serialize, human: impl FnOnce() -> String) {
         let text = match self.json {
-            true => serde_json::to_string(value).unwrap_or_default(),
+            true => serde_json::to_string(value).expect("a value of views, numbers and text with text as names"),
             false => human(),
         };
         line(text.trim_end());
@@ -54,9 +53,4 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
 /// A time in RFC 3339, or a word instead.
 pub(crate) fn time_or(at: Option<Timestamp>, instead: &str) -> String {
     at.map_or_else(|| instead.to_owned(), time)
-}
-
-/// A time for JSON.
-pub(crate) fn json_time(at: Option<Timestamp>) -> Value {
-    at.map_or(Value::Null, |at| time(at).into())
 }

@@ -6,53 +6,71 @@ use doorward_core::{
     jwk::{Algorithm, SigningKey},
     signing::{self, KeyState, KeyTimes, RotationSchedule},
 };
-use doorward_store::signing_keys::{AddSigningKey, ListSigningKeys, RemoveSigningKey, SigningKeyRecord};
+use doorward_store::{
+    StoreError,
+    signing_keys::{AddSigningKey, ListSigningKeys, RemoveSigningKey, SigningKeyRecord},
+};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::ManageError;
+use super::{ManageError, times};
 use crate::{
     actor::Actor,
     app::{App, signing_keys},
 };
 
-/// A signing key and where in its life it is.
-#[derive(Clone, Debug)]
-pub struct ListedKey {
-    /// Its id, algorithm and times.
-    pub times: KeyTimes,
+/// A signing key as it is shown: all but its private half.
+#[derive(Clone, Debug, Serialize)]
+pub struct SigningKeyView {
+    /// Its id.
+    pub kid: SigningKeyId,
+    /// Its algorithm.
+    pub alg: Algorithm,
     /// Where in its life it is.
-    pub state: KeyState,
+    pub state: &'static str,
+    /// When it came into the JWKS.
+    #[serde(serialize_with = "times::serialize")]
+    pub published_at: Timestamp,
+    /// From when it signs.
+    #[serde(serialize_with = "times::serialize")]
+    pub active_from: Timestamp,
     /// Its public half.
-    pub public_jwk: Value,
+    pub jwk: Value,
+}
+
+impl SigningKeyView {
+    /// Shows a key among all keys, which decide about its state.
+    fn of(key: &SigningKeyRecord, all: &[KeyTimes], app: &App) -> Result<Self, ManageError> {
+        let jwk = serde_json::from_str(&key.public_jwk);
+        Ok(Self {
+            kid: key.times.id.clone(),
+            alg: key.times.algorithm,
+            state: signing::state(&key.times, all, &app.settings.signing, app.now()).as_str(),
+            published_at: key.times.published_at,
+            active_from: key.times.active_from,
+            jwk: jwk.map_err(|error| StoreError::Fault(format!("signing key {}: {error}", key.times.id)))?,
+        })
+    }
 }
 
 /// Every signing key, the newest last.
-pub async fn list(app: &App) -> Result<Vec<ListedKey>, ManageError> {
+pub async fn list(app: &App) -> Result<Vec<SigningKeyView>, ManageError> {
     let records = app.store.read(ListSigningKeys).await?;
     let times: Vec<_> = records.iter().map(|record| record.times.clone()).collect();
-    let now = app.now();
-    Ok(records
-        .into_iter()
-        .map(|record| ListedKey {
-            state: signing::state(&record.times, &times, &app.settings.signing, now),
-            public_jwk: serde_json::from_str(&record.public_jwk).unwrap_or(Value::Null),
-            times: record.times,
-        })
-        .collect())
+    records.iter().map(|record| SigningKeyView::of(record, &times, app)).collect()
 }
 
 /// Makes a successor for `algorithm`: published at once, signing as early as it may.
-pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<ListedKey, ManageError> {
+pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<SigningKeyView, ManageError> {
     let now = app.now();
     let schedule = &app.settings.signing;
     let records = app.store.read(ListSigningKeys).await?;
     let mut all: Vec<_> = records.into_iter().map(|record| record.times).collect();
     let operation = prepare(app, actor, algorithm, signing::earliest(algorithm, &all, schedule, now), None)?;
-    let times = operation.key.times.clone();
-    all.push(times.clone());
-    let public_jwk = serde_json::from_str(&operation.key.public_jwk).unwrap_or(Value::Null);
+    all.push(operation.key.times.clone());
+    let view = SigningKeyView::of(&operation.key, &all, app)?;
     app.commit(operation).await?;
-    Ok(ListedKey { state: signing::state(&times, &all, schedule, now), times, public_jwk })
+    Ok(view)
 }
 
 /// Makes a key of `algorithm` if there is none, so that something can be signed with it from now on.

@@ -101,7 +101,7 @@ async fn a_rotation_by_hand_is_known_to_every_server_and_waits_for_the_verifiers
         let beside = server.beside().await;
         let old = kid(&token(server).await);
         let new = signing_keys::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
-        let new = new.times.id.to_string();
+        let new = new.kid.to_string();
         for server in [server, &beside] {
             eventually("the successor is published", async || published(server).await.contains(&new).then_some(()))
                 .await;
@@ -119,5 +119,5 @@ async fn rotated_key_is_published_at_once_by_its_own_process() {
     let mut server = TestServer::start().await;
     server.stop_following().await;
     let rotated = signing_keys::rotate(&server.app, &operator(), Algorithm::EdDSA).await.unwrap();
-    assert!(published(&server).await.contains(rotated.times.id.as_str()));
+    assert!(published(&server).await.contains(rotated.kid.as_str()));
 }
