@@ -100,27 +100,30 @@ pub async fn all(app: &App) -> Result<Apis, ManageError> {
 pub async fn show(app: &App, name: &str) -> Result<ApiView, ManageError> {
     let api = find(app, name).await?;
     let client_id = app.store.read(FindCredential { api: api.id.clone() }).await?;
-    Ok(ApiView { client_id, ..api.into() })
+    Ok(ApiView { client_id, ..Arc::unwrap_or_clone(api).into() })
 }
 
 /// The API of this name, id or identifier.
-pub(crate) async fn find(app: &App, name: &str) -> Result<Api, ManageError> {
-    let is_meant =
-        |api: &Api| api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name);
-    let found = app.store.read(ListApis::ALL).await?.into_iter().find(is_meant);
-    found.ok_or_else(|| ManageError::NotFound { kind: "API", name: name.to_owned() })
+pub(super) async fn find(app: &App, name: &str) -> Result<Arc<Api>, ManageError> {
+    named(&all(app).await?, name).cloned()
 }
 
-/// The APIs of these names, in their order.
-pub(crate) async fn find_all(app: &App, names: &[String]) -> Result<Vec<Arc<Api>>, ManageError> {
-    let mut apis = Vec::new();
+/// The APIs of these names, in their order, each once.
+pub(super) fn all_named(apis: &Apis, names: &[String]) -> Result<Vec<Arc<Api>>, ManageError> {
+    let mut found: Vec<Arc<Api>> = Vec::new();
     for name in names {
-        let api = find(app, name).await?;
-        if apis.iter().all(|known: &Arc<Api>| known.id != api.id) {
-            apis.push(Arc::new(api));
+        let api = named(apis, name)?;
+        if found.iter().all(|known| known.id != api.id) {
+            found.push(api.clone());
         }
     }
-    Ok(apis)
+    Ok(found)
+}
+
+fn named<'a>(apis: &'a Apis, name: &str) -> Result<&'a Arc<Api>, ManageError> {
+    let is_meant =
+        |api: &&Arc<Api>| api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name);
+    apis.iter().find(is_meant).ok_or_else(|| ManageError::NotFound { kind: "API", name: name.to_owned() })
 }
 
 /// Creates the management API if it is not there, and gives it the scopes that this program knows and it lacks.

@@ -132,9 +132,10 @@ pub struct CreatedKey {
 /// Makes a key.
 pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey, ManageError> {
     let name = registration::display_name("name", &new.name)?;
-    let apis = super::apis::find_all(app, &new.apis).await?;
+    let known = super::apis::all(app).await?;
+    let apis = super::apis::all_named(&known, &new.apis)?;
     let first = apis.first().ok_or_else(|| ManageError::invalid("apis", "a key names at least one API"))?;
-    let limited_to = super::apis::find_all(app, &new.limited_to).await?;
+    let limited_to = super::apis::all_named(&known, &new.limited_to)?;
     if !limited_to.is_empty() && !apis.iter().any(|api| api.metadata.name == super::apis::MANAGEMENT) {
         return Err(ManageError::invalid(
             "limited_to",
@@ -196,7 +197,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     };
     let audit = app.audit(actor).with("apis", new.apis.join(" "));
     app.commit(CreateKey { key: record.clone(), audit }).await?;
-    let view = KeyView::of(record, &super::apis::all(app).await?, now);
+    let view = KeyView::of(record, &known, now);
     Ok(CreatedKey { key, view })
 }
 

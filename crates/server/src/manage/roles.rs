@@ -31,7 +31,7 @@ async fn change(
         return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.metadata.name) });
     }
     let audit = app.audit(actor).with("api", &api.metadata.name);
-    Ok(app.commit(ChangeRole { holder, api: api.id, role, is_granted, now: app.now(), audit }).await?)
+    Ok(app.commit(ChangeRole { holder, api: api.id.clone(), role, is_granted, now: app.now(), audit }).await?)
 }
 
 /// Roles as they are shown and named: `API:ROLE`.
