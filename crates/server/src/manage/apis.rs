@@ -139,7 +139,10 @@ pub async fn ensure_management(app: &App) -> Result<(), ManageError> {
     let missing: Vec<_> = known.scopes.into_iter().filter(|known| !present.has_scope(&known.scope)).collect();
     if !missing.is_empty() {
         let audit = app.audit(&Actor::default());
-        app.commit(AddApiScopes { id: present.id.clone(), scopes: missing, now: app.now(), audit }).await?;
+        let names = missing.iter().map(|missing| missing.scope.to_string()).collect::<Vec<_>>().join(" ");
+        let taken = || format!("the API {MANAGEMENT:?} needs the scopes {names}, and another API has one of them");
+        let operation = AddApiScopes { id: present.id.clone(), scopes: missing, now: app.now(), audit };
+        app.commit(operation).await.map_err(ManageError::conflict(taken))?;
     }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub enum ManageError {
         /// What was looked for.
         name: String,
     },
-    /// What the server keeps in memory could not be read anew.
+    /// What the server keeps in memory could not be read again.
     #[error(transparent)]
     Open(OpenError),
     /// The server refused, for a reason of the list.

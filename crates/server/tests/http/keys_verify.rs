@@ -1,7 +1,7 @@
 //! `POST /v1/keys/verify`: for an API about keys that name it, for a management key about keys of its APIs.
 
 use doorward_core::scope::ScopeSet;
-use doorward_server::manage::{keys, users};
+use doorward_server::manage::{apis, keys, users};
 use reqwest::Method;
 use serde_json::json;
 
@@ -241,4 +241,44 @@ async fn a_key_in_the_url_is_refused_before_anything_is_logged() {
     let logged = logs.text();
     assert!(logged.contains("credential_in_query"), "something is logged");
     assert!(!logged.contains(&key[10..]) && !logged.contains(&management_key[10..]));
+}
+
+/// Makes the management API that of a program which did not know `keys:verify`.
+async fn forget_keys_verify(server: &TestServer) {
+    for sql in [
+        "UPDATE apis SET metadata = replace(metadata, 'keys:verify', 'keys:older') WHERE name = 'doorward'",
+        "UPDATE api_scopes SET scope = 'keys:older' WHERE scope = 'keys:verify'",
+    ] {
+        assert_eq!(server.app.store.write(Run { sql, params: vec![] }).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn management_api_of_an_older_program_gets_the_scopes_that_it_lacks() {
+    on_each_engine(async |server| {
+        forget_keys_verify(server).await;
+        for _ in 0..2 {
+            apis::ensure_management(&server.app).await.unwrap();
+            let scopes = apis::show(&server.app, apis::MANAGEMENT).await.unwrap().metadata.scopes;
+            let scopes: Vec<_> = scopes.iter().map(|described| described.scope.as_str()).collect();
+            assert_eq!(scopes, ["keys:older", "keys:verify"]);
+        }
+        let manager = key(&server.app, new_key(apis::MANAGEMENT, apis::KEYS_VERIFY)).await;
+        let asked = key(&server.app, new_key("notes", "notes:read")).await;
+        let answer = server.caller.verify_key(("x-api-key", &manager), &asked, &[]).await.expect(200);
+        assert_eq!(verdict(&answer), (true, "valid".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn scope_of_the_management_api_that_another_api_has_is_named() {
+    on_each_engine(async |server| {
+        forget_keys_verify(server).await;
+        let taken = "UPDATE api_scopes SET scope = 'keys:verify' WHERE scope = 'notes:read'";
+        assert_eq!(server.app.store.write(Run { sql: taken, params: vec![] }).await.unwrap(), 1);
+        let error = apis::ensure_management(&server.app).await.unwrap_err().to_string();
+        assert!(error.contains("keys:verify") && error.contains("another API"), "{error}");
+    })
+    .await;
 }
