@@ -4,10 +4,19 @@ import assert from "node:assert/strict";
 import { ask, native, redeem, refresh } from "./asking.mjs";
 import { stops } from "./viewport.mjs";
 
+/** Waits until the page is drawn. A browser gives `autofocus` the focus as it draws, which can be after the load. */
+const drawn = (page) =>
+  page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
+
+/** The id of the element that has the focus. */
+async function focused(page) {
+  await drawn(page);
+  return page.evaluate(() => document.activeElement?.id);
+}
+
 /** Presses Tab until the element of this id has the focus. */
 async function tabTo(page, id) {
-  const focused = () => page.evaluate(() => document.activeElement?.id);
-  for (let turn = 0; (await focused()) !== id; turn += 1) {
+  for (let turn = 0; (await focused(page)) !== id; turn += 1) {
     assert.ok(turn < 60, `${id} is not reached by the Tab key`);
     await page.keyboard.press("Tab");
   }
@@ -24,13 +33,13 @@ export async function keyboard(suite, start) {
 
   await check("sign-in begins in the username and goes on in the order that is seen", async () => {
     await visitor.open(asked.url);
-    assert.equal(await page.evaluate(() => document.activeElement.id), "username");
+    assert.equal(await focused(page), "username");
     assert.deepEqual(await order(), ["username", "password", "show-password", "sign-in"]);
   });
 
   await check("a hint puts the focus on the password", async () => {
     await visitor.open(ask(native, { login_hint: "alice" }).url);
-    assert.equal(await page.evaluate(() => document.activeElement.id), "password");
+    assert.equal(await focused(page), "password");
   });
 
   await check("the password can be shown and hidden", async () => {
@@ -48,7 +57,7 @@ export async function keyboard(suite, start) {
     await tabTo(page, "password");
     await page.keyboard.type("certainly not this one");
     await enter();
-    assert.equal(await page.evaluate(() => document.activeElement.id), "problem");
+    assert.equal(await focused(page), "problem");
     assert.match(await page.title(), /^Wrong username or password/);
     const described = await page.evaluate(() => ["username", "password"].map((id) => {
       const field = document.getElementById(id);
@@ -82,7 +91,7 @@ export async function keyboard(suite, start) {
     assert.equal(await page.isChecked('[id="scope-notes:write"]'), false);
     await page.keyboard.press("Enter");
     // Were something sent, this would be answered by another page.
-    await page.evaluate(() => new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted))));
+    await drawn(page);
     assert.equal(page.url(), consent);
     assert.equal(await page.isChecked('[id="scope-notes:write"]'), false);
   });
@@ -99,7 +108,7 @@ export async function keyboard(suite, start) {
     await visitor.open("/account");
     await tabTo(page, `disconnect-${native.id}`);
     await enter();
-    assert.equal(await page.evaluate(() => document.activeElement.id), "notice");
+    assert.equal(await focused(page), "notice");
     assert.match(await page.innerText("#notice"), /is disconnected\.$/);
     assert.equal(await page.locator(`#disconnect-${native.id}`).count(), 0);
     assert.equal((await refresh(native, tokens.refresh_token)).error, "invalid_grant");
