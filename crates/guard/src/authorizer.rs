@@ -1,9 +1,9 @@
 //! Who decides what a verified principal may do: the seam for policies.
 //!
-//! Easy to get wrong: an authorizer replaces the check of the route's requirement and does not add to it. One that
-//! only narrows asks [`RequirementAuthorizer`] first.
+//! Easy to get wrong: it is asked after the route's requirement is met, so that it can refuse more and never less. A
+//! scope says what a credential was issued for, and no policy may lift that.
 
-use doorward_core::{api::ResourceIdentifier, policy, principal::Principal, refusal::Refusal};
+use doorward_core::{api::ResourceIdentifier, principal::Principal, refusal::Refusal};
 use http::Method;
 
 use crate::{requirement::Requirement, verifier::RequestContext};
@@ -39,27 +39,29 @@ pub enum Decision {
     Refuse(Refusal),
 }
 
-/// Decides about verified principals. A guard asks once per layer, and never about a request without a principal.
+/// Decides about principals that meet the requirement of their route. A guard asks once per layer, and never about a
+/// request without a principal.
 ///
 /// ```
 /// use doorward_core::{denial::Denial, principal::{Principal, PrincipalKind}, refusal::Refusal};
-/// use doorward_guard::{Action, Authorizer, Decision, RequestContext, RequirementAuthorizer, Resource};
+/// use doorward_guard::{Action, Authorizer, Decision, RequestContext, Resource};
 ///
 /// /// API keys only read, whatever their scopes.
 /// struct KeysOnlyRead;
 ///
 /// impl Authorizer for KeysOnlyRead {
-///     fn decide(&self, who: &Principal, action: &Action, resource: &Resource, context: &RequestContext) -> Decision {
+///     fn decide(&self, who: &Principal, action: &Action, _: &Resource, _: &RequestContext) -> Decision {
 ///         if who.kind == PrincipalKind::Key && !action.method.is_safe() {
 ///             let refusal = Refusal::new(Denial::InsufficientPermission).fact("policy", "API keys only read");
 ///             return Decision::Refuse(refusal);
 ///         }
-///         RequirementAuthorizer.decide(who, action, resource, context)
+///         Decision::Allow
 ///     }
 /// }
 /// ```
 pub trait Authorizer: Send + Sync + 'static {
-    /// Whether `principal` may do `action` to `resource`. Must not block: each request waits for it.
+    /// Whether `principal` may do `action` to `resource`. Must not block: each request waits for it. An authorizer that
+    /// can't tell refuses with [`Denial::VerifierUnavailable`](doorward_core::denial::Denial::VerifierUnavailable).
     fn decide(
         &self,
         principal: &Principal,
@@ -67,17 +69,4 @@ pub trait Authorizer: Send + Sync + 'static {
         resource: &Resource<'_>,
         context: &RequestContext<'_>,
     ) -> Decision;
-}
-
-/// Compares the principal's scopes and roles with what the route demands. The default.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RequirementAuthorizer;
-
-impl Authorizer for RequirementAuthorizer {
-    fn decide(&self, principal: &Principal, action: &Action<'_>, _: &Resource<'_>, _: &RequestContext<'_>) -> Decision {
-        match policy::authorize(principal, action.requirement.policy()) {
-            Ok(()) => Decision::Allow,
-            Err(refusal) => Decision::Refuse(refusal),
-        }
-    }
 }

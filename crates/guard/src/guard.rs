@@ -4,33 +4,22 @@
 //! found out is a refusal, and no path through this file admits a request without a verified principal, but for the
 //! one that [`Guard::optional`] asks for by name.
 
-use std::{fmt, marker::PhantomData, net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use doorward_core::{
-    api::ResourceIdentifier,
-    clock::Clock,
-    credential,
-    denial::Denial,
-    event::RefusalEvent,
-    jwk::Algorithm,
-    network::ClientAddress,
-    random::Rng,
-    refusal::Refusal,
-    scope::{InvalidScope, ScopeSet},
-    secret::SecretString,
-    trace::TraceId,
+    api::ResourceIdentifier, clock::Clock, credential, denial::Denial, event::RefusalEvent, network::ClientAddress,
+    policy, random::Rng, refusal::Refusal, scope::ScopeSet, trace::TraceId,
 };
 use http::{HeaderValue, request::Parts};
 
 use crate::{
-    audit::{AuditSink, LogSink},
-    authorizer::{Action, Authorizer, Decision, RequirementAuthorizer, Resource},
+    audit::AuditSink,
+    authorizer::{Action, Authorizer, Decision, Resource},
+    builder::{GuardBuilder, Remote, WithVerifier, WithoutCredential},
     layer::{Demand, GuardLayer},
     principal::{Admission, Principal},
     problem::Problem,
-    remote::{ApiCredential, DeliverySink, FetchError, Issuer, IssuerUrl, RemoteVerifier, Settings},
     requirement::{Requirement, authenticated},
-    system::{SystemClock, SystemRng},
     verifier::{RequestContext, Verifier},
 };
 
@@ -38,33 +27,33 @@ use crate::{
 #[derive(Clone)]
 pub struct Guard(Arc<Inner>);
 
-struct Inner {
-    issuer: String,
-    audience: ResourceIdentifier,
-    resource_metadata: Option<String>,
-    scopes_supported: ScopeSet,
-    verifier: Arc<dyn Verifier>,
-    audit: Arc<dyn AuditSink>,
-    authorizer: Arc<dyn Authorizer>,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
+pub(crate) struct Inner {
+    pub(crate) issuer: String,
+    pub(crate) audience: ResourceIdentifier,
+    pub(crate) resource_metadata: Option<String>,
+    pub(crate) scopes_supported: ScopeSet,
+    pub(crate) verifier: Arc<dyn Verifier>,
+    pub(crate) authorizer: Option<Arc<dyn Authorizer>>,
+    pub(crate) audit: Arc<dyn AuditSink>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
 }
 
 impl Guard {
-    /// A guard that asks `issuer` (its URL, to the letter as in `iss`) about credentials for the API `audience`.
+    /// A guard that asks `issuer` (its URL, exactly as in `iss`) about credentials for the API `audience`.
     ///
     /// Nothing is sent before the first request comes; the issuer may start after the API.
-    pub fn builder(issuer: impl Into<String>, audience: ResourceIdentifier) -> GuardBuilder<WithoutCredential> {
-        GuardBuilder::new(issuer.into(), audience, None)
+    pub fn builder(issuer: impl Into<String>, audience: ResourceIdentifier) -> GuardBuilder<Remote<WithoutCredential>> {
+        GuardBuilder::remote(issuer.into(), audience)
     }
 
-    /// A guard with a verifier of its own, for whoever embeds the authorization server.
+    /// A guard with a verifier of its own, for programs that embed the authorization server.
     pub fn with_verifier(
         issuer: impl Into<String>,
         audience: ResourceIdentifier,
         verifier: Arc<dyn Verifier>,
     ) -> GuardBuilder<WithVerifier> {
-        GuardBuilder::new(issuer.into(), audience, Some(verifier))
+        GuardBuilder::local(issuer.into(), audience, verifier)
     }
 
     /// Demands a credential and nothing more.
@@ -83,11 +72,12 @@ impl Guard {
         GuardLayer::new(self.clone(), Demand::Optional)
     }
 
-    /// What the layers do, for whoever has a request and no tower service: the principal, or the answer to give. The
-    /// refusal was told to the audit when this returns.
+    /// What the layers do, for programs that have a request and no tower service: the principal, or the answer to give.
+    /// The audit knows of the refusal when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
-        let found = self.admitted(request, requirement).await?;
-        found.ok_or_else(|| self.refuse(request, Denial::CredentialMissing.into(), None))
+        let context = RequestContext::of(request, self.0.clock.now());
+        let found = self.admitted(request, requirement, &context).await?;
+        found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
     }
 
     /// Waits until the refusals that were told so far have arrived, as far as one attempt can. For the end of the
@@ -111,6 +101,10 @@ impl Guard {
         &self.0.scopes_supported
     }
 
+    pub(crate) fn new(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
@@ -119,28 +113,50 @@ impl Guard {
         match demand {
             Demand::Required(requirement) => self.authorize(request, requirement).await.map(Admission::Known),
             Demand::Optional => {
-                let found = self.admitted(request, &authenticated()).await?;
+                let context = RequestContext::of(request, self.0.clock.now());
+                let found = self.admitted(request, &authenticated(), &context).await?;
                 Ok(found.map_or(Admission::Anonymous, Admission::Known))
             }
         }
     }
 
     /// The principal of a request, verified and authorized; none if the request has no credential.
-    async fn admitted(&self, request: &Parts, requirement: &Requirement) -> Result<Option<Principal>, Problem> {
-        let context = RequestContext::of(request, self.0.clock.now());
-        let found = self.verify(request, &context).await.map_err(|refusal| self.refuse(request, refusal, None))?;
-        let Some(principal) = found else { return Ok(None) };
+    async fn admitted(
+        &self,
+        request: &Parts,
+        requirement: &Requirement,
+        context: &RequestContext<'_>,
+    ) -> Result<Option<Principal>, Problem> {
+        let found = self.verify(request, context).await;
+        let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
+            return Ok(None);
+        };
+        match self.decide(&principal, requirement, context) {
+            Ok(()) => Ok(Some(principal)),
+            Err(refusal) => Err(self.refuse(request, context, refusal, Some(&principal))),
+        }
+    }
+
+    /// The route's requirement first: a scope says what a credential was issued for, and no authorizer may lift that.
+    fn decide(
+        &self,
+        principal: &Principal,
+        requirement: &Requirement,
+        context: &RequestContext<'_>,
+    ) -> Result<(), Refusal> {
+        policy::authorize(principal, requirement.policy())?;
+        let Some(authorizer) = &self.0.authorizer else { return Ok(()) };
         let action = Action { requirement, method: context.method };
         let resource = Resource { api: &self.0.audience, path: context.uri.path() };
-        match self.0.authorizer.decide(&principal, &action, &resource, &context) {
-            Decision::Allow => Ok(Some(principal)),
-            Decision::Refuse(refusal) => Err(self.refuse(request, refusal, Some(&principal))),
+        match authorizer.decide(principal, &action, &resource, context) {
+            Decision::Allow => Ok(()),
+            Decision::Refuse(refusal) => Err(refusal),
         }
     }
 
     /// The principal of a request: the one that this guard found before, or else that of its credential.
     async fn verify(&self, request: &Parts, context: &RequestContext<'_>) -> Result<Option<Principal>, Refusal> {
-        if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_found_by(self)) {
+        if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_verified_by(self)) {
             return Ok(Some(known.clone()));
         }
         let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
@@ -150,11 +166,16 @@ impl Guard {
         Ok(Some(Principal::new(who, self)))
     }
 
-    /// Tells the audit, and words the answer.
-    fn refuse(&self, request: &Parts, refusal: Refusal, principal: Option<&Principal>) -> Problem {
+    /// Notes the refusal in the audit, and words the answer.
+    fn refuse(
+        &self,
+        request: &Parts,
+        context: &RequestContext<'_>,
+        refusal: Refusal,
+        principal: Option<&Principal>,
+    ) -> Problem {
         let given = request.headers.get("traceparent").and_then(|value| value.to_str().ok());
-        let now = self.0.clock.now();
-        let context = RequestContext::of(request, now);
+        let now = context.now;
         let trace_id = given.and_then(TraceId::from_traceparent).unwrap_or_else(|| TraceId::new(now, &*self.0.rng));
         let at = self.0.audience.as_str();
         let event = RefusalEvent::new(trace_id, now, &refusal, at, context.method.as_str(), context.uri.path());
@@ -182,186 +203,4 @@ fn client(request: &Parts) -> Option<IpAddr> {
         Some(ClientAddress::from(peer.0))
     });
     found.map(|address: ClientAddress| address.client)
-}
-
-/// What can be said about a guard before it is built. `S` is who verifies credentials: [`WithoutCredential`],
-/// [`WithCredential`] or [`WithVerifier`].
-#[must_use = "a builder does nothing until it is built"]
-pub struct GuardBuilder<S> {
-    given: Given,
-    state: PhantomData<fn() -> S>,
-}
-
-/// The guard asks the issuer and has no credential there, so it verifies JWTs only.
-pub enum WithoutCredential {}
-
-/// The guard asks the issuer with the API's own credential.
-pub enum WithCredential {}
-
-/// The guard asks a verifier of its own: see [`Guard::with_verifier`].
-pub enum WithVerifier {}
-
-struct Given {
-    issuer: String,
-    audience: ResourceIdentifier,
-    verifier: Option<Arc<dyn Verifier>>,
-    credential: Option<(String, SecretString)>,
-    scopes_supported: Result<ScopeSet, InvalidScope>,
-    audit: Option<Arc<dyn AuditSink>>,
-    delivers_refusals: bool,
-    authorizer: Arc<dyn Authorizer>,
-    clock: Arc<dyn Clock>,
-    rng: Arc<dyn Rng>,
-    settings: Settings,
-}
-
-/// A guard that can't be built.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum GuardError {
-    /// The API's own credential has characters that Doorward never gives out.
-    #[error("the API's client_id and secret are made of letters, digits, - and _")]
-    Credential,
-    /// The HTTP client can't be set up, for example because the machine has no certificates.
-    #[error("the HTTP client can't be set up: {0}")]
-    HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The issuer is no URL that can be one.
-    #[error("the issuer must be an https URL without query and fragment; http is for localhost alone")]
-    Issuer,
-    /// A scope to be named in the metadata can't exist.
-    #[error("scopes_supported: {0}")]
-    Scope(#[from] InvalidScope),
-}
-
-impl GuardBuilder<WithoutCredential> {
-    /// The API's own credential at the issuer, as `doorward api create` printed it. Needed for API keys and opaque
-    /// tokens; without it only JWTs can be verified, and the others are answered 503.
-    pub fn credential(
-        mut self,
-        client_id: impl Into<String>,
-        secret: impl Into<SecretString>,
-    ) -> GuardBuilder<WithCredential> {
-        self.given.credential = Some((client_id.into(), secret.into()));
-        GuardBuilder { given: self.given, state: PhantomData }
-    }
-}
-
-impl GuardBuilder<WithCredential> {
-    /// Delivers refusals to the issuer, so that `doorward explain` knows them. Call [`Guard::flush`] at the end.
-    ///
-    /// The issuer accepts them from an API that it knows, so the credential comes first:
-    ///
-    /// ```
-    /// # use doorward_guard::{Guard, ResourceIdentifier};
-    /// # let api = ResourceIdentifier::parse("https://api.example").unwrap();
-    /// Guard::builder("https://auth.example", api).credential("cli_1", "secret").deliver_refusals();
-    /// ```
-    ///
-    /// ```compile_fail,E0599
-    /// # use doorward_guard::{Guard, ResourceIdentifier};
-    /// # let api = ResourceIdentifier::parse("https://api.example").unwrap();
-    /// Guard::builder("https://auth.example", api).deliver_refusals();
-    /// ```
-    pub fn deliver_refusals(mut self) -> Self {
-        (self.given.delivers_refusals, self.given.audit) = (true, None);
-        self
-    }
-}
-
-impl<S> GuardBuilder<S> {
-    fn new(issuer: String, audience: ResourceIdentifier, verifier: Option<Arc<dyn Verifier>>) -> Self {
-        let given = Given {
-            issuer,
-            audience,
-            verifier,
-            credential: None,
-            scopes_supported: Ok(ScopeSet::default()),
-            audit: None,
-            delivers_refusals: false,
-            authorizer: Arc::new(RequirementAuthorizer),
-            clock: Arc::new(SystemClock),
-            rng: Arc::new(SystemRng::default()),
-            settings: Settings::default(),
-        };
-        Self { given, state: PhantomData }
-    }
-
-    /// The scopes that the API's metadata names (RFC 9728 section 2), separated by spaces.
-    pub fn scopes_supported(mut self, scopes: &str) -> Self {
-        self.given.scopes_supported = ScopeSet::parse(scopes);
-        self
-    }
-
-    /// Tells refusals to a sink of one's own; to the log unless said otherwise.
-    pub fn audit(mut self, sink: impl AuditSink) -> Self {
-        self.given.audit = Some(Arc::new(sink));
-        self
-    }
-
-    /// Decides what principals may do; [`RequirementAuthorizer`] unless said otherwise.
-    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
-        self.given.authorizer = Arc::new(authorizer);
-        self
-    }
-
-    /// Another clock than the machine's.
-    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
-        self.given.clock = clock;
-        self
-    }
-
-    /// Another random source than the machine's.
-    pub fn rng(mut self, rng: Arc<dyn Rng>) -> Self {
-        self.given.rng = rng;
-        self
-    }
-
-    /// The algorithms that JWTs may be signed with; all that Doorward knows unless said otherwise.
-    pub fn algorithms(mut self, allowed: impl IntoIterator<Item = Algorithm>) -> Self {
-        self.given.settings.algorithms = allowed.into_iter().collect();
-        self
-    }
-
-    /// How far the machines' clocks may differ; 30 s unless said otherwise, a minute at most.
-    pub fn skew(mut self, skew: Duration) -> Self {
-        self.given.settings.skew = skew;
-        self
-    }
-
-    /// The least time between two fetches of the issuer's keys; 10 s unless said otherwise.
-    pub fn key_set_interval(mut self, interval: Duration) -> Self {
-        self.given.settings.key_set_interval = interval;
-        self
-    }
-
-    /// The guard.
-    pub fn build(self) -> Result<Guard, GuardError> {
-        let given = self.given;
-        let url = IssuerUrl::parse(&given.issuer).ok_or(GuardError::Issuer)?;
-        let credential =
-            given.credential.map(|(id, secret)| ApiCredential::new(id, secret).ok_or(GuardError::Credential));
-        let credential = credential.transpose()?;
-        let (verifier, delivery): (Arc<dyn Verifier>, Option<Arc<dyn AuditSink>>) = match given.verifier {
-            Some(verifier) => (verifier, None),
-            None => {
-                let issuer = Issuer::new(url, credential).map_err(FetchError::into_source);
-                let issuer = Arc::new(issuer.map_err(GuardError::HttpClient)?);
-                let clock = || given.clock.clone();
-                let verifier = RemoteVerifier::new(issuer.clone(), given.audience.clone(), given.settings, clock());
-                let delivery = given.delivers_refusals.then(|| Arc::new(DeliverySink::new(issuer, clock())) as _);
-                (Arc::new(verifier), delivery)
-            }
-        };
-        Ok(Guard(Arc::new(Inner {
-            resource_metadata: given.audience.metadata_url(),
-            issuer: given.issuer,
-            audience: given.audience,
-            scopes_supported: given.scopes_supported?,
-            verifier,
-            audit: given.audit.or(delivery).unwrap_or_else(|| Arc::new(LogSink)),
-            authorizer: given.authorizer,
-            clock: given.clock,
-            rng: given.rng,
-        })))
-    }
 }

@@ -90,7 +90,7 @@ where
             let (mut parts, body) = request.into_parts();
             match layer.guard.admit(&parts, &layer.demand).await {
                 Ok(admission) => {
-                    admission.leave_in(&mut parts.extensions);
+                    admission.insert_into(&mut parts.extensions);
                     inner.call(Request::from_parts(parts, body)).await
                 }
                 Err(problem) => Ok(problem.into_response()),

@@ -21,6 +21,7 @@ pub mod requirement;
 // What a guard is made of.
 pub mod audit;
 pub mod authorizer;
+pub mod builder;
 #[cfg(feature = "axum")]
 pub mod metadata;
 mod remote;
@@ -33,8 +34,9 @@ pub use doorward_core::{api::ResourceIdentifier, network::ClientAddress};
 
 pub use crate::{
     audit::{AuditSink, LogSink},
-    authorizer::{Action, Authorizer, Decision, RequirementAuthorizer, Resource},
-    guard::{Guard, GuardBuilder, GuardError},
+    authorizer::{Action, Authorizer, Decision, Resource},
+    builder::{GuardBuilder, GuardError},
+    guard::Guard,
     layer::GuardLayer,
     principal::Principal,
     requirement::{Requirement, authenticated, scope},

@@ -26,7 +26,7 @@ impl Principal {
         Self { who, guard: guard.clone() }
     }
 
-    pub(crate) fn was_found_by(&self, guard: &Guard) -> bool {
+    pub(crate) fn was_verified_by(&self, guard: &Guard) -> bool {
         self.guard.is(guard)
     }
 }
@@ -59,8 +59,8 @@ pub(crate) enum Admission {
 struct Anonymous;
 
 impl Admission {
-    /// Leaves the finding with the request, for its handler.
-    pub(crate) fn leave_in(self, extensions: &mut Extensions) {
+    /// Puts the finding into the extensions of the request, for its handler.
+    pub(crate) fn insert_into(self, extensions: &mut Extensions) {
         match self {
             Self::Anonymous => drop(extensions.insert(Anonymous)),
             Self::Known(principal) => drop(extensions.insert(principal)),

@@ -41,28 +41,28 @@ impl Rng for SystemRng {
 
     /// Each draw has a price whatever its size, and a request needs several identifiers.
     fn fill_public(&self, bytes: &mut [u8]) {
-        STOCK.with_borrow_mut(|stock| stock.take(bytes, |all| self.fill(all)));
+        BUFFER.with_borrow_mut(|buffer| buffer.take(bytes, |all| self.fill(all)));
     }
 }
 
 thread_local! {
-    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; STOCKED], left: 0 }) };
+    static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer { bytes: [0; BUFFER_SIZE], left: 0 }) };
 }
 
 /// Random bytes for what is no secret. Each is given once.
-struct Stock {
-    bytes: [u8; STOCKED],
+struct Buffer {
+    bytes: [u8; BUFFER_SIZE],
     left: usize,
 }
 
-impl Stock {
+impl Buffer {
     fn take(&mut self, wanted: &mut [u8], draw: impl FnOnce(&mut [u8])) {
-        if wanted.len() > STOCKED {
+        if wanted.len() > BUFFER_SIZE {
             return draw(wanted);
         }
         if wanted.len() > self.left {
             draw(&mut self.bytes);
-            self.left = STOCKED;
+            self.left = BUFFER_SIZE;
         }
         let rest = self.left - wanted.len();
         wanted.copy_from_slice(&self.bytes[rest..self.left]);
@@ -70,15 +70,15 @@ impl Stock {
     }
 }
 
-const STOCKED: usize = 512;
+const BUFFER_SIZE: usize = 512;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn each_byte_of_the_stock_is_given_once() {
-        let mut stock = Stock { bytes: [0; STOCKED], left: 0 };
+    fn each_byte_of_the_buffer_is_given_once() {
+        let mut buffer = Buffer { bytes: [0; BUFFER_SIZE], left: 0 };
         let mut next = 0_u16;
         // Every pair of bytes that is drawn is another number.
         let mut draw = |all: &mut [u8]| {
@@ -90,16 +90,16 @@ mod tests {
         let mut given = std::collections::HashSet::new();
         for _ in 0..200 {
             let mut wanted = [0; 10];
-            stock.take(&mut wanted, &mut draw);
+            buffer.take(&mut wanted, &mut draw);
             assert!(wanted.chunks(2).all(|pair| given.insert([pair[0], pair[1]])));
         }
         assert_eq!(next, 4 * 256, "51 takes from each draw");
     }
 
     #[test]
-    fn more_than_the_stock_is_drawn_at_once() {
-        let mut wanted = [0; STOCKED + 1];
-        Stock { bytes: [7; STOCKED], left: STOCKED }.take(&mut wanted, |all| all.fill(1));
+    fn more_than_the_buffer_is_drawn_at_once() {
+        let mut wanted = [0; BUFFER_SIZE + 1];
+        Buffer { bytes: [7; BUFFER_SIZE], left: BUFFER_SIZE }.take(&mut wanted, |all| all.fill(1));
         assert!(wanted.iter().all(|byte| *byte == 1));
     }
 

@@ -31,7 +31,8 @@ use std::{
 
 use crate::{
     audit::{AuditSink, LogSink},
-    guard::{Guard, GuardBuilder, WithVerifier},
+    builder::{GuardBuilder, WithVerifier},
+    guard::Guard,
     verifier::{BoxFuture, RequestContext, Verifier},
 };
 use doorward_core::{

@@ -21,9 +21,9 @@ use crate::{audit::AuditSink, verifier::BoxFuture};
 /// The most refusals that wait.
 const MAX_WAITING: usize = 2_000;
 /// The most refusals in one request, so that it stays below 64 KiB in all likelihood.
-const BATCH: usize = 50;
+const BATCH_SIZE: usize = 50;
 /// How long the first waits for others.
-const GATHER: Duration = Duration::from_millis(250);
+const BATCH_DELAY: Duration = Duration::from_millis(250);
 /// How long to wait after a failure.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -85,7 +85,7 @@ impl Drop for DeliverySink {
 async fn deliver_as_they_come(queue: Weak<Queue>, arrived: Arc<Notify>) {
     loop {
         arrived.notified().await;
-        tokio::time::sleep(GATHER).await;
+        tokio::time::sleep(BATCH_DELAY).await;
         let Some(queue) = queue.upgrade() else { return };
         if queue.deliver().await.is_err() {
             tokio::time::sleep(RETRY).await;
@@ -111,7 +111,7 @@ impl Queue {
             tracing::warn!(dropped, "refusals were not told to the issuer: the queue was full");
         }
         loop {
-            let batch: Vec<_> = self.waiting().iter().take(BATCH).cloned().collect();
+            let batch: Vec<_> = self.waiting().iter().take(BATCH_SIZE).cloned().collect();
             if batch.is_empty() {
                 return Ok(());
             }

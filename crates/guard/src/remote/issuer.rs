@@ -17,8 +17,8 @@ use url::Url;
 
 use super::{
     fetch::{ApiCredential, FetchError, IssuerClient, MAX_ANSWER},
-    flight::Flight,
     metadata::{Endpoints, InvalidMetadata},
+    single_flight::SingleFlight,
     unavailable,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Issuer {
     url: IssuerUrl,
     client: IssuerClient,
     endpoints: ArcSwapOption<Endpoints>,
-    discovery: Flight,
+    discovery: SingleFlight,
     failures: AtomicU32,
     last_failure: Mutex<String>,
 }
@@ -77,7 +77,7 @@ impl Issuer {
             url,
             client,
             endpoints: ArcSwapOption::empty(),
-            discovery: Flight::default(),
+            discovery: SingleFlight::default(),
             failures: AtomicU32::new(0),
             last_failure: Mutex::default(),
         })

@@ -18,8 +18,8 @@ use doorward_core::{clock::Timestamp, jwk::KeySet, refusal::Refusal};
 
 use super::{
     fetch::FetchError,
-    flight::Flight,
     issuer::{Issuer, backoff},
+    single_flight::SingleFlight,
     unavailable,
 };
 
@@ -38,7 +38,7 @@ pub(super) struct IssuerKeys {
     issuer: Arc<Issuer>,
     interval: Duration,
     snapshot: ArcSwapOption<Snapshot>,
-    fetches: Flight,
+    fetches: SingleFlight,
     failures: AtomicU32,
     last_failed: AtomicBool,
 }
@@ -49,7 +49,7 @@ impl IssuerKeys {
             issuer,
             interval,
             snapshot: ArcSwapOption::empty(),
-            fetches: Flight::default(),
+            fetches: SingleFlight::default(),
             failures: AtomicU32::new(0),
             last_failed: AtomicBool::new(false),
         }

@@ -6,13 +6,13 @@
 mod api_key;
 mod delivery;
 mod fetch;
-mod flight;
 mod introspection;
 mod issuer;
 mod key_set;
 mod metadata;
 mod seen_tokens;
-mod verdicts;
+mod single_flight;
+mod verdict_cache;
 
 use std::{
     sync::{
@@ -44,7 +44,7 @@ pub(crate) use self::{
 use self::{
     key_set::{IssuerKeys, Snapshot},
     seen_tokens::SeenTokens,
-    verdicts::Verdicts,
+    verdict_cache::VerdictCache,
 };
 use crate::verifier::{BoxFuture, RequestContext, Verifier};
 
@@ -80,7 +80,7 @@ pub(crate) struct RemoteVerifier {
     settings: Settings,
     keys: Arc<IssuerKeys>,
     seen: SeenTokens,
-    verdicts: Verdicts,
+    verdicts: VerdictCache,
     clock: Arc<dyn Clock>,
     has_ticker: AtomicBool,
 }
@@ -99,7 +99,7 @@ impl RemoteVerifier {
             settings,
             keys,
             seen: SeenTokens::default(),
-            verdicts: Verdicts::new(VERDICT_LIFETIME),
+            verdicts: VerdictCache::new(VERDICT_LIFETIME),
             clock,
             has_ticker: AtomicBool::new(false),
         }

@@ -13,7 +13,7 @@ use axum::{
 use doorward_core::{clock::ManualClock, event::RefusalEvent, random::SeededRng};
 use doorward_guard::{
     AuditSink, Guard, GuardBuilder, GuardError, Principal, ResourceIdentifier,
-    guard::{WithCredential, WithoutCredential},
+    builder::{Remote, WithCredential, WithoutCredential},
     scope,
 };
 use http::HeaderMap;
@@ -71,11 +71,14 @@ impl Answer {
 }
 
 /// A guard of the API that trusts `issuer`, with a clock to be moved.
-pub(crate) fn builder(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder<WithCredential> {
+pub(crate) fn builder(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder<Remote<WithCredential>> {
     builder_without_credential(issuer, clock).credential(CLIENT_ID, CLIENT_SECRET)
 }
 
-fn builder_without_credential(issuer: &FakeIssuer, clock: &Arc<ManualClock>) -> GuardBuilder<WithoutCredential> {
+fn builder_without_credential(
+    issuer: &FakeIssuer,
+    clock: &Arc<ManualClock>,
+) -> GuardBuilder<Remote<WithoutCredential>> {
     Guard::builder(&issuer.url, ResourceIdentifier::parse(API).unwrap())
         .clock(clock.clone())
         .rng(Arc::new(SeededRng::new(1)))
@@ -89,7 +92,7 @@ impl Api {
 
     pub(crate) async fn start_with(
         issuer: &FakeIssuer,
-        build: impl FnOnce(GuardBuilder<WithoutCredential>) -> Result<Guard, GuardError>,
+        build: impl FnOnce(GuardBuilder<Remote<WithoutCredential>>) -> Result<Guard, GuardError>,
     ) -> Self {
         let (clock, audit) = (Arc::new(ManualClock::at(NOW)), Recorder::default());
         let guard = build(builder_without_credential(issuer, &clock).audit(audit.clone())).unwrap();

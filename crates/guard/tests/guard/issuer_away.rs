@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::{
     api::Api,
     fake_issuer::{FakeIssuer, LATER, METADATA, Misbehaviour, VERIFY},
+    time::until,
 };
 
 #[tokio::test]
@@ -77,9 +78,7 @@ async fn an_issuer_that_never_answers_is_given_up() {
     issuer.misbehave(VERIFY, Misbehaviour::Never);
     let key = issuer.api_key("notes:read", &[]);
     let pause_once_asked = async {
-        while issuer.asked(VERIFY) == 0 {
-            tokio::task::yield_now().await;
-        }
+        until(|| issuer.asked(VERIFY) > 0).await;
         // From here on the clock jumps to the next timer whenever nothing else is left to do.
         tokio::time::pause();
     };

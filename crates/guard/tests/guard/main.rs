@@ -12,3 +12,4 @@ mod opaque_tokens;
 mod refusals;
 mod resource_metadata;
 mod seams;
+mod time;

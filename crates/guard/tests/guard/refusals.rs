@@ -9,6 +9,7 @@ use tower_service::Service;
 use crate::{
     api::{Answer, Api, builder},
     fake_issuer::{API, FakeIssuer, LATER, Misbehaviour, NOW, REFUSALS},
+    time::{elapse, until},
 };
 
 const METADATA_URL: &str = "http://localhost:8401/.well-known/oauth-protected-resource";
@@ -208,11 +209,7 @@ async fn refusals_are_delivered_without_being_asked() {
     let app = axum::Router::new().route("/", axum::routing::get(async || "")).layer(guard.layer());
     let api = Api::serve(app).await;
     api.send(Method::GET, "/", &[]).await;
-    let arrived = async {
-        while issuer.refusals().is_empty() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), arrived).await.expect("the refusal arrives");
+    elapse(Duration::from_millis(250)).await;
+    until(|| !issuer.refusals().is_empty()).await;
     assert_eq!(issuer.refusals()[0]["code"], "credential_missing");
 }

@@ -23,8 +23,8 @@ const MAX_ASKED: usize = 1_000;
 
 type Answer = Result<Arc<Principal>, Refusal>;
 
-/// Verdicts and the questions under way.
-pub(super) struct Verdicts(Arc<Inner>);
+/// VerdictCache and the questions under way.
+pub(super) struct VerdictCache(Arc<Inner>);
 
 struct Inner {
     lifetime: Duration,
@@ -38,7 +38,7 @@ struct Question {
     answer: watch::Receiver<Option<Answer>>,
 }
 
-impl Verdicts {
+impl VerdictCache {
     pub(super) fn new(lifetime: Duration) -> Self {
         Self(Arc::new(Inner { lifetime, kept: Cache::new(CAPACITY), asked: Mutex::default() }))
     }

@@ -1,0 +1,245 @@
+//! How a guard is built: from an issuer, an API and, for anything but JWTs, the API's credential.
+//!
+//! The builder's type says who verifies, so that an option without what it needs does not compile.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_core::{
+    api::ResourceIdentifier,
+    clock::Clock,
+    jwk::Algorithm,
+    random::Rng,
+    scope::{InvalidScope, ScopeSet},
+    secret::SecretString,
+};
+
+use crate::{
+    audit::{AuditSink, LogSink},
+    authorizer::Authorizer,
+    guard::{Guard, Inner},
+    remote::{ApiCredential, DeliverySink, FetchError, Issuer, IssuerUrl, RemoteVerifier, Settings},
+    system::{SystemClock, SystemRng},
+    verifier::Verifier,
+};
+
+/// What can be said about a guard before it is built. `V` is who verifies credentials: [`Remote`] or [`WithVerifier`].
+#[must_use = "a builder does nothing until it is built"]
+pub struct GuardBuilder<V> {
+    common: Common,
+    verification: V,
+}
+
+/// The guard verifies with what the issuer publishes and answers. `C` is the API's own credential there:
+/// [`WithoutCredential`] or [`WithCredential`].
+pub struct Remote<C> {
+    settings: Settings,
+    credential: C,
+}
+
+/// The API has no credential at the issuer, so the guard verifies JWTs only.
+pub struct WithoutCredential;
+
+/// The API has a credential at the issuer.
+pub struct WithCredential {
+    client_id: String,
+    secret: SecretString,
+    delivers_refusals: bool,
+}
+
+/// The guard asks a verifier of its own: see [`Guard::with_verifier`].
+pub struct WithVerifier(Arc<dyn Verifier>);
+
+/// What every guard has.
+struct Common {
+    issuer: String,
+    audience: ResourceIdentifier,
+    scopes_supported: Result<ScopeSet, InvalidScope>,
+    authorizer: Option<Arc<dyn Authorizer>>,
+    audit: Option<Arc<dyn AuditSink>>,
+    clock: Arc<dyn Clock>,
+    rng: Arc<dyn Rng>,
+}
+
+/// A guard that can't be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GuardError {
+    /// The API's own credential has characters that Doorward never gives out.
+    #[error("the API's client_id and secret are made of letters, digits, - and _")]
+    Credential,
+    /// The HTTP client can't be set up, for example because the machine has no certificates.
+    #[error("the HTTP client can't be set up: {0}")]
+    HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The issuer is no URL that can be one.
+    #[error("the issuer must be an https URL without query and fragment; http is for localhost alone")]
+    Issuer,
+    /// A scope to be named in the metadata can't exist.
+    #[error("scopes_supported: {0}")]
+    Scope(#[from] InvalidScope),
+}
+
+impl<V> GuardBuilder<V> {
+    /// The scopes that the API's metadata names (RFC 9728 section 2), separated by spaces.
+    pub fn scopes_supported(mut self, scopes: &str) -> Self {
+        self.common.scopes_supported = ScopeSet::parse(scopes);
+        self
+    }
+
+    /// Asks `authorizer` about every principal that meets its route's requirement.
+    pub fn authorizer(mut self, authorizer: impl Authorizer) -> Self {
+        self.common.authorizer = Some(Arc::new(authorizer));
+        self
+    }
+
+    /// Sends refusals to a sink of one's own; by default they go to the log.
+    pub fn audit(mut self, sink: impl AuditSink) -> Self {
+        self.common.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Another clock than the machine's.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.common.clock = clock;
+        self
+    }
+
+    /// Another random source than the machine's.
+    pub fn rng(mut self, rng: Arc<dyn Rng>) -> Self {
+        self.common.rng = rng;
+        self
+    }
+}
+
+impl<C> GuardBuilder<Remote<C>> {
+    /// The algorithms that JWTs may be signed with; by default all that Doorward knows.
+    pub fn algorithms(mut self, allowed: impl IntoIterator<Item = Algorithm>) -> Self {
+        self.verification.settings.algorithms = allowed.into_iter().collect();
+        self
+    }
+
+    /// How far the machines' clocks may differ; by default 30 s, at most a minute.
+    pub fn skew(mut self, skew: Duration) -> Self {
+        self.verification.settings.skew = skew;
+        self
+    }
+
+    /// The least time between two fetches of the issuer's keys; by default 10 s.
+    pub fn key_set_interval(mut self, interval: Duration) -> Self {
+        self.verification.settings.key_set_interval = interval;
+        self
+    }
+}
+
+impl GuardBuilder<Remote<WithoutCredential>> {
+    pub(crate) fn remote(issuer: String, audience: ResourceIdentifier) -> Self {
+        let verification = Remote { settings: Settings::default(), credential: WithoutCredential };
+        Self { common: Common::new(issuer, audience), verification }
+    }
+
+    /// The API's own credential at the issuer, as `doorward api create` printed it. Needed for API keys and opaque
+    /// tokens; without it only JWTs can be verified, and the others are answered 503.
+    pub fn credential(
+        self,
+        client_id: impl Into<String>,
+        secret: impl Into<SecretString>,
+    ) -> GuardBuilder<Remote<WithCredential>> {
+        let credential =
+            WithCredential { client_id: client_id.into(), secret: secret.into(), delivers_refusals: false };
+        let verification = Remote { settings: self.verification.settings, credential };
+        GuardBuilder { common: self.common, verification }
+    }
+
+    /// The guard.
+    pub fn build(self) -> Result<Guard, GuardError> {
+        let issuer = self.common.remote_issuer(None)?;
+        self.common.build_remote(issuer, self.verification.settings)
+    }
+}
+
+impl GuardBuilder<Remote<WithCredential>> {
+    /// Delivers refusals to the issuer, so that `doorward explain` knows them. Call [`Guard::flush`] at the end.
+    ///
+    /// The issuer accepts them from an API that it knows, so the credential comes first:
+    ///
+    /// ```
+    /// # use doorward_guard::{Guard, ResourceIdentifier};
+    /// # let api = ResourceIdentifier::parse("https://api.example").unwrap();
+    /// Guard::builder("https://auth.example", api).credential("cli_1", "secret").deliver_refusals();
+    /// ```
+    ///
+    /// ```compile_fail,E0599
+    /// # use doorward_guard::{Guard, ResourceIdentifier};
+    /// # let api = ResourceIdentifier::parse("https://api.example").unwrap();
+    /// Guard::builder("https://auth.example", api).deliver_refusals();
+    /// ```
+    pub fn deliver_refusals(mut self) -> Self {
+        (self.verification.credential.delivers_refusals, self.common.audit) = (true, None);
+        self
+    }
+
+    /// The guard.
+    pub fn build(self) -> Result<Guard, GuardError> {
+        let (mut common, Remote { settings, credential }) = (self.common, self.verification);
+        let known = ApiCredential::new(credential.client_id, credential.secret).ok_or(GuardError::Credential)?;
+        let issuer = common.remote_issuer(Some(known))?;
+        // A sink that was named after `deliver_refusals` takes its place.
+        if credential.delivers_refusals && common.audit.is_none() {
+            common.audit = Some(Arc::new(DeliverySink::new(issuer.clone(), common.clock.clone())));
+        }
+        common.build_remote(issuer, settings)
+    }
+}
+
+impl GuardBuilder<WithVerifier> {
+    pub(crate) fn local(issuer: String, audience: ResourceIdentifier, verifier: Arc<dyn Verifier>) -> Self {
+        Self { common: Common::new(issuer, audience), verification: WithVerifier(verifier) }
+    }
+
+    /// The guard.
+    pub fn build(self) -> Result<Guard, GuardError> {
+        self.common.issuer_url()?;
+        self.common.build(self.verification.0)
+    }
+}
+
+impl Common {
+    fn new(issuer: String, audience: ResourceIdentifier) -> Self {
+        Self {
+            issuer,
+            audience,
+            scopes_supported: Ok(ScopeSet::default()),
+            authorizer: None,
+            audit: None,
+            clock: Arc::new(SystemClock),
+            rng: Arc::new(SystemRng::default()),
+        }
+    }
+
+    fn issuer_url(&self) -> Result<IssuerUrl, GuardError> {
+        IssuerUrl::parse(&self.issuer).ok_or(GuardError::Issuer)
+    }
+
+    fn remote_issuer(&self, credential: Option<ApiCredential>) -> Result<Arc<Issuer>, GuardError> {
+        let issuer = Issuer::new(self.issuer_url()?, credential).map_err(FetchError::into_source);
+        issuer.map(Arc::new).map_err(GuardError::HttpClient)
+    }
+
+    fn build_remote(self, issuer: Arc<Issuer>, settings: Settings) -> Result<Guard, GuardError> {
+        let verifier = RemoteVerifier::new(issuer, self.audience.clone(), settings, self.clock.clone());
+        self.build(Arc::new(verifier))
+    }
+
+    fn build(self, verifier: Arc<dyn Verifier>) -> Result<Guard, GuardError> {
+        Ok(Guard::new(Inner {
+            resource_metadata: self.audience.metadata_url(),
+            issuer: self.issuer,
+            audience: self.audience,
+            scopes_supported: self.scopes_supported?,
+            verifier,
+            authorizer: self.authorizer,
+            audit: self.audit.unwrap_or_else(|| Arc::new(LogSink)),
+            clock: self.clock,
+            rng: self.rng,
+        }))
+    }
+}
