@@ -23,6 +23,9 @@ use crate::{
 pub struct ClientMetadata {
     /// Its name, shown to users.
     pub client_name: String,
+    /// The address of a web page about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_uri: Option<String>,
     /// How it authenticates.
     pub token_endpoint_auth_method: AuthenticationMethod,
     /// The ways that it may get tokens.
@@ -46,6 +49,7 @@ impl Default for ClientMetadata {
     fn default() -> Self {
         Self {
             client_name: String::new(),
+            client_uri: None,
             token_endpoint_auth_method: AuthenticationMethod::ClientSecret,
             grant_types: BTreeSet::new(),
             redirect_uris: Vec::new(),

@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use url::Url;
+
 use crate::{
     api::{ApiMetadata, DescribedScope, is_api_name},
     client::{AuthenticationMethod, GrantType},
     client_metadata::ClientMetadata,
     grant::audience::Apis,
+    redirect_uri::is_loopback_host,
     scope::ScopeSet,
     user::UserMetadata,
 };
@@ -39,9 +42,27 @@ pub fn display_name(member: &'static str, name: &str) -> Result<String, InvalidR
     Ok(name.to_owned())
 }
 
+/// Refuses what is no address of a web page. It becomes a link on pages of this server, so it must not be a script.
+fn check_web_page(member: &'static str, address: &str) -> Result<(), InvalidRegistration> {
+    // What the parser reads must be what stands there, but for the slash that it adds to a bare host.
+    let is_as_written = |url: &Url| url.as_str().starts_with(address) && address.len() <= 2_000;
+    let names_a_user = |url: &Url| !url.username().is_empty() || url.password().is_some();
+    let url = Url::parse(address).ok().filter(|url| is_as_written(url) && !names_a_user(url));
+    let is_web_page = url.is_some_and(|url| match url.scheme() {
+        "https" => true,
+        "http" => url.host_str().is_some_and(is_loopback_host),
+        _ => false,
+    });
+    match is_web_page {
+        true => Ok(()),
+        false => Err(InvalidRegistration::new(member, "an https URL without a user; http is for localhost alone")),
+    }
+}
+
 /// Refuses metadata whose parts don't go together, or that asks for what no API has.
 pub fn check_client(metadata: &ClientMetadata, apis: &Apis) -> Result<(), InvalidRegistration> {
     let invalid = |member, why: &str| Err(InvalidRegistration::new(member, why));
+    metadata.client_uri.as_deref().map_or(Ok(()), |uri| check_web_page("client_uri", uri))?;
     if metadata.redirect_uris.len() > MAX_REDIRECT_URIS {
         return Err(InvalidRegistration::new("redirect_uris", format!("at most {MAX_REDIRECT_URIS}")));
     }
@@ -245,6 +266,32 @@ mod tests {
         }
         for empty in ["{}", r#"{"keys":[]}"#] {
             assert_eq!(ClientKeys::parse(empty.as_bytes()), Err(InvalidClientKeys));
+        }
+    }
+
+    #[test]
+    fn address_of_a_client_is_a_web_page_that_is_safe_to_link_to() {
+        let with =
+            |uri: &str| ClientMetadata { client_uri: Some(uri.to_owned()), ..client(&[GrantType::AuthorizationCode]) };
+        for page in ["https://app.example", "https://app.example/about?lang=en", "http://localhost:8080/"] {
+            assert_eq!(check_client(&with(page), &notes()), Ok(()), "{page}");
+        }
+        let long = format!("https://app.example/{}", "a".repeat(2_000));
+        for other in [
+            "",
+            "app.example",
+            "javascript:alert(1)",
+            "data:text/html,hi",
+            "http://app.example/",
+            "https://issuer.example@app.example/",
+            "https://:secret@app.example/",
+            "http://:secret@localhost/",
+            " https://app.example/",
+            "https://app.exam\nple/",
+            &long,
+        ] {
+            let error = check_client(&with(other), &notes()).map_err(|error| error.member);
+            assert_eq!(error, Err("client_uri"), "{other:?}");
         }
     }
 

@@ -53,6 +53,9 @@ pub(super) struct CreateArgs {
     /// Its name, shown to users
     #[arg(long)]
     name: String,
+    /// The address of a web page about it
+    #[arg(long, value_name = "URL")]
+    client_uri: Option<String>,
     /// A public client: no secret, for browsers and programs on people's machines
     #[arg(long, conflicts_with = "auth_method")]
     public: bool,
@@ -141,6 +144,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     };
     let metadata = ClientMetadata {
         client_name: args.name,
+        client_uri: args.client_uri,
         token_endpoint_auth_method: if args.public { AuthenticationMethod::None } else { args.auth_method },
         grant_types: args.grants.into_iter().collect(),
         redirect_uris: args.redirect_uris,
@@ -179,6 +183,7 @@ fn describe(client: &ClientView) -> String {
     fields(&[
         ("client_id", client.client_id.to_string()),
         ("name", metadata.client_name.clone()),
+        ("web page", metadata.client_uri.clone().unwrap_or_default()),
         ("authentication", metadata.token_endpoint_auth_method.as_str().to_owned()),
         ("keys", client.key_ids.join(" ")),
         ("assertions for", audience.to_owned()),
