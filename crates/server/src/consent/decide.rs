@@ -96,6 +96,7 @@ fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>)
         action: format!("/consent/{id}"),
         csrf: step.visitor.form_token(app),
         client_name: step.client.metadata.client_name.clone(),
+        client_uri: step.client.metadata.client_uri.clone(),
         username: session.user.metadata.username.clone(),
         switch_account: format!("/sign-in/{id}/other"),
         returns_to: request.target.display_host(),

@@ -22,6 +22,8 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) csrf: String,
     /// The name of the application that asks.
     pub(crate) client_name: String,
+    /// A web page about it (RFC 7591 section 2, `client_uri`).
+    pub(crate) client_uri: Option<String>,
     /// Whose consent is asked for.
     pub(crate) username: String,
     /// Where people go who are somebody else.
@@ -109,6 +111,7 @@ mod tests {
             action: "/consent/4f1c".into(),
             csrf: "token".into(),
             client_name: "Notes CLI".into(),
+            client_uri: Some("https://notes.example/cli".into()),
             username: "alice".into(),
             switch_account: "/consent/4f1c/switch".into(),
             returns_to: "localhost:8401".into(),
@@ -140,6 +143,13 @@ mod tests {
         assert_eq!(as_clause("API keys"), "API keys");
         assert_eq!(as_clause("Öffnen"), "öffnen");
         assert_eq!(as_clause(""), "");
+    }
+
+    #[test]
+    fn page_about_the_client_opens_beside_this_one_and_learns_nothing_of_it() {
+        let link = r#"<a id="client-page" href="https://notes.example/cli" target="_blank" rel="noopener noreferrer">"#;
+        let html = html(vec![], true);
+        assert!(html.contains(link), "{html}");
     }
 
     #[test]
