@@ -125,7 +125,7 @@ impl Place {
         }
         let store = Store::open(&found.location).await?;
         match (&found.location, store.check_schema().await) {
-            (_, Ok(())) => {}
+            (_, Ok(_)) => {}
             (Location::Sqlite(folder), Err(error)) if FolderLock::is_held(folder)? => return Err(error.into()),
             (Location::Sqlite(_), Err(_)) => {
                 store.migrate().await?;

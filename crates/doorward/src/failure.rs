@@ -29,6 +29,9 @@ pub(crate) enum Failure {
     /// Something could not be found, or was not valid.
     #[error("{0}")]
     NotDone(String),
+    /// Who read the output has read enough, as `head` does.
+    #[error("nobody reads the output any more")]
+    ReaderGone,
     /// The server could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -57,6 +60,9 @@ impl Failure {
 
     /// Writes the failure to standard error and gives the exit code.
     pub(crate) fn report(&self, output: Output) -> ExitCode {
+        if matches!(self, Self::ReaderGone) {
+            return ExitCode::SUCCESS;
+        }
         let message = self.to_string();
         let text = match self {
             _ if output.json => json!({"error": self.kind(), "message": message.trim_end()}).to_string(),
@@ -68,7 +74,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Admin(ManageError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
             Self::Admin(ManageError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
-            Self::Admin(_) | Self::NotDone(_) => 1,
+            Self::Admin(_) | Self::NotDone(_) | Self::ReaderGone => 1,
         })
     }
 
@@ -81,7 +87,7 @@ impl Failure {
             Self::Admin(ManageError::Refused(refusal)) => refusal.denial.code(),
             Self::Admin(ManageError::Open(_) | ManageError::Signing | ManageError::Store(_)) => "unavailable",
             Self::Configuration(_) => "configuration",
-            Self::NotDone(_) => "not_done",
+            Self::NotDone(_) | Self::ReaderGone => "not_done",
             Self::Open(_) | Self::Store(_) | Self::System(_) => "unavailable",
             Self::Usage(_) => "usage",
         }

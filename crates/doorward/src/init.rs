@@ -48,6 +48,6 @@ pub(crate) fn run(folder: &Path, issuer: &str, output: Output) -> Result<(), Fai
              doorward api create --config {config} --name NAME --identifier https://api.example.com --scope 'name:read=Read your things'\n  \
              doorward user create --config {config} USERNAME"
         )
-    });
+    })?;
     Ok(())
 }

@@ -9,6 +9,7 @@ mod failure;
 mod init;
 mod logging;
 mod output;
+mod reload;
 mod serve;
 
 use std::process::ExitCode;

@@ -1,4 +1,7 @@
 //! What commands print: tables for people, JSON for programs.
+//!
+//! Easy to get wrong: standard output can be a full disk or a pipe that nobody reads. A command that could not print did
+//! not do what was asked, and a secret is shown before what it belongs to is made, so that it can't be lost.
 
 use std::io::{self, Write};
 
@@ -6,6 +9,8 @@ use comfy_table::{Table, presets};
 use doorward_core::clock::Timestamp;
 pub(crate) use doorward_server::manage::times::rfc3339 as time;
 use serde::Serialize;
+
+use crate::failure::Failure;
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug)]
@@ -15,20 +20,46 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Prints JSON if that was asked for, else what `human` writes.
-    pub(crate) fn print(self, value: &impl Serialize, human: impl FnOnce() -> String) {
-        let text = match self.json {
+    /// Prints JSON if that was asked for, else what `human` writes. A reader that has read enough and went away is no
+    /// failure of the command.
+    pub(crate) fn print(self, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<(), Failure> {
+        match line(self.text(value, human).trim_end()) {
+            Err(Failure::ReaderGone) => Ok(()),
+            printed => printed,
+        }
+    }
+
+    /// Prints what can be shown once only. Here a reader that went away is a failure too.
+    pub(crate) fn print_once(self, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<(), Failure> {
+        write(self.text(value, human).trim_end()).map_err(|error| not_written(&error, ". Nothing was changed"))
+    }
+
+    fn text(self, value: &impl Serialize, human: impl FnOnce() -> String) -> String {
+        match self.json {
             true => serde_json::to_string(value).expect("a value of views, numbers and text with text as names"),
             false => human(),
-        };
-        line(text.trim_end());
+        }
     }
 }
 
-/// Writes a line to standard output. A reader that went away is no failure of the command.
-pub(crate) fn line(text: &str) {
+/// Writes a line to standard output.
+///
+/// # Errors
+/// [`Failure::ReaderGone`], which ends a command that would go on, without being a failure.
+pub(crate) fn line(text: &str) -> Result<(), Failure> {
+    write(text).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::ReaderGone,
+        _ => not_written(&error, ""),
+    })
+}
+
+fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    writeln!(out, "{text}").and_then(|()| out.flush())
+}
+
+fn not_written(error: &io::Error, consequence: &str) -> Failure {
+    Failure::System(format!("standard output can't be written: {error}{consequence}"))
 }
 
 /// A table with a row for each entry.

@@ -5,16 +5,18 @@ use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::A
 use doorward_listen::{Serve, tls::Reloading};
 use doorward_server::{
     App, manage,
-    tasks::{self, Tasks},
+    tasks::{self, Tasks, supervise},
 };
-use doorward_store::{FolderLock, Location, Store, prepare_folder};
+use doorward_store::{FolderLock, KNOWN_SCHEMA, Location, Store, prepare_folder};
+use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{Config, UnusableFile, settings::Program},
     data::{self, CONFIGURATION, Found, ISSUER},
     failure::Failure,
-    logging,
+    logging::{self, Logging},
+    reload::Running,
 };
 
 /// How often certificate files are looked at.
@@ -23,9 +25,9 @@ const TLS_CHECK: Duration = Duration::from_secs(10);
 /// Runs the server until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
-    logging::begin(&config.program);
+    let logging = Arc::new(logging::begin(&config.program));
     let runtime = runtime(config.program.threads)?;
-    runtime.block_on(serve(path, config))
+    runtime.block_on(serve(path, config, logging))
 }
 
 /// The async runtime, with so many threads.
@@ -37,10 +39,10 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
     builder.enable_all().build().map_err(|error| Failure::system("the runtime", error))
 }
 
-async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
+async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(), Failure> {
     let found = Found::configured(&config)?;
     prepare_folder(&found.folder)?;
-    let _lock = match &found.location {
+    let lock = match &found.location {
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
         Location::Postgres(_) => None,
     };
@@ -50,7 +52,18 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let path = std::path::absolute(path).map_err(|error| Failure::system("finding the configuration", error))?;
     data::write_secret(&found.folder.join(CONFIGURATION), path.as_os_str().as_bytes())?;
     let store = Store::open(&found.location).await?;
-    store.migrate().await?;
+    if let Some(lock) = &lock {
+        store.depend_on(lock);
+    }
+    check_durability(&store, &config.program).await?;
+    let schema = store.migrate().await?.to;
+    if schema > KNOWN_SCHEMA {
+        tracing::warn!(
+            schema,
+            known = KNOWN_SCHEMA,
+            "a newer version has migrated the database: this one goes on on it"
+        );
+    }
     let app = data::app(found, store).await?;
     let tls = tls(&config.program)?;
     let mut listeners = Vec::new();
@@ -60,19 +73,38 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     }
     ready(&app).await?;
     let tasks = Tasks::start(&app).await?;
-    let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
+    let health = app.task_health();
+    let mut watching = vec![supervise(health.clone(), "watchdog", feed_watchdog)];
+    if let Some(tls) = tls.clone() {
+        watching.push(supervise(health, "certificate", move || watch(tls.clone())));
+    }
+    let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::system("listening to signals", error))?;
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
-    let end = end()?;
-    for address in &config.program.addresses {
+    let end = ending(app.clone(), config.program.shutdown_delay)?;
+    let addresses = config.program.addresses.clone();
+    let running = Running { path, config, tls: tls.clone(), logging };
+    watching.push(tokio::spawn(running.reload_at(hangup)));
+    for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
     let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
+    tell_systemd(NotifyState::Ready);
     doorward_listen::serve(listeners, serve, end).await;
-    if let Some(watching) = watching {
-        watching.abort();
+    for task in watching {
+        task.abort();
     }
     tasks.stop().await;
     Ok(())
+}
+
+/// Refuses a database that may lose what it has acknowledged, unless the operator accepts that.
+async fn check_durability(store: &Store, program: &Program) -> Result<(), Failure> {
+    let Some(weakness) = store.unsafe_durability().await? else { return Ok(()) };
+    if program.accept_data_loss {
+        tracing::warn!("{weakness}; data.accept_data_loss is set");
+        return Ok(());
+    }
+    Err(Failure::System(format!("{weakness}. Turn it on, or accept that with data.accept_data_loss = true")))
 }
 
 /// Makes what every server has: the management API and the first signing keys.
@@ -80,6 +112,35 @@ pub(crate) async fn ready(app: &App) -> Result<(), Failure> {
     tasks::run_due(app).await?;
     manage::apis::ensure_management(app).await?;
     Ok(())
+}
+
+/// When the listeners close: a while after the server was told to end. Meanwhile it answers, and says that it is not ready,
+/// so that a load balancer sends the next requests elsewhere.
+fn ending(app: Arc<App>, delay: Duration) -> Result<impl Future<Output = ()>, Failure> {
+    let end = end()?;
+    Ok(async move {
+        end.await;
+        tell_systemd(NotifyState::Stopping);
+        app.begin_to_end();
+        tokio::time::sleep(delay).await;
+    })
+}
+
+/// Does nothing where no systemd waits for it (sd_notify(3)).
+fn tell_systemd(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "systemd could not be told");
+    }
+}
+
+/// Tells systemd's watchdog, where there is one, that this process works. The runtime that answers requests does it, so
+/// that a runtime that hangs is found.
+async fn feed_watchdog() {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    loop {
+        tell_systemd(NotifyState::Watchdog);
+        tokio::time::sleep(patience / 3).await;
+    }
 }
 
 /// Ends at Ctrl-C or SIGTERM. From this call on, and not only once it is awaited, a signal is an end in good order: it

@@ -15,6 +15,7 @@ pub mod settings;
 
 // The server, and what operators do with it.
 pub mod app;
+mod health;
 pub mod manage;
 pub mod tasks;
 mod throttle;

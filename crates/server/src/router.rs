@@ -20,12 +20,11 @@ use http::{
     header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
 };
 use percent_encoding::percent_decode_str;
-use serde_json::json;
 
 use crate::{
     account,
     app::App,
-    authorization, consent, oauth, oidc,
+    authorization, consent, health, oauth, oidc,
     origin::Origin,
     pages::assets,
     signin,
@@ -45,11 +44,11 @@ pub fn router(app: Arc<App>) -> Router {
     let management = Management::new(&app).expect("issuer and scope of the management API are valid");
     Router::new()
         .route("/", get(home))
-        .route("/health", get(health))
         .route("/assets/{name}", get(asset))
         .merge(account::routes())
         .merge(authorization::routes(&app))
         .merge(consent::routes(&app))
+        .merge(health::routes())
         .merge(oauth::routes())
         .merge(oidc::routes())
         .merge(signin::routes(&app))
@@ -108,12 +107,6 @@ fn refuse_outright(app: &App, request: &Request) -> Option<Response<Body>> {
 
 async fn home() -> Result<Response<Body>, PageError> {
     Ok(respond::redirect("/account")?)
-}
-
-/// Says that the server runs and can answer.
-async fn health(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
-    app.ensure_fresh()?;
-    Ok(respond::json_no_store(&json!({"status": "ok"}))?)
 }
 
 async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Response<Body>, NegotiatedError> {

@@ -49,6 +49,8 @@ pub struct Tokens {
     pub authorization_ttl: Duration,
     /// Of refresh tokens.
     pub refresh: RefreshLimits,
+    /// How far the clocks of the nodes of one issuer may differ; a minute at most.
+    pub clock_skew: Duration,
 }
 
 /// What passwords must be and cost.
@@ -118,6 +120,7 @@ impl Settings {
                 access_token_ttl: 5 * MINUTE,
                 code_ttl: MINUTE,
                 id_token_ttl: 5 * MINUTE,
+                clock_skew: Duration::from_secs(30),
                 authorization_ttl: 30 * MINUTE,
                 refresh: RefreshLimits::default(),
             },

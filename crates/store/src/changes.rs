@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::error::StoreError;
 use crate::sql::sql;
 use crate::store::Store;
-use crate::tx::{Operation, Row, Tx, TxError, Value};
+use crate::tx::{Operation, Row, Tx, TxError, Urgency, Value};
 
 /// One entry of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -162,6 +162,8 @@ struct Collecting<O>(O);
 impl<O: Operation> Operation for Collecting<O> {
     type Output = Committed<O::Output>;
 
+    const URGENCY: Urgency = O::URGENCY;
+
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let mut tx = Collector { tx, changes: Vec::new() };
         let output = self.0.run(&mut tx).await?;
@@ -195,6 +197,8 @@ struct Position;
 impl Operation for Position {
     type Output = i64;
 
+    const URGENCY: Urgency = Urgency::Vital;
+
     async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
         tx.query_one("SELECT position FROM change_counter WHERE id = 1", &[]).await?.int()
     }
@@ -208,6 +212,8 @@ struct ChangesAfter {
 
 impl Operation for ChangesAfter {
     type Output = Vec<Change>;
+
+    const URGENCY: Urgency = Urgency::Vital;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Change>, TxError> {
         let sql = sql!("SELECT {} FROM changes WHERE position > $1 ORDER BY position LIMIT $2", COLUMNS);

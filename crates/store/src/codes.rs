@@ -81,9 +81,10 @@ impl Operation for RedeemCode {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let Some(digest) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
         let sql = sql!(
-            "SELECT {g}, {c}, u.disabled_at
+            "SELECT {g}, {}, {c}, u.disabled_at
              FROM codes c JOIN grants g ON g.id = c.grant_id JOIN users u ON u.id = g.user_id WHERE c.digest = $1",
             grants::COLUMNS,
+            grants::ENDED_AT,
             COLUMNS
         );
         // It may have been swept since.

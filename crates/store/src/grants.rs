@@ -16,12 +16,15 @@ use doorward_core::{
     scope::ScopeSet,
 };
 
+mod ending;
+
+pub use self::ending::EndGrants;
+pub(crate) use self::ending::{ENDED_AT, Of, end_all, end_later};
 use crate::{
-    ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     record::json,
     sql::sql,
-    tx::{Operation, Row, Tx, TxError, Value},
+    tx::{Operation, Row, Tx, TxError},
     users,
 };
 
@@ -70,7 +73,10 @@ impl GrantRecord {
 
 pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), TxError> {
     tx.execute(
-        sql!("INSERT INTO grants ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)", COLUMNS),
+        sql!(
+            "INSERT INTO grants ({}, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            COLUMNS
+        ),
         &[
             grant.id.as_str().into(),
             grant.user_id.as_str().into(),
@@ -109,11 +115,13 @@ impl Operation for ListGrants {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<GrantRecord>, TxError> {
         let sql = sql!(
-            "SELECT {} FROM grants
-             WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $2
-               AND ((created_at, id) < ($3, $4) OR $4 IS NULL)
-             ORDER BY created_at DESC, id DESC LIMIT $5",
-            COLUMNS
+            "SELECT {g}, {} FROM grants g
+             WHERE g.user_id = $1 AND g.ended_at IS NULL AND {} IS NULL AND g.expires_at > $2
+               AND ((g.created_at, g.id) < ($3, $4) OR $4 IS NULL)
+             ORDER BY g.created_at DESC, g.id DESC LIMIT $5",
+            COLUMNS,
+            ENDED_AT,
+            ENDED_AT
         );
         let (time, id) = self.after.clone().unzip();
         let id = id.map(|id| id.to_string());
@@ -223,48 +231,11 @@ pub(crate) async fn lock(
 const USE: &str = "UPDATE grants SET
     last_used_at = CASE WHEN client_id = $1 AND ended_at IS NULL THEN $2 ELSE last_used_at END WHERE id =";
 
-/// Whose grants.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Of<'a> {
-    Client(&'a ClientId),
-    Grant(&'a GrantId),
-    User(&'a UserId),
-    UserAtClient(&'a UserId, &'a ClientId),
-}
-
-/// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
-pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
-    // A condition for each, so that each finds its index.
-    let (sql, whose) = match of {
-        Of::Client(client) => (sql!("{} AND client_id = $3 RETURNING id", END), vec![client.as_str()]),
-        Of::Grant(grant) => (sql!("{} AND id = $3 RETURNING id", END), vec![grant.as_str()]),
-        Of::User(user) => (sql!("{} AND user_id = $3 RETURNING id", END), vec![user.as_str()]),
-        Of::UserAtClient(user, client) => {
-            (sql!("{} AND user_id = $3 AND client_id = $4 RETURNING id", END), vec![user.as_str(), client.as_str()])
-        }
-    };
-    let params: Vec<_> = [now.into(), why.into()].into_iter().chain(whose.into_iter().map(Value::from)).collect();
-    let ended = tx.query(sql, &params).await?;
-    let ended = ended.into_iter().map(|mut row| row.text()).collect::<Result<Vec<_>, _>>()?;
-    for id in &ended {
-        let sql = "UPDATE refresh_families SET
-                     ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
-                     successor_sealed = NULL, seal_counts_from = NULL
-                   WHERE grant_id = $2 AND ended_at IS NULL";
-        tx.execute(sql, &[now.into(), id.as_str().into()]).await?;
-    }
-    // From the first change to the commit, every other change waits.
-    for id in &ended {
-        append_change(tx, ChangeKind::Grant, id, now).await?;
-    }
-    Ok(ended.len() as u64)
-}
-
-const END: &str = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE ended_at IS NULL";
-
+/// All columns of a grant but the time of its end, which is not its row's business alone: see [`ENDED_AT`].
 pub(crate) const COLUMNS: &str = "id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, \
-                                  auth_time, created_at, last_used_at, expires_at, ended_at";
+                                  auth_time, created_at, last_used_at, expires_at";
 
+/// Reads [`COLUMNS`] and [`ENDED_AT`].
 pub(crate) fn grant(row: &mut Row) -> Result<GrantRecord, TxError> {
     Ok(GrantRecord {
         id: row.parsed()?,

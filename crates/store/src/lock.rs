@@ -8,7 +8,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::folder::FolderError;
 #[derive(Debug)]
 pub struct FolderLock {
     _file: File,
+    path: PathBuf,
 }
 
 impl FolderLock {
@@ -50,7 +51,12 @@ impl FolderLock {
         }
         file.set_len(0).map_err(failed)?;
         writeln!(file, "{}", std::process::id()).map_err(failed)?;
-        Ok(FolderLock { _file: file })
+        Ok(FolderLock { _file: file, path: folder.join(NAME) })
+    }
+
+    /// The file that is locked.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether a server has the folder now.
@@ -70,14 +76,10 @@ impl FolderLock {
 }
 
 fn open(folder: &Path, create: bool) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(create)
-        .truncate(false)
-        .mode(0o600)
-        .open(folder.join("doorward.lock"))
+    OpenOptions::new().read(true).write(true).create(create).truncate(false).mode(0o600).open(folder.join(NAME))
 }
+
+const NAME: &str = "doorward.lock";
 
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);

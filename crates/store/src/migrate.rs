@@ -3,31 +3,43 @@
 //! Two processes may start at once. Each step takes the lock first and then reads the version again; the lock is
 //! SQLite's one writer, and an advisory lock in PostgreSQL.
 //!
+//! While nodes are replaced one by one, those of the older version work on the newer schema: a migration adds and changes
+//! nothing that they use. It says for itself from which version of the program on it can be used.
+//!
 //! Easy to get wrong: a migration that was released is never edited. A new file gets the next number.
 
 use crate::error::StoreError;
 use crate::store::{Engine, Store};
-use crate::tx::{Operation, Tx, TxError};
+use crate::tx::{Operation, Tx, TxError, Urgency};
 
 struct Migration {
     number: i64,
     name: &'static str,
     sql: &'static str,
+    /// The oldest schema whose programs can work on this one. A migration that only adds has that of the one before it.
+    usable_from: i64,
+}
+
+impl Migration {
+    /// A migration that needs programs that know it.
+    const fn new(number: i64, name: &'static str, sql: &'static str) -> Migration {
+        Migration { number, name, sql, usable_from: number }
+    }
 }
 
 const MIGRATIONS: &[Migration] = &[
-    Migration { number: 1, name: "changes", sql: include_str!("../migrations/0001_changes.sql") },
-    Migration { number: 2, name: "foundation", sql: include_str!("../migrations/0002_foundation.sql") },
-    Migration { number: 3, name: "open_requests", sql: include_str!("../migrations/0003_open_requests.sql") },
-    Migration { number: 4, name: "refresh_seals", sql: include_str!("../migrations/0004_refresh_seals.sql") },
-    Migration { number: 5, name: "refresh_chains", sql: include_str!("../migrations/0005_refresh_chains.sql") },
-    Migration {
-        number: 6,
-        name: "ended_client_tokens",
-        sql: include_str!("../migrations/0006_ended_client_tokens.sql"),
-    },
-    Migration { number: 7, name: "metadata", sql: include_str!("../migrations/0007_metadata.sql") },
+    Migration::new(1, "changes", include_str!("../migrations/0001_changes.sql")),
+    Migration::new(2, "foundation", include_str!("../migrations/0002_foundation.sql")),
+    Migration::new(3, "open_requests", include_str!("../migrations/0003_open_requests.sql")),
+    Migration::new(4, "refresh_seals", include_str!("../migrations/0004_refresh_seals.sql")),
+    Migration::new(5, "refresh_chains", include_str!("../migrations/0005_refresh_chains.sql")),
+    Migration::new(6, "ended_client_tokens", include_str!("../migrations/0006_ended_client_tokens.sql")),
+    Migration::new(7, "metadata", include_str!("../migrations/0007_metadata.sql")),
+    Migration::new(8, "production", include_str!("../migrations/0008_production.sql")),
 ];
+
+/// The first migration that notes from where on it can be used.
+const NOTES_FROM: i64 = 8;
 
 /// The newest migration that this program knows.
 pub const KNOWN_SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
@@ -57,7 +69,7 @@ impl Store {
             let step = Step { target, before: self.before_migration() };
             let (found, done) = self.write(step).await?;
             if found > KNOWN_SCHEMA {
-                return Err(StoreError::SchemaNewer { found, known: KNOWN_SCHEMA });
+                self.check_schema().await?;
             }
             let from = *first.get_or_insert(found);
             if done {
@@ -68,6 +80,10 @@ impl Store {
 
     /// The newest migration that was applied; 0 for an empty database. Changes nothing.
     pub async fn schema_version(&self) -> Result<i64, StoreError> {
+        Ok(self.schema().await?.version)
+    }
+
+    async fn schema(&self) -> Result<Schema, StoreError> {
         let catalogue = match &*self.engine {
             // The engines have no catalogue in common.
             Engine::Postgres(_) => {
@@ -82,19 +98,20 @@ impl Store {
         self.read(Version { catalogue }).await
     }
 
-    /// Refuses a database that this program can't work on as it is: for programs that don't migrate it.
+    /// Refuses a database that this program can't work on as it is: for programs that don't migrate it. Gives the schema's
+    /// version, which is newer than this program where another node was upgraded before.
     ///
     /// # Errors
     /// [`StoreError::SchemaBehind`], [`StoreError::SchemaNewer`].
-    pub async fn check_schema(&self) -> Result<(), StoreError> {
-        let found = self.schema_version().await?;
+    pub async fn check_schema(&self) -> Result<i64, StoreError> {
+        let Schema { version: found, usable_from } = self.schema().await?;
         let known = KNOWN_SCHEMA;
         if found < known {
             Err(StoreError::SchemaBehind { found, known })
-        } else if found > known {
+        } else if usable_from > known {
             Err(StoreError::SchemaNewer { found, known })
         } else {
-            Ok(())
+            Ok(found)
         }
     }
 
@@ -124,6 +141,8 @@ struct Step {
 impl Operation for Step {
     type Output = (i64, bool);
 
+    const URGENCY: Urgency = Urgency::Patient;
+
     async fn run(&self, tx: &mut impl Tx) -> Result<(i64, bool), TxError> {
         for statement in self.before {
             tx.execute(statement, &[]).await?;
@@ -145,13 +164,22 @@ impl Operation for Step {
         for statement in statements(next.sql) {
             tx.execute(statement, &[]).await?;
         }
-        tx.execute(
-            "INSERT INTO schema_migrations (number, name) VALUES ($1, $2)",
-            &[next.number.into(), next.name.into()],
-        )
-        .await?;
+        let (number, name) = (next.number.into(), next.name.into());
+        if next.number < NOTES_FROM {
+            tx.execute("INSERT INTO schema_migrations (number, name) VALUES ($1, $2)", &[number, name]).await?;
+        } else {
+            let sql = "INSERT INTO schema_migrations (number, name, usable_from) VALUES ($1, $2, $3)";
+            tx.execute(sql, &[number, name, next.usable_from.into()]).await?;
+        }
         Ok((version, false))
     }
+}
+
+/// What a program must know of a database's schema before it works on it.
+struct Schema {
+    version: i64,
+    /// The oldest schema whose programs can work on this one.
+    usable_from: i64,
 }
 
 #[derive(Clone)]
@@ -160,13 +188,20 @@ struct Version {
 }
 
 impl Operation for Version {
-    type Output = i64;
+    type Output = Schema;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<i64, TxError> {
+    const URGENCY: Urgency = Urgency::Vital;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Schema, TxError> {
         if tx.query(self.catalogue, &[]).await?.is_empty() {
-            return Ok(0);
+            return Ok(Schema { version: 0, usable_from: 0 });
         }
-        newest(tx).await
+        let version = newest(tx).await?;
+        if version < NOTES_FROM {
+            return Ok(Schema { version, usable_from: version });
+        }
+        let sql = "SELECT max(coalesce(usable_from, number)) FROM schema_migrations";
+        Ok(Schema { version, usable_from: tx.query_one(sql, &[]).await?.int()? })
     }
 }
 

@@ -4,7 +4,8 @@
 //! (PostgreSQL manual, 13.2.1), which settles every race that the operations have. Reads are one snapshot.
 //!
 //! Easy to get wrong: COMMIT after a failed statement is answered like a success, and rolls back. An operation that
-//! swallowed such an error must not be taken for done.
+//! swallowed such an error must not be taken for done. And a COMMIT whose answer is lost may have happened: the server is
+//! asked what became of it, since a client that is told to come back would else replay its own code.
 
 mod connection;
 mod listener;
@@ -13,22 +14,25 @@ mod transaction;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use deadpool_postgres::{
-    Client, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
-};
+use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use deadpool_postgres::{Runtime, TimeoutType, Transaction};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::IsolationLevel;
 
 use self::connection::Server;
 use self::listener::Listener;
 use self::transaction::{PostgresTx, explain};
 use crate::error::StoreError;
-use crate::tx::{Operation, TxError};
+use crate::tx::{Operation, TxError, Urgency};
+
+pub use self::connection::UnsafeDurability;
 
 /// A database on a PostgreSQL server.
 pub(crate) struct Postgres {
     pool: Pool,
+    /// For what tells whether the server may go on, so that requests can't use up its connections.
+    vital: Pool,
     server: Server,
     hints: watch::Sender<u64>,
     /// Listens from the first time that somebody wants to hear of changes.
@@ -39,21 +43,10 @@ impl Postgres {
     /// Reads the URL, and connects once so that a wrong one is found at the start.
     pub(crate) async fn open(url: &str) -> Result<Postgres, StoreError> {
         let server = Server::parse(url)?;
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = match server.tls.clone() {
-            None => Manager::from_config(server.config.clone(), tokio_postgres::NoTls, recycling),
-            Some(tls) => Manager::from_config(server.config.clone(), tls, recycling),
-        };
-        let pool = Pool::builder(manager)
-            .max_size(CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(connection::CONNECT))
-            .recycle_timeout(Some(WAIT))
-            .build()
-            .map_err(|error| StoreError::Fault(error.to_string()))?;
-        let postgres = Postgres { pool, server, hints: watch::Sender::new(0), listener: OnceLock::new() };
-        drop(postgres.client().await?);
+        let (hints, listener) = (watch::Sender::new(0), OnceLock::new());
+        let (pool, vital) = (pool(&server, CONNECTIONS)?, pool(&server, VITAL_CONNECTIONS)?);
+        let postgres = Postgres { pool, vital, server, hints, listener };
+        drop(postgres.client(Urgency::Request).await?);
         Ok(postgres)
     }
 
@@ -70,7 +63,22 @@ impl Postgres {
         self.hints.subscribe()
     }
 
+    /// Which of the server's settings lets it lose what it has acknowledged, if any does.
+    pub(crate) async fn unsafe_durability(&self) -> Result<Option<UnsafeDurability>, StoreError> {
+        let client = self.client(Urgency::Vital).await?;
+        Ok(connection::unsafe_durability(&client).await.map_err(|error| explain(&error))?)
+    }
+
     async fn run<O: Operation>(&self, operation: &O, access: Access) -> Result<O::Output, StoreError> {
+        let run = self.run_to_its_end(operation, access);
+        let outcome = match O::URGENCY {
+            Urgency::Patient => run.await,
+            Urgency::Request | Urgency::Vital => timeout(DEADLINE, run).await.unwrap_or_else(|_| Err(late())),
+        };
+        outcome.map_err(StoreError::from)
+    }
+
+    async fn run_to_its_end<O: Operation>(&self, operation: &O, access: Access) -> Result<O::Output, TxError> {
         let mut attempt = 1;
         loop {
             match self.attempt(operation, access).await {
@@ -78,29 +86,38 @@ impl Postgres {
                     sleep(PAUSE * attempt).await;
                     attempt += 1;
                 }
-                outcome => return outcome.map_err(StoreError::from),
+                outcome => return outcome,
             }
         }
     }
 
     async fn attempt<O: Operation>(&self, operation: &O, access: Access) -> Result<O::Output, TxError> {
-        let mut client = self.client().await?;
+        let mut lease = Lease(Some(self.client(O::URGENCY).await?));
         let outcome = match access {
-            Access::Read => read_in(&mut client, operation).await,
-            Access::Write => self.write_in(&mut client, operation).await,
+            Access::Read => read_in(lease.client(), operation).await,
+            Access::Write => self.write_in(lease.client(), operation).await,
         };
-        if let Err(TxError::Unavailable(_)) = outcome {
-            // It may be connected to a server that has become a read-only replica. Another one asks anew.
-            drop(Object::take(client));
+        // It may be connected to a server that has become a read-only replica. Another one asks anew.
+        if !matches!(outcome, Err(TxError::Unavailable(_))) {
+            lease.give_back();
         }
         outcome
     }
 
     async fn write_in<O: Operation>(&self, client: &mut Client, operation: &O) -> Result<O::Output, TxError> {
-        let mut tx = begin(client, Access::Write).await?;
-        let outcome = operation.run(&mut tx).await;
+        let transaction = begin(client, Access::Write).await?;
+        let mut tx = PostgresTx::new(&transaction, true);
+        // The name of the transaction is asked for on the way of its first statement, so that it costs no time.
+        let (id, outcome) = tokio::join!(transaction::id(&transaction), operation.run(&mut tx));
         let announced = tx.announced();
-        let output = tx.commit(outcome).await?;
+        let output = tx.end(outcome).map_err(|error| nothing_happened(error, &transaction))?;
+        let id = id?;
+        if let Err(error) = transaction.commit().await {
+            match explain(&error) {
+                TxError::Unavailable(reason) => self.await_fate(&id, reason).await?,
+                error => return Err(error),
+            }
+        }
         if announced {
             self.hints.send_modify(|count| *count = count.wrapping_add(1));
             // Outside of the transaction, because it is only a hint: inside, NOTIFY takes a lock of the whole
@@ -110,14 +127,86 @@ impl Postgres {
         Ok(output)
     }
 
-    async fn client(&self) -> Result<Client, TxError> {
-        self.pool.get().await.map_err(|error| {
+    /// What became of a transaction whose COMMIT was not answered: done, or to be run again.
+    async fn await_fate(&self, id: &str, reason: String) -> Result<(), TxError> {
+        let unknown = || TxError::Unavailable(format!("{reason}; whether the transaction was committed is not known"));
+        for attempt in 1..=ATTEMPTS {
+            if let Ok(client) = self.client(Urgency::Vital).await {
+                match transaction::fate(&client, id).await.as_deref() {
+                    Ok("committed") => return Ok(()),
+                    Ok("aborted") => return Err(TxError::Retry),
+                    Ok("in progress") | Err(TxError::Unavailable(_)) => {}
+                    // The server does not remember it, or knows no such question.
+                    _ => return Err(unknown()),
+                }
+            }
+            sleep(FATE_PAUSE * attempt).await;
+        }
+        Err(unknown())
+    }
+
+    async fn client(&self, urgency: Urgency) -> Result<Client, TxError> {
+        let pool = if urgency == Urgency::Vital { &self.vital } else { &self.pool };
+        pool.get().await.map_err(|error| {
             TxError::Unavailable(match error {
                 PoolError::Backend(error) => connection::reason(&error),
+                PoolError::PostCreateHook(HookError::Backend(error)) => connection::reason(&error),
+                PoolError::PostCreateHook(HookError::Message(message)) => message.into_owned(),
                 PoolError::Timeout(TimeoutType::Wait) => "every connection is in use".to_owned(),
                 error => error.to_string(),
             })
         })
+    }
+}
+
+fn pool(server: &Server, size: usize) -> Result<Pool, StoreError> {
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = match server.tls.clone() {
+        None => Manager::from_config(server.config.clone(), tokio_postgres::NoTls, recycling),
+        Some(tls) => Manager::from_config(server.config.clone(), tls, recycling),
+    };
+    let prepare = Hook::async_fn(|client, _| Box::pin(async move { connection::prepare(client).await }));
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .post_create(prepare)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(connection::CONNECT))
+        .recycle_timeout(Some(WAIT))
+        .build()
+        .map_err(|error| StoreError::Fault(error.to_string()))
+}
+
+/// A connection that goes back to its pool only if all went well: one whose answer never came is of no use to others.
+struct Lease(Option<Client>);
+
+impl Lease {
+    fn client(&mut self) -> &mut Client {
+        self.0.as_mut().expect("it is given back at the end")
+    }
+
+    fn give_back(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(client) = self.0.take() {
+            drop(Object::take(client));
+        }
+    }
+}
+
+fn late() -> TxError {
+    TxError::Unavailable(format!("PostgreSQL did not answer within {} s", DEADLINE.as_secs_f32()))
+}
+
+/// An error from before the COMMIT. If the connection is gone, nothing has happened, and another one may serve.
+fn nothing_happened(error: TxError, transaction: &Transaction<'_>) -> TxError {
+    match error {
+        TxError::Unavailable(_) if transaction.client().is_closed() => TxError::Retry,
+        error => error,
     }
 }
 
@@ -133,31 +222,42 @@ enum Access {
     Write,
 }
 
-async fn begin(client: &mut Client, access: Access) -> Result<PostgresTx<'_>, TxError> {
+async fn begin(client: &mut Client, access: Access) -> Result<Transaction<'_>, TxError> {
     let transaction = match access {
         Access::Read => client.build_transaction().isolation_level(IsolationLevel::RepeatableRead).read_only(true),
         Access::Write => client.build_transaction().isolation_level(IsolationLevel::ReadCommitted),
     };
     match transaction.start().await {
-        Ok(transaction) => Ok(PostgresTx::new(transaction, matches!(access, Access::Write))),
+        Ok(transaction) => Ok(transaction),
         // A connection that died in the pool; nothing has happened yet, so another one may serve.
-        Err(error) if error.is_closed() => Err(TxError::Retry),
+        Err(error) if connection::is_broken(&error) => Err(TxError::Retry),
         Err(error) => Err(explain(&error)),
     }
 }
 
 async fn read_in<O: Operation>(client: &mut Client, operation: &O) -> Result<O::Output, TxError> {
-    let mut tx = begin(client, Access::Read).await?;
+    let transaction = begin(client, Access::Read).await?;
+    let mut tx = PostgresTx::new(&transaction, false);
     let outcome = operation.run(&mut tx).await;
-    // Dropping it sends the ROLLBACK without waiting for the answer.
+    // Dropping the transaction sends the ROLLBACK without waiting for the answer.
     tx.end(outcome)
 }
 
 /// Connections at most. PostgreSQL does its best work with a few per core.
 const CONNECTIONS: usize = 16;
 
+/// Of those, for what tells whether the server may go on.
+const VITAL_CONNECTIONS: usize = 2;
+
 /// How long to wait for one of them.
 const WAIT: Duration = Duration::from_secs(2);
+
+/// How long an operation may take in all before its caller is told to come back. A caller who waits for longer gives up
+/// without having learned anything.
+const DEADLINE: Duration = Duration::from_millis(4_500);
+
+/// How long to wait before the server is asked again what became of a transaction.
+const FATE_PAUSE: Duration = Duration::from_millis(50);
 
 /// How often an operation is run, before its caller is told to come back.
 const ATTEMPTS: u32 = 10;

@@ -24,9 +24,8 @@ use doorward_core::{
     secret::SecretString,
 };
 
-pub(crate) use self::family::begin;
+pub(crate) use self::{ended::RemoveEndedFamilies, family::begin};
 pub use self::{
-    ended::RemoveEndedFamilies,
     introspection::{FindRefreshToken, LiveRefreshToken},
     revocation::{RefreshRevocation, RevokeRefreshToken},
 };

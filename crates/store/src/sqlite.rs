@@ -9,17 +9,19 @@
 mod checkpointer;
 mod connection;
 mod data_version;
+mod identity;
 mod readers;
 mod transaction;
 mod writer;
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 use tokio::task;
 
 use self::data_version::DataVersion;
+use self::identity::Identity;
 use self::readers::Readers;
 use self::writer::Writer;
 use crate::error::StoreError;
@@ -34,6 +36,7 @@ pub const DATABASE: &str = "doorward.db";
 pub(crate) struct Sqlite {
     writer: Writer,
     readers: Readers,
+    identity: Arc<Identity>,
     path: PathBuf,
     hints: watch::Sender<u64>,
     /// Watches other processes from the first time that somebody wants to hear of changes.
@@ -46,10 +49,11 @@ impl Sqlite {
             check_folder(&folder)?;
             let path = folder.join(DATABASE);
             let connection = connection::create(&path)?;
-            let hints = watch::Sender::new(0);
+            let (hints, identity) = (watch::Sender::new(0), Arc::new(Identity::of_database(&path)));
             Ok(Sqlite {
-                writer: Writer::start(connection, path.clone(), hints.clone())?,
-                readers: Readers::start(&path)?,
+                writer: Writer::start(connection, path.clone(), identity.clone(), hints.clone())?,
+                readers: Readers::start(&path, &identity)?,
+                identity,
                 path,
                 hints,
                 others: OnceLock::new(),
@@ -67,8 +71,13 @@ impl Sqlite {
         self.readers.read(operation).await
     }
 
+    /// Refuses everything from the moment that this file is not the one under its name any more.
+    pub(crate) fn watch_file(&self, path: PathBuf) {
+        self.identity.watch(path);
+    }
+
     pub(crate) fn change_hints(&self) -> watch::Receiver<u64> {
-        self.others.get_or_init(|| DataVersion::watch(self.path.clone(), self.hints.clone()));
+        self.others.get_or_init(|| DataVersion::watch(self.path.clone(), self.identity.clone(), self.hints.clone()));
         self.hints.subscribe()
     }
 }

@@ -11,7 +11,8 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
 use crate::error::StoreError;
-use crate::postgres::Postgres;
+use crate::lock::FolderLock;
+use crate::postgres::{Postgres, UnsafeDurability};
 use crate::sqlite::Sqlite;
 use crate::tx::Operation;
 
@@ -65,6 +66,24 @@ impl Store {
         match &*self.engine {
             Engine::Postgres(postgres) => postgres.read(&operation).await,
             Engine::Sqlite(sqlite) => sqlite.read(operation).await,
+        }
+    }
+
+    /// Refuses everything once the lock's file is not the one under its name any more: then another server may have taken
+    /// the folder. PostgreSQL has no folder.
+    pub fn depend_on(&self, lock: &FolderLock) {
+        match &*self.engine {
+            Engine::Postgres(_) => {}
+            Engine::Sqlite(sqlite) => sqlite.watch_file(lock.path().to_owned()),
+        }
+    }
+
+    /// Which setting of a PostgreSQL server lets it lose what it has acknowledged, if one does. SQLite is set up by this
+    /// crate.
+    pub async fn unsafe_durability(&self) -> Result<Option<UnsafeDurability>, StoreError> {
+        match &*self.engine {
+            Engine::Postgres(postgres) => postgres.unsafe_durability().await,
+            Engine::Sqlite(_) => Ok(None),
         }
     }
 

@@ -13,25 +13,75 @@ use doorward_core::{
 
 use crate::{
     changes::SweepChanges,
+    refresh::RemoveEndedFamilies,
     tx::{Operation, Tx, TxError, Value},
 };
 
-/// Removes at most [`Sweep::STEP`] rows of each table.
+/// Removes rows of one table that have ended, [`Sweep::STEP`] at most.
 #[derive(Clone, Debug)]
 pub struct Sweep {
+    /// What is removed.
+    pub what: Swept,
     /// The present time.
     pub now: Timestamp,
+    /// The lifetimes that are not in the rows.
+    pub retention: Retention,
+}
+
+/// How long is kept what does not say so itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
     /// How long audit events are kept.
-    pub audit_retention: Duration,
+    pub audit: Duration,
     /// How long an unbound client may repeat a refresh: seals of older rotations are erased.
     pub refresh_grace: Duration,
     /// How long a session may live.
     pub session_absolute: Duration,
 }
 
+/// What a sweep removes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[expect(missing_docs, reason = "each is named after what it removes")]
+pub enum Swept {
+    AccessTokens,
+    AssertionIds,
+    Audit,
+    AuthorizationRequests,
+    Changes,
+    Codes,
+    Failures,
+    FailuresInARow,
+    Families,
+    Grants,
+    RefreshSeals,
+    RevokedTokens,
+    SessionsEnded,
+    SessionsExpired,
+}
+
+impl Swept {
+    /// Everything that is swept.
+    pub const ALL: [Self; 14] = [
+        Self::AccessTokens,
+        Self::AssertionIds,
+        Self::Audit,
+        Self::AuthorizationRequests,
+        Self::Changes,
+        Self::Codes,
+        Self::Failures,
+        Self::FailuresInARow,
+        Self::Families,
+        Self::Grants,
+        Self::RefreshSeals,
+        Self::RevokedTokens,
+        Self::SessionsEnded,
+        Self::SessionsExpired,
+    ];
+}
+
 impl Sweep {
-    /// Rows of each table that one sweep removes at most, so that it never holds up others for long.
-    pub const STEP: i64 = 500;
+    /// Rows that one sweep removes at most: no other writer waits for longer than a few milliseconds.
+    pub const STEP: i64 = 200;
 }
 
 impl Operation for Sweep {
@@ -40,25 +90,28 @@ impl Operation for Sweep {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
         let before = |ago: Duration| Value::from(self.now.minus(ago));
-        let mut removed = 0;
-        for (sql, time) in [
-            (ACCESS_TOKENS, before(SKEW)),
-            (REVOKED_TOKENS, before(SKEW)),
-            (ASSERTION_IDS, before(SKEW)),
-            (CODES, before(AFTERGLOW)),
-            (AUTHORIZATION_REQUESTS, before(START_OVER)),
-            (REFRESH_SEALS, before(self.refresh_grace)),
-            (GRANTS, before(AFTERGLOW)),
-            (SESSIONS, before(AFTERGLOW)),
-            (OLD_SESSIONS, SessionId::floor(self.now.minus(self.session_absolute + AFTERGLOW)).into()),
-            (FAILURES, before(throttle::DECAY)),
-            (FAILURES_IN_A_ROW, before(FORGOTTEN)),
-            (AUDIT, AuditId::floor(self.now.minus(self.audit_retention)).into()),
-        ] {
-            removed += tx.execute(sql, &[time, Self::STEP.into()]).await?;
-        }
-        let changes = SweepChanges { before_ms: self.now.minus(AFTERGLOW).as_millis(), limit: Self::STEP };
-        Ok(removed + changes.run(tx).await?)
+        let (sql, time) = match self.what {
+            Swept::AccessTokens => (ACCESS_TOKENS, before(SKEW)),
+            Swept::AssertionIds => (ASSERTION_IDS, before(SKEW)),
+            Swept::Audit => (AUDIT, AuditId::floor(self.now.minus(self.retention.audit)).into()),
+            Swept::AuthorizationRequests => (AUTHORIZATION_REQUESTS, before(START_OVER)),
+            Swept::Changes => {
+                let before_ms = self.now.minus(AFTERGLOW).as_millis();
+                return SweepChanges { before_ms, limit: Self::STEP }.run(tx).await;
+            }
+            Swept::Codes => (CODES, before(AFTERGLOW)),
+            Swept::Failures => (FAILURES, before(throttle::DECAY)),
+            Swept::FailuresInARow => (FAILURES_IN_A_ROW, before(FORGOTTEN)),
+            Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
+            Swept::Grants => (GRANTS, before(AFTERGLOW)),
+            Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
+            Swept::RevokedTokens => (REVOKED_TOKENS, before(SKEW)),
+            Swept::SessionsEnded => (SESSIONS, before(AFTERGLOW)),
+            Swept::SessionsExpired => {
+                (OLD_SESSIONS, SessionId::floor(self.now.minus(self.retention.session_absolute + AFTERGLOW)).into())
+            }
+        };
+        tx.execute(sql, &[time, Self::STEP.into()]).await
     }
 }
 

@@ -13,7 +13,9 @@ use doorward_core::{
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext, AuditEvent},
+    grants::ENDED_AT,
     record::by_digest,
+    sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
 
@@ -100,7 +102,8 @@ impl Operation for IsTokenRevoked {
             return Ok(true);
         }
         let Some(grant) = &self.grant_id else { return Ok(false) };
-        let found = tx.query_opt("SELECT ended_at FROM grants WHERE id = $1", &[grant.as_str().into()]).await?;
+        let found =
+            tx.query_opt(sql!("SELECT {} FROM grants g WHERE g.id = $1", ENDED_AT), &[grant.as_str().into()]).await?;
         // A grant that is not there any more can't vouch for a token.
         found.map_or(Ok(true), |mut row| Ok(row.opt_time()?.is_some()))
     }

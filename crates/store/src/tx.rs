@@ -47,10 +47,25 @@ pub trait Tx: Send {
     fn announce(&mut self, change: Change);
 }
 
+/// Who waits for an operation, which decides how long it may take and on which connections it runs. In SQLite, where
+/// nothing is far away, all are alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Urgency {
+    /// Nobody does; it may take as long as it takes.
+    Patient,
+    /// Somebody's request, which is better answered 503 than not at all.
+    Request,
+    /// The server itself, to know whether it may go on: never behind requests.
+    Vital,
+}
+
 /// Something that happens to the store, whole or not at all.
 pub trait Operation: Clone + Send + Sync + 'static {
     /// What the caller learns. A refusal belongs in here: an `Err` would roll its effects back.
     type Output: Send + 'static;
+
+    /// Who waits for it.
+    const URGENCY: Urgency = Urgency::Request;
 
     /// Runs inside one transaction; may run again from the start, with nothing of the run before left.
     fn run(&self, tx: &mut impl Tx) -> impl Future<Output = Result<Self::Output, TxError>> + Send;

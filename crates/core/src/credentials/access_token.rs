@@ -126,15 +126,37 @@ pub struct AccessToken {
     pub is_bound: bool,
 }
 
+/// How far the clock that judges a token may differ from the one that made it.
+#[derive(Clone, Copy, Debug)]
+pub struct Leeway {
+    start: Duration,
+    end: Duration,
+}
+
+impl Leeway {
+    /// For an issuer that judges its own tokens: another of its nodes may be ahead, so that a token's time may begin
+    /// later than now. No token lives longer than it says.
+    pub fn between_nodes(skew: Duration) -> Self {
+        Self { start: skew.min(MAX_SKEW), end: Duration::ZERO }
+    }
+}
+
+impl From<Duration> for Leeway {
+    /// For everybody else: on both sides.
+    fn from(skew: Duration) -> Self {
+        Self { start: skew.min(MAX_SKEW), end: skew.min(MAX_SKEW) }
+    }
+}
+
 impl AccessToken {
     /// Checks the times once more: for a token that was verified before and kept.
-    pub fn check_times(&self, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
-        let skew = skew.min(MAX_SKEW);
-        if now >= self.expires_at.plus(skew) {
+    pub fn check_times(&self, leeway: impl Into<Leeway>, now: Timestamp) -> Result<(), Refusal> {
+        let Leeway { start, end } = leeway.into();
+        if now >= self.expires_at.plus(end) {
             return Err(Refusal::new(Denial::TokenExpired).fact("exp", self.expires_at.as_secs()));
         }
         let latest_start = self.not_before.unwrap_or(self.issued_at).max(self.issued_at);
-        if latest_start > now.plus(skew) {
+        if latest_start > now.plus(start) {
             return Err(Refusal::new(Denial::TokenNotYetValid).fact("valid_from", latest_start.as_secs()));
         }
         Ok(())
@@ -142,12 +164,12 @@ impl AccessToken {
 
     /// Refuses a token that may not be used at `audience` at `now`: it is for another API, outside its time, or bound to
     /// a key whose proof nothing here can check (RFC 9068 section 4, RFC 9449 section 7.2).
-    pub fn check_use(&self, audience: &str, skew: Duration, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_use(&self, audience: &str, leeway: impl Into<Leeway>, now: Timestamp) -> Result<(), Refusal> {
         if !self.audience.iter().any(|stated| stated == audience) {
             let stated = self.audience.join(" ");
             return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", audience));
         }
-        self.check_times(skew, now)?;
+        self.check_times(leeway, now)?;
         if self.is_bound {
             return Err(Refusal::new(Denial::TokenBindingUnproven));
         }
@@ -368,6 +390,16 @@ mod tests {
         for typ in ["JWT", "logout+jwt", "dpop+jwt"] {
             assert_eq!(verify_at(&jws::sign(&key(), typ, &payload).unwrap(), NOW), Err(Denial::TokenTypeWrong));
         }
+    }
+
+    #[test]
+    fn issuer_takes_what_a_node_ahead_of_it_made_and_nothing_that_has_expired() {
+        let token = verify_at(&claims().sign(&key()).unwrap(), NOW).unwrap();
+        let leeway = Leeway::between_nodes(Duration::from_secs(30));
+        assert!(token.check_times(leeway, NOW.minus(Duration::from_secs(30))).is_ok());
+        assert!(token.check_times(leeway, NOW.minus(Duration::from_secs(31))).is_err());
+        assert!(token.check_times(leeway, NOW.plus(Duration::from_secs(299))).is_ok());
+        assert!(token.check_times(leeway, NOW.plus(Duration::from_secs(300))).is_err());
     }
 
     #[test]

@@ -59,7 +59,8 @@ impl KeyState {
 /// The state of `key` among all keys: it is active from its time until its successor's.
 pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> KeyState {
     if now < key.active_from {
-        return KeyState::Published;
+        let is_first = active(key.algorithm, all, now).is_some_and(|active| active.id == key.id);
+        return if is_first { KeyState::Active } else { KeyState::Published };
     }
     let later = |other: &&KeyTimes| {
         other.algorithm == key.algorithm && (other.active_from, &other.id) > (key.active_from, &key.id)
@@ -71,10 +72,12 @@ pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now:
     }
 }
 
-/// The key that signs with `algorithm` at `now`.
+/// The key that signs with `algorithm` at `now`. The first one of an algorithm has no one to wait for, so it signs also
+/// by a clock that shows an earlier time than the one by which it was made.
 pub fn active(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> Option<&KeyTimes> {
-    let usable = all.iter().filter(|key| key.algorithm == algorithm && key.active_from <= now);
-    usable.max_by_key(|key| (key.active_from, key.id.clone()))
+    let of_algorithm = || all.iter().filter(|key| key.algorithm == algorithm);
+    let begun = of_algorithm().filter(|key| key.active_from <= now).max_by_key(|key| (key.active_from, &key.id));
+    begun.or_else(|| of_algorithm().min_by_key(|key| (key.active_from, &key.id)))
 }
 
 /// From when on a key of `algorithm` that is made at `now` may sign: after the time that verifiers need to fetch it, or

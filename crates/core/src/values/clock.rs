@@ -54,29 +54,46 @@ impl Timestamp {
 
 /// Tells the time. Passed in everywhere, so that each expiry is tested without sleeping.
 pub trait Clock: Send + Sync + 'static {
-    /// The present time.
+    /// The present time. Somebody may set it, ahead and back.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since a beginning that is the same for the whole process. Nobody can set it.
+    fn monotonic(&self) -> Duration;
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    passed: AtomicI64,
+}
 
 impl ManualClock {
     /// A clock that shows `now`.
     pub const fn at(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.0))
+        Self { now: AtomicI64::new(now.0), passed: AtomicI64::new(0) }
     }
 
-    /// Moves the clock ahead.
+    /// Lets time pass.
     pub fn advance(&self, by: Duration) {
-        self.0.store(self.now().plus(by).0, Ordering::SeqCst);
+        self.set(self.now().plus(by));
+        let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
+        self.passed.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    /// Sets the clock, as an operator or a broken time server does: no time passes.
+    pub fn set(&self, now: Timestamp) {
+        self.now.store(now.0, Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp(self.0.load(Ordering::SeqCst))
+        Timestamp(self.now.load(Ordering::SeqCst))
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(u64::try_from(self.passed.load(Ordering::SeqCst)).unwrap_or_default())
     }
 }
 

@@ -5,6 +5,7 @@ pub mod digest;
 pub mod id;
 pub mod json;
 pub mod network;
+pub mod plausible_time;
 pub mod random;
 pub mod seal;
 pub mod secret;

@@ -84,12 +84,12 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     [api.metadata.name.clone(), identifier, scopes.join(" "), api.id.to_string()]
                 };
                 table(["NAME", "IDENTIFIER", "SCOPES", "ID"], apis.iter().map(row))
-            });
+            })?;
             Ok(())
         }
         Verb::Show { api } => {
             let api = apis::show(app, &api).await?;
-            output.print(&api, || describe(&api));
+            output.print(&api, || describe(&api))?;
             Ok(())
         }
     }
@@ -105,18 +105,22 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         key_prefix: args.key_prefix,
         ..ApiMetadata::new(args.name, args.identifier)
     };
-    let CreatedApi { api, client_id, client_secret } = apis::create(app, actor, metadata).await?;
+    apis::create_shown(app, actor, metadata, |created| show(created, output)).await?;
+    Ok(())
+}
+
+fn show(created: &CreatedApi, output: Output) -> Result<(), Failure> {
+    let CreatedApi { api, client_id, client_secret } = created;
     let mut value = json!(api);
     value["client_secret"] = client_secret.expose_secret().into();
-    output.print(&value, || {
+    output.print_once(&value, || {
         fields(&[
             ("id", api.id.to_string()),
             ("identifier", api.metadata.identifier.to_string()),
             ("client_id", client_id.to_string()),
             ("client_secret", client_secret.expose_secret().to_owned()),
         ]) + "The secret is shown this once: give it to the API's guard."
-    });
-    Ok(())
+    })
 }
 
 fn describe(api: &ApiView) -> String {

@@ -42,9 +42,9 @@ pub(super) async fn run(verb: Verb, app: &App, output: Output) -> Result<(), Fai
         for (id, event) in events {
             if told.insert(id) {
                 line(&match output.json {
-                    true => serde_json::to_string(&event).unwrap_or_default(),
+                    true => serde_json::to_string(&event).expect("an event is numbers, texts and times"),
                     false => describe(&event).trim_end().to_owned(),
-                });
+                })?;
             }
         }
         if !args.follow {

@@ -9,7 +9,7 @@ use doorward_core::{
     jwk::Algorithm,
     redirect_uri::RedirectUri,
     scope::ScopeSet,
-    secret::ExposeSecret,
+    secret::{ExposeSecret, SecretString},
 };
 use doorward_server::{
     App,
@@ -91,7 +91,7 @@ pub(super) struct CreateArgs {
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let done = |word: &'static str, id: &str| {
         let value = json!({"client_id": id, word: true});
-        output.print(&value, || format!("{id} is {word}."));
+        output.print(&value, || format!("{id} is {word}."))
     };
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await?,
@@ -105,30 +105,32 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     [client.client_id.to_string(), name, grants(client), state.to_owned()]
                 };
                 table(["CLIENT_ID", "NAME", "GRANTS", ""], clients.iter().map(row))
-            });
+            })?;
         }
         Verb::Show(Id { client }) => {
             let client = clients::show(app, &client).await?;
-            output.print(&client, || describe(&client));
+            output.print(&client, || describe(&client))?;
         }
         Verb::RotateSecret(Id { client }) => {
-            let secret = clients::rotate_secret(app, actor, &client).await?;
-            let secret = secret.expose_secret();
-            output.print(&json!({"client_id": client, "client_secret": secret}), || {
-                format!("{secret}\nThe secret is shown this once. The former one is refused within a second.")
-            });
+            let show = |secret: &SecretString| {
+                let secret = secret.expose_secret();
+                output.print_once(&json!({"client_id": client, "client_secret": secret}), || {
+                    format!("{secret}\nThe secret is shown this once. The former one is refused within a second.")
+                })
+            };
+            clients::rotate_secret_shown(app, actor, &client, show).await?;
         }
         Verb::Disable(Id { client }) => {
             clients::disable(app, actor, &client).await?;
-            done("disabled", &client);
+            done("disabled", &client)?;
         }
         Verb::Enable(Id { client }) => {
             clients::enable(app, actor, &client).await?;
-            done("enabled", &client);
+            done("enabled", &client)?;
         }
         Verb::Delete(Id { client }) => {
             clients::delete(app, actor, &client).await?;
-            done("deleted", &client);
+            done("deleted", &client)?;
         }
     }
     Ok(())
@@ -154,22 +156,26 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         jwks: args.jwks.as_ref().map(read).transpose()?,
         assertion_for_token_endpoint: args.assertion_for_token_endpoint,
     };
-    let CreatedClient { client, secret } = clients::create(app, actor, metadata).await?;
+    let created = clients::create_shown(app, actor, metadata, |created| show(created, output)).await?;
+    let is_unassured = |uri: &RedirectUri| args.public && uri.is_native();
+    if !output.json && created.client.metadata.redirect_uris.iter().any(is_unassured) {
+        line("Any program on a user's machine could pose as this client, so users are asked for consent each time.")?;
+    }
+    Ok(())
+}
+
+fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
+    let CreatedClient { client, secret } = created;
     let secret = secret.as_ref().map(|secret| secret.expose_secret());
     let mut value = json!(client);
     if let Some(secret) = secret {
         value["client_secret"] = secret.into();
     }
-    output.print(&value, || {
+    output.print_once(&value, || {
         let told = if secret.is_some() { "The secret is shown this once." } else { "" };
         let secret = secret.unwrap_or_default().to_owned();
         fields(&[("client_id", client.client_id.to_string()), ("client_secret", secret)]) + told
-    });
-    let is_unassured = |uri: &RedirectUri| args.public && uri.is_native();
-    if !output.json && client.metadata.redirect_uris.iter().any(is_unassured) {
-        line("Any program on a user's machine could pose as this client, so users are asked for consent each time.");
-    }
-    Ok(())
+    })
 }
 
 fn grants(client: &ClientView) -> String {

@@ -22,15 +22,16 @@ pub(super) enum Verb {
 
 pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, Failure> {
     match verb {
-        Verb::Reference => line(&reference_page()),
+        Verb::Reference => line(&reference_page())?,
         Verb::Check => {
             let environment = Environment::of_process();
             match Config::load_with_files(path, &environment, serve::check_files) {
                 Ok(_) => {
-                    output.print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()));
+                    output
+                        .print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()))?;
                 }
                 Err(mistakes) if output.json => {
-                    output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new);
+                    output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new)?;
                     return Ok(ExitCode::from(2));
                 }
                 Err(mistakes) => return Err(Failure::Configuration(mistakes.render(data::use_colour()))),

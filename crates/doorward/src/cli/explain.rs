@@ -68,7 +68,7 @@ fn tell(story: Vec<Explained>, trace_id: &str, output: Output) -> Result<(), Fai
              rest are only counted. A guard elsewhere may have logged it: see --log."
         )));
     }
-    output.print(&story, || story.iter().map(describe).collect::<Vec<_>>().join("\n"));
+    output.print(&story, || story.iter().map(describe).collect::<Vec<_>>().join("\n"))?;
     Ok(())
 }
 

@@ -36,11 +36,11 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     [key.kid.to_string(), key.alg.to_string(), key.state.to_owned(), time(key.active_from)]
                 };
                 table(["KID", "ALG", "STATE", "SIGNS FROM"], keys.iter().map(row))
-            });
+            })?;
         }
         Verb::Rotate { algorithm } => {
             let key = signing_keys::rotate(app, actor, algorithm).await?;
-            output.print(&key, || format!("{} is published, and signs from {}.", key.kid, time(key.active_from)));
+            output.print(&key, || format!("{} is published, and signs from {}.", key.kid, time(key.active_from)))?;
         }
     }
     Ok(())

@@ -7,7 +7,7 @@ use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
 use doorward_server::{
     App,
     actor::Actor,
-    manage::keys::{self, Expiry, KeyView, NewKey},
+    manage::keys::{self, CreatedKey, Expiry, KeyView, NewKey},
 };
 use doorward_store::keys::KeyRevocation;
 use serde_json::json;
@@ -98,7 +98,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ]
                 };
                 table(["KEY", "NAME", "API", "SCOPE", "STATE", "EXPIRES", "LAST USED", "ID"], found.iter().map(row))
-            });
+            })?;
         }
         Verb::Show(Id { key }) => {
             let key = keys::show(app, &key).await?;
@@ -118,7 +118,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("revoked", time_or(key.revoked_at, "")),
                     ("last used", time_or(key.last_used_at, "never")),
                 ])
-            });
+            })?;
         }
         Verb::Revoke(Id { key }) => {
             let shown = keys::show(app, &key).await?;
@@ -127,7 +127,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             output.print(&json!({"id": shown.id, "revoked": true, "before": was_before}), || match was_before {
                 true => format!("{} had been revoked before.", shown.id),
                 false => format!("{} ({}…) is revoked.", shown.id, shown.hint),
-            });
+            })?;
         }
     }
     Ok(())
@@ -149,15 +149,18 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
             None => Expiry::Default,
         },
     };
-    let created = keys::create(app, actor, new).await?;
+    keys::create_shown(app, actor, new, |created| show(created, output)).await?;
+    Ok(())
+}
+
+fn show(created: &CreatedKey, output: Output) -> Result<(), Failure> {
     let mut value = json!(created.view);
     value["key"] = created.key.reveal().into();
-    output.print(&value, || {
+    output.print_once(&value, || {
         fields(&[
             ("key", created.key.reveal().to_owned()),
             ("id", created.view.id.to_string()),
             ("expires", time_or(created.view.expires_at, "NEVER EXPIRES")),
         ]) + "The key is shown this once."
-    });
-    Ok(())
+    })
 }

@@ -10,6 +10,7 @@ mod jwks;
 mod keys;
 mod owner;
 mod roles;
+mod sweep;
 mod tokens;
 mod users;
 
@@ -117,6 +118,8 @@ enum Command {
     /// The record of what happened
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Remove now what has ended; a running server does so all the time
+    Sweep(sweep::SweepArgs),
     /// Print completions for a shell
     Completions {
         /// The shell
@@ -143,6 +146,12 @@ struct InitArgs {
 impl Cli {
     /// Reads the process's command line. A place that it names stands above one that the environment names.
     pub(crate) fn read() -> Result<Self, clap::Error> {
+        for name in ["DOORWARD_CONFIG", "DOORWARD_DATA"] {
+            if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
+                let empty = format!("{name} is set and empty: unset it, or give it a path");
+                return Err(Self::command().error(ErrorKind::InvalidValue, empty));
+            }
+        }
         let matches = Self::command().try_get_matches()?;
         let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
         let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
@@ -263,10 +272,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut script);
-            crate::output::line(String::from_utf8_lossy(&script).trim_end());
+            crate::output::line(String::from_utf8_lossy(&script).trim_end())?;
         }
-        Command::Commands => crate::output::line(&page_of_commands()),
-        Command::Denials => crate::output::line(&explain::page_of_denials()),
+        Command::Commands => crate::output::line(&page_of_commands())?,
+        Command::Denials => crate::output::line(&explain::page_of_denials())?,
         Command::Token(tokens::Verb::Decode(args)) => tokens::decode(args, output)?,
         Command::Explain(args) if args.log.is_some() => explain::from_log(args, output)?,
         command => {
@@ -296,6 +305,7 @@ async fn on_the_store(command: Command, place: &Place, output: Output) -> Result
         Command::Jwks(verb) => jwks::run(verb, &app, &actor, output).await?,
         Command::Key(verb) => keys::run(verb, &app, &actor, output).await?,
         Command::Role(verb) => roles::run(verb, &app, &actor, output).await?,
+        Command::Sweep(args) => sweep::run(args, &app, output).await?,
         Command::Token(verb) => tokens::run(verb, &app, output).await?,
         Command::User(verb) => users::run(verb, &app, &actor, output).await?,
         Command::Commands
@@ -323,7 +333,7 @@ async fn migrate(place: &Place, output: Output) -> Result<(), Failure> {
     output.print(&value, || match applied.from == applied.to {
         true => format!("The schema is at {}; there was nothing to do.", applied.to),
         false => format!("The schema went from {} to {}.", applied.from, applied.to),
-    });
+    })?;
     Ok(())
 }
 

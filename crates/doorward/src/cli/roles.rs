@@ -39,6 +39,6 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     let RoleArgs { holder, role, api } = args;
     output.print(&json!({"holder": holder, "api": api, "role": role, "changed": changed}), || {
         format!("{holder} {word} the role {role} of {api}.")
-    });
+    })?;
     Ok(())
 }

@@ -51,7 +51,7 @@ pub(super) fn decode(args: TokenArgs, output: Output) -> Result<(), Failure> {
             pretty(&header),
             pretty(&claims)
         )
-    });
+    })?;
     Ok(())
 }
 
@@ -67,7 +67,7 @@ async fn verify(args: TokenArgs, app: &App, output: Output) -> Result<(), Failur
         Ok(claims) => {
             output.print(&json!({"valid": true, "claims": claims}), || {
                 format!("valid\n{}", serde_json::to_string_pretty(&claims).unwrap_or_default())
-            });
+            })?;
             Ok(())
         }
         Err(ManageError::Refused(refusal)) => {
@@ -78,7 +78,7 @@ async fn verify(args: TokenArgs, app: &App, output: Output) -> Result<(), Failur
                 output.print(
                     &json!({"valid": false, "code": denial.code(), "cause": denial.cause(), "facts": facts}),
                     String::new,
-                );
+                )?;
             }
             let facts: Vec<_> = refusal.facts.iter().map(|(name, value)| format!("{name}: {value}")).collect();
             Err(Failure::NotDone(format!("{}: {} {}", denial.code(), denial.cause(), facts.join(", "))))

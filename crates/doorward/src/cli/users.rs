@@ -61,14 +61,13 @@ pub(super) struct CreateArgs {
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let done = |word: &str, user: &str| {
-        output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
-    };
+    let done =
+        |word: &str, user: &str| output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
     match verb {
         Verb::Create(CreateArgs { username, name, email }) => {
             let metadata = UserMetadata { username, name, email, email_verified: false };
             let user = users::create(app, actor, metadata, password()?).await?;
-            output.print(&user, || user.id.to_string());
+            output.print(&user, || user.id.to_string())?;
         }
         Verb::List(args) => {
             let after =
@@ -85,7 +84,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ]
                 };
                 table(["USERNAME", "NAME", "ID", ""], users.iter().map(row))
-            });
+            })?;
         }
         Verb::Show(Name { user }) => {
             let user = users::show(app, &user).await?;
@@ -99,22 +98,22 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("created", time(user.created_at)),
                     ("disabled", time_or(user.disabled_at, "")),
                 ])
-            });
+            })?;
         }
         Verb::Disable(Name { user }) => {
             users::disable(app, actor, &user).await?;
-            done("disabled", &user);
+            done("disabled", &user)?;
         }
         Verb::Enable(Name { user }) => {
             users::enable(app, actor, &user).await?;
-            done("enabled", &user);
+            done("enabled", &user)?;
         }
         Verb::SetPassword(Name { user }) => {
             users::show(app, &user).await?;
             users::set_password(app, actor, &user, password()?).await?;
             output.print(&json!({"user": user, "password_set": true}), || {
                 format!("{user} has a new password; all sessions were ended.")
-            });
+            })?;
         }
     }
     Ok(())

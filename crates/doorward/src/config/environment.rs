@@ -1,8 +1,8 @@
 //! The environment variables that concern Doorward: `DOORWARD_` and the path of a key, joined by two underscores.
 //!
 //! A variable that names no key is a mistake, as an unknown key in the file is: a setting that is silently ignored is
-//! the kind that nobody finds. Exempt are those that mean something else, the ones that Kubernetes makes up for a
-//! service called `doorward` among them.
+//! the kind that nobody finds. Exempt are those that mean something else: those that Kubernetes makes up for each service
+//! whose name begins with `doorward`, and Docker for each linked container.
 
 use std::{
     collections::BTreeMap,
@@ -17,10 +17,10 @@ use doorward_core::secret::SecretString;
 
 use super::schema::{KEYS, Key};
 
-/// Variables that the command line reads, and one that Kubernetes sets beside a service called `doorward`.
-const EXEMPT: [&str; 3] = ["DOORWARD_CONFIG", "DOORWARD_DATA", "DOORWARD_PORT"];
-/// How others begin: the test suite's, and those of Kubernetes.
-const EXEMPT_PREFIXES: [&str; 3] = ["DOORWARD_TEST_", "DOORWARD_PORT_", "DOORWARD_SERVICE_"];
+/// Variables that the command line reads.
+const EXEMPT: [&str; 2] = ["DOORWARD_CONFIG", "DOORWARD_DATA"];
+/// How those of the test suite begin.
+const TEST_PREFIX: &str = "DOORWARD_TEST_";
 /// A secret in a file is a line; a file that is larger was named by mistake.
 const LARGEST_SECRET: u64 = 65_536;
 
@@ -45,7 +45,11 @@ impl Environment {
 
     /// The variables that name no key, although they look as if they did.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str).filter(|name| !is_exempt(name) && !names().any(|known| known == *name))
+        let is_known = |name: &str| names().any(|known| known == name);
+        let unknown = self.0.iter().filter(move |(name, value)| {
+            !is_exempt(name) && !is_known(name) && !is_injected(name, value.to_str().unwrap_or_default())
+        });
+        unknown.map(|(name, _)| name.as_str())
     }
 
     fn value(&self, name: String) -> Option<(String, &OsStr)> {
@@ -93,41 +97,81 @@ pub(super) fn read_secret(path: &Path) -> io::Result<SecretString> {
 }
 
 fn is_exempt(name: &str) -> bool {
-    // Two underscores precede a key: `DOORWARD_LOG__LEVEL` must be one.
-    let begins = |prefix: &&str| name.strip_prefix(*prefix).is_some_and(|rest| !rest.starts_with('_'));
-    EXEMPT.contains(&name) || EXEMPT_PREFIXES.iter().any(begins)
+    EXEMPT.contains(&name) || name.starts_with(TEST_PREFIX)
+}
+
+/// Whether Kubernetes or Docker made the variable up for a service or a container: `NAME_SERVICE_HOST`, `NAME_SERVICE_PORT`
+/// and with a port's name, `NAME_PORT` with a URL, `NAME_PORT_5432_TCP` and what follows it (Kubernetes, "Discovering
+/// services"), `NAME_NAME` with a path, `NAME_ENV_…` (Docker, "Legacy container links").
+fn is_injected(name: &str, value: &str) -> bool {
+    const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
+    let words: Vec<&str> = name.split('_').collect();
+    let is_url = PROTOCOLS.iter().any(|protocol| value.starts_with(&format!("{}://", protocol.to_lowercase())));
+    let numbered = words.windows(3).any(|w| w[0] == "PORT" && w[1].parse::<u16>().is_ok() && PROTOCOLS.contains(&w[2]));
+    let service = words.windows(2).position(|w| w[0] == "SERVICE" && matches!(w[1], "HOST" | "PORT"));
+    let is_service = service.is_some_and(|at| words[at + 1] == "PORT" || at + 2 == words.len());
+    match words.last() {
+        _ if numbered || is_service => true,
+        Some(&"PORT") => is_url,
+        Some(&"NAME") => value.starts_with('/'),
+        _ => words.len() > 3 && words[2..].contains(&"ENV") && !name.contains("__"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn is_unknown(name: &str, value: &str) -> bool {
+        Environment::from_iter([(name, value)]).unknown().next().is_some()
+    }
+
     fn unknown(name: &str) -> bool {
-        Environment::from_iter([(name, "x")]).unknown().next().is_some()
+        is_unknown(name, "x")
     }
 
     #[test]
     fn variables_of_other_purpose_are_left_alone() {
-        for name in [
-            "PATH",
-            "DOORWARD_CONFIG",
-            "DOORWARD_DATA",
-            "DOORWARD_TEST_POSTGRES",
-            "DOORWARD_PORT",
-            "DOORWARD_PORT_8400_TCP_ADDR",
-            "DOORWARD_SERVICE_HOST",
-            "DOORWARD_SERVICE_PORT_HTTP",
-            "DOORWARD_DATA__POSTGRES_FILE",
-        ] {
+        for name in
+            ["PATH", "DOORWARD_CONFIG", "DOORWARD_DATA", "DOORWARD_TEST_POSTGRES", "DOORWARD_DATA__POSTGRES_FILE"]
+        {
             assert!(!unknown(name), "{name}");
         }
     }
 
     #[test]
+    fn variables_that_kubernetes_and_docker_make_up_are_left_alone() {
+        for service in ["DOORWARD", "DOORWARD_POSTGRESQL", "DOORWARD_POSTGRESQL_HL"] {
+            for (end, value) in [
+                ("SERVICE_HOST", "10.0.0.1"),
+                ("SERVICE_PORT", "5432"),
+                ("SERVICE_PORT_TCP_POSTGRESQL", "5432"),
+                ("PORT", "tcp://10.0.0.1:5432"),
+                ("PORT_5432_TCP", "tcp://10.0.0.1:5432"),
+                ("PORT_5432_TCP_PROTO", "tcp"),
+                ("PORT_5432_TCP_PORT", "5432"),
+                ("PORT_5432_TCP_ADDR", "10.0.0.1"),
+                ("PORT_53_UDP_ADDR", "10.0.0.1"),
+                ("NAME", "/app/db"),
+            ] {
+                assert!(!is_unknown(&format!("{service}_{end}"), value), "{service}_{end}");
+            }
+        }
+        assert!(!is_unknown("DOORWARD_DB_ENV_POSTGRES_USER", "x"));
+    }
+
+    #[test]
     fn variables_that_look_like_keys_and_are_none_are_unknown() {
-        for name in
-            ["DOORWARD_LOG", "DOORWARD_LOG__FROMAT", "DOORWARD_DATA__DIR_FILE", "DOORWARD_ISSUERS", "DOORWARD_LISTEN"]
-        {
+        for name in [
+            "DOORWARD_LOG",
+            "DOORWARD_LOG__FROMAT",
+            "DOORWARD_DATA__DIR_FILE",
+            "DOORWARD_ISSUERS",
+            "DOORWARD_LISTEN",
+            "DOORWARD_LISTEN_PORT",
+            "DOORWARD_PAGES_NAME",
+            "DOORWARD_LOG__ENV_X",
+        ] {
             assert!(unknown(name), "{name}");
         }
     }

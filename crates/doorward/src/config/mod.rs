@@ -3,6 +3,7 @@
 //! [`schema`] is the table of keys, from which all else follows; [`settings`] is the result. Loading
 //! collects every mistake, and returns a [`Config`] only if there is none.
 
+mod changes;
 mod draft;
 mod environment;
 mod file;
@@ -21,14 +22,14 @@ mod value;
 
 use std::{fs, path::Path};
 
+pub(crate) use self::{
+    changes::changed, environment::Environment, issuer::Issuer, mistake::Mistakes, reference::reference_page,
+    settings::Config, template::template,
+};
 use self::{
     draft::Draft,
     file::Syntax,
     mistake::{Mistake, Place},
-};
-pub(crate) use self::{
-    environment::Environment, issuer::Issuer, mistake::Mistakes, reference::reference_page, settings::Config,
-    template::template,
 };
 
 /// Opens the files that a configuration names, and returns those that can't be used.

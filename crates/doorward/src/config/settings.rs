@@ -2,7 +2,7 @@
 //!
 //! What a key means and its range are in [`super::schema`]; its default is here or in [`Settings::new`].
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
 use doorward_listen::tls::Files;
@@ -31,9 +31,13 @@ pub(crate) struct Program {
     /// Whether a proxy ends TLS in front of the server.
     pub(crate) behind_proxy: bool,
     pub(crate) tls: Option<Files>,
+    /// How long the server goes on answering, not ready, after it was told to end.
+    pub(crate) shutdown_delay: Duration,
     pub(crate) data_dir: PathBuf,
     /// If given, the store is PostgreSQL; otherwise SQLite in `data_dir`.
     pub(crate) postgres: Option<SecretString>,
+    /// Whether to start on a PostgreSQL server that may lose what it has acknowledged.
+    pub(crate) accept_data_loss: bool,
     /// The key itself. If given, there is no file.
     pub(crate) master_key: Option<MasterKey>,
     /// If not given, a file in `data_dir`.
@@ -51,8 +55,10 @@ impl Default for Program {
             addresses: vec![SocketAddr::from(([127, 0, 0, 1], 8400))],
             behind_proxy: false,
             tls: None,
+            shutdown_delay: Duration::ZERO,
             data_dir: "data".into(),
             postgres: None,
+            accept_data_loss: false,
             master_key: None,
             master_key_file: PathBuf::new(),
             breached_list_file: None,

@@ -40,7 +40,7 @@ pub(crate) struct DemoArgs {
 
 /// Runs the demo until it is told to end. Without `data` it lives in a folder that goes with it.
 pub(crate) fn run(args: DemoArgs, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
-    logging::begin_at("warn", false);
+    let _logging = logging::begin_at("warn", false);
     let mut temporary = None;
     let folder = match data {
         Some(folder) => folder,

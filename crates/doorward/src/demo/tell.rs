@@ -39,7 +39,7 @@ async fn get(port: u16, path: &str) -> std::io::Result<String> {
 /// Tells how to use the demo.
 pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16) -> Result<(), Failure> {
     if output.json {
-        line(&serde_json::to_string(seed).map_err(|error| Failure::System(error.to_string()))?);
+        line(&serde_json::to_string(seed).map_err(|error| Failure::System(error.to_string()))?)?;
         return Ok(());
     }
     // A refusal to explain: the same call without a key that is printed below.
@@ -80,6 +80,6 @@ In a browser: open {api}/ and sign in as {username} with the password {password}
 
 Ctrl-C ends the demo.
 "#
-    ));
+    ))?;
     Ok(())
 }

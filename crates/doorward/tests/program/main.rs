@@ -1,11 +1,14 @@
 //! The program as a user meets it: started, asked, killed, started again.
 
+#[cfg(target_os = "linux")]
+mod broken_output;
 mod command_line;
 mod crash;
 mod demo;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod health;
 mod log;
 mod printed;
 mod serve;

@@ -14,6 +14,12 @@ fn init(folder: &Path, issuer: &str) -> std::path::PathBuf {
     folder.join("doorward.toml")
 }
 
+/// A new server's configuration, and the URL that it answers at.
+pub(crate) fn made(folder: &Path) -> (std::path::PathBuf, String) {
+    let port = free_port();
+    (init(folder, &format!("http://localhost:{port}")), format!("http://127.0.0.1:{port}"))
+}
+
 fn configured(config: &Path, arguments: &[&str]) -> Output {
     program().args(arguments).arg("--config").arg(config).output().expect("the program runs")
 }

@@ -5,7 +5,10 @@
 //! it keeps in memory may be revoked by now.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -23,6 +26,17 @@ const BATCH: i64 = 1_000;
 /// if it can't be read by this program.
 #[derive(Debug)]
 pub(crate) struct LastRead(Mutex<Option<Instant>>);
+
+/// Why what is kept in memory may be stale.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stale {
+    /// A newer program has migrated the database.
+    #[error("the database's schema is newer than this program")]
+    NewerSchema,
+    /// The log could not be read for so long.
+    #[error("not read for {} s", .0.as_secs())]
+    Unread(Duration),
+}
 
 impl Default for LastRead {
     fn default() -> Self {
@@ -51,12 +65,18 @@ impl LastRead {
 impl App {
     /// Refuses if what is kept in memory may be stale.
     pub(crate) fn ensure_fresh(&self) -> Result<(), Refusal> {
-        let stale = match self.caches.last_read.age() {
-            Some(age) if age <= MAX_STALENESS => return Ok(()),
-            Some(age) => Refusal::new(Denial::Unavailable).fact("changes_unread_for_s", age.as_secs()),
-            None => Refusal::new(Denial::Unavailable).fact("schema", "newer than this program"),
-        };
-        Err(stale.retry_after(Duration::from_secs(2)))
+        self.check_followed().map_err(|stale| {
+            Refusal::new(Denial::Unavailable).fact("changes", stale).retry_after(Duration::from_secs(2))
+        })
+    }
+
+    /// Whether the log of changes is followed.
+    pub(crate) fn check_followed(&self) -> Result<(), Stale> {
+        match self.caches.last_read.age() {
+            Some(age) if age <= MAX_STALENESS => Ok(()),
+            Some(age) => Err(Stale::Unread(age)),
+            None => Err(Stale::NewerSchema),
+        }
     }
 
     /// Applies every change after `position` that was committed by the time this is called.
@@ -121,18 +141,20 @@ impl App {
     }
 }
 
-/// Follows the log until the task is aborted. Begins at `position`, which was read before the snapshots were.
-pub(crate) async fn follow(app: Arc<App>, mut position: i64) {
+/// Follows the log until the task is aborted. Begins at `reached`, which was read before the snapshots were, and notes
+/// there how far it came.
+pub(crate) async fn follow(app: Arc<App>, reached: Arc<AtomicI64>) {
     let mut pause = Duration::from_millis(100);
     loop {
         let followed: Result<i64, OpenError> = async {
+            let position = reached.load(Ordering::Relaxed);
             app.store.wait_for_change(position, Duration::from_secs(1)).await?;
             app.catch_up(position).await
         }
         .await;
         match followed {
-            Ok(reached) => {
-                position = reached;
+            Ok(position) => {
+                reached.store(position, Ordering::Relaxed);
                 pause = Duration::from_millis(100);
             }
             Err(error) => {

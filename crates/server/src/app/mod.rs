@@ -16,9 +16,11 @@ use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::Lis
 
 use crate::{
     audit::AuditQueue,
+    health::Health,
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
+    tasks::TrustedClock,
 };
 
 mod caches;
@@ -50,6 +52,8 @@ pub struct App {
     pub(crate) snapshots: Snapshots,
     pub(crate) caches: Caches,
     pub(crate) audit_queue: AuditQueue,
+    pub(crate) health: Health,
+    pub(crate) trusted_clock: TrustedClock,
     audit_ids: Sequence,
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
@@ -91,6 +95,8 @@ impl App {
             snapshots: Snapshots::load(&store, &master_keys).await?,
             caches: Caches::new(settings.limits.cache_entries),
             audit_queue: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
+            health: Health::default(),
+            trusted_clock: TrustedClock::default(),
             passwords: Passwords::new(&settings.password),
             audit_ids: Sequence::default(),
             layout: Layout::new(settings.name.clone(), &assets),

@@ -62,6 +62,27 @@ pub struct CreatedApi {
 
 /// Creates an API and its credential.
 pub async fn create(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<CreatedApi, ManageError> {
+    create_shown(app, actor, metadata, |_| Ok(())).await
+}
+
+/// Creates an API and its credential, which `show` has shown: if that fails, nothing was changed.
+pub async fn create_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    metadata: ApiMetadata,
+    show: impl FnOnce(&CreatedApi) -> Result<(), E>,
+) -> Result<CreatedApi, E> {
+    let (operation, created) = prepare(app, actor, metadata).await?;
+    show(&created)?;
+    let meanwhile =
+        || "an API with this name, this identifier or one of the scopes was made at the same time".to_owned();
+    app.commit(operation).await.map_err(ManageError::conflict(meanwhile))?;
+    // The first key of an algorithm signs at once, so that the new API's tokens can be signed.
+    super::signing_keys::rotate_due(app).await?;
+    Ok(created)
+}
+
+async fn prepare(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<(CreateApi, CreatedApi), ManageError> {
     let others = all(app).await?;
     registration::check_api(&metadata, &others, app.settings.signing.retire_after)?;
     if let Some(taken) = registration::taken_by_another_api(&metadata, &others) {
@@ -78,12 +99,8 @@ pub async fn create(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<C
     };
     let client_id = credential.id.clone();
     let operation = CreateApi { api: api.clone(), credential, audit: app.audit(actor) };
-    let meanwhile =
-        || "an API with this name, this identifier or one of the scopes was made at the same time".to_owned();
-    app.commit(operation).await.map_err(ManageError::conflict(meanwhile))?;
-    // The first key of an algorithm signs at once, so that the new API's tokens can be signed.
-    super::signing_keys::rotate_due(app).await?;
-    Ok(CreatedApi { api: ApiView { client_id: Some(client_id.clone()), ..api.into() }, client_id, client_secret })
+    let api = ApiView { client_id: Some(client_id.clone()), ..api.into() };
+    Ok((operation, CreatedApi { api, client_id, client_secret }))
 }
 
 /// APIs in the order that they were made, after one of them.

@@ -59,7 +59,28 @@ pub struct CreatedClient {
 }
 
 /// Creates a client.
-pub async fn create(app: &App, actor: &Actor, mut metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
+pub async fn create(app: &App, actor: &Actor, metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
+    create_shown(app, actor, metadata, |_| Ok(())).await
+}
+
+/// Creates a client that `show` has shown: if that fails, nothing was changed.
+pub async fn create_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    metadata: ClientMetadata,
+    show: impl FnOnce(&CreatedClient) -> Result<(), E>,
+) -> Result<CreatedClient, E> {
+    let (operation, created) = prepare(app, actor, metadata).await?;
+    show(&created)?;
+    app.commit(operation).await.map_err(ManageError::from)?;
+    Ok(created)
+}
+
+async fn prepare(
+    app: &App,
+    actor: &Actor,
+    mut metadata: ClientMetadata,
+) -> Result<(CreateClient, CreatedClient), ManageError> {
     metadata.client_name = registration::display_name("client_name", &metadata.client_name)?;
     let apis = super::apis::all(app).await?;
     registration::check_client(&metadata, &apis)?;
@@ -70,8 +91,8 @@ pub async fn create(app: &App, actor: &Actor, mut metadata: ClientMetadata) -> R
     };
     let now = app.now();
     let client = Client { secret: digest, ..Client::new(ClientId::new(now, &*app.rng), metadata, now) };
-    app.commit(CreateClient { client: client.clone(), audit: app.audit(actor) }).await?;
-    Ok(CreatedClient { client: ClientView::of(client, &apis), secret })
+    let operation = CreateClient { client: client.clone(), audit: app.audit(actor) };
+    Ok((operation, CreatedClient { client: ClientView::of(client, &apis), secret }))
 }
 
 /// Clients in the order that they were made, after one of them, without the credentials of APIs.
@@ -92,10 +113,21 @@ pub(super) async fn find(app: &App, id: &str) -> Result<Client, ManageError> {
 
 /// Gives a client, or the credential of an API, another secret. The old one is refused from now on.
 pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretString, ManageError> {
+    rotate_secret_shown(app, actor, id, |_| Ok(())).await
+}
+
+/// The same, once `show` has shown the new secret: if that fails, nothing was changed.
+pub async fn rotate_secret_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    show: impl FnOnce(&SecretString) -> Result<(), E>,
+) -> Result<SecretString, E> {
     if !find(app, id).await?.metadata.token_endpoint_auth_method.has_secret() {
-        return Err(ManageError::invalid("token_endpoint_auth_method", "this client has no secret"));
+        return Err(ManageError::invalid("token_endpoint_auth_method", "this client has no secret").into());
     }
     let (secret, digest) = new_secret(app);
+    show(&secret)?;
     change(app, actor, id, ClientChange::Secret(digest)).await?;
     Ok(secret)
 }

@@ -131,6 +131,23 @@ pub struct CreatedKey {
 
 /// Makes a key.
 pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey, ManageError> {
+    create_shown(app, actor, new, |_| Ok(())).await
+}
+
+/// Makes a key that `show` has shown: if that fails, nothing was changed.
+pub async fn create_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    new: NewKey,
+    show: impl FnOnce(&CreatedKey) -> Result<(), E>,
+) -> Result<CreatedKey, E> {
+    let (operation, created) = prepare(app, actor, new).await?;
+    show(&created)?;
+    app.commit(operation).await.map_err(ManageError::from)?;
+    Ok(created)
+}
+
+async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, CreatedKey), ManageError> {
     let name = registration::display_name("name", &new.name)?;
     let known = super::apis::all(app).await?;
     let apis = super::apis::all_named(&known, &new.apis)?;
@@ -196,9 +213,8 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
         owner_is_disabled: false,
     };
     let audit = app.audit(actor).with("apis", new.apis.join(" "));
-    app.commit(CreateKey { key: record.clone(), audit }).await?;
-    let view = KeyView::of(record, &known, now);
-    Ok(CreatedKey { key, view })
+    let view = KeyView::of(record.clone(), &known, now);
+    Ok((CreateKey { key: record, audit }, CreatedKey { key, view }))
 }
 
 /// Keys in the order that they were made, after one of them.

@@ -3,10 +3,8 @@
 //! Signature and times are not enough here: a token is also dead when it was revoked, when its grant was ended, or
 //! when its client is gone or disabled.
 
-use std::time::Duration;
-
 use doorward_core::{
-    access_token::{self, AccessToken},
+    access_token::{self, AccessToken, Leeway},
     credential::Credential,
     denial::Denial,
     json,
@@ -35,19 +33,20 @@ pub(crate) async fn read(app: &App, credential: &Credential) -> Result<AccessTok
     }
 }
 
-/// No skew: the issuer's clock made the times.
-const SKEW: Duration = Duration::ZERO;
-
 /// Refuses a token that may not be used at `audience`, one of the issuer's own endpoints.
 pub(crate) async fn check_use(app: &App, token: &AccessToken, audience: &str) -> Result<(), Refusal> {
-    token.check_use(audience, SKEW, app.now())?;
+    token.check_use(audience, leeway(app), app.now())?;
     check_not_revoked(app, token).await
 }
 
 /// Refuses a token that is not good any more, wherever it may be used.
 pub(crate) async fn check_alive(app: &App, token: &AccessToken) -> Result<(), Refusal> {
-    token.check_times(SKEW, app.now())?;
+    token.check_times(leeway(app), app.now())?;
     check_not_revoked(app, token).await
+}
+
+fn leeway(app: &App) -> Leeway {
+    Leeway::between_nodes(app.settings.tokens.clock_skew)
 }
 
 async fn check_not_revoked(app: &App, token: &AccessToken) -> Result<(), Refusal> {

@@ -6,14 +6,17 @@
 //! Easy to get wrong: libpq's default, `prefer`, sends everything in the clear to whoever answers without TLS.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+
+use deadpool_postgres::{Client, ClientWrapper, HookError};
 
 use rustls::ClientConfig;
 use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::StoreError;
@@ -32,7 +35,7 @@ impl Server {
         let mut config: Config = url.parse().map_err(|_| {
             StoreError::Location(
                 "the PostgreSQL URL can't be read: write postgres://user:password@host/database, \
-                 special characters percent-encoded, and sslmode as require or disable",
+                 special characters percent-encoded, sslmode as require or disable, and several hosts as host1,host2",
             )
         })?;
         if config.get_ssl_mode() == SslMode::Prefer {
@@ -48,6 +51,10 @@ impl Server {
             SslMode::Disable => None,
             _ => Some(tls()?),
         };
+        // Of several hosts, the one that takes writes: a replica that was promoted is found, and none is written to.
+        if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any {
+            config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        }
         let options = config.get_options().unwrap_or_default();
         let options = format!("{BOUNDS} {options}");
         config.options(options.trim_end());
@@ -66,6 +73,50 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
         None => format!("PostgreSQL: {error}"),
     }
 }
+
+/// Whether the connection is gone, as opposed to an answer of the server.
+pub(super) fn is_broken(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>())
+}
+
+/// A setting that lets the server lose what it has acknowledged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("the PostgreSQL server runs with {0}=off: a crash of its machine loses or destroys what was acknowledged")]
+pub struct UnsafeDurability(&'static str);
+
+/// Which setting does.
+pub(super) async fn unsafe_durability(client: &Client) -> Result<Option<UnsafeDurability>, tokio_postgres::Error> {
+    for (name, sql) in [("fsync", "SHOW fsync"), ("full_page_writes", "SHOW full_page_writes")] {
+        if setting(client, sql).await? == "off" {
+            return Ok(Some(UnsafeDurability(name)));
+        }
+    }
+    Ok(None)
+}
+
+async fn setting(client: &Client, sql: &str) -> Result<String, tokio_postgres::Error> {
+    client.query_one(sql, &[]).await?.try_get(0)
+}
+
+/// Makes a new connection fit: what was acknowledged is durable, whatever the database's own default is, and the bounds on
+/// statements hold.
+pub(super) async fn prepare(client: &mut ClientWrapper) -> Result<(), HookError> {
+    let row = client
+        .query_one("SELECT current_setting('synchronous_commit'), current_setting('statement_timeout')", &[])
+        .await
+        .map_err(HookError::Backend)?;
+    let setting = |index| row.try_get::<_, &str>(index).map_err(HookError::Backend);
+    if setting(1)? == "0" {
+        return Err(HookError::Message(POOLER.into()));
+    }
+    if setting(0)? == "off" {
+        client.batch_execute("SET synchronous_commit = on").await.map_err(HookError::Backend)?;
+    }
+    Ok(())
+}
+
+const POOLER: &str = "the settings of a session do not reach PostgreSQL: a pooler such as PgBouncer stands in between and \
+                      drops them. Connect to PostgreSQL itself; this program pools its own connections";
 
 fn is_local(config: &Config) -> bool {
     config.get_hostaddrs().iter().all(|address| address.is_loopback())
@@ -92,7 +143,7 @@ fn tls() -> Result<MakeRustlsConnect, StoreError> {
 }
 
 /// How long connecting may take.
-pub(super) const CONNECT: Duration = Duration::from_secs(5);
+pub(super) const CONNECT: Duration = Duration::from_secs(2);
 
 /// How long sent data may go without an acknowledgement: the other machine is gone.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
@@ -101,7 +152,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_secs(60);
 
 /// On every connection, in milliseconds; what the URL's own `options` say comes after and wins.
-const BOUNDS: &str = "-c statement_timeout=10000 -c lock_timeout=5000 \
+const BOUNDS: &str = "-c statement_timeout=4000 -c lock_timeout=3000 \
                       -c idle_in_transaction_session_timeout=10000";
 
 #[cfg(test)]

@@ -4,45 +4,32 @@
 //! values of the row; only code and message are passed on.
 
 use std::error::Error;
-use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use deadpool_postgres::Transaction;
+use deadpool_postgres::{Client, Transaction};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, WrongType, to_sql_checked};
 use tokio_postgres::{Column, Statement};
 
-use super::connection::reason;
+use super::connection::{is_broken, reason};
 use crate::changes::Change;
 use crate::tx::{Row, Tx, TxError, Value};
 
-/// The transaction that is open on a connection; rolled back when dropped.
-pub(super) struct PostgresTx<'c> {
-    transaction: Transaction<'c>,
+/// The transaction that is open on a connection.
+pub(super) struct PostgresTx<'t> {
+    transaction: &'t Transaction<'t>,
     writable: bool,
     failure: Option<TxError>,
     announced: bool,
 }
 
-impl<'c> PostgresTx<'c> {
-    pub(super) fn new(transaction: Transaction<'c>, writable: bool) -> PostgresTx<'c> {
+impl<'t> PostgresTx<'t> {
+    pub(super) fn new(transaction: &'t Transaction<'t>, writable: bool) -> PostgresTx<'t> {
         PostgresTx { transaction, writable, failure: None, announced: false }
     }
 
-    /// Commits if the operation and each of its statements went well.
-    pub(super) async fn commit<T>(mut self, outcome: Result<T, TxError>) -> Result<T, TxError> {
-        let output = outcome?;
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
-        }
-        match self.transaction.commit().await {
-            Ok(()) => Ok(output),
-            Err(error) => Err(explain(&error)),
-        }
-    }
-
-    /// Ends a transaction that wrote nothing.
+    /// What the operation gave, if each of its statements went well: only then may it be committed.
     pub(super) fn end<T>(self, outcome: Result<T, TxError>) -> Result<T, TxError> {
         let output = outcome?;
         self.failure.map_or(Ok(output), Err)
@@ -124,11 +111,27 @@ impl Tx for PostgresTx<'_> {
     }
 }
 
+/// The name of a transaction that writes, by which [`fate`] finds it.
+pub(super) async fn id(transaction: &Transaction<'_>) -> Result<String, TxError> {
+    let name = async {
+        let statement = transaction.prepare_cached("SELECT CAST(pg_current_xact_id() AS text)").await?;
+        transaction.query_one(&statement, &[]).await?.try_get(0)
+    };
+    name.await.map_err(|error| explain(&error))
+}
+
+/// What became of a transaction (PostgreSQL manual, 9.27.8): `committed`, `aborted`, `in progress`, or nothing if that
+/// is not known any more.
+pub(super) async fn fate(client: &Client, id: &str) -> Result<String, TxError> {
+    let sql = "SELECT coalesce(pg_xact_status(CAST(CAST($1 AS text) AS xid8)), '')";
+    let row = client.query_one(sql, &[&id]).await.map_err(|error| explain(&error))?;
+    row.try_get(0).map_err(|error| explain(&error))
+}
+
 /// PostgreSQL's error as callers must tell them apart.
 pub(super) fn explain(error: &tokio_postgres::Error) -> TxError {
     let Some(database) = error.as_db_error() else {
-        let by_connection = error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>());
-        return if by_connection { TxError::Unavailable(reason(error)) } else { TxError::Defect(reason(error)) };
+        return if is_broken(error) { TxError::Unavailable(reason(error)) } else { TxError::Defect(reason(error)) };
     };
     let (code, message) = (database.code(), database.message());
     let text = || format!("PostgreSQL {}: {message}", code.code());

@@ -14,11 +14,11 @@ use crate::{
 };
 
 /// Removes families that ended a while ago, with their tokens: at most [`Sweep::STEP`] rows, and that of the last family
-/// beyond. No part of a [`Sweep`], which locks rows of families that live.
+/// beyond.
 #[derive(Clone, Debug)]
-pub struct RemoveEndedFamilies {
+pub(crate) struct RemoveEndedFamilies {
     /// The present time.
-    pub now: Timestamp,
+    pub(crate) now: Timestamp,
 }
 
 impl Operation for RemoveEndedFamilies {

@@ -55,12 +55,13 @@ pub(super) async fn lock(
             continue;
         }
         let sql = sql!(
-            "SELECT {g}, {t}, {live}, live.address, {f}, u.disabled_at
+            "SELECT {g}, {}, {t}, {live}, live.address, {f}, u.disabled_at
              FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
                JOIN refresh_tokens live ON live.digest = f.newest_digest
                JOIN grants g ON g.id = f.grant_id JOIN users u ON u.id = g.user_id
              WHERE t.digest = $1",
             grants::COLUMNS,
+            grants::ENDED_AT,
             TOKEN,
             TOKEN,
             FAMILY

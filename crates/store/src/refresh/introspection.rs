@@ -32,13 +32,15 @@ impl Operation for FindRefreshToken {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let sql = sql!(
-            "SELECT {g}, t.issued_at, f.created_at, f.expires_at
+            "SELECT {g}, {}, t.issued_at, f.created_at, f.expires_at
              FROM refresh_tokens t
              JOIN refresh_families f ON f.id = t.family_id
              JOIN grants g ON g.id = f.grant_id
-             WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND g.ended_at IS NULL
+             WHERE t.digest = $1 AND t.pepper = $2 AND f.ended_at IS NULL AND {} IS NULL
                AND f.newest_digest = t.digest",
-            grants::COLUMNS
+            grants::COLUMNS,
+            grants::ENDED_AT,
+            grants::ENDED_AT
         );
         let Some(mut row) = by_digest(tx, sql, &self.candidates).await? else { return Ok(None) };
         Ok(Some(LiveRefreshToken {

@@ -4,6 +4,7 @@
 //! Easy to get wrong: the number means something only compared with an earlier one of the same connection.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::watch;
 
 use super::connection;
+use super::identity::Identity;
 
 /// A thread that looks every 100 ms; ends when this is dropped.
 #[derive(Debug)]
@@ -20,10 +22,11 @@ pub(super) struct DataVersion {
 }
 
 impl DataVersion {
-    pub(super) fn watch(path: PathBuf, hints: watch::Sender<u64>) -> DataVersion {
+    pub(super) fn watch(path: PathBuf, identity: Arc<Identity>, hints: watch::Sender<u64>) -> DataVersion {
         let (alive, ended) = channel();
-        let started =
-            thread::Builder::new().name("doorward-watch".to_owned()).spawn(move || look(path, &hints, &ended));
+        let started = thread::Builder::new()
+            .name("doorward-watch".to_owned())
+            .spawn(move || look(path, &identity, &hints, &ended));
         if let Err(error) = started {
             // Followers look at the log themselves every second.
             tracing::warn!(%error, "no thread to watch other processes' commits");
@@ -32,10 +35,15 @@ impl DataVersion {
     }
 }
 
-fn look(path: PathBuf, hints: &watch::Sender<u64>, ended: &Receiver<()>) {
+fn look(path: PathBuf, identity: &Identity, hints: &watch::Sender<u64>, ended: &Receiver<()>) {
     let mut open: Option<Connection> = None;
     let mut seen = None;
     while ended.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+        // Also where nobody asks for anything, it is said at once that the files are gone.
+        if identity.check().is_err() {
+            open = None;
+            continue;
+        }
         if open.is_none() {
             open = connection::open(&path).ok();
         }

@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::connection;
+use super::identity::Identity;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
 use crate::tx::{Operation, TxError};
@@ -27,15 +28,15 @@ pub(super) struct Readers {
 type Read = Box<dyn FnOnce(Result<&mut Connection, TxError>) -> bool + Send>;
 
 impl Readers {
-    pub(super) fn start(path: &Path) -> Result<Readers, StoreError> {
+    pub(super) fn start(path: &Path, identity: &Arc<Identity>) -> Result<Readers, StoreError> {
         let (queue, reads) = mpsc::channel(WAITING);
         let reads = Arc::new(Mutex::new(reads));
         let threads = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
         for _ in 0..threads {
-            let (path, reads) = (path.to_owned(), Arc::clone(&reads));
+            let (path, identity, reads) = (path.to_owned(), Arc::clone(identity), Arc::clone(&reads));
             thread::Builder::new()
                 .name("doorward-read".to_owned())
-                .spawn(move || work(path, &reads))
+                .spawn(move || work(path, &identity, &reads))
                 .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
         }
         Ok(Readers { queue })
@@ -58,16 +59,16 @@ impl Readers {
     }
 }
 
-fn work(path: PathBuf, reads: &Mutex<mpsc::Receiver<Read>>) {
+fn work(path: PathBuf, identity: &Identity, reads: &Mutex<mpsc::Receiver<Read>>) {
     let mut open = None;
     loop {
         // One thread waits in the queue, the others for the lock; nothing can panic while it is held.
         let next = reads.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(read) = next else { return };
-        let connection = match &mut open {
+        let connection = identity.check().and_then(|()| match &mut open {
             Some(connection) => Ok(connection),
             none => connection::open(&path).map(|connection| none.insert(connection)),
-        };
+        });
         if !read(connection) {
             open = None;
         }

@@ -7,6 +7,7 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use rusqlite::Connection;
@@ -14,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::checkpointer::Checkpointer;
 use super::connection;
+use super::identity::Identity;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
 use crate::tx::{Operation, TxError};
@@ -28,11 +30,12 @@ impl Writer {
     pub(super) fn start(
         connection: Connection,
         path: PathBuf,
+        identity: Arc<Identity>,
         hints: watch::Sender<u64>,
     ) -> Result<Writer, StoreError> {
         let (queue, jobs) = mpsc::channel(WAITING);
         let checkpointer = Checkpointer::start(path.clone());
-        let committer = Committer { connection: Some(connection), path, hints, checkpointer, uncopied: 0 };
+        let committer = Committer { connection: Some(connection), path, identity, hints, checkpointer, uncopied: 0 };
         thread::Builder::new()
             .name("doorward-write".to_owned())
             .spawn(move || committer.work(jobs))
@@ -97,6 +100,7 @@ struct Committer {
     /// None after a failure; opened again for the next group.
     connection: Option<Connection>,
     path: PathBuf,
+    identity: Arc<Identity>,
     hints: watch::Sender<u64>,
     checkpointer: Checkpointer,
     /// Operations committed since the log was to be copied.
@@ -111,7 +115,7 @@ impl Committer {
             // writer gave up, and the next group gets a fresh connection.
             let survived = catch_unwind(AssertUnwindSafe(|| self.serve(mem::take(&mut group))));
             if survived.is_err() {
-                self.connection = None;
+                self.close();
             }
         }
     }
@@ -123,7 +127,7 @@ impl Committer {
             Ok(false) => {}
             Err(error) => {
                 tracing::warn!(%error, operations = group.len(), "nothing of a group was committed");
-                self.connection = None;
+                self.close();
             }
         }
         self.uncopied += group.len();
@@ -136,11 +140,21 @@ impl Committer {
         }
     }
 
+    /// Closes the connection; the next group opens another one.
+    fn close(&mut self) {
+        self.identity.forget_log();
+        self.connection = None;
+    }
+
     /// Says whether one of the operations that stay has appended to the changes log.
     fn commit(&mut self, group: &mut [Box<dyn Job>]) -> Result<bool, TxError> {
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(connection::open_for_writing(&self.path)?),
+            none => {
+                // Another database under the same name is not opened in its place.
+                self.identity.check()?;
+                none.insert(connection::open_for_writing(&self.path)?)
+            }
         };
         control(connection, "BEGIN IMMEDIATE")?;
         let announced = match run_all(connection, group)? {
@@ -151,6 +165,8 @@ impl Committer {
                 run_each_apart(connection, group)?
             }
         };
+        // As late as possible: what is committed into a file that is gone must not be acknowledged.
+        self.identity.check()?;
         control(connection, "COMMIT")?;
         Ok(announced)
     }

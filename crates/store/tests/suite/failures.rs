@@ -30,7 +30,7 @@ async fn settle(world: &World, clear: &[&str], give_back: &[&str]) {
 }
 
 async fn sweep(world: &World) {
-    world.write(world.sweep(Duration::from_secs(400 * 86_400))).await;
+    world.sweep(Duration::from_secs(400 * 86_400)).await;
 }
 
 #[tokio::test]

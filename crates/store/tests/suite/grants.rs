@@ -5,13 +5,13 @@ use doorward_store::{
     ChangeKind,
     clients::{ChangeClient, ClientChange, FindClient},
     codes::Issued,
-    grants::{DisconnectClient, FindConsent},
+    grants::{DisconnectClient, EndGrants, FindConsent},
     tokens::IsTokenRevoked,
     users::{ChangeUser, UserChange},
 };
 
 use crate::{
-    harness::on_each_engine,
+    harness::{Ask, Recorded, on_each_engine},
     world::{World, outcome},
 };
 
@@ -140,6 +140,55 @@ async fn disabling_a_client_ends_its_grants_for_good() {
 }
 
 #[tokio::test]
+async fn grants_of_a_disabled_client_are_refused_by_one_row_and_their_own_follow_in_steps() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let step = usize::try_from(EndGrants::STEP).unwrap();
+        let (token, issued) = world.sign_in(&world.public).await;
+        for _ in 0..step {
+            world.give(&world.public).await;
+        }
+        let (kept, _) = world.sign_in(&world.confidential).await;
+        let open = async |sql| world.read(Ask::new(sql, [])).await.len();
+        let grants = "SELECT id FROM grants WHERE ended_at IS NULL";
+        let families = "SELECT id FROM refresh_families WHERE ended_at IS NULL";
+        assert_eq!((open(grants).await, open(families).await), (step + 2, 2));
+
+        let (changed, statements) = world.write(Recorded(change_client(&world, ClientChange::Disable))).await;
+        assert!(changed);
+        assert!(statements.iter().all(|(sql, _)| !sql.contains("UPDATE grants")), "{statements:?}");
+        assert_ended(&world, &token, &issued).await;
+        world.write(change_client(&world, ClientChange::Enable)).await;
+        world.advance(1);
+        let (new, _) = world.sign_in(&world.public).await;
+
+        assert!(!world.write(EndGrants).await);
+        assert_eq!(open(grants).await, 3, "a step, of all but the new one and the other client's");
+        assert!(!world.write(EndGrants).await);
+        assert_eq!((open(grants).await, open(families).await), (2, 2));
+        assert!(world.write(EndGrants).await, "nothing is left");
+
+        assert_ended(&world, &token, &issued).await;
+        assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
+        assert!(world.refreshes(&new, &world.public).await.is_ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn consents_of_a_deleted_client_go_with_its_grants() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        world.sign_in(&world.public).await;
+        world.write(change_client(&world, ClientChange::Delete)).await;
+        while !world.write(EndGrants).await {}
+        let consent = FindConsent { user_id: world.user.id.clone(), client_id: world.public.id.clone() };
+        assert_eq!(world.read(consent).await, None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn deleting_a_client_ends_its_grants_and_is_done_once() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
@@ -193,6 +242,7 @@ async fn every_way_to_end_a_grant_at_once_ends_it_once() {
             assert_eq!(named, expected);
             world.write(change_user(&world, UserChange::Enable)).await;
             world.write(change_client(&world, ClientChange::Enable)).await;
+            world.advance(1);
         }
     })
     .await;

@@ -21,6 +21,7 @@ mod failures;
 mod grants;
 mod keys;
 mod lists;
+mod proxy;
 mod records;
 mod refresh;
 mod refresh_model;

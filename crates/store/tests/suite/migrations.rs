@@ -142,9 +142,29 @@ async fn a_database_of_a_newer_program_is_refused() {
         store.migrate().await.unwrap();
         store.write(Run::new("INSERT INTO schema_migrations (number, name) VALUES (999, 'later')", [])).await.unwrap();
 
-        for refused in [store.migrate().await.map(drop), store.check_schema().await] {
+        for refused in [store.migrate().await.map(drop), store.check_schema().await.map(drop)] {
             assert!(matches!(refused, Err(StoreError::SchemaNewer { found: 999, .. })));
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_that_a_newer_program_has_added_to_is_used() {
+    on_each_engine(async |database| {
+        let store = database.store().await;
+        let note = "INSERT INTO schema_migrations (number, name, usable_from) VALUES ($1, 'next', $2)";
+        let next = KNOWN_SCHEMA + 1;
+        store.write(Run::new(note, [next.into(), KNOWN_SCHEMA.into()])).await.unwrap();
+        store.write(Run::new("ALTER TABLE apis ADD COLUMN next text NOT NULL DEFAULT 'x'", [])).await.unwrap();
+
+        assert_eq!(store.check_schema().await.unwrap(), next);
+        assert_eq!(store.migrate().await.unwrap(), Applied { from: next, to: next });
+        assert!(store.read(ListApis::ALL).await.unwrap().is_empty());
+
+        store.write(Run::new(note, [(next + 1).into(), next.into()])).await.unwrap();
+        let refused = store.check_schema().await;
+        assert!(matches!(refused, Err(StoreError::SchemaNewer { known: KNOWN_SCHEMA, .. })), "{refused:?}");
     })
     .await;
 }

@@ -5,7 +5,12 @@ use std::time::Duration;
 
 use doorward_store::{Location, Operation, Store, StoreError, Tx, TxError, prepare_folder};
 
-use crate::harness::{on_each_engine, put, things};
+use secrecy::ExposeSecret;
+
+use crate::{
+    harness::{Ask, on_each_engine, put, things},
+    proxy::Proxy,
+};
 
 /// Fills the database beyond a limit that the connection is given for it.
 #[derive(Clone)]
@@ -122,6 +127,97 @@ async fn connections_that_the_server_ends_are_replaced() {
                 .unwrap();
             recovered(&store, &format!("round {round}")).await;
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn write_on_a_connection_that_the_server_has_ended_is_run_on_another_one() {
+    on_each_engine(async |database| {
+        let Some(somebody) = database.postgres().await else { return };
+        let store = database.store().await;
+        for round in 0..5 {
+            let end = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+                       WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            somebody.execute(end, &[]).await.unwrap();
+            store.write(put(&format!("round {round}"), 1)).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn write_whose_commit_was_not_answered_is_known_to_be_done() {
+    on_each_engine(async |database| {
+        let Some(proxy) = Proxy::before(&database).await else { return };
+        database.store().await;
+        let store = Store::open(&proxy.location).await.unwrap();
+        store.write(put("before", 1)).await.unwrap();
+
+        // Not that of "READ COMMITTED".
+        proxy.cut_after("COMMIT\0");
+        store.write(put("cut after the commit", 1)).await.unwrap();
+        proxy.cut_after("INSERT INTO things");
+        store.write(put("cut before it", 1)).await.unwrap();
+
+        let found = things(&store).await.unwrap();
+        let found: Vec<_> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(found, ["before", "cut after the commit", "cut before it"]);
+        assert_eq!(proxy.cuts(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn frozen_server_is_unavailable_and_is_used_again_when_it_goes_on() {
+    on_each_engine(async |database| {
+        let Some(proxy) = Proxy::before(&database).await else { return };
+        database.store().await;
+        let store = Store::open(&proxy.location).await.unwrap();
+        proxy.freeze(true);
+        let asked = tokio::spawn({
+            let store = store.clone();
+            async move { store.write(put("a", 1)).await }
+        });
+        proxy.until_asked().await;
+        // From here on the clock jumps to the next timer whenever nothing else is left to do.
+        tokio::time::pause();
+        let refused = asked.await.unwrap();
+        tokio::time::resume();
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+
+        proxy.freeze(false);
+        recovered(&store, "b").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn durability_does_not_depend_on_the_databases_default() {
+    on_each_engine(async |database| {
+        let Some(somebody) = database.postgres().await else { return };
+        let name: String = somebody.query_one("SELECT current_database()", &[]).await.unwrap().get(0);
+        let off = format!("ALTER DATABASE {name} SET synchronous_commit = off");
+        somebody.batch_execute(&off).await.unwrap();
+        let store = database.store().await;
+        let shown = store.write(Ask::new("SHOW synchronous_commit", [])).await.unwrap();
+        assert_eq!(shown.into_iter().next().unwrap().text().unwrap(), "on");
+        assert_eq!(store.unsafe_durability().await.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_several_hosts_the_one_that_takes_writes_is_used() {
+    on_each_engine(async |database| {
+        let Location::Postgres(url) = &database.location else { return };
+        database.store().await;
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let url = url.expose_secret();
+        let at = url.find('@').map_or(url.find("://").unwrap() + 3, |at| at + 1);
+        let location = Location::Postgres(format!("{}{nobody},{}", &url[..at], &url[at..]).into());
+        let store = Store::open(&location).await.unwrap();
+        recovered(&store, "a").await;
     })
     .await;
 }

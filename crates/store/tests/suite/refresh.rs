@@ -12,7 +12,6 @@ use doorward_core::{
 use doorward_store::{
     audit::AuditTail,
     refresh::{FindRefreshToken, RefreshRevocation, RevokeRefreshToken},
-    sweep::Sweep,
     tokens::IsTokenRevoked,
 };
 
@@ -37,8 +36,8 @@ async fn actions(world: &World) -> Vec<String> {
     tail.into_iter().map(|event| event.action.to_string()).collect()
 }
 
-fn sweep(world: &World) -> Sweep {
-    world.sweep(Duration::from_secs(400 * 86_400))
+async fn sweep(world: &World) {
+    world.sweep(Duration::from_secs(400 * 86_400)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,7 +114,7 @@ async fn a_bound_token_is_repeated_until_its_successor_is_used() {
         let (first, _) = world.sign_in(&world.confidential).await;
         let second = world.refreshes(&first, &world.confidential).await.unwrap();
         world.advance(7 * 86_400);
-        world.write(sweep(&world)).await;
+        sweep(&world).await;
         for address in 2..12 {
             let again = outcome(world.write(world.refresh(&first, &world.confidential, address)).await).unwrap();
             assert!(same(&again, &second));
@@ -246,15 +245,15 @@ async fn a_seal_is_swept_at_the_end_of_the_grace_or_of_the_family() {
         world.refreshes(&bound, &world.confidential).await.unwrap();
 
         world.advance(59);
-        world.write(sweep(&world)).await;
+        sweep(&world).await;
         assert_eq!(seals(&world).await, 2);
         world.advance(1);
-        world.write(sweep(&world)).await;
+        sweep(&world).await;
         assert_eq!(seals(&world).await, 1);
         assert!(world.refreshes(&successor, &world.public).await.is_ok());
 
         world.advance(180 * 86_400 + 60);
-        world.write(sweep(&world)).await;
+        sweep(&world).await;
         assert_eq!(seals(&world).await, 0);
     })
     .await;

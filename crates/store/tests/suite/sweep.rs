@@ -6,7 +6,6 @@ use doorward_core::{checksummed, clock::Timestamp, denial::Denial, id::TokenId};
 use doorward_store::{
     assertions::UseAssertion,
     grants::DisconnectClient,
-    refresh::RemoveEndedFamilies,
     sessions::{BeginSession, EndSessions, WhichSessions},
     sweep::Sweep,
     tokens::{IsTokenRevoked, RevokeAccessToken},
@@ -20,8 +19,7 @@ use crate::{
 const DAY: u64 = 86_400;
 
 async fn swept(world: &World) -> u64 {
-    let families = world.write(RemoveEndedFamilies { now: world.now() }).await;
-    families + world.write(world.sweep(Duration::from_secs(10 * DAY))).await
+    world.sweep(Duration::from_secs(10 * DAY)).await
 }
 
 async fn rows(world: &World, sql: &'static str) -> usize {

@@ -37,7 +37,7 @@ use doorward_store::{
     grants::{GrantRecord, ListGrants},
     refresh::{Refresh, Refreshed},
     sessions::SessionRecord,
-    sweep::Sweep,
+    sweep::{Retention, Sweep, Swept},
     users::{CreateUser, UserRecord},
 };
 
@@ -145,10 +145,15 @@ impl World {
         user(&self.rng, username)
     }
 
-    /// A sweep with the bounds that a server has, but for the audit's.
-    pub(crate) fn sweep(&self, audit_retention: Duration) -> Sweep {
+    /// Sweeps a step of everything, with the bounds that a server has, but for the audit's. Gives how many rows.
+    pub(crate) async fn sweep(&self, audit: Duration) -> u64 {
         let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
-        Sweep { now: self.now(), audit_retention, refresh_grace, session_absolute }
+        let retention = Retention { audit, refresh_grace, session_absolute };
+        let mut swept = 0;
+        for what in Swept::ALL {
+            swept += self.write(Sweep { what, now: self.now(), retention }).await;
+        }
+        swept
     }
 
     pub(crate) fn session(&self) -> SessionRecord {

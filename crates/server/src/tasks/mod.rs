@@ -1,10 +1,25 @@
 //! Running a server: what is due now and then, following the log of changes, and the end.
 
-use std::{sync::Arc, time::Duration};
+mod supervise;
+mod sweep;
+mod trusted_clock;
 
-use doorward_store::{refresh::RemoveEndedFamilies, sweep::Sweep};
-use tokio::{sync::Notify, task::JoinHandle};
+use std::{
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{MissedTickBehavior, interval},
+};
+
+pub(crate) use self::trusted_clock::TrustedClock;
+pub use self::{
+    supervise::{TaskHealth, supervise},
+    sweep::sweep_all,
+};
 use crate::{
     app::{App, follow},
     manage::{ManageError, signing_keys},
@@ -15,23 +30,10 @@ const TICK: Duration = Duration::from_secs(10);
 /// How often queued audit events are written.
 const FLUSH: Duration = Duration::from_millis(500);
 
-/// Everything that is due at the clock's time: signing keys are rotated, what has ended is swept, uses are written.
+/// What is due at the clock's time: signing keys are made and removed, and uses of keys are written.
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
     app.flush_uses().await?;
-    let sweep = Sweep {
-        now: app.now(),
-        audit_retention: app.settings.audit.retention,
-        refresh_grace: app.settings.tokens.refresh.grace_same_address,
-        session_absolute: app.settings.session.absolute,
-    };
-    // A sweep takes a step of each table; the next one follows at once while there is a backlog.
-    while app.store.write(sweep.clone()).await? >= Sweep::STEP as u64 {
-        tokio::task::yield_now().await;
-    }
-    while app.store.write(RemoveEndedFamilies { now: app.now() }).await? >= Sweep::STEP as u64 {
-        tokio::task::yield_now().await;
-    }
     Ok(())
 }
 
@@ -45,15 +47,24 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Begins to follow the log of changes, to write the audit, and to do what is due.
+    /// Begins to follow the log of changes, to write the audit, to do what is due, and to sweep.
     pub async fn start(app: &Arc<App>) -> Result<Self, ManageError> {
-        let position = follow::position(app).await?;
+        let position = Arc::new(AtomicI64::new(follow::position(app).await?));
         // What changed between the first read of the snapshots and this position is read once more.
         app.reload_all().await?;
-        let tasks = vec![tokio::spawn(follow::follow(app.clone(), position)), tokio::spawn(tick(app.clone()))];
         let end_of_flushing = Arc::new(Notify::new());
-        let flushing = tokio::spawn(flush(app.clone(), end_of_flushing.clone()));
-        Ok(Self { app: app.clone(), tasks, flushing, end_of_flushing })
+        let end = end_of_flushing.clone();
+        Ok(Self {
+            tasks: vec![
+                supervised(app, "follow", move |app| follow::follow(app, position.clone())),
+                supervised(app, "due", tick),
+                supervised(app, "sweep", sweep::sweep),
+                supervised(app, "end_grants", sweep::end_grants),
+            ],
+            flushing: supervised(app, "audit", move |app| flush(app, end.clone())),
+            app: app.clone(),
+            end_of_flushing,
+        })
     }
 
     /// Ends the tasks and writes what waits.
@@ -75,9 +86,18 @@ impl Tasks {
     }
 }
 
+fn supervised<F>(app: &Arc<App>, name: &'static str, task: impl Fn(Arc<App>) -> F + Send + 'static) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let health = app.health.tasks.clone();
+    let app = app.clone();
+    supervise(health, name, move || task(app.clone()))
+}
+
 async fn flush(app: Arc<App>, end: Arc<Notify>) {
-    let mut interval = tokio::time::interval(FLUSH);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = interval(FLUSH);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = interval.tick() => {}
@@ -90,8 +110,8 @@ async fn flush(app: Arc<App>, end: Arc<Notify>) {
 }
 
 async fn tick(app: Arc<App>) {
-    let mut interval = tokio::time::interval(TICK);
-    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut interval = interval(TICK);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
         if let Err(error) = run_due(&app).await {

@@ -1,0 +1,150 @@
+//! Tasks that must not end. One that ends all the same, because it panicked, is started again; one that keeps ending
+//! makes the server not ready.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
+
+/// The pause before the first new start; each further one doubles it.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A task that has run for so long is well again.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Ends in a row from which on a task keeps ending.
+const TOO_MANY: u32 = 3;
+
+/// How the supervised tasks of a server are.
+#[derive(Debug, Default)]
+pub struct TaskHealth(Mutex<BTreeMap<&'static str, Ends>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Ends {
+    in_a_row: u32,
+    in_all: u64,
+    last_start: Instant,
+}
+
+impl TaskHealth {
+    /// The tasks that keep ending.
+    pub fn failing(&self) -> Vec<&'static str> {
+        let tasks = self.lock();
+        let failing =
+            tasks.iter().filter(|(_, ends)| ends.in_a_row >= TOO_MANY && ends.last_start.elapsed() < RECOVERY);
+        failing.map(|(name, _)| *name).collect()
+    }
+
+    /// How often each task has ended unexpectedly.
+    pub fn ends(&self) -> Vec<(&'static str, u64)> {
+        self.lock().iter().map(|(name, ends)| (*name, ends.in_all)).collect()
+    }
+
+    fn note_start(&self, name: &'static str) {
+        let now = Instant::now();
+        let mut tasks = self.lock();
+        tasks.entry(name).or_insert(Ends { in_a_row: 0, in_all: 0, last_start: now }).last_start = now;
+    }
+
+    /// Gives how often the task has ended in a row.
+    fn note_end(&self, name: &'static str) -> u32 {
+        let mut tasks = self.lock();
+        let now = Instant::now();
+        let ends = tasks.entry(name).or_insert(Ends { in_a_row: 0, in_all: 0, last_start: now });
+        ends.in_a_row = if ends.last_start.elapsed() < RECOVERY { ends.in_a_row + 1 } else { 1 };
+        ends.in_all += 1;
+        ends.in_a_row
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<&'static str, Ends>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs what `start` makes, and makes it again when it panics. It is done when what was made ends by itself. Aborting
+/// the handle ends what runs.
+pub fn supervise<F>(
+    health: Arc<TaskHealth>,
+    name: &'static str,
+    mut start: impl FnMut() -> F + Send + 'static,
+) -> JoinHandle<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    tokio::spawn(async move {
+        loop {
+            health.note_start(name);
+            let task = tokio::spawn(start());
+            let aborted_with_this = AbortOnDrop(task.abort_handle());
+            let ended = task.await;
+            drop(aborted_with_this);
+            let Err(error) = ended else { return };
+            let in_a_row = health.note_end(name);
+            let pause = pause_after(in_a_row);
+            tracing::error!(task = name, %error, in_a_row, pause_ms = pause.as_millis() as u64, "a background task ended: it is started again");
+            tokio::time::sleep(pause).await;
+        }
+    })
+}
+
+fn pause_after(ends_in_a_row: u32) -> Duration {
+    (FIRST_PAUSE * 2_u32.saturating_pow(ends_in_a_row.saturating_sub(1).min(16))).min(LONGEST_PAUSE)
+}
+
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn task_that_panics_is_started_again_until_it_ends_by_itself() {
+        let (health, starts) = (Arc::new(TaskHealth::default()), Arc::new(AtomicU32::new(0)));
+        let counted = starts.clone();
+        let task = supervise(health.clone(), "test", move || {
+            let start = counted.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(start == 2, "as this test wants it") }
+        });
+        task.await.unwrap();
+        assert_eq!(starts.load(Ordering::SeqCst), 3);
+        assert_eq!(health.ends(), [("test", 2)]);
+        assert!(health.failing().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn task_that_keeps_ending_is_named_until_it_has_run_for_a_minute() {
+        let (health, starts) = (Arc::new(TaskHealth::default()), Arc::new(AtomicU32::new(0)));
+        let task = supervise(health.clone(), "test", move || {
+            let start = starts.fetch_add(1, Ordering::SeqCst);
+            async move {
+                assert!(start >= 3, "as this test wants it");
+                std::future::pending().await
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(health.failing(), ["test"]);
+        tokio::time::sleep(RECOVERY).await;
+        assert!(health.failing().is_empty());
+        task.abort();
+    }
+
+    #[test]
+    fn pauses_double_up_to_half_a_minute() {
+        let pauses = [1, 2, 3, 9, 10, u32::MAX].map(|ends| pause_after(ends).as_millis());
+        assert_eq!(pauses, [100, 200, 400, 25_600, 30_000, 30_000]);
+    }
+}

@@ -1,0 +1,90 @@
+//! Removing what has ended: in small steps, with pauses in which everybody else goes first, by a clock that is plausible.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_store::{
+    StoreError,
+    grants::EndGrants,
+    sweep::{Retention, Sweep, Swept},
+};
+use tokio::time::{Instant, sleep};
+
+use crate::app::App;
+
+/// How often a round begins.
+const ROUND: Duration = Duration::from_secs(10);
+/// How often grants are looked for that are to be ended.
+const ENDINGS: Duration = Duration::from_secs(1);
+/// Of the time, sweeping takes one part in so many: the pause after a step is as many times as long as the step.
+const SHARE: u32 = 4;
+
+/// Sweeps until the task is aborted.
+pub(super) async fn sweep(app: Arc<App>) {
+    loop {
+        if let Err(error) = round(&app, Pace::Gentle).await {
+            tracing::warn!(%error, "what has ended could not be removed");
+        }
+        sleep(ROUND).await;
+    }
+}
+
+/// Writes into grants that they have ended, until the task is aborted.
+pub(super) async fn end_grants(app: Arc<App>) {
+    loop {
+        if let Err(error) = end_all(&app, Pace::Gentle).await {
+            tracing::warn!(%error, "grants that have ended could not be marked so");
+        }
+        sleep(ENDINGS).await;
+    }
+}
+
+/// Removes everything that has ended, without a pause. Gives whether that was done: not by a clock that is not plausible.
+pub async fn sweep_all(app: &App) -> Result<bool, StoreError> {
+    end_all(app, Pace::Fast).await?;
+    round(app, Pace::Fast).await
+}
+
+#[derive(Clone, Copy)]
+enum Pace {
+    Fast,
+    Gentle,
+}
+
+impl Pace {
+    async fn pause(self, began: Instant) {
+        match self {
+            Self::Fast => tokio::task::yield_now().await,
+            Self::Gentle => sleep(began.elapsed() * SHARE).await,
+        }
+    }
+}
+
+async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
+    let Some(now) = app.trusted_now().await? else { return Ok(false) };
+    let retention = Retention {
+        audit: app.settings.audit.retention,
+        refresh_grace: app.settings.tokens.refresh.grace_same_address,
+        session_absolute: app.settings.session.absolute,
+    };
+    for what in Swept::ALL {
+        loop {
+            let began = Instant::now();
+            let swept = app.store.write(Sweep { what, now, retention }).await?;
+            pace.pause(began).await;
+            if swept < Sweep::STEP as u64 {
+                break;
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn end_all(app: &App, pace: Pace) -> Result<(), StoreError> {
+    loop {
+        let began = Instant::now();
+        if app.store.write(EndGrants).await? {
+            return Ok(());
+        }
+        pace.pause(began).await;
+    }
+}

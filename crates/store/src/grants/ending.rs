@@ -1,0 +1,125 @@
+//! Ending grants: one at once, or all of a client or a user by one row first and the grants' own rows afterwards.
+//!
+//! A client can have a million live grants. What refuses them is therefore one row, which says that those given before a
+//! time have ended. Their own rows say so later, in steps that no other writer notices, and then that row goes.
+//!
+//! Easy to get wrong: who asks whether a grant lives must ask [`ENDED_AT`], never the row's own column alone.
+
+use doorward_core::{
+    clock::Timestamp,
+    id::{ClientId, GrantId, UserId},
+};
+
+use crate::{
+    ChangeKind, append_change,
+    sql::sql,
+    tx::{Operation, Tx, TxError, Value},
+};
+
+/// When the grant `g` ended, if it did: by its own row, or with all that its client or its user had by that time.
+pub(crate) const ENDED_AT: &str = "COALESCE(g.ended_at,
+    (SELECT max(before) FROM ending_grants WHERE subject IN (g.client_id, g.user_id) AND before >= g.created_at))";
+
+/// Whose grants are ended at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Of<'a> {
+    Grant(&'a GrantId),
+    UserAtClient(&'a UserId, &'a ClientId),
+}
+
+/// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
+pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
+    // A condition for each, so that each finds its index.
+    let (sql, whose) = match of {
+        Of::Grant(grant) => (sql!("{} AND id = $3 RETURNING id", END), vec![grant.as_str()]),
+        Of::UserAtClient(user, client) => {
+            (sql!("{} AND user_id = $3 AND client_id = $4 RETURNING id", END), vec![user.as_str(), client.as_str()])
+        }
+    };
+    let params: Vec<_> = [now.into(), why.into()].into_iter().chain(whose.into_iter().map(Value::from)).collect();
+    let ended = tx.query(sql, &params).await?;
+    let ended = ended.into_iter().map(|mut row| row.text()).collect::<Result<Vec<_>, _>>()?;
+    for id in &ended {
+        let sql = sql!("{} AND grant_id = $2", END_FAMILIES);
+        tx.execute(sql, &[now.into(), id.as_str().into()]).await?;
+    }
+    // From the first change to the commit, every other change waits.
+    for id in &ended {
+        append_change(tx, ChangeKind::Grant, id, now).await?;
+    }
+    Ok(ended.len() as u64)
+}
+
+const END: &str = "UPDATE grants SET ended_at = $1, ended_why = $2 WHERE ended_at IS NULL";
+
+const END_FAMILIES: &str = "UPDATE refresh_families SET
+      ended_at = $1, expires_at = CASE WHEN expires_at > $1 THEN $1 ELSE expires_at END,
+      successor_sealed = NULL, seal_counts_from = NULL
+    WHERE ended_at IS NULL";
+
+/// Ends the grants that a client or a user has by now. [`EndGrants`] writes that into their rows. The caller announces it
+/// with the client or the user.
+pub(crate) async fn end_later(
+    tx: &mut impl Tx,
+    subject: &str,
+    why: &'static str,
+    now: Timestamp,
+) -> Result<(), TxError> {
+    let sql = "INSERT INTO ending_grants (subject, before, why) VALUES ($1, $2, $3)
+               ON CONFLICT (subject) DO UPDATE SET before = excluded.before, why = excluded.why";
+    tx.execute(sql, &[subject.into(), now.into(), why.into()]).await?;
+    Ok(())
+}
+
+/// Writes into the rows of some grants that they have ended with their client or their user. Nothing depends on when this
+/// happens.
+#[derive(Clone, Debug)]
+pub struct EndGrants;
+
+impl EndGrants {
+    /// Grants that one operation ends at most: no other writer waits for longer than a few milliseconds.
+    pub const STEP: i64 = 100;
+}
+
+impl Operation for EndGrants {
+    /// Whether nothing is left to be ended.
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let sql = "SELECT subject, before, why FROM ending_grants ORDER BY subject LIMIT 1";
+        let Some(mut ending) = tx.query_opt(sql, &[]).await? else { return Ok(true) };
+        let (subject, before, why) = (ending.text()?, ending.time()?, ending.text()?);
+        let sql = match ClientId::parse(&subject) {
+            Ok(_) => OF_CLIENT,
+            Err(_) => OF_USER,
+        };
+        let params = [before.into(), why.into(), subject.as_str().into(), Self::STEP.into()];
+        let ended = tx.query(sql, &params).await?;
+        for mut grant in ended.iter().cloned() {
+            let sql = sql!("{} AND grant_id = $2", END_FAMILIES);
+            tx.execute(sql, &[before.into(), grant.text()?.into()]).await?;
+        }
+        // What was allowed without being asked again goes with a client that is gone.
+        let forgotten = tx.execute(CONSENTS, &[subject.as_str().into(), Self::STEP.into()]).await?;
+        if (ended.len() as i64) < Self::STEP && (forgotten as i64) < Self::STEP {
+            // Another end that was noted meanwhile stays.
+            let sql = "DELETE FROM ending_grants WHERE subject = $1 AND before = $2";
+            tx.execute(sql, &[subject.into(), before.into()]).await?;
+        }
+        Ok(false)
+    }
+}
+
+const CONSENTS: &str = "DELETE FROM consents WHERE client_id = $1 AND user_id IN
+      (SELECT user_id FROM consents WHERE client_id = $1 AND NOT EXISTS (SELECT 1 FROM clients WHERE id = $1) LIMIT $2)";
+
+const OF_CLIENT: &str = sql!(
+    "{} AND id IN (SELECT id FROM grants WHERE client_id = $3 AND ended_at IS NULL AND created_at <= $1 LIMIT $4)
+     RETURNING id",
+    END
+);
+const OF_USER: &str = sql!(
+    "{} AND id IN (SELECT id FROM grants WHERE user_id = $3 AND ended_at IS NULL AND created_at <= $1 LIMIT $4)
+     RETURNING id",
+    END
+);
