@@ -20,6 +20,13 @@ async fn while_sqlite_can_not_be_written_what_needs_a_write_is_503_and_nothing_i
     let (redeemed, page) = tokio::join!(server.redeem(web, &code), server.caller.get_with("/sign-in", &[]));
     assert_unavailable(&redeemed);
     assert_eq!(redeemed.oauth_error(), (503, "temporarily_unavailable".into(), "unavailable".into()));
+    // Who asks whether it can serve learns that it can't, and that it works.
+    let ready = server.caller.get("/health/ready").await.expect(503).json();
+    assert_eq!(
+        (ready["status"].as_str(), ready["checks"]["database"].as_str()),
+        (Some("not_ready"), Some("takes no writes"))
+    );
+    server.caller.get("/health/live").await.expect(200);
     // What only reads goes on.
     page.expect(200);
     server.caller.get("/jwks").await.expect(200);

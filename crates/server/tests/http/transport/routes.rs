@@ -1,6 +1,7 @@
 //! Addresses that are not there, and methods that a route does not have.
 
 use reqwest::Method;
+use serde_json::json;
 
 use crate::harness::*;
 
@@ -65,9 +66,14 @@ async fn a_trace_id_that_the_caller_gave_is_answered_and_a_broken_one_is_replace
 }
 
 #[tokio::test]
-async fn health_says_that_the_server_can_answer() {
+async fn health_says_that_the_server_works_and_that_it_can_serve() {
     let server = TestServer::start().await;
-    assert_eq!(server.caller.get("/health").await.expect(200).body, r#"{"status":"ok"}"#);
+    for path in ["/health", "/health/ready"] {
+        let ready = server.caller.get(path).await.expect(200).json();
+        let checks = json!({"database": "ok", "changes": "ok", "tasks": "ok", "shutdown": "ok"});
+        assert_eq!(ready, json!({"status": "ready", "checks": checks}));
+    }
+    assert_eq!(server.caller.get("/health/live").await.expect(200).json(), json!({"status": "live"}));
 }
 
 #[tokio::test]
