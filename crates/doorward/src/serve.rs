@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
 
-use doorward_listen::{Serve, tls::Reloading};
+use doorward_listen::{Serve, Shutdown, tls::Reloading};
 use doorward_server::{
     App, manage,
     tasks::{self, Tasks},
@@ -62,11 +62,20 @@ async fn serve(path: &Path, config: Config) -> Result<(), Failure> {
     let tasks = Tasks::start(&app).await?;
     let watching = tls.clone().map(|tls| tokio::spawn(watch(tls)));
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
+    let (forwarded_header, proxy_protocol) = (config.program.forwarded_header, config.program.proxy_protocol);
     let end = end()?;
     for address in &config.program.addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
+    let serve = Serve {
+        router: doorward_server::router(app),
+        limits,
+        trusted_proxies,
+        forwarded_header,
+        proxy_protocol,
+        tls,
+        shutdown: Shutdown::default(),
+    };
     doorward_listen::serve(listeners, serve, end).await;
     if let Some(watching) = watching {
         watching.abort();
