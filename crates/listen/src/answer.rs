@@ -9,7 +9,7 @@ use std::{
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Buf, Frame, SizeHint};
 
-use crate::activity::{Activity, Busy, Untaken};
+use crate::places::activity::{Activity, Busy, Untaken};
 
 /// A body of an answer.
 pub(crate) struct Answer {

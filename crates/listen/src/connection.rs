@@ -25,15 +25,17 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    activity::{Activity, End},
     bounded::Bounded,
     exchange::{self, Exchanges},
     forwarded::UNKNOWN,
     frames::Counted,
     head::MAX_HEADERS,
     limits::Limits,
-    listener::Listening,
-    places::Place,
+    listening::Listening,
+    places::{
+        Place,
+        activity::{Activity, End},
+    },
     proxy_protocol::{self, Source},
     write_last::WriteLast,
 };

@@ -16,11 +16,11 @@ use tower::ServiceExt;
 
 use crate::{
     HeadSize,
-    activity::Activity,
     answer::Answer,
     forwarded::{UNKNOWN, client_address},
     host,
-    listener::Listening,
+    listening::Listening,
+    places::activity::Activity,
     request_body::{self, Unread},
 };
 

@@ -39,7 +39,6 @@
 //! its refusals measures heads with [`HeadSize`].
 #![forbid(unsafe_code)]
 
-mod activity;
 mod answer;
 mod bounded;
 mod connection;
@@ -50,6 +49,7 @@ mod head;
 mod host;
 mod limits;
 mod listener;
+mod listening;
 mod places;
 mod proxy_protocol;
 mod request_body;

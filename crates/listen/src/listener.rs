@@ -1,16 +1,6 @@
 //! The accept loop: listeners in, connections out, until the end.
 
-use std::{
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
-};
+use std::{future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use doorward_core::network::Network;
 use tokio::{
@@ -20,7 +10,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{connection, forwarded::is_trusted, places::Places, seldom::Seldom, serve::Serve};
+use crate::{connection, listening::Listening, serve::Serve};
 
 /// Binds an address. An IPv6 address takes no IPv4 connections: bind both.
 pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
@@ -79,42 +69,6 @@ pub async fn serve(listeners: Vec<TcpListener>, serve: Serve, end: impl Future<O
     if timeout(shutdown.drain, closing.closed()).await.is_err() {
         tracing::warn!("some requests did not finish in time");
         listening.places.close_all();
-    }
-}
-
-/// What connections have in common.
-pub(crate) struct Listening {
-    pub(crate) serve: Serve,
-    places: Arc<Places>,
-    is_leaving: AtomicBool,
-    /// The warning about addresses that can't be read.
-    pub(crate) unknown_client: Seldom,
-}
-
-impl Listening {
-    pub(crate) fn new(serve: Serve) -> Self {
-        let places = Arc::new(Places::new(&serve.limits));
-        Self { serve, places, is_leaving: AtomicBool::new(false), unknown_client: Seldom::default() }
-    }
-
-    /// From now on clients are told to look for another server.
-    pub(crate) fn leave(&self) {
-        self.is_leaving.store(true, Relaxed);
-    }
-
-    /// Whether clients should look for another server.
-    pub(crate) fn is_leaving(&self) -> bool {
-        self.is_leaving.load(Relaxed)
-    }
-
-    #[cfg(test)]
-    pub(crate) fn place(&self) -> crate::places::Place {
-        self.places.take(None).expect("there are places")
-    }
-
-    /// Whether a peer is a trusted proxy.
-    pub(crate) fn trusts(&self, peer: SocketAddr) -> bool {
-        is_trusted(&self.serve.trusted_proxies, &peer.ip().to_canonical())
     }
 }
 

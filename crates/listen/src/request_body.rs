@@ -15,7 +15,7 @@ use axum::body::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep, timeout};
 
-use crate::activity::{Activity, Kept};
+use crate::places::activity::{Activity, Kept};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

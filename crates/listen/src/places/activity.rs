@@ -13,7 +13,8 @@ use tokio::{
     time::{Duration, Instant},
 };
 
-use crate::{bounded::LEAST_TAKEN, places::Places};
+use super::Places;
+use crate::bounded::LEAST_TAKEN;
 
 /// What goes on on one connection.
 pub(crate) struct Activity {

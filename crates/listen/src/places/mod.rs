@@ -1,6 +1,8 @@
 //! The places of open connections: so many in all, and so many of one address. Where all are taken, the connection that
 //! has been idle the longest makes room.
 
+pub(crate) mod activity;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{
@@ -13,7 +15,8 @@ use std::{
 use doorward_core::network::Network;
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::{activity::Activity, limits::Limits, seldom::Seldom};
+use self::activity::Activity;
+use crate::{limits::Limits, seldom::Seldom};
 
 /// How many connections are looked at to find an idle one. Each that is busy is looked at later the next time.
 const MOST_LOOKED_AT: usize = 256;
