@@ -16,6 +16,9 @@ use super::*;
 use crate::serve::Serve;
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+/// Longer than any connection of these tests stays open.
+const CEILING: Duration = Duration::from_secs(600);
+
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
@@ -95,7 +98,9 @@ impl Served {
     /// Answers pings, and does nothing else until the server closes the connection. Which kinds of frames came.
     async fn only_answer_pings(&mut self) -> Vec<u8> {
         let mut kinds = Vec::new();
+        let begun = Instant::now();
         while let Some((kind, flags, payload)) = self.frame().await {
+            assert!(begun.elapsed() < CEILING, "the connection is never closed");
             kinds.push(kind);
             if (kind, flags) == (PING, 0) && self.far.write_all(&frame(PING, 1, 0, &payload)).await.is_err() {
                 break;
