@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, web } from "./asking.mjs";
-import { eachBy } from "./visitor.mjs";
+import { eachBy, sessionCookieName } from "./visitor.mjs";
 
 const WRONG = "certainly not this one";
 
@@ -95,7 +95,7 @@ export async function signingIn(suite, start) {
 
   await each("a session that somebody planted before is not taken over", async (visitor) => {
     await visitor.open(demo.issuer);
-    const planted = { name: "doorward-session", value: "A".repeat(43), url: demo.issuer };
+    const planted = { name: sessionCookieName(demo.issuer), value: "A".repeat(43), url: demo.issuer };
     await visitor.context.addCookies([planted]);
     await visitor.open("/account");
     assert.ok(visitor.isAt("/sign-in"));

@@ -2,6 +2,9 @@
 
 import { demo } from "../harness/checks.mjs";
 
+/** The name of the server's session cookie, which ends with the port. */
+export const sessionCookieName = (issuer) => `doorward-session-${new URL(issuer).port || "80"}`;
+
 /** Checks about one subject, each by a visitor of its own, who leaves whatever becomes of the check. */
 export const eachBy = (suite, start, about) => (promise, body) => suite.check(`${about}: ${promise}`, async () => {
   const visitor = await start();
@@ -129,7 +132,8 @@ export class Visitor {
   }
 
   async sessionCookie() {
-    return (await this.context.cookies(demo.issuer)).find(({ name }) => name === "doorward-session");
+    const own = sessionCookieName(demo.issuer);
+    return (await this.context.cookies(demo.issuer)).find(({ name }) => name === own);
   }
 
   async leave() {

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
 
-use doorward_listen::{Serve, tls::Reloading};
+use doorward_listen::{Serve, Shutdown, tls::Reloading};
 use doorward_server::{
     App, manage,
     tasks::{self, Tasks, supervise},
@@ -80,14 +80,17 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
     }
     let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::system("listening to signals", error))?;
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
-    let end = ending(app.clone(), config.program.shutdown_delay)?;
+    let (forwarded_header, proxy_protocol) = (config.program.forwarded_header, config.program.proxy_protocol);
+    let shutdown = Shutdown { delay: config.program.shutdown_delay, ..Shutdown::default() };
+    let end = ending(app.clone())?;
     let addresses = config.program.addresses.clone();
     let running = Running { path, config, tls: tls.clone(), logging };
     watching.push(tokio::spawn(running.reload_at(hangup)));
     for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    let serve = Serve { router: doorward_server::router(app), limits, trusted_proxies, tls };
+    let router = doorward_server::router(app);
+    let serve = Serve { router, limits, trusted_proxies, forwarded_header, proxy_protocol, tls, shutdown };
     tell_systemd(NotifyState::Ready);
     doorward_listen::serve(listeners, serve, end).await;
     for task in watching {
@@ -114,15 +117,14 @@ pub(crate) async fn ready(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-/// When the listeners close: a while after the server was told to end. Meanwhile it answers, and says that it is not ready,
-/// so that a load balancer sends the next requests elsewhere.
-fn ending(app: Arc<App>, delay: Duration) -> Result<impl Future<Output = ()>, Failure> {
+/// When the server is told to end. It goes on answering for a while, and says that it is not ready, so that a load balancer
+/// sends the next requests elsewhere.
+fn ending(app: Arc<App>) -> Result<impl Future<Output = ()>, Failure> {
     let end = end()?;
     Ok(async move {
         end.await;
         tell_systemd(NotifyState::Stopping);
         app.begin_to_end();
-        tokio::time::sleep(delay).await;
     })
 }
 

@@ -1,82 +1,176 @@
 //! One connection, from its first byte to its last answer.
 
-use std::{future, net::SocketAddr, sync::Arc, time::Duration};
-
-use axum::{
-    body::Body,
-    extract::{ConnectInfo, Request},
+use std::{
+    convert::Infallible,
+    future::{self, Future},
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::Arc,
+    time::Duration,
 };
-use doorward_core::network::ClientAddress;
-use hyper::body::Incoming;
+
+use doorward_core::network::{ClientAddress, Network};
+use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::Watcher},
-    service::TowerToHyperService,
+    server::conn::auto,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::Notify,
-    time::timeout,
+    sync::watch,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt;
 
 use crate::{
-    forwarded::client_address, head::MAX_HEADERS, limits::Limits, serve::Serve, timed_body::TimedBody,
+    bounded::Bounded,
+    exchange::{self, Exchanges},
+    forwarded::UNKNOWN,
+    frames::Counted,
+    head::MAX_HEADERS,
+    limits::Limits,
+    listening::Listening,
+    places::{
+        Place,
+        activity::{Activity, End},
+    },
+    proxy_protocol::{self, Source},
     write_last::WriteLast,
 };
 
-/// How much longer than a handler with a bound of its own the listener waits for a body.
-const BODY_GRACE: Duration = Duration::from_secs(2);
+/// How long a client may take at the end for what it has begun to send, and to close an idle connection.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes of one stream that hyper holds for a client.
+const SEND_BUFFER: usize = 64 * 1024;
 
 /// Serves a connection of which nothing has been read yet.
-///
-/// Bytes that a proxy sends ahead of TLS (the PROXY protocol) belong at the head of this function: they would name the
-/// client of `nearest`, from which `X-Forwarded-For` goes on.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serve: Arc<Serve>, watcher: Watcher) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    listening: Arc<Listening>,
+    place: Place,
+    mut closing: watch::Receiver<bool>,
+) {
     let _ = stream.set_nodelay(true);
-    let nearest = ClientAddress::from(peer);
-    match &serve.tls {
-        None => exchange(stream, nearest, serve, watcher).await,
+    let limits = listening.serve.limits;
+    let mut stream = Bounded::new(stream, limits.write_timeout);
+    let nearest = nearest(&mut stream, peer, &listening, &place);
+    let Some(Ok(Some(nearest))) = in_time(&limits, &mut closing, nearest).await else { return };
+    match &listening.serve.tls {
+        None => exchange(stream, nearest, listening, place, closing).await,
         Some(tls) => {
             let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-            if let Ok(Ok(stream)) = timeout(serve.limits.header_timeout, handshake).await {
-                exchange(stream, nearest, serve, watcher).await;
+            if let Some(Ok(stream)) = in_time(&limits, &mut closing, handshake).await {
+                exchange(stream, nearest, listening, place, closing).await;
             }
         }
     }
 }
 
-/// Answers the requests on a stream.
-async fn exchange<S>(stream: S, nearest: ClientAddress, serve: Arc<Serve>, watcher: Watcher)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let limits = serve.limits;
-    let longest_body = limits.body_timeout + BODY_GRACE;
-    let first_head = Arc::new(Notify::new());
-    let arrived = first_head.clone();
-    let service = serve.router.clone().map_request(move |request: Request<Incoming>| {
-        arrived.notify_one();
-        let address = client_address(request.headers(), nearest, &serve.trusted_proxies);
-        let mut request = request.map(|body| Body::new(TimedBody::new(body, longest_body)));
-        request.extensions_mut().insert(address);
-        request.extensions_mut().insert(ConnectInfo(nearest.peer));
-        request
-    });
-    let stream = TokioIo::new(WriteLast::new(stream));
-    let connection = builder(&limits).serve_connection(stream, TowerToHyperService::new(service)).into_owned();
-    // hyper-util has no timeout for the bytes that tell HTTP/1 from HTTP/2: a peer that sends few or none would stay.
-    let silence = async {
-        if timeout(limits.header_timeout, first_head.notified()).await.is_ok() {
-            future::pending::<()>().await;
+/// Whose a connection is: the peer's, or the client's that a proxy reports ahead of it. `None` if that one has too many
+/// already.
+async fn nearest(
+    stream: &mut (impl AsyncRead + Unpin),
+    peer: SocketAddr,
+    listening: &Listening,
+    place: &Place,
+) -> io::Result<Option<ClientAddress>> {
+    let nearest = ClientAddress::from(peer);
+    if !listening.serve.proxy_protocol || !listening.trusts(peer) {
+        return Ok(Some(nearest));
+    }
+    Ok(match proxy_protocol::read(stream).await? {
+        Source::Proxy => Some(nearest),
+        Source::Unknown => Some(ClientAddress { client: UNKNOWN, ..nearest }),
+        Source::Client(client) => {
+            let is_proxy = listening.trusts(SocketAddr::new(client, 0));
+            (is_proxy || place.assign(Network::of(client))).then_some(ClientAddress { client, ..nearest })
         }
+    })
+}
+
+/// What precedes the first request, unless it takes too long or the listener ends meanwhile.
+async fn in_time<T>(
+    limits: &Limits,
+    closing: &mut watch::Receiver<bool>,
+    before: impl Future<Output = T>,
+) -> Option<T> {
+    let closes = async {
+        closes(closing).await;
+        sleep(GRACE).await;
     };
     tokio::select! {
+        before = timeout(limits.header_timeout, before) => before.ok(),
+        () = closes => None,
+    }
+}
+
+async fn closes(closing: &mut watch::Receiver<bool>) {
+    // An error means that the listener is gone, which is an end as well.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Answers the requests on a stream.
+async fn exchange<S>(
+    stream: S,
+    nearest: ClientAddress,
+    listening: Arc<Listening>,
+    place: Place,
+    mut closing: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let limits = listening.serve.limits;
+    let activity = place.activity.clone();
+    let exchanges = Arc::new(Exchanges { listening, activity: activity.clone(), nearest });
+    let service = service_fn(move |request| {
+        let exchanges = exchanges.clone();
+        async move { Ok::<_, Infallible>(exchange::answer(&exchanges, request).await) }
+    });
+    let stream = TokioIo::new(WriteLast::new(Counted::new(stream)));
+    let mut connection = pin!(builder(&limits).serve_connection(stream, service).into_owned());
+    let goes_on = tokio::select! {
+        // What has arrived is read before the connection is told to end.
+        biased;
         // A peer that breaks off is its own business.
-        _ = watcher.watch(connection) => {}
-        () = silence => {}
+        _ = connection.as_mut() => false,
+        goes_on = ends(&activity, &limits, &mut closing) => goes_on,
+    };
+    if !goes_on {
+        return;
+    }
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        biased;
+        _ = connection => {}
+        _ = activity.end(GRACE, limits.write_timeout) => {}
+    }
+}
+
+/// Waits until the connection is to end. Whether its client is told, or it is cut off.
+async fn ends(activity: &Activity, limits: &Limits, closing: &mut watch::Receiver<bool>) -> bool {
+    let closes = async {
+        closes(closing).await;
+        // hyper drops a connection that it has not read from.
+        let _ = timeout(GRACE, activity.first_request()).await;
+    };
+    let ends = async {
+        // hyper-util has no timeout for the bytes that tell HTTP/1 from HTTP/2: a peer that sends few or none would stay.
+        if timeout(limits.header_timeout, activity.first_request()).await.is_err() {
+            return false;
+        }
+        if !activity.is_http2() {
+            // hyper sees to it.
+            future::pending::<()>().await;
+        }
+        activity.end(limits.idle_timeout, limits.write_timeout).await == End::Idle
+    };
+    tokio::select! {
+        () = closes => true,
+        goes_on = ends => goes_on,
     }
 }
 
@@ -100,7 +194,11 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .max_concurrent_streams(128)
         .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
+        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(Duration::from_secs(30))
         .keep_alive_timeout(limits.header_timeout);
     builder
 }
+
+#[cfg(test)]
+mod tests;

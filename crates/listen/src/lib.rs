@@ -1,6 +1,14 @@
-//! Serves an axum router over TCP, with the limits that a server on the internet needs: it limits connections in all and
-//! by address, cuts off slow clients, replaces TLS certificates without a restart, and answers running requests before
-//! it ends. `axum::serve` has no limits, no timeouts and no TLS.
+//! Serves an axum router over TCP, with the limits that a server on the internet needs. `axum::serve` has no limits, no
+//! timeouts and no TLS. This crate:
+//!
+//! - limits connections in all and by address. At the limit it closes the connection that has been idle the longest;
+//! - cuts off clients that send slowly, that do not take their answers, or that flood HTTP/2 with control frames;
+//! - bounds the bytes that clients leave waiting ([`Limits::waiting_bytes`]);
+//! - closes idle connections of both versions of HTTP;
+//! - finds the client's address behind proxies, by `X-Forwarded-For`, `Forwarded` or the PROXY protocol;
+//! - answers 400 if a request does not name one valid host;
+//! - replaces TLS certificates without a restart;
+//! - answers running requests before it ends, and tells clients beforehand to look for another server ([`Shutdown`]).
 //!
 //! The authorization server and the sample API listen with it, and so can your own service. Each request carries a
 //! [`ClientAddress`] in its extensions, which `doorward-guard` writes into the audit, and axum's `ConnectInfo`:
@@ -15,7 +23,7 @@
 //! let serve = Serve {
 //!     router: Router::new().route("/", get(hello)),
 //!     limits: Limits { connections_per_address: 32, ..Limits::default() },
-//!     trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")], // whose X-Forwarded-For is believed
+//!     trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")], // who may report their clients
 //!     ..Serve::default()
 //! };
 //! let listener = doorward_listen::bind(([127, 0, 0, 1], 0).into()).await?;
@@ -26,26 +34,36 @@
 //! # }
 //! ```
 //!
-//! The crate must never know a store, a credential, a refusal or a route. It writes no answers: it closes what is too
-//! much or too slow, or hyper refuses it. A router that explains its refusals measures heads with [`HeadSize`].
+//! The crate must never know a store, a credential, a refusal or a route. Its only answer is the one to a request
+//! without a valid host: otherwise it closes what is too much or too slow, or hyper refuses it. A router that explains
+//! its refusals measures heads with [`HeadSize`].
 #![forbid(unsafe_code)]
 
+mod answer;
+mod bounded;
 mod connection;
+mod exchange;
 mod forwarded;
+mod frames;
 mod head;
+mod host;
 mod limits;
 mod listener;
+mod listening;
 mod places;
+mod proxy_protocol;
+mod request_body;
+mod seldom;
 mod serve;
-mod timed_body;
 pub mod tls;
 mod write_last;
 
 pub use doorward_core::network::ClientAddress;
 
 pub use crate::{
+    forwarded::ForwardedHeader,
     head::{HeadSize, MAX_HEADERS},
     limits::Limits,
-    listener::{DRAIN, bind, serve},
-    serve::Serve,
+    listener::{bind, serve},
+    serve::{Serve, Shutdown},
 };

@@ -31,7 +31,7 @@ impl Origin {
     /// Reads where a request comes from that came at `now` from the client at `address`.
     pub(crate) fn read<B>(request: &Request<B>, address: IpAddr, now: Timestamp, rng: Arc<dyn Rng>) -> Self {
         let trace_id = header(request.headers(), "traceparent").and_then(TraceId::from_traceparent);
-        let user_agent = header(request.headers(), USER_AGENT.as_str()).unwrap_or_default();
+        let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Self {
             trace_id: trace_id.map(OnceLock::from).unwrap_or_default(),
             rng,
@@ -43,7 +43,7 @@ impl Origin {
                 Some(route) => route.as_str().to_owned(),
                 None => credential::loggable_text(request.uri().path()).chars().take(512).collect(),
             },
-            user_agent: user_agent.chars().filter(|c| !c.is_control()).take(256).collect(),
+            user_agent: user_agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(256).collect(),
         }
     }
 

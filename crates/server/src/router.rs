@@ -30,14 +30,11 @@ use crate::{
     signin,
     v1::{self, Management},
     web::{
-        cors,
+        cors::Readers,
         refused::{self, Asked, NegotiatedError, PageError, ProblemError},
         respond,
     },
 };
-
-/// What programs in browsers may call from any origin, besides all that is well-known.
-const ANY_ORIGIN: [&str; 4] = ["/jwks", "/revoke", "/token", "/userinfo"];
 
 /// The routes of one authorization server.
 pub fn router(app: Arc<App>) -> Router {
@@ -67,11 +64,9 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |from| from.client);
     let origin = Arc::new(Origin::read(&request, address, app.now(), app.rng.clone()));
     let asked = Asked::by(request.headers());
-    let path = request.uri().path();
-    let is_open = path.starts_with("/.well-known/") || ANY_ORIGIN.contains(&path);
-    let response = match refuse_outright(&app, &request) {
-        Some(refused) => refused,
-        None if is_open && cors::is_preflight(&request) => cors::preflight(),
+    let readers = Readers::of(&request);
+    let response = match refuse_outright(&app, &request).or_else(|| readers.preflight(&request)) {
+        Some(response) => response,
         None => {
             request.extensions_mut().insert(origin.clone());
             next.run(request).await
@@ -80,9 +75,7 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let mut response = refused::finish(&app, &origin, asked, response);
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if is_open {
-        cors::open(headers);
-    }
+    readers.admit(headers);
     response
 }
 

@@ -161,8 +161,37 @@ impl Settings {
         format!("{}{path}", self.issuer)
     }
 
+    /// The issuer's port, as it is written or by default.
+    pub fn port(&self) -> &str {
+        let last = self.issuer.rsplit(':').next().unwrap_or_default();
+        let is_port = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+        match (is_port, self.is_https()) {
+            (true, _) => last,
+            (false, true) => "443",
+            (false, false) => "80",
+        }
+    }
+
     /// Whether the issuer is `https`: cookies follow it.
     pub fn is_https(&self) -> bool {
         self.issuer.starts_with("https://")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_the_issuers() {
+        for (issuer, port) in [
+            ("http://localhost:8400", "8400"),
+            ("http://[::1]:8400", "8400"),
+            ("http://[::1]", "80"),
+            ("http://127.0.0.1", "80"),
+            ("https://auth.example", "443"),
+        ] {
+            assert_eq!(Settings::new(issuer).port(), port, "{issuer}");
+        }
     }
 }

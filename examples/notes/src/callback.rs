@@ -32,7 +32,6 @@ pub(crate) const PATH: &str = "/callback";
 /// Where the API is called once more.
 pub(crate) const CALL_PATH: &str = "/call";
 
-const SESSION: &str = "notes_session";
 /// How long the app remembers who signed in, in seconds.
 const SESSION_LIFETIME: u32 = 3600;
 /// The most people whom the app remembers.
@@ -59,8 +58,8 @@ impl Sessions {
         sessions.push_front((name, tokens));
     }
 
-    fn find(&self, headers: &HeaderMap) -> Option<Tokens> {
-        let name = cookie(headers, SESSION)?;
+    fn find(&self, app: &SampleApp, headers: &HeaderMap) -> Option<Tokens> {
+        let name = cookie(headers, &app.session_cookie())?;
         let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         sessions.iter().find(|(own, _)| own == name).map(|(_, tokens)| tokens.clone())
     }
@@ -79,7 +78,7 @@ pub(crate) async fn answer(
     let page = match signed_in(&app, answer, &pending).await {
         Ok(tokens) => {
             let name = random_text(43, &*app.rng).expose_secret().to_owned();
-            let session = set_cookie(SESSION, &name, SESSION_LIFETIME, app.is_https());
+            let session = set_cookie(&app.session_cookie(), &name, SESSION_LIFETIME, app.is_https());
             sessions.keep(name, tokens.clone());
             (AppendHeaders([(header::SET_COOKIE, session)]), show(&app, tokens).await).into_response()
         }
@@ -89,7 +88,7 @@ pub(crate) async fn answer(
 }
 
 pub(crate) async fn call_again(State((app, sessions)): State<(SampleApp, Sessions)>, headers: HeaderMap) -> Response {
-    match sessions.find(&headers) {
+    match sessions.find(&app, &headers) {
         Some(tokens) => show(&app, tokens).await,
         None => Redirect::to("/").into_response(),
     }

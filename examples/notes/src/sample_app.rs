@@ -53,6 +53,12 @@ impl SampleApp {
         url
     }
 
+    /// The name of the cookie that holds a session. It has the port: browsers send the cookies of a host to all its
+    /// ports, and two apps would sign each other's users out.
+    pub(crate) fn session_cookie(&self) -> String {
+        format!("notes_session_{}", self.redirect_uri.port_or_known_default().unwrap_or_default())
+    }
+
     /// Whether cookies may demand TLS.
     pub(crate) fn is_https(&self) -> bool {
         self.redirect_uri.scheme() == "https"

@@ -144,7 +144,13 @@ async fn whoever_signed_in_sees_the_tokens_decoded_and_what_the_api_answered() {
 
     let again = scene.get("/call", &session).await;
     assert!(again.text().await.unwrap().contains("Signed in as Alice"));
-    assert_eq!(scene.get("/call", "notes_session=guessed").await.status(), 303);
+    assert_eq!(
+        scene
+            .get("/call", &format!("notes_session_{}=guessed", Url::parse(&scene.app).unwrap().port().unwrap()))
+            .await
+            .status(),
+        303
+    );
 }
 
 #[tokio::test]

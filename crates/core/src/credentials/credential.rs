@@ -47,13 +47,16 @@ impl Credential {
 
 /// Finds the credential among the values of all `Authorization` and `X-API-Key` headers and the query string.
 ///
-/// `Ok(None)`: there is none. A scheme that is not `Bearer` counts as a credential that can't be read.
+/// `Ok(None)`: there is none. A scheme that is not `Bearer` counts as a credential that can't be read. An empty header
+/// carries no credential: gateways and HTTP libraries send one where nothing is configured.
 pub fn present<'a>(
     authorization: impl IntoIterator<Item = &'a [u8]>,
     x_api_key: impl IntoIterator<Item = &'a [u8]>,
     query: Option<&str>,
 ) -> Result<Option<Credential>, Denial> {
-    let (mut authorization, mut x_api_key) = (authorization.into_iter(), x_api_key.into_iter());
+    let is_sent = |value: &&[u8]| !value.trim_ascii().is_empty();
+    let mut authorization = authorization.into_iter().filter(is_sent);
+    let mut x_api_key = x_api_key.into_iter().filter(is_sent);
     let (bearer, key) = (authorization.next(), x_api_key.next());
     let several = authorization.next().is_some() || x_api_key.next().is_some();
     let in_query = query.is_some_and(query_has_credential);
@@ -161,6 +164,17 @@ mod tests {
             find(&["Basic eA=="], &[&key], None),
         ] {
             assert_eq!(attempt.unwrap_err(), Denial::CredentialMultiple);
+        }
+    }
+
+    #[test]
+    fn empty_header_is_no_credential() {
+        let (key, bearer) = (key(), format!("Bearer {}", key()));
+        for empty in ["", " ", "\t"] {
+            assert!(matches!(find(&[empty], &[&key], None), Ok(Some(Credential::ApiKey(_)))));
+            assert!(matches!(find(&[&bearer], &[empty, empty], None), Ok(Some(Credential::ApiKey(_)))));
+            assert!(matches!(find(&[&bearer, empty], &[], None), Ok(Some(Credential::ApiKey(_)))));
+            assert!(matches!(find(&[empty], &[empty], None), Ok(None)));
         }
     }
 

@@ -1,7 +1,9 @@
 //! The values that everything else is made of. They know nothing of credentials or OAuth.
 
 pub mod clock;
+pub mod cookie;
 pub mod digest;
+pub mod forwarded;
 pub mod id;
 pub mod json;
 pub mod network;

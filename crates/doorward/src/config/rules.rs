@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use doorward_listen::ForwardedHeader;
+
 use super::{draft::Draft, settings::Config, units::format_duration};
 
 /// Adds every rule that is broken to the draft's mistakes.
 pub(super) fn check(draft: &mut Draft) {
     plain_http_stays_on_loopback(draft);
     proxies_are_named(draft);
+    reports_come_from_proxies(draft);
     tls_is_a_pair(draft);
     master_key_has_one_source(draft);
     for order in ORDERS {
@@ -47,6 +50,24 @@ fn proxies_are_named(draft: &mut Draft) {
         ["listen.trusted_proxies", "listen.behind_proxy"]
     };
     draft.note_about(&involved, message.into(), Some(help.into()));
+}
+
+/// How a proxy reports its clients has no effect if there is none.
+fn reports_come_from_proxies(draft: &mut Draft) {
+    if draft.config.program.behind_proxy {
+        return;
+    }
+    for key in ["listen.forwarded_header", "listen.proxy_protocol"] {
+        let has_effect = match key {
+            "listen.proxy_protocol" => draft.config.program.proxy_protocol,
+            _ => draft.config.program.forwarded_header != ForwardedHeader::default(),
+        };
+        if has_effect {
+            let message = format!("`{key}` has no effect without `listen.behind_proxy`");
+            let help = "set `listen.behind_proxy = true` with `listen.trusted_proxies`, or take the key out";
+            draft.note_about(&[key, "listen.behind_proxy"], message, Some(help.into()));
+        }
+    }
 }
 
 fn tls_is_a_pair(draft: &mut Draft) {

@@ -8,7 +8,7 @@
 use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
-use doorward_listen::tls::Files;
+use doorward_listen::{ForwardedHeader, tls::Files};
 use doorward_server::Accent;
 use ipnet::IpNet;
 
@@ -87,6 +87,10 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("worker", "The threads that answer requests."),
 ];
 
+/// What `listen.forwarded_header` takes, in the order of its words.
+const FORWARDED_HEADERS: [ForwardedHeader; 3] =
+    [ForwardedHeader::Any, ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor];
+
 use DefaultValue::{Described, Fixed, Required, Unset};
 use Kind as K;
 
@@ -102,6 +106,12 @@ pub(super) static KEYS: &[Key] = &[
         "Whether a proxy in front of this server ends TLS and says who is calling."),
     key("listen.trusted_proxies", K::Networks(|c| &mut c.server.trusted_proxies), Fixed,
         "The networks of that proxy. Forwarded headers from anywhere else are ignored."),
+    key("listen.forwarded_header", K::Choice(&["any", "forwarded", "x-forwarded-for"],
+            |c, v| c.program.forwarded_header = FORWARDED_HEADERS[v],
+            |c| FORWARDED_HEADERS.iter().position(|header| *header == c.program.forwarded_header).unwrap_or_default()), Fixed,
+        "The header in which that proxy reports its clients. `any` reads X-Forwarded-For, or Forwarded (RFC 7239) if there is no other; for a proxy that writes only Forwarded, set `forwarded`."),
+    key("listen.proxy_protocol", K::Boolean(|c| &mut c.program.proxy_protocol), Fixed,
+        "Whether each connection of that proxy begins with a header of the PROXY protocol, version 2. One without it is closed."),
     key("listen.tls.certificate", K::Path(|c| &mut tls(c).certificate), Unset { example: "tls/fullchain.pem" },
         "The certificate chain (PEM). Read again when the file changes."),
     key("listen.tls.key", K::Path(|c| &mut tls(c).key), Unset { example: "tls/privkey.pem" },
@@ -184,10 +194,16 @@ pub(super) static KEYS: &[Key] = &[
         "How long a caller may take to send the head of a request."),
     key("limits.body_timeout", K::Duration(seconds(1)..=minutes(5), |c| &mut c.server.listen.body_timeout), Fixed,
         "How long a caller may take to send the body of a request."),
+    key("limits.idle_timeout", K::Duration(seconds(1)..=hours(1), |c| &mut c.server.listen.idle_timeout), Fixed,
+        "How long an HTTP/2 connection may be idle. An HTTP/1.1 connection may be for `header_timeout`."),
+    key("limits.write_timeout", K::Duration(seconds(1)..=hours(1), |c| &mut c.server.listen.write_timeout), Fixed,
+        "How long a caller may take for 8 KiB of an answer, or for the rest of it, before its connection is closed."),
+    key("limits.waiting_bytes", K::Size(1 << 20..=64 << 30, |c| &mut c.server.listen.waiting_bytes), Fixed,
+        "Bytes that all HTTP/2 callers together may leave waiting: requests that are not complete and answers that are not taken. Beyond it the connection that leaves the most waiting is closed."),
     key("limits.connections", K::Count(1..=1_000_000, |c| &mut c.server.listen.connections), Fixed,
-        "Connections at once."),
+        "Connections at once. Beyond it the connection that has been idle the longest is closed."),
     key("limits.connections_per_address", K::Count(1..=1_000_000, |c| &mut c.server.listen.connections_per_address), Fixed,
-        "Connections at once from one address."),
+        "Connections at once from one IPv4 address or IPv6 /64, by the same rule. A trusted proxy does not count."),
     key("limits.open_requests_per_network", K::Count(1..=1_000_000, |c| &mut c.server.limits.open_requests_per_network), Fixed,
         "Authorization requests from one IPv4 address or IPv6 /64 that wait for somebody to sign in and decide; 429 beyond."),
     key("limits.sessions_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.sessions_per_user), Fixed,

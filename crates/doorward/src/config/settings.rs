@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use doorward_core::{digest::MasterKey, secret::SecretString};
-use doorward_listen::tls::Files;
+use doorward_listen::{ForwardedHeader, tls::Files};
 use doorward_server::Settings;
 
 /// Everything that an operator can configure.
@@ -30,6 +30,10 @@ pub(crate) struct Program {
     pub(crate) addresses: Vec<SocketAddr>,
     /// Whether a proxy ends TLS in front of the server.
     pub(crate) behind_proxy: bool,
+    /// How that proxy reports its clients.
+    pub(crate) forwarded_header: ForwardedHeader,
+    /// Whether its connections begin with the PROXY protocol.
+    pub(crate) proxy_protocol: bool,
     pub(crate) tls: Option<Files>,
     /// How long the server goes on answering, not ready, after it was told to end.
     pub(crate) shutdown_delay: Duration,
@@ -54,6 +58,8 @@ impl Default for Program {
         Self {
             addresses: vec![SocketAddr::from(([127, 0, 0, 1], 8400))],
             behind_proxy: false,
+            forwarded_header: ForwardedHeader::default(),
+            proxy_protocol: false,
             tls: None,
             shutdown_delay: Duration::ZERO,
             data_dir: "data".into(),

@@ -1,10 +1,12 @@
 //! Cookies (RFC 6265bis): their names and attributes follow the configured issuer and nothing else.
 //!
 //! With an `https` issuer the name begins with `__Host-`, and no other name is read: a cookie that a neighbour domain
-//! or plain HTTP could plant is not seen at all.
+//! or plain HTTP could plant is not seen at all. With an `http` issuer, on a loopback, the name ends with the port:
+//! browsers send the cookies of a host to all its ports, and two servers would sign each other's users out.
 
 use std::time::Duration;
 
+use doorward_core::cookie;
 use http::{
     HeaderMap, HeaderValue,
     header::{COOKIE, SET_COOKIE},
@@ -33,18 +35,16 @@ impl Cookie {
             Self::Done => "doorward-done",
             Self::Session => "doorward-session",
         };
-        if app.settings.is_https() { format!("__Host-{name}") } else { name.to_owned() }
+        match app.settings.is_https() {
+            true => format!("__Host-{name}"),
+            false => format!("{name}-{}", app.settings.port()),
+        }
     }
 
     /// The cookie's value; `None` if it is missing or stands twice.
     pub(crate) fn read<'a>(self, app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
         let name = self.name(app);
-        let pairs = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut values = pairs
-            .flat_map(|pairs| pairs.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(stated, _)| *stated == name)
-            .map(|(_, value)| value);
+        let mut values = cookie::values(headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes), &name);
         let value = values.next()?;
         (values.next().is_none() && value.len() <= 512).then_some(value)
     }

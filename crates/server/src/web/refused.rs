@@ -16,7 +16,7 @@ use serde_json::json;
 use super::respond;
 use crate::{
     app::App,
-    origin::{Origin, header},
+    origin::Origin,
     pages::{
         error::{ErrorPage, WayOn},
         security_headers::FormsEnd,
@@ -121,10 +121,15 @@ pub(crate) struct Asked {
 impl Asked {
     pub(crate) fn by(headers: &HeaderMap) -> Self {
         Self {
-            accepts_html: header(headers, ACCEPT.as_str()).is_some_and(|accepts| accepts.contains("text/html")),
+            accepts_html: headers.get_all(ACCEPT).iter().any(|accepts| names_html(accepts.as_bytes())),
             has_authorization: headers.contains_key(AUTHORIZATION),
         }
     }
+}
+
+fn names_html(accepts: &[u8]) -> bool {
+    let html = b"text/html";
+    accepts.windows(html.len()).any(|part| part.eq_ignore_ascii_case(html))
 }
 
 fn oauth_error(origin: &Origin, asked: Asked, refusal: &Refusal) -> Response<Body> {

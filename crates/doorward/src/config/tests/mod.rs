@@ -171,8 +171,9 @@ fn every_key_means_the_same_in_the_file_and_in_the_environment() {
     let mut seen = BTreeSet::new();
     for key in KEYS.iter().filter(|key| key.is_allowed_in_file()) {
         // Each of these is valid only together with another key.
-        if key.path.starts_with("listen.tls.") || ["listen.behind_proxy", "listen.trusted_proxies"].contains(&key.path)
-        {
+        let together =
+            ["listen.behind_proxy", "listen.forwarded_header", "listen.proxy_protocol", "listen.trusted_proxies"];
+        if key.path.starts_with("listen.tls.") || together.contains(&key.path) {
             continue;
         }
         let text = &*another_value(key);

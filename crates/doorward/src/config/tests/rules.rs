@@ -30,6 +30,17 @@ fn a_proxy_is_trusted_by_name_and_by_no_other_way() {
 }
 
 #[test]
+fn report_of_a_proxy_needs_a_proxy() {
+    let proxy = "behind_proxy = true\ntrusted_proxies = [\"10.0.0.0/8\"]";
+    for line in ["forwarded_header = \"forwarded\"", "proxy_protocol = true"] {
+        assert!(mistake(&format!("[listen]\n{line}")).contains("no effect"), "{line}");
+        assert!(parse(&with(&format!("[listen]\n{line}\n{proxy}"))).is_ok(), "{line}");
+    }
+    let config = parse(&with(&format!("[listen]\nforwarded_header = \"forwarded\"\n{proxy}"))).unwrap();
+    assert_eq!(config.program.forwarded_header, doorward_listen::ForwardedHeader::Forwarded);
+}
+
+#[test]
 fn tls_takes_certificate_and_key() {
     assert!(mistake("listen.tls.certificate = \"c\"").contains("takes both"));
     assert!(mistake("listen.tls.key = \"k\"").contains("takes both"));

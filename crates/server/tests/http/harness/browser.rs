@@ -18,29 +18,47 @@ use super::{
 pub(crate) struct Browser {
     pub(crate) caller: Caller,
     cookies: Mutex<BTreeMap<String, String>>,
+    /// What neighbours on the host had the browser send before.
+    neighbours: Vec<u8>,
 }
 
 impl Browser {
     pub(crate) fn new(caller: &Caller) -> Self {
-        Self { caller: caller.clone(), cookies: Mutex::default() }
+        Self { caller: caller.clone(), cookies: Mutex::default(), neighbours: Vec::new() }
     }
 
-    /// The value of a cookie; the names follow the issuer.
+    /// The value of a cookie. A plain name of the server's cookies stands for the one with the server's port.
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {
-        self.lock().get(name).cloned()
+        self.lock().get(&self.full_name(name)).cloned()
     }
 
     pub(crate) fn set_cookie(&self, name: &str, value: &str) {
-        self.lock().insert(name.to_owned(), value.to_owned());
+        self.lock().insert(self.full_name(name), value.to_owned());
     }
 
     pub(crate) fn forget_cookie(&self, name: &str) {
-        self.lock().remove(name);
+        self.lock().remove(&self.full_name(name));
+    }
+
+    fn full_name(&self, name: &str) -> String {
+        let port = self.caller.base.rsplit(':').next().unwrap();
+        if name.starts_with("doorward-") { format!("{name}-{port}") } else { name.to_owned() }
     }
 
     /// A second browser with the same cookies.
     pub(crate) fn copy(&self) -> Self {
-        Self { caller: self.caller.clone(), cookies: Mutex::new(self.lock().clone()) }
+        self.at(&self.caller)
+    }
+
+    /// The same browser at another server. Ports share cookies.
+    pub(crate) fn at(&self, caller: &Caller) -> Self {
+        let cookies = Mutex::new(self.lock().clone());
+        Self { caller: caller.clone(), cookies, neighbours: self.neighbours.clone() }
+    }
+
+    /// The same browser with a cookie of a neighbour on the host.
+    pub(crate) fn beside(self, neighbour: &[u8]) -> Self {
+        Self { neighbours: [neighbour, b"; "].concat(), ..self }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -68,8 +86,9 @@ impl Browser {
     ) -> Answer {
         let mut request = self.caller.request(method, path);
         let cookies: Vec<_> = self.lock().iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let cookies = [&self.neighbours, cookies.join("; ").as_bytes()].concat();
         if !cookies.is_empty() {
-            request = request.header("cookie", cookies.join("; "));
+            request = request.header("cookie", cookies);
         }
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -282,7 +282,7 @@ async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, one
         router: doorward_server::router(app.clone()),
         limits: app.settings.listen,
         trusted_proxies: app.settings.trusted_proxies.clone(),
-        tls: None,
+        ..Serve::default()
     };
     let serving = tokio::spawn(doorward_listen::serve(vec![listener], serve, async {
         let _ = ended.await;

@@ -1,4 +1,4 @@
-//! Cookies follow the configured issuer (RFC 6265bis): `__Host-` with https, a plain name on a loopback.
+//! Cookies follow the configured issuer (RFC 6265bis): `__Host-` with https, a plain name with the port on a loopback.
 
 use crate::harness::*;
 
@@ -21,9 +21,10 @@ async fn set_by_sign_in(browser: &Browser) -> Vec<(String, Vec<String>)> {
 }
 
 #[tokio::test]
-async fn on_a_loopback_issuer_the_names_are_plain_and_nothing_is_secure() {
+async fn on_a_loopback_issuer_names_end_with_the_port_and_nothing_is_secure() {
     let server = TestServer::start().await;
     let session = server.app.settings.session.absolute.as_secs();
+    let port = server.caller.base.rsplit(':').next().unwrap();
     let expected = [
         ("doorward-browser", vec!["HttpOnly".to_owned(), "Path=/".into(), "SameSite=Lax".into()]),
         ("doorward-device", vec!["HttpOnly".into(), "Max-Age=31536000".into(), "Path=/".into(), "SameSite=Lax".into()]),
@@ -32,7 +33,7 @@ async fn on_a_loopback_issuer_the_names_are_plain_and_nothing_is_secure() {
             vec!["HttpOnly".into(), format!("Max-Age={session}"), "Path=/".into(), "SameSite=Lax".into()],
         ),
     ]
-    .map(|(name, attributes)| (name.to_owned(), attributes));
+    .map(|(name, attributes)| (format!("{name}-{port}"), attributes));
     assert_eq!(set_by_sign_in(&server.browser()).await, expected);
 }
 
@@ -58,4 +59,25 @@ async fn on_an_https_issuer_the_names_begin_with_host_and_every_cookie_is_secure
         planted.set_cookie(name, &session);
         assert_eq!(planted.get("/account").await.location(), "/sign-in", "{name}");
     }
+}
+
+#[tokio::test]
+async fn cookie_of_a_neighbour_in_any_encoding_prevents_no_sign_in() {
+    let server = TestServer::start().await;
+    for neighbour in [&b"visitor=Jos\xe9"[..], "visitor=José".as_bytes(), b"\xff", b"doorward-session=\xff"] {
+        let browser = server.browser().beside(neighbour);
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        browser.get("/account").await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn two_servers_on_one_host_do_not_sign_each_other_out() {
+    let (one, other) = (TestServer::start().await, TestServer::start().await);
+    let browser = one.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let browser = browser.at(&other.caller);
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    browser.get("/account").await.expect(200);
+    browser.at(&one.caller).get("/account").await.expect(200);
 }

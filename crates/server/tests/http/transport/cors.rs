@@ -1,5 +1,5 @@
-//! Other origins (Fetch Standard): `*` and never credentials where browsers' programs call, on errors too; nothing
-//! elsewhere.
+//! Other origins (Fetch Standard): `*` on documents, and the origin by name where programs send tokens; on errors too;
+//! nothing elsewhere.
 
 use reqwest::Method;
 
@@ -42,6 +42,17 @@ async fn ask(server: &TestServer, method: &str, path: &str, headers: &[(&str, &s
     server.caller.send(request).await
 }
 
+/// Whether an answer lets the origin of these tests read it: by name where credentials are allowed.
+fn assert_open(answer: &Answer, path: &str) {
+    let (origin, credentials, vary) = match ["/token", "/revoke", "/userinfo"].contains(&path) {
+        true => ("https://spa.example", Some("true"), Some("Origin")),
+        false => ("*", None, None),
+    };
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin), "{path}");
+    assert_eq!(answer.header("access-control-allow-credentials"), credentials, "{path}");
+    assert_eq!(answer.header("vary"), vary, "{path}");
+}
+
 fn cors(answer: &Answer) -> Vec<&str> {
     answer.headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
 }
@@ -53,10 +64,9 @@ async fn open_endpoints_let_every_origin_read_also_their_errors() {
         // Most of these are errors: no client, no token, the wrong content type.
         for method in [*method, "PUT"] {
             let answer = ask(&server, method, path, &[]).await;
-            assert_eq!(answer.header("access-control-allow-origin"), Some("*"), "{method} {path}");
+            assert_open(&answer, path);
             let exposed = answer.header("access-control-expose-headers");
             assert_eq!(exposed, Some("WWW-Authenticate, DPoP-Nonce, Retry-After"), "{method} {path}");
-            assert_eq!(answer.header("access-control-allow-credentials"), None, "{method} {path}");
         }
     }
 }
@@ -67,15 +77,14 @@ async fn a_preflight_of_an_open_endpoint_is_204_whatever_it_asks_for() {
     for (method, path) in OPEN {
         let asks = [
             ("access-control-request-method", *method),
-            ("access-control-request-headers", "authorization,content-type,dpop"),
+            ("access-control-request-headers", "authorization,content-type,dpop,mcp-protocol-version"),
         ];
         let answer = ask(&server, "OPTIONS", path, &asks).await;
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+        assert_open(&answer, path);
         let allowed = answer.header("access-control-allow-headers");
-        assert_eq!(allowed, Some("Authorization, Content-Type, DPoP"));
+        assert_eq!(allowed, Some("Authorization, Content-Type, DPoP, MCP-Protocol-Version"));
         assert!(answer.header("access-control-allow-methods").unwrap().contains(method));
-        assert_eq!(answer.header("access-control-allow-credentials"), None);
     }
     // Without what makes it one it is no preflight.
     let plain = server.caller.send(server.caller.request(Method::OPTIONS, "/token")).await;
@@ -101,5 +110,12 @@ async fn a_preflight_with_a_credential_in_its_url_is_refused_as_every_request_is
     let request = request.header("origin", "https://app.example").header("access-control-request-method", "GET");
     let answer = server.caller.send(request).await;
     assert_eq!(answer.problem(), (400, "credential_in_query".into()));
-    assert_eq!(answer.header("access-control-allow-origin"), Some("*"));
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.example"));
+}
+
+#[tokio::test]
+async fn answer_without_an_origin_names_none_but_depends_on_it() {
+    let server = TestServer::start().await;
+    let answer = server.caller.get("/userinfo").await;
+    assert_eq!((cors(&answer), answer.header("vary")), (vec![], Some("Origin")));
 }
