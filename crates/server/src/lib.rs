@@ -28,6 +28,7 @@ mod web;
 mod account;
 mod authorization;
 mod consent;
+mod denials;
 mod oauth;
 mod oidc;
 mod router;

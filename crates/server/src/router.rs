@@ -25,7 +25,7 @@ use serde_json::json;
 use crate::{
     account,
     app::App,
-    authorization, consent, oauth, oidc,
+    authorization, consent, denials, oauth, oidc,
     origin::Origin,
     pages::assets,
     signin,
@@ -50,6 +50,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(account::routes())
         .merge(authorization::routes(&app))
         .merge(consent::routes(&app))
+        .merge(denials::routes())
         .merge(oauth::routes())
         .merge(oidc::routes())
         .merge(signin::routes(&app))
