@@ -43,14 +43,15 @@ pub enum Decision {
 /// request without a principal.
 ///
 /// ```
-/// use doorward_core::{denial::Denial, principal::{Principal, PrincipalKind}, refusal::Refusal};
-/// use doorward_guard::{Action, Authorizer, Decision, RequestContext, Resource};
+/// use doorward_guard::{
+///     Action, Authorizer, Decision, Denial, PrincipalKind, Refusal, RequestContext, Resource, VerifiedPrincipal,
+/// };
 ///
 /// /// API keys only read, whatever their scopes.
 /// struct KeysOnlyRead;
 ///
 /// impl Authorizer for KeysOnlyRead {
-///     fn decide(&self, who: &Principal, action: &Action, _: &Resource, _: &RequestContext) -> Decision {
+///     fn decide(&self, who: &VerifiedPrincipal, action: &Action, _: &Resource, _: &RequestContext) -> Decision {
 ///         if who.kind == PrincipalKind::Key && !action.method.is_safe() {
 ///             let refusal = Refusal::new(Denial::InsufficientPermission).fact("policy", "API keys only read");
 ///             return Decision::Refuse(refusal);
@@ -60,8 +61,10 @@ pub enum Decision {
 /// }
 /// ```
 pub trait Authorizer: Send + Sync + 'static {
-    /// Whether `principal` may do `action` to `resource`. Must not block: each request waits for it. An authorizer that
-    /// can't tell refuses with [`Denial::VerifierUnavailable`](doorward_core::denial::Denial::VerifierUnavailable).
+    /// Whether `principal` may do `action` to `resource`. Must not block: each request waits for it. Refuse with
+    /// [`Denial::InsufficientPermission`](crate::Denial::InsufficientPermission), or with
+    /// [`Denial::VerifierUnavailable`](crate::Denial::VerifierUnavailable) where you can't tell: the issuer takes no
+    /// other reason from an API for its audit, but those about credentials.
     fn decide(
         &self,
         principal: &Principal,

@@ -4,11 +4,11 @@
 //! found out is a refusal, and no path through this file admits a request without a verified principal, but for the
 //! one that [`Guard::optional`] asks for by name.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use doorward_core::{
-    api::ResourceIdentifier, clock::Clock, credential, denial::Denial, event::RefusalEvent, network::ClientAddress,
-    policy, random::Rng, refusal::Refusal, scope::ScopeSet, trace::TraceId,
+    api::ResourceIdentifier, clock::Clock, credential, denial::Denial, event::RefusalEvent, policy, random::Rng,
+    refusal::Refusal, scope::ScopeSet, trace::TraceId,
 };
 use http::{HeaderValue, request::Parts};
 
@@ -180,11 +180,11 @@ impl Guard {
         let at = self.0.audience.as_str();
         let event = RefusalEvent::new(trace_id, now, &refusal, at, context.method.as_str(), context.uri.path());
         self.0.audit.refused(RefusalEvent {
-            address: client(request).map(|address| address.to_string()),
+            address: context.client.map(|address| address.to_string()),
             principal: principal.map(|principal| principal.subject.clone()),
             ..event
         });
-        Problem::new(refusal, trace_id, self.0.resource_metadata.as_deref())
+        Problem::new(refusal, trace_id, &self.0.issuer, self.0.resource_metadata.as_deref())
     }
 }
 
@@ -192,15 +192,4 @@ impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Guard({} for {})", self.0.audience, self.0.issuer)
     }
-}
-
-/// Where a request comes from: as a listener that reads what proxies say found, or else the other end of the connection.
-fn client(request: &Parts) -> Option<IpAddr> {
-    let found = request.extensions.get().copied();
-    #[cfg(feature = "axum")]
-    let found = found.or_else(|| {
-        let peer = request.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()?;
-        Some(ClientAddress::from(peer.0))
-    });
-    found.map(|address: ClientAddress| address.client)
 }

@@ -28,9 +28,26 @@ mod remote;
 pub mod system;
 pub mod verifier;
 
+#[cfg(feature = "testing")]
 pub mod testing;
 
-pub use doorward_core::{api::ResourceIdentifier, network::ClientAddress};
+// A program can name everything in this crate's public signatures without another crate of Doorward.
+pub use doorward_core::{
+    api::{InvalidResource, InvalidRole, ResourceIdentifier, Role},
+    clock::{Clock, Timestamp},
+    credential::Credential,
+    denial::{Class, Denial},
+    event::RefusalEvent,
+    jwk::Algorithm,
+    network::ClientAddress,
+    principal::{CredentialKind, Principal as VerifiedPrincipal, PrincipalKind},
+    random::Rng,
+    refusal::Refusal,
+    scope::{InvalidScope, Scope, ScopeSet},
+    secret::{ExposeSecret, SecretString},
+    trace::{InvalidTraceId, TraceId},
+};
+pub use {bytes, http, serde_json};
 
 pub use crate::{
     audit::{AuditSink, LogSink},
@@ -39,7 +56,8 @@ pub use crate::{
     guard::Guard,
     layer::GuardLayer,
     principal::Principal,
-    requirement::{Requirement, authenticated, scope},
+    problem::Problem,
+    requirement::{Requirement, any_of, authenticated, scope},
     system::{SystemClock, SystemRng},
     verifier::{BoxFuture, RequestContext, Verifier},
 };

@@ -1,9 +1,10 @@
 //! A refusal as the caller sees it: a problem document (RFC 9457) with the challenge of RFC 6750 and RFC 9728.
 //!
-//! Everything in it is the denial's public face and the trace id; the facts of the case go to the audit alone.
+//! Everything in it is the denial's public face, what of the route's requirement is not met, and the trace id; the other
+//! facts of the case go to the audit only.
 
 use bytes::Bytes;
-use doorward_core::{challenge, refusal::Refusal, trace::TraceId};
+use doorward_core::{api::Role, challenge, refusal::Refusal, scope::Scope, trace::TraceId};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
@@ -12,26 +13,31 @@ use serde::Serialize;
 pub struct Problem {
     refusal: Box<Refusal>,
     trace_id: TraceId,
+    page: String,
     challenge: Option<String>,
 }
 
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "type")]
-    kind: String,
+    kind: &'a str,
     title: String,
     status: u16,
     detail: &'a str,
     code: &'a str,
     trace_id: TraceId,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    required_scopes: Vec<&'a Scope>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    required_roles: Vec<&'a Role>,
 }
 
 impl Problem {
-    /// A refusal as it is answered; `resource_metadata` is where the API's metadata stands (RFC 9728 section 5.1). It
-    /// tells no audit: a guard does that before it gives one out.
-    pub fn new(refusal: Refusal, trace_id: TraceId, resource_metadata: Option<&str>) -> Self {
+    /// A refusal as it is answered. `issuer` serves the page about it, and `resource_metadata` is where the API's metadata
+    /// is (RFC 9728 section 5.1). No audit learns of it: a guard reports a refusal before it returns the problem.
+    pub fn new(refusal: Refusal, trace_id: TraceId, issuer: &str, resource_metadata: Option<&str>) -> Self {
         let challenge = challenge::bearer(&refusal, resource_metadata);
-        Self { refusal: Box::new(refusal), trace_id, challenge }
+        Self { page: refusal.denial.page(issuer), refusal: Box::new(refusal), trace_id, challenge }
     }
 
     /// Why the request was refused; its facts are for the operator and not for the caller.
@@ -49,12 +55,14 @@ impl Problem {
         let denial = self.refusal.denial;
         let detail = self.refusal.sentence();
         let document = Document {
-            kind: format!("urn:doorward:denial:{}", denial.shown_as()),
+            kind: &self.page,
             title: title(denial.shown_as()),
             status: denial.status(),
             detail: &detail,
             code: denial.shown_as(),
             trace_id: self.trace_id,
+            required_scopes: self.refusal.required_scopes.iter().flat_map(|scopes| scopes.iter()).collect(),
+            required_roles: self.refusal.required_roles.iter().collect(),
         };
         let body = serde_json::to_vec(&document).expect("a document of texts and a number is JSON");
         let mut response = Response::new(B::from(body.into()));
@@ -83,14 +91,14 @@ fn title(code: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use doorward_core::{clock::Timestamp, denial::Denial, random::SeededRng};
-    use serde_json::Value;
+    use doorward_core::{clock::Timestamp, denial::Denial, random::SeededRng, scope::ScopeSet};
+    use serde_json::{Value, json};
 
     use super::*;
 
     fn answer(refusal: Refusal) -> (Response<Bytes>, Value) {
         let trace_id = TraceId::new(Timestamp::from_secs(1_700_000_000), &SeededRng::new(1));
-        let response: Response<Bytes> = Problem::new(refusal, trace_id, None).into_response();
+        let response: Response<Bytes> = Problem::new(refusal, trace_id, "https://issuer.example", None).into_response();
         let document = serde_json::from_slice(response.body()).unwrap();
         (response, document)
     }
@@ -111,8 +119,20 @@ mod tests {
     #[test]
     fn a_mistyped_key_is_shown_as_an_unknown_one() {
         let (_, document) = answer(Denial::KeyMistyped.into());
-        assert_eq!(document["type"], "urn:doorward:denial:key_unknown");
+        assert_eq!(document["type"], "https://issuer.example/denials/key_unknown");
         assert_eq!(document["title"], "Key unknown");
+    }
+
+    #[test]
+    fn what_is_required_is_a_member_of_its_own() {
+        let scopes = ScopeSet::parse("notes:read notes:write").unwrap();
+        let (_, document) = answer(Refusal::new(Denial::InsufficientScope).required_scopes(scopes));
+        assert_eq!(document["required_scopes"], json!(["notes:read", "notes:write"]));
+        let roles = [Role::parse("admin").unwrap()].into();
+        let (_, document) = answer(Refusal::new(Denial::InsufficientPermission).required_roles(roles));
+        assert_eq!(document["required_roles"], json!(["admin"]));
+        let (_, document) = answer(Denial::KeyRevoked.into());
+        assert!(document.get("required_scopes").is_none() && document.get("required_roles").is_none());
     }
 
     #[test]

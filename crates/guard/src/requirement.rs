@@ -1,17 +1,18 @@
 //! What a route demands, written beside the route.
 //!
-//! Everything named is needed. A role never stands alone: it says what a person may do, not what the credential was
+//! Everything named is needed, but for [`any_of`]. A role never stands alone: it says what a person may do, not what the credential was
 //! given for, so a route names its scope first (RFC 9068 section 2.2.3.1 and Doorward's rule on roles).
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use doorward_core::{
     api::Role,
     policy,
+    principal::Principal,
     scope::{Scope, ScopeSet},
 };
 
-/// What a route demands of its callers: see [`scope`] and [`authenticated`].
+/// What a route demands of its callers: see [`scope`], [`any_of`] and [`authenticated`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement(policy::Requirement);
 
@@ -26,6 +27,21 @@ pub fn authenticated() -> Requirement {
 /// If `name` is no scope. Routes are written once and built at start-up, so that is where a typing error shows.
 pub fn scope(name: &str) -> Requirement {
     authenticated().and_scope(name)
+}
+
+/// Demands one of several requirements. Without any, nobody meets it.
+///
+/// ```
+/// use doorward_guard::{any_of, scope};
+///
+/// // Either scope will do, and the second one for admins only.
+/// let requirement = any_of([scope("notes:read"), scope("notes:all").and_role("admin")]);
+/// ```
+///
+/// To a caller who meets none, the refusal names what is missing for the first alternative that more scopes would help
+/// with: a client can ask for scopes.
+pub fn any_of(alternatives: impl IntoIterator<Item = Requirement>) -> Requirement {
+    Requirement(policy::Requirement::any_of(alternatives.into_iter().map(|alternative| alternative.0)))
 }
 
 impl Requirement {
@@ -45,12 +61,34 @@ impl Requirement {
         Self(self.0.role(read("role", name, Role::parse)))
     }
 
-    /// The scopes demanded.
+    /// Demands another requirement as well.
+    pub fn and(self, other: impl Into<Self>) -> Self {
+        Self(self.0.and(other.into().0))
+    }
+
+    /// Demands that something holds of the principal. `name` says what, to the operator; the caller gets 403
+    /// `insufficient_permission`.
+    ///
+    /// ```
+    /// use doorward_guard::{PrincipalKind, scope};
+    ///
+    /// let by_people = scope("notes:write").and_that("no machine", |who| who.kind == PrincipalKind::User);
+    /// let stepped_up = scope("notes:write").and_that("acr 2", |who| who.claim("acr").is_some_and(|acr| acr == "2"));
+    /// ```
+    pub fn and_that(
+        self,
+        name: impl Into<Arc<str>>,
+        holds: impl Fn(&Principal) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self(self.0.condition(name, holds))
+    }
+
+    /// The scopes demanded in any case.
     pub fn scopes(&self) -> &ScopeSet {
         self.0.scopes()
     }
 
-    /// The roles demanded.
+    /// The roles demanded in any case.
     pub fn roles(&self) -> &BTreeSet<Role> {
         self.0.roles()
     }
@@ -81,7 +119,7 @@ mod tests {
     fn scopes_and_roles_add_up() {
         let requirement = scope("notes:read").and_scope("notes:write").and_role("admin");
         assert_eq!(requirement.scopes().to_string(), "notes:read notes:write");
-        assert!(requirement.roles().contains(&Role::parse("admin").unwrap()));
+        assert!(requirement.roles().contains("admin"));
         assert!(authenticated().scopes().is_empty());
     }
 

@@ -46,12 +46,14 @@ use doorward_core::{
     digest::Digest,
     id::TokenId,
     jwk::{Algorithm, KeySet, SigningKey},
+    jws,
     principal::{self, CredentialKind, PrincipalKind},
     random::{Rng, SeededRng},
     refusal::Refusal,
     scope::ScopeSet,
     secret::ExposeSecret,
 };
+use serde_json::{Map, Value};
 
 /// The `iss` of every test issuer.
 pub const ISSUER: &str = "http://localhost:8400";
@@ -121,7 +123,14 @@ impl TestIssuer {
     /// If `scopes` is no list of scopes.
     pub fn mint(&self, scopes: &str) -> Mint<'_> {
         let scopes = ScopeSet::parse(scopes).expect("the scopes of a test are a list of scopes");
-        Mint { issuer: self, subject: "usr_test".into(), client_id: "cli_test".into(), scopes, roles: BTreeSet::new() }
+        Mint {
+            issuer: self,
+            subject: "usr_test".into(),
+            client_id: "cli_test".into(),
+            scopes,
+            roles: BTreeSet::new(),
+            claims: Map::new(),
+        }
     }
 
     /// From now on the API key or opaque token is refused as revoked. JWTs live until they expire, as everywhere.
@@ -195,6 +204,7 @@ pub struct Mint<'a> {
     client_id: String,
     scopes: ScopeSet,
     roles: BTreeSet<Role>,
+    claims: Map<String, Value>,
 }
 
 impl Mint<'_> {
@@ -210,6 +220,12 @@ impl Mint<'_> {
     /// For this subject instead of `usr_test`.
     pub fn subject(mut self, subject: impl Into<String>) -> Self {
         self.subject = subject.into();
+        self
+    }
+
+    /// With another claim, as the issuer's token would have it.
+    pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.into(), value.into());
         self
     }
 
@@ -236,7 +252,11 @@ impl Mint<'_> {
             grant_id: None,
             auth_time: None,
         };
-        claims.sign(&issuer.key).expect("an Ed25519 key signs everything")
+        let mut payload = serde_json::to_value(&claims).expect("claims are texts, numbers and lists");
+        let own = payload.as_object_mut().expect("claims are an object");
+        own.extend(self.claims);
+        jws::sign(&issuer.key, access_token::TYPE, payload.to_string().as_bytes())
+            .expect("an Ed25519 key signs everything")
     }
 
     /// An opaque access token.
@@ -266,6 +286,7 @@ impl Mint<'_> {
             scopes: self.scopes,
             roles: self.roles,
             expires_at: Some(self.issuer.0.clock.now().plus(LIFETIME)),
+            claims: self.claims,
         };
         self.issuer.known().insert(Digest::sha256(text.as_bytes()), Ok(Arc::new(principal)));
         text

@@ -5,9 +5,11 @@
 //!
 //! [`Denial::VerifierUnavailable`]: doorward_core::denial::Denial::VerifierUnavailable
 
-use std::{pin::Pin, sync::Arc};
+use std::{net::IpAddr, pin::Pin, sync::Arc};
 
-use doorward_core::{clock::Timestamp, credential::Credential, principal::Principal, refusal::Refusal};
+use doorward_core::{
+    clock::Timestamp, credential::Credential, network::ClientAddress, principal::Principal, refusal::Refusal,
+};
 use http::{HeaderMap, Method, Uri, request::Parts};
 
 /// A future behind a pointer, so that a [`Verifier`] can be chosen while the program runs.
@@ -29,12 +31,15 @@ pub struct RequestContext<'a> {
     pub uri: &'a Uri,
     /// The headers.
     pub headers: &'a HeaderMap,
+    /// The caller's address: from a [`ClientAddress`] in the request's extensions, or else the other end of the connection.
+    /// `None` where neither is known.
+    pub client: Option<IpAddr>,
 }
 
 impl<'a> RequestContext<'a> {
     /// The context of `request`, with the time by which to judge it.
     pub fn of(request: &'a Parts, now: Timestamp) -> Self {
-        Self { now, method: &request.method, uri: uri(request), headers: &request.headers }
+        Self { now, method: &request.method, uri: uri(request), headers: &request.headers, client: client(request) }
     }
 }
 
@@ -45,6 +50,17 @@ fn uri(request: &Parts) -> &Uri {
         return uri;
     }
     &request.uri
+}
+
+/// Where a request comes from: as a listener that reads what proxies say found, or else the other end of the connection.
+fn client(request: &Parts) -> Option<IpAddr> {
+    let found = request.extensions.get::<ClientAddress>().copied();
+    #[cfg(feature = "axum")]
+    let found = found.or_else(|| {
+        let peer = request.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()?;
+        Some(ClientAddress::from(peer.0))
+    });
+    found.map(|address| address.client)
 }
 
 /// Verifies credentials for one API.

@@ -69,8 +69,8 @@ impl AuditQueue {
         Self { longest, fold_after, state: Mutex::default() }
     }
 
-    /// Takes an event, or counts it where enough equal ones were taken in this minute.
-    pub(crate) fn push(&self, fold: Fold, now: Timestamp, event: impl FnOnce() -> AuditEvent) {
+    /// Takes an event that stands for `count` equal ones, or counts it where enough equal ones were taken in this minute.
+    pub(crate) fn push(&self, fold: Fold, now: Timestamp, count: u32, event: impl FnOnce() -> AuditEvent) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.as_millis().div_euclid(MINUTE_MS);
         if state.minute != minute {
@@ -82,7 +82,7 @@ impl AuditQueue {
         let fold = if is_full { Fold { network: None, actor: None, ..fold } } else { fold };
         let folded = state.counts.entry(fold).or_insert(Folded { seen: 0, beyond: 0 });
         if folded.seen >= self.fold_after {
-            folded.beyond += 1;
+            folded.beyond += i64::from(count);
             return;
         }
         folded.seen += 1;
@@ -133,7 +133,7 @@ pub(crate) fn refusal_row(id: AuditId, event: RefusalEvent) -> AuditEvent {
         actor: event.principal,
         subject: None,
         address: event.address,
-        count: 1,
+        count: event.count.into(),
         details,
     }
 }

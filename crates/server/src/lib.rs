@@ -29,6 +29,7 @@ mod web;
 mod account;
 mod authorization;
 mod consent;
+mod denials;
 mod oauth;
 mod oidc;
 mod router;

@@ -43,7 +43,11 @@ impl Origin {
                 Some(route) => route.as_str().to_owned(),
                 None => credential::loggable_text(request.uri().path()).chars().take(512).collect(),
             },
-            user_agent: user_agent.unwrap_or_default().chars().filter(|c| !c.is_control()).take(256).collect(),
+            user_agent: credential::loggable_text(&user_agent.unwrap_or_default())
+                .chars()
+                .filter(|c| !c.is_control())
+                .take(256)
+                .collect(),
         }
     }
 

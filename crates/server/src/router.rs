@@ -24,7 +24,7 @@ use percent_encoding::percent_decode_str;
 use crate::{
     account,
     app::App,
-    authorization, consent, health, oauth, oidc,
+    authorization, consent, denials, health, oauth, oidc,
     origin::Origin,
     pages::assets,
     signin,
@@ -45,6 +45,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(account::routes())
         .merge(authorization::routes(&app))
         .merge(consent::routes(&app))
+        .merge(denials::routes())
         .merge(health::routes())
         .merge(oauth::routes())
         .merge(oidc::routes())

@@ -1,6 +1,6 @@
 //! APIs as resources: identifiers (RFC 8707 section 2, RFC 9728 section 1.2), scopes, roles and token settings.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
@@ -101,6 +101,24 @@ impl Role {
     /// The role as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl Borrow<str> for Role {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Role {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Role {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
     }
 }
 

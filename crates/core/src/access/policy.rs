@@ -3,13 +3,13 @@
 //! Scopes say what a credential may be used for, roles what its holder may do; a role never widens a scope, so a
 //! route that asks for a role asks for its scope as well.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use crate::{
     api::Role,
     denial::Denial,
     principal::Principal,
-    refusal::Refusal,
+    refusal::{MISSING_ROLE, MISSING_SCOPE, Refusal},
     scope::{Scope, ScopeSet},
 };
 
@@ -18,12 +18,42 @@ use crate::{
 pub struct Requirement {
     scopes: ScopeSet,
     roles: BTreeSet<Role>,
+    /// Of each list, one is enough.
+    alternatives: Vec<Vec<Self>>,
+    conditions: Vec<Condition>,
+}
+
+/// A test of the principal that an API wrote itself.
+#[derive(Clone)]
+struct Condition {
+    name: Arc<str>,
+    holds: Arc<dyn Fn(&Principal) -> bool + Send + Sync>,
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.name, f)
+    }
+}
+
+impl Eq for Condition {}
+
+/// Two conditions are equal if they are one: functions can't be compared.
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.holds, &other.holds)
+    }
 }
 
 impl Requirement {
     /// Any principal will do.
     pub fn authenticated() -> Self {
         Self::default()
+    }
+
+    /// Met if one of these is. None of them means that nobody meets it.
+    pub fn any_of(alternatives: impl IntoIterator<Item = Self>) -> Self {
+        Self { alternatives: vec![alternatives.into_iter().collect()], ..Self::default() }
     }
 
     /// Demands a scope as well.
@@ -38,34 +68,74 @@ impl Requirement {
         self
     }
 
-    /// The scopes demanded.
+    /// Demands another requirement as well.
+    pub fn and(mut self, other: Self) -> Self {
+        self.scopes = self.scopes.union(&other.scopes);
+        self.roles.extend(other.roles);
+        self.alternatives.extend(other.alternatives);
+        self.conditions.extend(other.conditions);
+        self
+    }
+
+    /// Demands that a condition holds as well. Its name is for the operator.
+    pub fn condition(
+        mut self,
+        name: impl Into<Arc<str>>,
+        holds: impl Fn(&Principal) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.conditions.push(Condition { name: name.into(), holds: Arc::new(holds) });
+        self
+    }
+
+    /// The scopes that are demanded in any case.
     pub fn scopes(&self) -> &ScopeSet {
         &self.scopes
     }
 
-    /// The roles demanded.
+    /// The roles that are demanded in any case.
     pub fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
 }
 
-/// Decides whether `principal` meets `requirement`. All scopes and all roles are needed; the first reason wins, scopes
-/// before roles, since asking for a scope may help the caller and asking for a role can't.
+/// Decides whether `principal` meets `requirement`. The first reason wins: scopes before roles, since asking for a scope
+/// may help the caller and asking for a role can't, and both before conditions. Of alternatives that all fail, the first
+/// one that a scope would help is named, or else the first.
 pub fn authorize(principal: &Principal, requirement: &Requirement) -> Result<(), Refusal> {
+    let refused = |denial| Refusal::new(denial).fact("principal", &principal.subject);
     let missing = requirement.scopes.difference(&principal.scopes);
     if !missing.is_empty() {
-        return Err(Refusal::new(Denial::InsufficientScope)
+        return Err(refused(Denial::InsufficientScope)
             .required_scopes(requirement.scopes.clone())
-            .fact("missing_scope", missing)
-            .fact("granted_scope", &principal.scopes)
-            .fact("principal", &principal.subject));
+            .fact(MISSING_SCOPE, missing)
+            .fact("granted_scope", &principal.scopes));
     }
-    match requirement.roles.iter().find(|role| !principal.roles.contains(role)) {
-        Some(role) => Err(Refusal::new(Denial::InsufficientPermission)
-            .fact("missing_role", role)
-            .fact("principal", &principal.subject)),
+    if let Some(role) = requirement.roles.difference(&principal.roles).next() {
+        return Err(refused(Denial::InsufficientPermission)
+            .required_roles(requirement.roles.clone())
+            .fact(MISSING_ROLE, role));
+    }
+    for alternatives in &requirement.alternatives {
+        any_of(principal, alternatives)?;
+    }
+    match requirement.conditions.iter().find(|condition| !(condition.holds)(principal)) {
+        Some(condition) => Err(refused(Denial::InsufficientPermission).fact("condition", &condition.name)),
         None => Ok(()),
     }
+}
+
+fn any_of(principal: &Principal, alternatives: &[Requirement]) -> Result<(), Refusal> {
+    let mut refusals = Vec::new();
+    for alternative in alternatives {
+        match authorize(principal, alternative) {
+            Ok(()) => return Ok(()),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    let helpful = refusals.iter().position(|refusal| refusal.denial == Denial::InsufficientScope).unwrap_or(0);
+    let named = refusals.into_iter().nth(helpful);
+    let named = named.unwrap_or_else(|| Denial::InsufficientPermission.into());
+    Err(named.fact("alternatives", alternatives.len()))
 }
 
 #[cfg(test)]
@@ -90,6 +160,7 @@ mod tests {
             scopes: ScopeSet::parse(scopes).unwrap(),
             roles: roles.iter().map(|role| Role::parse(role).unwrap()).collect(),
             expires_at: None,
+            claims: Default::default(),
         }
     }
 
@@ -105,6 +176,51 @@ mod tests {
         assert_eq!(role_alone.required_scopes.unwrap().to_string(), "notes:write");
         let scope_alone = authorize(&principal("notes:write", &[]), &delete_note()).unwrap_err();
         assert_eq!(scope_alone.denial, Denial::InsufficientPermission);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let role_alone = authorize(&principal("notes:read", &["admin"]), &delete_note()).unwrap_err();
+        assert!(role_alone.sentence().ends_with(" this needs: notes:write."), "{}", role_alone.sentence());
+        let scope_alone = authorize(&principal("notes:write", &[]), &delete_note()).unwrap_err();
+        assert!(scope_alone.sentence().ends_with(": the role admin is missing."), "{}", scope_alone.sentence());
+        assert!(scope_alone.required_roles.contains("admin") && scope_alone.required_scopes.is_none());
+    }
+
+    fn scope(name: &str) -> Requirement {
+        Requirement::authenticated().scope(Scope::parse(name).unwrap())
+    }
+
+    #[test]
+    fn one_of_the_alternatives_is_enough() {
+        let either =
+            Requirement::any_of([scope("notes:write").role(Role::parse("admin").unwrap()), scope("notes:all")]);
+        assert!(authorize(&principal("notes:all", &[]), &either).is_ok());
+        assert!(authorize(&principal("notes:write", &["admin"]), &either).is_ok());
+        let neither = authorize(&principal("notes:write", &[]), &either).unwrap_err();
+        assert_eq!(neither.required_scopes.unwrap().to_string(), "notes:all", "asking for it would help");
+        let no_way = authorize(&principal("", &[]), &Requirement::any_of([])).unwrap_err();
+        assert_eq!(no_way.denial, Denial::InsufficientPermission);
+    }
+
+    #[test]
+    fn requirements_that_are_joined_are_all_demanded() {
+        let joined = scope("notes:read").and(Requirement::any_of([scope("a"), scope("b")]));
+        assert!(authorize(&principal("notes:read b", &[]), &joined).is_ok());
+        for lacking in ["notes:read", "b"] {
+            assert_eq!(authorize(&principal(lacking, &[]), &joined).unwrap_err().denial, Denial::InsufficientScope);
+        }
+    }
+
+    #[test]
+    fn condition_that_does_not_hold_is_named_to_the_operator_only() {
+        let by_user = scope("notes:read").condition("no keys", |who| who.kind == PrincipalKind::User);
+        assert!(authorize(&principal("notes:read", &[]), &by_user).is_ok());
+        let key = Principal { kind: PrincipalKind::Key, ..principal("notes:read", &[]) };
+        let refusal = authorize(&key, &by_user).unwrap_err();
+        assert_eq!(refusal.denial, Denial::InsufficientPermission);
+        assert!(refusal.facts.contains(&("condition", "no keys".to_owned())));
+        assert_eq!(refusal.sentence(), Denial::InsufficientPermission.sentence());
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{
     api::{ResourceIdentifier, Role},
@@ -70,6 +71,26 @@ pub struct Principal {
     /// When the credential ends; `None` for a key without expiry.
     #[serde(rename = "exp", default, skip_serializing_if = "Option::is_none", with = "optional_secs")]
     pub expires_at: Option<Timestamp>,
+    /// What else its token says, by the names of the claims: everything that has no field above.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
+}
+
+impl Principal {
+    /// Whether its credential may be used for this scope.
+    pub fn has_scope(&self, name: &str) -> bool {
+        self.scopes.contains(name)
+    }
+
+    /// Whether it has this role at the API.
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.contains(name)
+    }
+
+    /// A claim of its token that has no field of its own, such as `acr`.
+    pub fn claim(&self, name: &str) -> Option<&Value> {
+        self.claims.get(name)
+    }
 }
 
 /// An optional time as NumericDate (RFC 7519 section 2).

@@ -2,7 +2,7 @@
 //!
 //! Names are unique across all APIs, so that the scopes of a request tell which API is meant.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -44,6 +44,24 @@ impl Scope {
     /// Whether this scope is the authorization server's own and no API's.
     pub fn is_oidc(&self) -> bool {
         OIDC_SCOPES.contains(&self.as_str())
+    }
+}
+
+impl Borrow<str> for Scope {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Scope {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Scope {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
     }
 }
 
@@ -110,7 +128,7 @@ impl ScopeSet {
 
     /// Whether a scope of this name is in the set.
     pub fn contains(&self, name: &str) -> bool {
-        self.0.iter().any(|scope| scope.as_str() == name)
+        self.0.contains(name)
     }
 
     /// Whether every scope of this set is in the other.

@@ -122,6 +122,10 @@ pub struct AccessToken {
     pub roles: BTreeSet<Role>,
     /// What a user allowed, if one did.
     pub grant_id: Option<String>,
+    /// Who issued it, where it says so.
+    pub issuer: Option<String>,
+    /// What else it says: the claims that have no field here.
+    pub other_claims: Map<String, Value>,
     /// Whether it is bound to a key (`cnf`, RFC 7800), which a bearer would have to prove.
     pub is_bound: bool,
 }
@@ -166,8 +170,11 @@ impl AccessToken {
     /// a key whose proof nothing here can check (RFC 9068 section 4, RFC 9449 section 7.2).
     pub fn check_use(&self, audience: &str, leeway: impl Into<Leeway>, now: Timestamp) -> Result<(), Refusal> {
         if !self.audience.iter().any(|stated| stated == audience) {
-            let stated = self.audience.join(" ");
-            return Err(Refusal::new(Denial::TokenAudienceWrong).fact("aud", stated).fact("expected", audience));
+            // A token with OpenID Connect's scopes only is for the issuer only.
+            let is_of_no_api = self.issuer.as_ref().is_some_and(|issuer| self.audience == [issuer.as_str()]);
+            let denial = if is_of_no_api { Denial::TokenOfNoApi } else { Denial::TokenAudienceWrong };
+            let refusal = Refusal::new(denial).fact("aud", self.audience.join(" ")).fact("expected", audience);
+            return Err(refusal.fact("granted_scope", &self.scopes));
         }
         self.check_times(leeway, now)?;
         if self.is_bound {
@@ -192,6 +199,7 @@ impl AccessToken {
             scopes: self.scopes,
             roles: self.roles,
             expires_at: Some(self.expires_at),
+            claims: self.other_claims,
         }
     }
 }
@@ -242,9 +250,37 @@ impl AccessToken {
             scopes,
             roles: roles(claims)?,
             grant_id: claims.get("grant_id").map(|_| text(claims, "grant_id").map(str::to_owned)).transpose()?,
+            issuer: claims.get("iss").and_then(Value::as_str).map(str::to_owned),
+            other_claims: claims
+                .iter()
+                .filter(|(name, _)| !is_read(name))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
             is_bound: claims.contains_key("cnf"),
         })
     }
+}
+
+/// Whether a claim has a field of its own, or is a member of an introspection answer (RFC 7662 section 2.2) that says
+/// the same.
+fn is_read(claim: &str) -> bool {
+    const READ: [&str; 14] = [
+        "active",
+        "aud",
+        "client_id",
+        "cnf",
+        "exp",
+        "grant_id",
+        "iat",
+        "iss",
+        "jti",
+        "nbf",
+        "roles",
+        "scope",
+        "sub",
+        "token_type",
+    ];
+    READ.contains(&claim)
 }
 
 fn invalid(claim: &'static str) -> Refusal {
@@ -344,6 +380,15 @@ mod tests {
     }
 
     #[test]
+    fn claims_without_a_field_are_kept_by_their_names() {
+        let token = altered(json!({"acr": "2", "org": {"id": 7}})).unwrap();
+        let principal = token.into_principal(ResourceIdentifier::parse(API).unwrap());
+        assert_eq!(Value::from(principal.claims.clone()), json!({"acr": "2", "org": {"id": 7}}));
+        assert_eq!(principal.claim("acr"), Some(&json!("2")));
+        assert!(principal.has_scope("notes:read") && principal.has_role("admin") && !principal.has_scope("notes"));
+    }
+
+    #[test]
     fn one_audience_stands_as_itself() {
         let one = serde_json::to_value(claims()).unwrap();
         assert_eq!(one["aud"], API);
@@ -358,7 +403,9 @@ mod tests {
             (json!({"iss": "https://issuer.example/"}), TokenIssuerWrong),
             (json!({"iss": null}), TokenClaimsInvalid),
             (json!({"aud": "https://other.example"}), TokenAudienceWrong),
-            (json!({"aud": [ISSUER]}), TokenAudienceWrong),
+            (json!({"aud": [ISSUER]}), TokenOfNoApi),
+            (json!({"aud": ISSUER}), TokenOfNoApi),
+            (json!({"aud": [ISSUER, "https://other.example"]}), TokenAudienceWrong),
             (json!({"aud": "https://api.example/"}), TokenAudienceWrong),
             (json!({"aud": []}), TokenAudienceWrong),
             (json!({"aud": 7}), TokenClaimsInvalid),

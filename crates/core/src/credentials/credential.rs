@@ -3,9 +3,12 @@
 //! A credential comes in one header (`Authorization: Bearer`, RFC 6750 section 2.1, or `X-API-Key`) and nowhere else.
 //! Everything that was sent is counted together: two are refused, and so is one in the URL, before anything is logged.
 
+use percent_encoding::percent_decode_str;
+
+use super::masked;
 use crate::{
     api_key,
-    checksummed::{self, ACCESS_TOKEN_PREFIX, CLIENT_SECRET_PREFIX, CODE_PREFIX, REFRESH_TOKEN_PREFIX},
+    checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
     secret::SecretString,
@@ -13,6 +16,9 @@ use crate::{
 
 /// Longest credential that is looked at, in bytes.
 pub const MAX_LENGTH: usize = 16 * 1024;
+
+/// How often a text may be percent-encoded and still be read for credentials.
+const MAX_ENCODINGS: usize = 4;
 
 /// A credential as presented, sorted by its form; nothing of it is verified.
 #[derive(Debug)]
@@ -97,18 +103,22 @@ pub fn query_has_credential(query: &str) -> bool {
         .any(|(name, value)| matches!(&*name, "api_key" | "apikey" | "access_token") || is_for_an_api(&value))
 }
 
-/// A text as it may be noted: a word that has the form of a credential of ours is replaced, wherever somebody put it.
+/// A text as it may be noted: what has the form of a credential is replaced, wherever somebody put it, also between
+/// other characters or percent-encoded.
 pub fn loggable_text(text: &str) -> String {
-    let is_between = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
-    let is_cut_off = |word: &str| word.find("dw_").is_some_and(|at| word.len() - at > 16);
-    let mut loggable = String::with_capacity(text.len());
-    for piece in text.split_inclusive(is_between) {
-        let word = piece.trim_end_matches(is_between);
-        let is_secret = is_credential_of_ours(word) || is_cut_off(word);
-        loggable.push_str(if is_secret { "[credential]" } else { word });
-        loggable.push_str(&piece[word.len()..]);
+    let mut decoded = text.to_owned();
+    for _ in 0..MAX_ENCODINGS {
+        if let Some(masked) = masked::without_credentials(&decoded) {
+            // Noted as it was meant, since its encoding has a credential in it.
+            return masked;
+        }
+        let next = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
+        if next == decoded {
+            break;
+        }
+        decoded = next;
     }
-    loggable
+    text.to_owned()
 }
 
 /// What APIs take, and the refresh token that is taken for it. A code is not among them: it comes in URLs.
@@ -116,10 +126,6 @@ fn is_for_an_api(text: &str) -> bool {
     api_key::looks_like_key(text)
         || [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX].iter().any(|prefix| is_opaque(prefix, text))
         || jws::Header::peek(text).is_some_and(|header| header.is_access_token())
-}
-
-fn is_credential_of_ours(text: &str) -> bool {
-    is_for_an_api(text) || [CLIENT_SECRET_PREFIX, CODE_PREFIX].iter().any(|prefix| is_opaque(prefix, text))
 }
 
 fn is_opaque(prefix: &str, text: &str) -> bool {
@@ -133,6 +139,7 @@ mod tests {
     use super::*;
     use crate::{
         api_key::{ApiKey, Environment, KeyPrefix},
+        checksummed::CODE_PREFIX,
         random::SeededRng,
         secret::ExposeSecret,
     };
@@ -209,8 +216,40 @@ mod tests {
                 assert_eq!(noted, format!("{before}[credential]{after}"));
             }
         }
-        assert!(!loggable_text(&format!("x.{}", refresh.expose_secret())).contains(refresh.expose_secret()));
         assert_eq!(loggable_text("a=1&b = 2"), "a=1&b = 2");
+    }
+
+    #[test]
+    fn credential_that_is_encoded_or_glued_is_not_logged() {
+        let refresh = checksummed::generate(REFRESH_TOKEN_PREFIX, &SeededRng::new(1));
+        // {"typ":"JWT","alg":"EdDSA"}, an id_token's as well as an access token's.
+        let jwt = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c3JfMSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
+        for secret in [&*key(), refresh.expose_secret(), jwt] {
+            let hexadecimal = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+            let once = secret.replace('_', "%5F").replace('.', "%2e");
+            for (at, text) in [
+                format!("/notes/{once}"),
+                format!("/notes/{}", hexadecimal(secret)),
+                format!("/notes/{}", hexadecimal(secret).replace('%', "%25")),
+                format!("/notes/x{secret}"),
+                format!("/notes/X-{secret}.json"),
+                format!("/notes/{secret}{secret}"),
+                format!("curl/8 {secret}y"),
+                format!("key_{secret}-1"),
+            ]
+            .iter()
+            .enumerate()
+            {
+                let noted = loggable_text(text);
+                let decoded = percent_decode_str(&noted).decode_utf8_lossy().into_owned();
+                let tail = &secret[secret.len() - 16..];
+                assert!(!noted.contains(tail) && !decoded.contains(tail), "{at}: {noted}");
+                assert!(noted.contains("[credential]"), "{at}: {noted}");
+            }
+        }
+        for plain in ["/notes/100%25/a%20b", "/a_live_b/c_test_", "Mozilla/5.0 (X11; Linux x86_64)", "a.b.c", "%zz%"] {
+            assert_eq!(loggable_text(plain), plain);
+        }
     }
 
     #[test]
@@ -239,6 +278,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn masking_never_panics(text in "([a-z0-9_.%]|eyJ|_live_|dw_|ä)*") {
+            let _ = loggable_text(&text);
+        }
+
         #[test]
         fn finding_never_panics(header in any::<Vec<u8>>(), query in "\\PC*") {
             let _ = present([header.as_slice()], [], Some(&query));

@@ -7,5 +7,6 @@ pub mod credential;
 pub mod id_token;
 pub mod jwk;
 pub mod jws;
+mod masked;
 pub mod new_access_token;
 pub mod signing;

@@ -205,7 +205,10 @@ impl AuthorizationRequest {
         }
         match self.scopes.is_subset(&client.metadata.scope) {
             true => Ok(client),
-            false => Err(refuse(Denial::ScopeNotAllowed)),
+            false => {
+                let beyond = self.scopes.difference(&client.metadata.scope);
+                Err(refuse(Denial::ScopeNotAllowed).fact("scope", beyond))
+            }
         }
     }
 
@@ -271,7 +274,7 @@ fn requested_scopes(
     apis: &Apis,
 ) -> Result<ScopeSet, Refusal> {
     let asked = form.optional("scope")?.ok_or(Denial::ScopeMissing)?;
-    let asked = ScopeSet::parse(asked).map_err(|_| Refusal::new(Denial::ScopeInvalid).fact("scope", asked))?;
+    let asked = ScopeSet::parse(asked).map_err(|_| Refusal::new(Denial::ScopeMalformed).fact("scope", asked))?;
     let known = apis.known(&asked);
     let unknown = asked.difference(&known);
     // OpenID Connect Core section 3.1.2.1: unknown scopes should be ignored; without it they are an error.

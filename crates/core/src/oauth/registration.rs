@@ -85,6 +85,9 @@ pub fn check_client(metadata: &ClientMetadata, apis: &Apis) -> Result<(), Invali
     if !unknown.is_empty() {
         return Err(InvalidRegistration::new("scope", format!("no API has {unknown}")));
     }
+    if metadata.scope.is_empty() {
+        return invalid("scope", "at least one: every request for tokens asks for scopes of the client's");
+    }
     if acts_for_itself && !uses_code && metadata.scope.iter().all(|scope| scope.is_oidc()) {
         return invalid("scope", "client_credentials asks for scopes of an API, and none is among the client's");
     }
@@ -257,6 +260,7 @@ mod tests {
             (ClientMetadata { redirect_uris: vec![uri(1)], ..client(&[ClientCredentials]) }, "redirect_uris"),
             (ClientMetadata { redirect_uris: (0..=MAX_REDIRECT_URIS).map(uri).collect(), ..code() }, "redirect_uris"),
             (ClientMetadata { scope: scopes("notes:burn"), ..code() }, "scope"),
+            (ClientMetadata { scope: scopes(""), ..code() }, "scope"),
             (ClientMetadata { scope: scopes("openid"), ..client(&[ClientCredentials]) }, "scope"),
             (ClientMetadata { default_scope: scopes("email"), ..code() }, "default_scope"),
             (ClientMetadata { jwks, ..code() }, "jwks"),

@@ -30,6 +30,17 @@ pub struct RefusalEvent {
     /// What else is known of the case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<(String, String)>,
+    /// How many equal refusals it stands for: in a flood, one event reports many.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u32,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+const fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 impl RefusalEvent {
@@ -49,6 +60,7 @@ impl RefusalEvent {
             address: None,
             principal: None,
             facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),
+            count: 1,
         }
     }
 

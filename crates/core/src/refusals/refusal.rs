@@ -1,11 +1,11 @@
 //! One refusal: a denial of the closed list, with what the operator will want to know about this case.
 //!
 //! Facts are for the audit. Who adds one must know that it holds no secret; the caller is told the denial's public
-//! sentence, and which parameter it is about, and nothing else.
+//! sentence, which parameter, scope or role it is about, and nothing else.
 
-use std::{borrow::Cow, fmt, time::Duration};
+use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
-use crate::{credential, denial::Denial, scope::ScopeSet};
+use crate::{api::Role, credential, denial::Denial, scope::ScopeSet};
 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,17 +16,25 @@ pub struct Refusal {
     pub facts: Vec<(&'static str, String)>,
     /// The scopes that would have done (RFC 6750 section 3, `scope`).
     pub required_scopes: Option<ScopeSet>,
+    /// The roles that are needed, where one is missing.
+    pub required_roles: BTreeSet<Role>,
     /// When to try again (RFC 9110 section 10.2.3).
     pub retry_after: Option<Duration>,
 }
 
-/// The fact that names a parameter of the request: the one that the caller is told as well.
+/// The fact that names a parameter of the request. Answers contain it, and the facts below, as well.
 pub const PARAMETER: &str = "parameter";
+/// The fact that names the scopes of the request that can't be had.
+pub const SCOPE: &str = "scope";
+/// The fact that names the scopes which the credential lacks.
+pub const MISSING_SCOPE: &str = "missing_scope";
+/// The fact that names the role which the principal lacks.
+pub const MISSING_ROLE: &str = "missing_role";
 
 impl Refusal {
     /// A refusal without particulars.
     pub fn new(denial: Denial) -> Self {
-        Self { denial, facts: Vec::new(), required_scopes: None, retry_after: None }
+        Self { denial, facts: Vec::new(), required_scopes: None, required_roles: BTreeSet::new(), retry_after: None }
     }
 
     /// Adds a fact for the operator; at most 256 characters of it are kept, control characters and credentials are
@@ -43,15 +51,23 @@ impl Refusal {
         self.fact(PARAMETER, name)
     }
 
-    /// What the caller is told: the denial's sentence and, where one is to blame, the name of the parameter.
+    /// What the caller is told: the denial's sentence and, where one is to blame, the parameter, the scope or the role.
     pub fn sentence(&self) -> Cow<'static, str> {
-        let parameter = self.facts.iter().find(|(name, _)| *name == PARAMETER);
-        self.denial.sentence_about(parameter.map(|(_, name)| name.as_str()))
+        self.denial.sentence_about(|wanted| {
+            let fact = self.facts.iter().find(|(name, _)| *name == wanted);
+            fact.map(|(_, value)| value.as_str())
+        })
     }
 
     /// Says which scopes would have done.
     pub fn required_scopes(mut self, scopes: ScopeSet) -> Self {
         self.required_scopes = Some(scopes);
+        self
+    }
+
+    /// Says which roles are needed.
+    pub fn required_roles(mut self, roles: BTreeSet<Role>) -> Self {
+        self.required_roles = roles;
         self
     }
 

@@ -46,6 +46,21 @@ impl TraceId {
         }
     }
 
+    /// Reads a trace id as people hand it on: in upper case, with dashes between its digits as in a UUID, or inside a whole
+    /// `traceparent`.
+    pub fn read(text: &str) -> Result<Self, InvalidTraceId> {
+        let text = text.trim().to_ascii_lowercase();
+        match Self::from_traceparent(&text) {
+            Some(id) => Ok(id),
+            None => Self::parse(&text.replace('-', "")),
+        }
+    }
+
+    /// When it was made, if [`TraceId::new`] made it. An id of another program reads as any time.
+    pub fn made_at(self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
+    }
+
     /// The trace id inside a `traceparent` header: `00-{trace id}-{parent id}-{flags}`; a later version may append.
     pub fn from_traceparent(header: &str) -> Option<Self> {
         let mut parts = header.trim().split('-');
@@ -99,6 +114,29 @@ mod tests {
     fn the_example_of_the_specification_is_read() {
         let header = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(TraceId::from_traceparent(header).unwrap().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    }
+
+    #[test]
+    fn id_is_read_in_each_form_in_which_people_hand_it_on() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        for text in [
+            id,
+            " 4BF92F3577B34DA6A3CE929D0E0E4736\n",
+            "4bf92f35-77b3-4da6-a3ce-929d0e0e4736",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00F067AA0BA902B7-01",
+        ] {
+            assert_eq!(TraceId::read(text).unwrap().to_string(), id, "{text}");
+        }
+        for bad in ["", "not-a-trace", "4bf92f35", "00000000-0000-0000-0000-000000000000"] {
+            assert_eq!(TraceId::read(bad), Err(InvalidTraceId), "{bad}");
+        }
+    }
+
+    #[test]
+    fn new_id_says_when_it_was_made() {
+        let now = Timestamp::from_millis(1_700_000_000_123);
+        assert_eq!(TraceId::new(now, &SeededRng::new(1)).made_at(), now);
     }
 
     #[test]

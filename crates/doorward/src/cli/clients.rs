@@ -70,7 +70,7 @@ pub(super) struct CreateArgs {
     /// Where users are returned to, to the letter; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
     redirect_uris: Vec<RedirectUri>,
-    /// What it may ask for: scopes with spaces between, or the flag repeated
+    /// What it may ask for: scopes with spaces between, or the flag repeated; at least one
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
     /// What client_credentials without `scope` asks for

@@ -1,26 +1,34 @@
 //! `doorward explain TRACE_ID`, and the page of all denials.
 
-use std::{fs, path::PathBuf, time::Duration};
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::Args;
-use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, trace::TraceId};
+use doorward_core::{clock::Timestamp, denial::Denial, trace::TraceId};
 use doorward_server::{
     App,
     manage::audit::{self, Explained},
 };
 use serde_json::Value;
 
+use super::log_line;
 use crate::{
     failure::Failure,
     output::{Output, time},
 };
 
-/// How long to wait for a trace that is not there yet: refusals are written within a second.
+/// How long to wait for a trace that was made a moment ago and is not there yet: refusals are written within a second.
 const PATIENCE: Duration = Duration::from_millis(2_500);
+/// The longest line of a log that is read.
+const LONGEST_LINE: u64 = 1 << 20;
 
 #[derive(Args, Debug)]
 pub(super) struct ExplainArgs {
-    /// The `trace_id` of the answer, or the reference on the page
+    /// The `trace_id` of the answer, the reference on the page, or a whole `traceparent`
     trace_id: String,
     /// Look in this log of an API's guard instead of in the server's audit
     #[arg(long, value_name = "FILE")]
@@ -28,44 +36,50 @@ pub(super) struct ExplainArgs {
 }
 
 pub(super) async fn run(args: ExplainArgs, app: &App, output: Output) -> Result<(), Failure> {
-    let trace_id = parse(&args.trace_id)?.to_string();
+    let id = parse(&args.trace_id)?;
+    let trace_id = id.to_string();
     let mut story = audit::explain(app, &trace_id).await?;
-    let mut waited = Duration::ZERO;
-    while story.is_empty() && waited < PATIENCE {
+    // Only an id that was made a moment ago may be on its way.
+    while story.is_empty() && is_fresh(id, app.now()) {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        waited += Duration::from_millis(250);
         story = audit::explain(app, &trace_id).await?;
     }
     tell(story, &trace_id, output)
 }
 
-/// Reads the JSON lines that a guard logs where it delivers to no server.
+/// Whether a trace id was made so lately that its refusal may not be written yet. An id of another program has no time in it.
+fn is_fresh(id: TraceId, now: Timestamp) -> bool {
+    let made_at = id.made_at();
+    made_at <= now.plus(PATIENCE) && now.since(made_at) < PATIENCE
+}
+
+/// Reads the log of an API whose guard delivers to no server.
 pub(super) fn from_log(args: ExplainArgs, output: Output) -> Result<(), Failure> {
     let trace_id = parse(&args.trace_id)?;
     let path = args.log.unwrap_or_default();
-    let log = fs::read_to_string(&path).map_err(|error| Failure::system(&path.display().to_string(), error))?;
-    let mut story = Vec::new();
-    for line in log.lines().filter(|line| line.contains(&trace_id.to_string())) {
-        // The event stands alone, or inside a line of a JSON log.
-        let Some(start) = line.find('{') else { continue };
-        let Ok(value) = serde_json::from_str::<Value>(&line[start..]) else { continue };
-        let nested = value.get("event").or_else(|| value.get("message")).and_then(Value::as_str);
-        let event = serde_json::from_value(value.clone()).ok();
-        let event: Option<RefusalEvent> = event.or_else(|| serde_json::from_str(nested?).ok());
-        story.extend(event.filter(|event| event.trace_id == trace_id).map(Explained::from));
+    let unreadable = |error| Failure::system(&path.display().to_string(), error);
+    let mut log = BufReader::new(File::open(&path).map_err(unreadable)?);
+    let (mut story, mut line) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let read = std::io::Read::take(&mut log, LONGEST_LINE).read_until(b'\n', &mut line).map_err(unreadable)?;
+        if read == 0 {
+            break;
+        }
+        story.extend(log_line::events(&String::from_utf8_lossy(&line), trace_id).into_iter().map(Explained::from));
     }
     tell(story, &trace_id.to_string(), output)
 }
 
 fn parse(text: &str) -> Result<TraceId, Failure> {
-    TraceId::parse(text.trim()).map_err(|error| Failure::Usage(error.to_string()))
+    TraceId::read(text).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn tell(story: Vec<Explained>, trace_id: &str, output: Output) -> Result<(), Failure> {
     if story.is_empty() {
         return Err(Failure::NotDone(format!(
-            "nothing is known of {trace_id}. Refusals are kept for the audit's retention; in a flood of equal ones the \
-             rest are only counted. A guard elsewhere may have logged it: see --log."
+            "nothing is known of {trace_id}. Refusals are written within a second and kept for the audit's retention; in a \
+             flood of equal ones the rest are only counted. A guard elsewhere may have logged it: see --log."
         )));
     }
     output.print(&story, || story.iter().map(describe).collect::<Vec<_>>().join("\n"))?;

@@ -1,6 +1,9 @@
 //! `doorward key …`
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use clap::{Args, Subcommand};
 use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
@@ -54,7 +57,7 @@ pub(super) struct CreateArgs {
     /// An API that it is for; may be repeated, the first gives its prefix
     #[arg(long = "api", value_name = "API", required = true)]
     apis: Vec<String>,
-    /// What it may be used for: scopes with spaces between, or the flag repeated
+    /// What it may be used for: scopes with spaces between, or the flag repeated; without any it opens next to nothing
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
     /// A role, as API:ROLE, or ROLE where it is for one API; may be repeated
@@ -133,6 +136,11 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     Ok(())
 }
 
+/// Says something beside the result, which programs read. A closed standard error leaves nobody to tell.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
 async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = ScopeSet::parse(&args.scopes.join(" "));
     let new = NewKey {
@@ -149,7 +157,14 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
             None => Expiry::Default,
         },
     };
-    keys::create_shown(app, actor, new, |created| show(created, output)).await?;
+    let created = keys::create_shown(app, actor, new, |created| show(created, output)).await?;
+    if created.view.scope.is_empty() {
+        warn(&format!(
+            "this key has no scope: APIs refuse it wherever a route demands one. Make another one with --scope, and revoke \
+             this one: doorward key revoke {}",
+            created.view.id
+        ));
+    }
     Ok(())
 }
 

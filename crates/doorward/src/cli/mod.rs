@@ -8,6 +8,7 @@ mod durations;
 mod explain;
 mod jwks;
 mod keys;
+mod log_line;
 mod owner;
 mod roles;
 mod sweep;

@@ -1,6 +1,6 @@
 //! The verbs beside a server, on its data folder.
 
-use crate::support::{Running, json, program, run, run_with_input};
+use crate::support::{Running, http, json, program, run, run_with_input};
 
 #[test]
 fn every_noun_can_be_made_listed_shown_and_ended() {
@@ -163,6 +163,52 @@ fn a_command_line_that_cant_be_read_is_told_as_json_where_that_is_asked_for() {
         let output = program().args([asked, "--json"]).output().expect("the program runs");
         assert!(output.status.success() && output.stderr.is_empty());
         assert!(String::from_utf8_lossy(&output.stdout).starts_with(begins), "{asked}");
+    }
+}
+
+#[test]
+fn explain_takes_an_id_as_people_hand_it_on() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("demo");
+    let demo = Running::demo(&data);
+    let refused = http("GET", &format!("{}/notes", demo.get("api")), &[], "").expect("the API answers").json();
+    let id = refused["trace_id"].as_str().expect("a trace id");
+    for text in [
+        id.to_owned(),
+        id.to_uppercase(),
+        format!("{}-{}-{}", &id[..8], &id[8..16], &id[16..]),
+        format!("00-{id}-00f067aa0ba902b7-01"),
+    ] {
+        let story = json(&["explain", &text], &data);
+        assert_eq!(story[0]["code"], "credential_missing", "{text}");
+        assert_eq!(story[0]["details"]["reported_by"], "notes", "{text}");
+    }
+    let unknown = run(&["explain", "4bf92f3577b34da6a3ce929d0e0e4736"], &data);
+    assert_eq!(unknown.status.code(), Some(1));
+
+    let log = folder.path().join("api.log");
+    let event = format!(
+        r#"{{"trace_id":"{id}","at_ms":1,"code":"key_revoked","at":"https://api.example","method":"GET","path":"/"}}"#
+    );
+    let line = serde_json::json!({"level": "INFO", "fields": {"message": event}, "spans": [{"name": "request"}]});
+    std::fs::write(&log, format!("{{\n{line}\n")).expect("written");
+    let story = json(&["explain", &id.to_uppercase(), "--log", log.to_str().expect("UTF-8")], &data);
+    assert_eq!(story[0]["code"], "key_revoked");
+}
+
+#[test]
+fn what_has_no_scope_is_refused_or_warned_about() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().join("demo");
+    let _demo = Running::demo(&data);
+    let client = ["client", "create", "--name", "x", "--grant", "authorization_code", "--redirect-uri"];
+    let refused = run(&[&client[..], &["https://a.example/cb"]].concat(), &data);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("scope: at least one"));
+    for (scope, warns) in [(&[][..], true), (&["--scope", "notes:read"], false)] {
+        let created = run(&[&["key", "create", "--name", "x", "--api", "notes"], scope].concat(), &data);
+        assert!(created.status.success());
+        assert_eq!(String::from_utf8_lossy(&created.stderr).contains("no scope"), warns, "{scope:?}");
     }
 }
 

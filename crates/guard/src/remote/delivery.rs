@@ -1,13 +1,12 @@
 //! Refusals on their way to the issuer, where `doorward explain` reads them.
 //!
 //! Taking one costs a push to a bounded queue. A quarter of a second after the first, all that came are posted as JSON
-//! arrays. While the issuer is away they wait; what finds the queue full is counted, and the count is logged.
+//! arrays. While the issuer is away they wait.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -15,11 +14,9 @@ use std::{
 use doorward_core::{clock::Clock, event::RefusalEvent, refusal::Refusal};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::{fetch::FetchError, issuer::Issuer, unavailable};
+use super::{fetch::FetchError, issuer::Issuer, unavailable, waiting_refusals::WaitingRefusals};
 use crate::{audit::AuditSink, verifier::BoxFuture};
 
-/// The most refusals that wait.
-const MAX_WAITING: usize = 2_000;
 /// The most refusals in one request, so that it stays below 64 KiB in all likelihood.
 const BATCH_SIZE: usize = 50;
 /// How long the first waits for others.
@@ -36,8 +33,7 @@ pub(crate) struct DeliverySink {
 struct Queue {
     issuer: Arc<Issuer>,
     clock: Arc<dyn Clock>,
-    waiting: Mutex<VecDeque<RefusalEvent>>,
-    dropped: AtomicU64,
+    waiting: Mutex<WaitingRefusals>,
     delivering: AsyncMutex<()>,
     arrived: Arc<Notify>,
 }
@@ -48,7 +44,6 @@ impl DeliverySink {
             issuer,
             clock,
             waiting: Mutex::default(),
-            dropped: AtomicU64::new(0),
             delivering: AsyncMutex::default(),
             arrived: Arc::default(),
         };
@@ -58,7 +53,7 @@ impl DeliverySink {
 
 impl AuditSink for DeliverySink {
     fn refused(&self, event: RefusalEvent) {
-        self.queue.push(event);
+        self.queue.waiting().push(event);
         if !self.has_task.swap(true, Ordering::Relaxed) {
             tokio::spawn(deliver_as_they_come(Arc::downgrade(&self.queue), self.queue.arrived.clone()));
         }
@@ -95,23 +90,11 @@ async fn deliver_as_they_come(queue: Weak<Queue>, arrived: Arc<Notify>) {
 }
 
 impl Queue {
-    fn push(&self, event: RefusalEvent) {
-        let mut waiting = self.waiting();
-        match waiting.len() < MAX_WAITING {
-            true => waiting.push_back(event),
-            false => drop(self.dropped.fetch_add(1, Ordering::Relaxed)),
-        }
-    }
-
     /// Posts everything that waits. What could not be posted waits on.
     async fn deliver(&self) -> Result<(), Refusal> {
         let _one_at_a_time = self.delivering.lock().await;
-        let dropped = self.dropped.swap(0, Ordering::Relaxed);
-        if dropped > 0 {
-            tracing::warn!(dropped, "refusals were not told to the issuer: the queue was full");
-        }
         loop {
-            let batch: Vec<_> = self.waiting().iter().take(BATCH_SIZE).cloned().collect();
+            let batch = self.waiting().first(BATCH_SIZE);
             if batch.is_empty() {
                 return Ok(());
             }
@@ -124,11 +107,11 @@ impl Queue {
                 }
                 Err(error) => return Err(unavailable(error)),
             }
-            self.waiting().drain(..batch.len());
+            self.waiting().delivered(batch.len());
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<RefusalEvent>> {
+    fn waiting(&self) -> MutexGuard<'_, WaitingRefusals> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,9 +1,16 @@
 //! Requests to the issuer: bounded in size and time, no redirects, no proxy of the environment.
 //!
+//! All go over one connection where the issuer speaks HTTP/2: over TLS the handshake settles that, without it the guard
+//! tries (prior knowledge, RFC 9113 section 3.3) and falls back to HTTP/1.1, which a proxy before the issuer may be
+//! limited to. Then there are as many connections as there are questions at a time.
+//!
 //! Easy to get wrong: the API's credential goes along, so the address must be the issuer's own (see
 //! [`super::metadata`]) and a redirect is an answer that can't be used.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use doorward_core::{
@@ -20,6 +27,10 @@ pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the issuer may take to show that it speaks HTTP/2 without TLS.
+const HTTP2_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection that many share must not be waited for when it is dead: each question would time out.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The API's own credential at the issuer.
 pub(crate) struct ApiCredential {
@@ -95,46 +106,83 @@ impl Answer {
 
 /// The HTTP client of one issuer.
 pub(super) struct IssuerClient {
+    /// Speaks what TLS settles, and HTTP/1.1 without it.
     http: Client,
+    /// Speaks HTTP/2 without TLS.
+    http2: Option<Client>,
+    /// Whether the issuer was found to speak HTTP/2 without TLS.
+    speaks_http2: AtomicBool,
     credential: Option<ApiCredential>,
 }
 
 impl IssuerClient {
     pub(super) fn new(issuer: &Url, credential: Option<ApiCredential>) -> Result<Self, FetchError> {
-        let mut builder = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .user_agent(concat!("doorward-guard/", env!("CARGO_PKG_VERSION")));
-        if issuer.scheme() == "http" {
-            // The machine's certificates are not needed then, and may be missing in a small container.
-            builder = builder.tls_certs_only([]);
+        let builder = || {
+            Client::builder()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(TIMEOUT)
+                .redirect(redirect::Policy::none())
+                .no_proxy()
+                .http2_keep_alive_interval(PING_INTERVAL)
+                .http2_keep_alive_timeout(PING_INTERVAL)
+                .user_agent(concat!("doorward-guard/", env!("CARGO_PKG_VERSION")))
+        };
+        let speaks_http2 = AtomicBool::new(false);
+        if issuer.scheme() == "https" {
+            return Ok(Self { http: builder().build()?, http2: None, speaks_http2, credential });
         }
-        Ok(Self { http: builder.build()?, credential })
+        // The machine's certificates are not needed then, and may be missing in a small container.
+        let http = builder().tls_certs_only([]).build()?;
+        let http2 = builder().tls_certs_only([]).http2_prior_knowledge().build()?;
+        Ok(Self { http, http2: Some(http2), speaks_http2, credential })
+    }
+
+    /// Fetches the metadata, with which everything begins, and finds out by the way which HTTP the issuer speaks.
+    pub(super) async fn get_metadata(&self, url: Url) -> Result<Bytes, FetchError> {
+        if let Some(http2) = &self.http2 {
+            let answer = tokio::time::timeout(HTTP2_TIMEOUT, get(http2, url.clone()).send()).await;
+            let speaks_http2 = matches!(answer, Ok(Ok(_)));
+            self.speaks_http2.store(speaks_http2, Ordering::Relaxed);
+            if let Ok(Ok(response)) = answer {
+                return body_of(response, MAX_ANSWER).await;
+            }
+        }
+        body_of(get(&self.http, url).send().await?, MAX_ANSWER).await
     }
 
     pub(super) async fn get(&self, url: Url, max: usize) -> Result<Bytes, FetchError> {
-        let response = self.http.get(url).header("accept", "application/json").send().await?;
-        match response.status().as_u16() {
-            200 => read(response, max).await,
-            status => Err(FetchError::Status(status)),
-        }
+        body_of(self.send(|client| get(client, url.clone())).await?, max).await
     }
 
     pub(super) async fn post_json(&self, url: Url, body: &impl Serialize) -> Result<Answer, FetchError> {
-        self.post(self.http.post(url).json(body)).await
+        self.post(|client| client.post(url.clone()).json(body)).await
     }
 
     pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<Answer, FetchError> {
-        self.post(self.http.post(url).form(form)).await
+        self.post(|client| client.post(url.clone()).form(form)).await
+    }
+
+    /// Sends in the HTTP that the issuer speaks. An issuer that stopped speaking HTTP/2 is asked again at once.
+    async fn send(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Response, FetchError> {
+        if let Some(http2) = self.http2.as_ref().filter(|_| self.speaks_http2.load(Ordering::Relaxed)) {
+            match request(http2).send().await {
+                Err(error) if !error.is_timeout() && !error.is_connect() => {
+                    self.speaks_http2.store(false, Ordering::Relaxed);
+                }
+                answer => return Ok(answer?),
+            }
+        }
+        Ok(request(&self.http).send().await?)
     }
 
     /// Sends with the API's credential; any success is one.
-    async fn post(&self, request: RequestBuilder) -> Result<Answer, FetchError> {
+    async fn post(&self, request: impl Fn(&Client) -> RequestBuilder) -> Result<Answer, FetchError> {
         let credential = self.credential.as_ref().ok_or(FetchError::NoCredential)?;
-        let request = request.basic_auth(&credential.client_id, Some(credential.secret.expose_secret()));
-        let response = request.header("accept", "application/json").send().await?;
+        let authenticated = |client: &Client| {
+            let request = request(client).basic_auth(&credential.client_id, Some(credential.secret.expose_secret()));
+            request.header("accept", "application/json")
+        };
+        let response = self.send(authenticated).await?;
         match response.status().as_u16() {
             200..=299 => {
                 let trace_id = response.headers().get(ISSUER_TRACE_HEADER).and_then(|value| value.to_str().ok());
@@ -147,6 +195,17 @@ impl IssuerClient {
             }
             status => Err(FetchError::Status(status)),
         }
+    }
+}
+
+fn get(client: &Client, url: Url) -> RequestBuilder {
+    client.get(url).header("accept", "application/json")
+}
+
+async fn body_of(response: Response, max: usize) -> Result<Bytes, FetchError> {
+    match response.status().as_u16() {
+        200 => read(response, max).await,
+        status => Err(FetchError::Status(status)),
     }
 }
 

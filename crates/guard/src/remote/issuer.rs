@@ -16,7 +16,7 @@ use doorward_core::{clock::Timestamp, redirect_uri::is_loopback_host, refusal::R
 use url::Url;
 
 use super::{
-    fetch::{ApiCredential, FetchError, IssuerClient, MAX_ANSWER},
+    fetch::{ApiCredential, FetchError, IssuerClient},
     metadata::{Endpoints, InvalidMetadata},
     single_flight::SingleFlight,
     unavailable,
@@ -127,7 +127,7 @@ impl Issuer {
     }
 
     async fn fetch_metadata(&self) -> Result<Endpoints, DiscoveryError> {
-        let document = self.client.get(self.url.metadata(), MAX_ANSWER).await?;
+        let document = self.client.get_metadata(self.url.metadata()).await?;
         Ok(Endpoints::parse(&document, &self.url)?)
     }
 }

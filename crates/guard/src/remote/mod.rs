@@ -1,7 +1,7 @@
 //! The verifier of an API: JWTs are verified here with the issuer's published keys, everything else is asked about.
 //!
-//! What is remembered, and how long: a verified JWT until it ends or the key set changes; a yes about an API key or an
-//! opaque token for 500 ms from when it was asked; a no never.
+//! What is remembered, and how long: a verified JWT until it ends or the key set changes; a verdict about an API key or an
+//! opaque token, positive or negative, for 500 ms from when the question was asked.
 
 mod api_key;
 mod delivery;
@@ -12,7 +12,9 @@ mod key_set;
 mod metadata;
 mod seen_tokens;
 mod single_flight;
+mod turns;
 mod verdict_cache;
+mod waiting_refusals;
 
 use std::{
     sync::{
@@ -48,7 +50,8 @@ use self::{
 };
 use crate::verifier::{BoxFuture, RequestContext, Verifier};
 
-/// How long a yes that came over the network counts.
+/// How long a verdict that came over the network counts. A positive one must not outlive its key by more. A negative one is
+/// kept no longer, since a key that another server of the issuer created a moment ago must work within a second.
 const VERDICT_LIFETIME: Duration = Duration::from_millis(500);
 /// How often the keys and the metadata are fetched anew in the background.
 const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
@@ -134,19 +137,22 @@ impl RemoteVerifier {
         access_token::verify(token, &keys.keys, &expect, now)
     }
 
-    async fn api_key(&self, key: &SecretString, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+    async fn api_key(&self, key: &SecretString, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+        let now = context.now;
         let key = ApiKey::parse(key.expose_secret()).ok_or(Denial::KeyMistyped)?;
         let digest = Digest::sha256(key.reveal().as_bytes());
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
-        self.verdicts.find_or(digest, now, async move { api_key::look_up(&issuer, &audience, &key, now).await }).await
+        let ask = async move { api_key::look_up(&issuer, &audience, &key, now).await };
+        self.verdicts.find_or(digest, context.client, now, ask).await
     }
 
-    async fn opaque(&self, token: &SecretString, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+    async fn opaque(&self, token: &SecretString, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+        let now = context.now;
         let digest = Digest::sha256(token.expose_secret().as_bytes());
         let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), token.clone());
         let skew = self.settings.skew;
         let ask = async move { introspection::introspect(&issuer, &audience, &token, skew, now).await };
-        self.verdicts.find_or(digest, now, ask).await
+        self.verdicts.find_or(digest, context.client, now, ask).await
     }
 
     /// Starts the background with the first request, since a guard may be built before there is a runtime. It ends
@@ -175,9 +181,9 @@ impl Verifier for RemoteVerifier {
         let now = request.now;
         self.start_ticker();
         match credential {
-            Credential::ApiKey(key) => Box::pin(self.api_key(key, now)),
+            Credential::ApiKey(key) => Box::pin(self.api_key(key, request)),
             Credential::Jwt(token) => Box::pin(self.jwt(token.expose_secret(), now)),
-            Credential::Opaque(token) => Box::pin(self.opaque(token, now)),
+            Credential::Opaque(token) => Box::pin(self.opaque(token, request)),
         }
     }
 }

@@ -66,7 +66,7 @@ async fn a_revoked_key_is_refused_when_the_yes_is_half_a_second_old() {
 }
 
 #[tokio::test]
-async fn a_no_is_not_remembered() {
+async fn negative_verdict_is_kept_for_half_a_second() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let key = issuer.api_key("notes:read", &[]);
@@ -75,6 +75,11 @@ async fn a_no_is_not_remembered() {
     issuer.answer(&key, json!({"valid": false, "code": "key_unknown"}));
     assert_eq!(api.get("/notes", &key).await.status, 401);
     issuer.answer(&key, yes);
+    api.advance(Duration::from_millis(499));
+    assert_eq!(api.get("/notes", &key).await.code(), "key_unknown");
+    assert_eq!(issuer.asked(VERIFY), 1);
+    // Long before the second is over in which a new key has to work.
+    api.advance(Duration::from_millis(1));
     assert_eq!(api.get("/notes", &key).await.status, 200);
 }
 

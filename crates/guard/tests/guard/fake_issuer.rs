@@ -2,7 +2,8 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    io,
+    net::{Shutdown, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -26,7 +27,10 @@ use doorward_core::{
     secret::ExposeSecret,
 };
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 
 pub(crate) const API: &str = "http://localhost:8401";
 pub(crate) const CLIENT_ID: &str = "cli_api";
@@ -66,6 +70,8 @@ struct Inner {
     misbehaviour: HashMap<String, Misbehaviour>,
     refusals: Vec<Value>,
     minted: u64,
+    /// Every connection so far, to close it.
+    connections: Vec<std::net::TcpStream>,
 }
 
 impl FakeIssuer {
@@ -79,10 +85,29 @@ impl FakeIssuer {
         Self { url, address, server: serve(listener, &shared), shared }
     }
 
-    /// Closes its port; nothing answers there any more.
+    /// Where it is reached, if not at its own address.
+    pub(crate) fn is_reached_at(&mut self, url: &str) {
+        self.url = url.to_owned();
+        lock(&self.shared).url = url.to_owned();
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many connections were opened to it.
+    pub(crate) fn connections(&self) -> usize {
+        lock(&self.shared).connections.len()
+    }
+
+    /// Closes its port and its connections; nothing answers there any more.
     pub(crate) async fn stop(&mut self) {
         self.server.abort();
         let _ = (&mut self.server).await;
+        for connection in &lock(&self.shared).connections {
+            // One that is closed already is no harm.
+            let _ = connection.shutdown(Shutdown::Both);
+        }
     }
 
     pub(crate) async fn start_again(&mut self) {
@@ -178,7 +203,27 @@ fn serve(listener: TcpListener, shared: &Shared) -> JoinHandle<()> {
         .route(REFUSALS, post(refusals))
         .layer(from_fn_with_state(shared.clone(), misbehave))
         .with_state(shared.clone());
+    let listener = Kept(listener, shared.clone());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
+}
+
+/// Keeps the connections.
+struct Kept(TcpListener, Shared);
+
+impl axum::serve::Listener for Kept {
+    type Io = TcpStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (TcpStream, SocketAddr) {
+        let (stream, peer) = axum::serve::Listener::accept(&mut self.0).await;
+        let stream = stream.into_std().unwrap();
+        lock(&self.1).connections.push(stream.try_clone().unwrap());
+        (TcpStream::from_std(stream).unwrap(), peer)
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
 }
 
 async fn misbehave(State(shared): State<Shared>, request: Request, next: Next) -> Response {

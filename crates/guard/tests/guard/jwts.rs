@@ -109,7 +109,8 @@ async fn each_flaw_of_a_token_is_refused_with_its_reason() {
     let (_, signature) = signature.rsplit_once('.').unwrap();
     for (token, code) in [
         (with("iss", "http://localhost:1".into()), "token_issuer_wrong"),
-        (with("aud", issuer.url.as_str().into()), "token_audience_wrong"),
+        (with("aud", "http://localhost:1".into()), "token_audience_wrong"),
+        (with("aud", issuer.url.as_str().into()), "token_of_no_api"),
         (with("exp", (NOW.as_secs() - 31).into()), "token_expired"),
         (with("nbf", (NOW.as_secs() + 31).into()), "token_not_yet_valid"),
         (with("jti", Value::Null), "token_claims_invalid"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Router, routing::get};
 use doorward_core::clock::ManualClock;
-use doorward_guard::{Principal, authenticated, scope};
+use doorward_guard::{Principal, PrincipalKind, any_of, authenticated, scope};
 use reqwest::Method;
 
 use crate::{
@@ -23,6 +23,28 @@ async fn scope_and_role_are_both_needed_where_both_are_demanded() {
     ] {
         assert_eq!(api.get("/notes/1", &issuer.api_key(scopes, roles)).await.code(), code, "{scopes} {roles:?}");
     }
+}
+
+#[tokio::test]
+async fn one_alternative_is_enough_and_conditions_are_needed_too() {
+    let issuer = FakeIssuer::start().await;
+    let guard = builder(&issuer, &Arc::new(ManualClock::at(NOW))).build().unwrap();
+    let either = any_of([scope("notes:all"), scope("notes:read").and_role("admin")]);
+    let by_people = scope("notes:read").and_that("people", |who| who.kind == PrincipalKind::User);
+    let app = Router::new()
+        .route("/either", get(async || "").layer(guard.require(either)))
+        .route("/people", get(async || "").layer(guard.require(by_people)));
+    let api = Api::serve(app).await;
+    for (scopes, roles, code) in [
+        ("notes:all", &[][..], ""),
+        ("notes:read", &["admin"], ""),
+        ("notes:read", &[], "insufficient_scope"),
+        ("", &["admin"], "insufficient_scope"),
+    ] {
+        assert_eq!(api.get("/either", &issuer.api_key(scopes, roles)).await.code(), code, "{scopes} {roles:?}");
+    }
+    assert_eq!(api.get("/people", &issuer.jwt("notes:read")).await.status, 200);
+    assert_eq!(api.get("/people", &issuer.api_key("notes:read", &[])).await.code(), "insufficient_permission");
 }
 
 #[tokio::test]

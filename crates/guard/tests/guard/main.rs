@@ -4,6 +4,7 @@
 
 mod api;
 mod api_keys;
+mod connections;
 mod fake_issuer;
 mod issuer_away;
 mod jwts;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_guard::{ClientAddress, Guard, ResourceIdentifier};
 use reqwest::Method;
+use serde_json::json;
 use tower_service::Service;
 
 use crate::{
@@ -48,7 +49,22 @@ async fn without_a_credential_the_challenge_names_the_metadata_and_no_error() {
     assert_eq!(answer.header("content-type"), Some("application/problem+json"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert_eq!(answer.body["status"], 401);
-    assert_eq!(answer.body["type"], "urn:doorward:denial:credential_missing");
+    assert_eq!(answer.body["type"], format!("{}/denials/credential_missing", issuer.url));
+}
+
+#[tokio::test]
+async fn missing_scope_or_role_is_named_to_the_caller() {
+    let issuer = FakeIssuer::start().await;
+    let api = Api::start(&issuer).await;
+    let answer = api.get("/notes", &issuer.jwt("notes:write")).await;
+    assert_eq!((answer.status, answer.code()), (403, "insufficient_scope"));
+    assert_eq!(answer.body["required_scopes"], json!(["notes:read"]));
+    assert!(answer.body["detail"].as_str().unwrap().ends_with(" needs: notes:read."), "{}", answer.body);
+    assert_eq!(parameter(&answer, "scope").as_deref(), Some("notes:read"));
+    let answer = api.get("/notes/1", &issuer.jwt("notes:write")).await;
+    assert_eq!((answer.status, answer.code()), (403, "insufficient_permission"));
+    assert_eq!(answer.body["required_roles"], json!(["admin"]));
+    assert!(answer.body["detail"].as_str().unwrap().ends_with("the role admin is missing."), "{}", answer.body);
 }
 
 #[tokio::test]
@@ -182,13 +198,13 @@ async fn refusals_are_delivered_to_the_issuer_and_wait_while_it_is_away() {
 }
 
 #[tokio::test]
-async fn of_more_refusals_than_may_wait_the_first_are_kept() {
+async fn refusals_beyond_their_places_are_delivered_with_a_count() {
     let issuer = FakeIssuer::start().await;
     let clock = std::sync::Arc::new(doorward_core::clock::ManualClock::at(NOW));
     let guard = builder(&issuer, &clock).deliver_refusals().build().unwrap();
     let mut app = axum::Router::new().route("/", axum::routing::get(async || "")).layer(guard.layer());
     issuer.misbehave(REFUSALS, Misbehaviour::Status(503));
-    let traces: Vec<_> = (1..=2_010).map(|number| format!("{number:032x}")).collect();
+    let traces: Vec<_> = (1..=3_000).map(|number| format!("{number:032x}")).collect();
     for trace in &traces {
         let request = http::Request::builder().header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
         let answer = app.call(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
@@ -198,7 +214,9 @@ async fn of_more_refusals_than_may_wait_the_first_are_kept() {
     clock.advance(LATER);
     guard.flush().await;
     let delivered: Vec<_> = issuer.refusals().iter().map(|event| event["trace_id"].clone()).collect();
-    assert_eq!(delivered, traces[..2_000]);
+    assert_eq!(delivered, traces[..201]);
+    let counts: Vec<_> = issuer.refusals().iter().map(|event| event["count"].as_u64().unwrap_or(1)).collect();
+    assert_eq!((counts[200], counts.iter().sum::<u64>()), (2_800, 3_000));
 }
 
 #[tokio::test]

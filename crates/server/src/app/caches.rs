@@ -3,16 +3,20 @@
 //! An entry is dropped when the log of changes names it. A look-up that ran beside such a change must not put the old
 //! row back: each look-up notes the epoch before it reads, and takes its entry out again if the epoch moved.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use doorward_core::{
     api::Api,
     client::Client,
+    clock::Timestamp,
     denial::Denial,
-    digest::Digest,
+    digest::{Digest, KeyedDigest},
     id::{ApiId, ClientId},
     refusal::Refusal,
 };
@@ -29,10 +33,19 @@ pub(crate) struct Caches {
     epoch: AtomicU64,
     clients: Cache<String, Arc<Client>>,
     keys: Cache<Digest, Arc<KeyRecord>>,
+    /// Keys that are none of an API which asked about them, and when it did.
+    misses: Cache<(ApiId, Digest), Miss>,
     /// Addresses with the minute in which their failed client authentications are answered without counting on.
     pub(crate) throttled: Cache<String, ()>,
     pub(crate) last_read: LastRead,
 }
+
+/// A key that is none of the API which asked: the key of another one, or none at all.
+type Miss = (Option<Arc<KeyRecord>>, Timestamp);
+
+/// How long a miss is remembered. Another process may have created the key a moment ago, and it must work within a
+/// second.
+const MISS_LIFETIME: Duration = Duration::from_millis(500);
 
 impl Caches {
     pub(crate) fn new(entries: usize) -> Self {
@@ -40,6 +53,7 @@ impl Caches {
             epoch: AtomicU64::new(0),
             clients: Cache::new(entries),
             keys: Cache::new(entries),
+            misses: Cache::new(entries),
             throttled: Cache::new(entries.min(10_000)),
             last_read: LastRead::default(),
         }
@@ -66,6 +80,7 @@ impl Caches {
     pub(crate) fn forget_keys(&self, changed: impl Fn(&KeyRecord) -> bool) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.keys.retain(|_, key| !changed(key));
+        self.misses.clear();
     }
 
     /// Forgets everything.
@@ -73,6 +88,7 @@ impl Caches {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.clients.clear();
         self.keys.clear();
+        self.misses.clear();
     }
 }
 
@@ -108,11 +124,42 @@ impl App {
     /// The key that `secret` is.
     pub(crate) async fn key(&self, secret: &str) -> Result<Option<Arc<KeyRecord>>, Refusal> {
         let candidates = self.candidates(secret);
-        for candidate in &candidates {
-            if let Some(key) = self.caches.keys.get(&candidate.digest) {
-                return Ok(Some(key));
-            }
+        match self.cached_key(&candidates) {
+            Some(key) => Ok(Some(key)),
+            None => self.read_key(candidates).await,
         }
+    }
+
+    /// The key that `secret` is, for an API that asks: it may be another one's. What is none of the API's own costs the
+    /// same look-ups, whether it exists or not, so that the time of an answer doesn't tell.
+    pub(crate) async fn key_for(&self, api: &ApiId, secret: &str) -> Result<Option<Arc<KeyRecord>>, Refusal> {
+        let candidates = self.candidates(secret);
+        let is_own = |key: &Arc<KeyRecord>| key.metadata.apis.contains(api);
+        if let Some(key) = self.cached_key(&candidates).filter(is_own) {
+            return Ok(Some(key));
+        }
+        let asked = candidates.first().map(|newest| (api.clone(), newest.digest));
+        let (now, remembered) = (self.now(), asked.as_ref().and_then(|asked| self.caches.misses.get(asked)));
+        if let Some((found, at)) = remembered
+            && at <= now
+            && now.since(at) < MISS_LIFETIME
+        {
+            return Ok(found);
+        }
+        let found = self.read_key(candidates).await?;
+        if !found.as_ref().is_some_and(is_own)
+            && let Some(asked) = asked
+        {
+            self.caches.misses.insert(asked, (found.clone(), now));
+        }
+        Ok(found)
+    }
+
+    fn cached_key(&self, candidates: &[KeyedDigest]) -> Option<Arc<KeyRecord>> {
+        candidates.iter().find_map(|candidate| self.caches.keys.get(&candidate.digest))
+    }
+
+    async fn read_key(&self, candidates: Vec<KeyedDigest>) -> Result<Option<Arc<KeyRecord>>, Refusal> {
         let epoch = self.caches.epoch.load(Ordering::SeqCst);
         let Some(key) = self.read(FindKeyByDigest { candidates }).await?.map(Arc::new) else { return Ok(None) };
         let digest = key.digest.digest;

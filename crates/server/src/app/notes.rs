@@ -31,7 +31,7 @@ impl App {
             trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method, path = %origin.path,
             address = %origin.address, "refused"
         );
-        self.audit_queue.push(fold, self.now(), || {
+        self.audit_queue.push(fold, self.now(), 1, || {
             let mut event = RefusalEvent::new(
                 origin.trace_id(),
                 self.now(),
@@ -57,7 +57,7 @@ impl App {
                 network,
                 actor: Some(event.at.clone()),
             };
-            self.audit_queue.push(fold, self.now(), || refusal_row(self.audit_id(), event));
+            self.audit_queue.push(fold, self.now(), event.count, || refusal_row(self.audit_id(), event));
         }
     }
 
@@ -65,7 +65,7 @@ impl App {
     pub(crate) fn note_issued(&self, origin: &Origin, client_id: &ClientId, claims: &Claims, api: &Api) {
         let (network, actor) = (Some(Network::of(origin.address)), Some(client_id.to_string()));
         let fold = Fold { action: AuditAction::AccessTokenIssued, code: None, network, actor };
-        self.audit_queue.push(fold, self.now(), || {
+        self.audit_queue.push(fold, self.now(), 1, || {
             let audit = self.audit(&origin.actor(client_id.as_str()));
             StoreAccessToken::event(&audit, api, claims)
         });

@@ -2,9 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use doorward_core::{
-    clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, refusal, trace::ISSUER_TRACE_FACT,
-};
+use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, trace::ISSUER_TRACE_FACT};
 use doorward_store::audit::{AuditAction, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -68,8 +66,8 @@ impl Explained {
     /// Adds what the list says of its code.
     fn with_denial(mut self) -> Self {
         let denial = self.code.as_deref().and_then(Denial::from_code);
-        let parameter = self.details.get(refusal::PARAMETER).and_then(Value::as_str);
-        self.told = denial.map(|denial| denial.sentence_about(parameter));
+        let fact = |name: &str| self.details.get(name).and_then(Value::as_str);
+        self.told = denial.map(|denial| denial.sentence_about(fact));
         self.status = denial.map(Denial::status);
         self.cause = denial.map(Denial::cause);
         self.remedy = denial.map(Denial::remedy);
@@ -106,7 +104,7 @@ impl From<RefusalEvent> for Explained {
             code: Some(event.code),
             actor: event.principal,
             address: event.address,
-            count: 1,
+            count: event.count.into(),
             details,
             ..Self::default()
         };

@@ -40,9 +40,11 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 7] = [
+    const TEMPLATES: [(&str, &str); 9] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
+        ("denial", include_str!("../denials/denial.html")),
+        ("denials", include_str!("../denials/denials.html")),
         ("error", include_str!("error.html")),
         ("layout", include_str!("layout.html")),
         ("parts", include_str!("parts.html")),

@@ -10,6 +10,7 @@ use doorward_core::{
     api::Api,
     denial::{Class, Denial},
     id::{ApiId, KeyId},
+    json::{Map, Value},
     policy::{self, Requirement},
     principal::Principal,
     refusal::Refusal,
@@ -33,13 +34,28 @@ use crate::{
     },
 };
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What is asked. A member that is `null` counts as absent, and white space around the key does not count.
 struct VerifyRequest {
     key: String,
-    #[serde(default)]
-    scopes: Vec<Scope>,
+    scopes: ScopeSet,
 }
+
+impl VerifyRequest {
+    /// Reads the members of a body. The refusal names the one that is to blame.
+    fn read(mut body: Map<String, Value>) -> Result<Self, Refusal> {
+        let blame = |member: &str| Refusal::new(Denial::BodyMalformed).fact("expected", EXPECTED).parameter(member);
+        body.retain(|_, value| !value.is_null());
+        let key = body.remove("key").ok_or_else(|| blame("key"))?;
+        let key = key.as_str().ok_or_else(|| blame("key"))?.trim().to_owned();
+        let scopes = body.remove("scopes").map(Vec::<Scope>::deserialize).transpose().map_err(|_| blame("scopes"))?;
+        match body.keys().next() {
+            Some(unknown) => Err(blame(unknown)),
+            None => Ok(Self { key, scopes: scopes.into_iter().flatten().collect() }),
+        }
+    }
+}
+
+const EXPECTED: &str = r#"{"key":"…","scopes":["…"]}"#;
 
 /// The answer about a key.
 #[derive(Serialize)]
@@ -94,9 +110,8 @@ type Found = Result<Principal, (Refusal, Option<Principal>)>;
 
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.ensure_fresh()?;
-    let request: VerifyRequest = body::json(app, head, body, r#"{"key":"…","scopes":["…"]}"#).await?;
-    let needed: ScopeSet = request.scopes.into_iter().collect();
-    match verify(app, asker, &request.key, &needed).await {
+    let VerifyRequest { key, scopes: needed } = VerifyRequest::read(body::json(app, head, body, EXPECTED).await?)?;
+    match verify(app, asker, &key, &needed).await {
         Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
         Ok(principal) => {

@@ -1,9 +1,13 @@
 //! `POST /v1/audit/refusals`: guards deliver what they refused, so that `explain` knows the API's refusals too.
+//!
+//! Easy to get wrong: an API's credential must not be enough to write what the authorization server or its operator did.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::State};
-use doorward_core::{denial::Denial, event::RefusalEvent, refusal::Refusal};
+use doorward_core::{
+    api::Api, clock::Timestamp, credential, denial::Denial, event::RefusalEvent, holder::Holder, refusal::Refusal,
+};
 use http::{Request, Response, StatusCode};
 
 use crate::{
@@ -15,6 +19,14 @@ use crate::{
 
 /// The most events in one delivery.
 const MOST: usize = 500;
+/// The most facts of an event.
+const MAX_FACTS: usize = 16;
+/// The most refusals that one event stands for.
+const MAX_COUNT: u32 = 1_000_000;
+/// How old a refusal may be.
+const OLDEST: Duration = Duration::from_secs(3_600);
+/// The fact that names the API which reported a refusal.
+const REPORTED_BY: &str = "reported_by";
 
 pub(crate) async fn handle(
     State(app): State<Arc<App>>,
@@ -26,24 +38,41 @@ pub(crate) async fn handle(
     if events.len() > MOST {
         return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery").into());
     }
-    for event in &mut events {
-        // An API speaks for itself alone, and for the present.
-        event.at = api.metadata.identifier.to_string();
-        event.at_ms = event.at_ms.clamp(app.now().as_millis() - 3_600_000, app.now().as_millis());
-        event.path = bounded(event.path.split('?').next().unwrap_or_default(), RefusalEvent::MAX_PATH);
-        event.method = bounded(&event.method, 16);
-        event.facts.truncate(16);
-        for (name, value) in &mut event.facts {
-            (*name, *value) = (bounded(name, 64), bounded(value, 256));
-        }
-        event.principal = event.principal.take().map(|principal| bounded(&principal, 64));
-        event.address = event.address.take().map(|address| bounded(&address, 64));
+    let reported = events.len();
+    events.retain(|event| event.denial().is_some_and(Denial::is_of_a_guard));
+    if events.len() < reported {
+        let left_out = reported - events.len();
+        tracing::warn!(api = %api.metadata.name, left_out, "an API reported refusals that no guard makes");
     }
-    app.note_delivered(events);
+    let events = events.into_iter().map(|event| bounded(event, &api, app.now()));
+    app.note_delivered(events.collect());
     Ok(respond::empty(StatusCode::NO_CONTENT))
 }
 
-/// At most so many characters, none of them a control character.
-fn bounded(text: &str, most: usize) -> String {
-    text.chars().filter(|c| !c.is_control()).take(most).collect()
+/// An event as the audit takes it: within its bounds, without credentials, and marked with the API that reported it,
+/// which speaks for itself only and for the present.
+fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
+    let path = event.path.split('?').next().unwrap_or_default();
+    let mut facts: Vec<_> =
+        event.facts.iter().take(MAX_FACTS).map(|(name, value)| (text(name, 64), text(value, 256))).collect();
+    facts.retain(|(name, _)| name != REPORTED_BY);
+    facts.push((REPORTED_BY.to_owned(), api.metadata.name.clone()));
+    RefusalEvent {
+        trace_id: event.trace_id,
+        at_ms: event.at_ms.clamp(now.minus(OLDEST).as_millis(), now.as_millis()),
+        code: event.code,
+        at: api.metadata.identifier.to_string(),
+        method: text(&event.method, 16),
+        path: text(path, RefusalEvent::MAX_PATH),
+        address: event.address.and_then(|address| address.parse::<IpAddr>().ok()).map(|address| address.to_string()),
+        // Whoever acts at an API is a client, a key or a user; all others are this server's own to name.
+        principal: event.principal.filter(|principal| principal.parse::<Holder>().is_ok()),
+        facts,
+        count: event.count.clamp(1, MAX_COUNT),
+    }
+}
+
+/// At most so many characters, none of them a control character, without credentials.
+fn text(text: &str, most: usize) -> String {
+    credential::loggable_text(text).chars().filter(|c| !c.is_control()).take(most).collect()
 }

@@ -15,7 +15,8 @@ use crate::app::App;
 
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
-    let key = find(app, text).await?;
+    let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
+    let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
     if !key.metadata.apis.contains(&api.id) {
         return Err(of_another_api(&key));
     }
@@ -34,14 +35,18 @@ pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal
         scopes: key.metadata.scope.filtered(|scope| api.has_scope(scope)),
         roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
         expires_at: key.expires_at,
+        claims: Default::default(),
     })
 }
 
 /// Finds a key. A text that is none, or fails its checksum, is refused without a look-up.
 pub(crate) async fn find(app: &App, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
-    let found = app.key(key.reveal()).await?;
-    found.ok_or_else(|| Refusal::new(Denial::KeyUnknown).fact("hint", key.hint()))
+    app.key(key.reveal()).await?.ok_or_else(|| unknown(&key))
+}
+
+fn unknown(key: &ApiKey) -> Refusal {
+    Refusal::new(Denial::KeyUnknown).fact("hint", key.hint())
 }
 
 pub(crate) fn of_another_api(key: &KeyRecord) -> Refusal {

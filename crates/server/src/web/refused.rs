@@ -103,7 +103,7 @@ pub(crate) fn finish(app: &App, origin: &Origin, asked: Asked, mut response: Res
             app.note_refusal(origin, &refusal);
             match surface {
                 Surface::Negotiated if asked.accepts_html => page(app, origin, &refusal, None),
-                Surface::Negotiated | Surface::Problem => problem(origin, &refusal),
+                Surface::Negotiated | Surface::Problem => problem(app, origin, &refusal),
                 Surface::OAuth => oauth_error(origin, asked, &refusal),
                 Surface::Page(way_on) => page(app, origin, &refusal, way_on),
             }
@@ -155,13 +155,14 @@ fn page(app: &App, origin: &Origin, refusal: &Refusal, way_on: Option<WayOn>) ->
         _ => ErrorPage { way_on, ..ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id()) },
     };
     let mut response = respond::page(status(refusal.denial), &shown, FormsEnd::Here)
-        .unwrap_or_else(|refusal| problem(origin, &refusal));
+        .unwrap_or_else(|refusal| problem(app, origin, &refusal));
     retry_after(&mut response, refusal);
     response
 }
 
-fn problem(origin: &Origin, refusal: &Refusal) -> Response<Body> {
-    let mut response: Response<Body> = Problem::new(refusal.clone(), origin.trace_id(), None).into_response();
+fn problem(app: &App, origin: &Origin, refusal: &Refusal) -> Response<Body> {
+    let problem = Problem::new(refusal.clone(), origin.trace_id(), &app.settings.issuer, None);
+    let mut response: Response<Body> = problem.into_response();
     if refusal.denial.is_invalid_client() {
         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge::BASIC));
     }

@@ -164,6 +164,9 @@ async fn leave_no_secret(server: &TestServer) {
     let rotated = clients::rotate_secret(&server.app, &operator(), &robot.id).await;
     assert!(rotated.is_err(), "a client that signs has no secret");
 
+    // An API behind a guard, in this process, whose log is heard as well.
+    let api = Api::serve(server).await;
+
     // Keys: good, revoked, of another API, mistyped, in a URL, in a path.
     let notes = &server.world.notes;
     let by_notes = basic(&notes.id, notes.secret.as_deref().unwrap());
@@ -179,12 +182,21 @@ async fn leave_no_secret(server: &TestServer) {
         errors.push(server.caller.get(&format!("/userinfo?access_token={key}")).await.expect(400).body);
     }
     for key in [&server.world.key, &revoked, &server.world.management_key, &mistyped] {
-        errors.push(server.caller.get(&format!("/v1/keys/{key}")).await.expect(404).body);
+        let encoded = key.replace('_', "%5F");
+        for path in [format!("/{key}"), format!("/x{key}y"), format!("/{encoded}"), encoded.replace('%', "%25")] {
+            errors.push(server.caller.get(&format!("/v1/keys/{path}")).await.expect(404).body);
+            errors.push(api.caller.get(&format!("/{path}")).await.expect(401).body);
+        }
+        // A browser's name is kept with its session.
+        let (named, page) = (server.browser(), [("user-agent", format!("curl/8 {key}"))]);
+        let headers = page.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let form = Form::of(&named.get_with("/sign-in", &headers).await.expect(200));
+        let fields = [("csrf", form.csrf.as_str()), ("username", "canary"), ("password", &password)];
+        named.post_with(&form.action, &headers, &fields).await.expect(303);
     }
     errors.push(server.caller.get(&format!("/userinfo?x={access_token}")).await.expect(400).body);
 
-    // An API behind a guard, in this process, whose log is heard as well.
-    let api = Api::serve(server).await;
+    // Everything at the API.
     for credential in [&server.world.key, &revoked, &mistyped, &opaque, &access_token, &middle, &nonsense] {
         for header in [("x-api-key", credential.clone()), ("authorization", format!("Bearer {credential}"))] {
             errors.push(api.caller.get_with("/me", &[(header.0, &header.1)]).await.body);

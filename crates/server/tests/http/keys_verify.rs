@@ -3,7 +3,7 @@
 use doorward_core::scope::ScopeSet;
 use doorward_server::manage::{apis, keys, users};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::*;
 
@@ -210,6 +210,65 @@ async fn what_can_not_be_read_is_refused_by_its_kind() {
     assert_eq!(post("text/plain", b"{}".to_vec()).await.problem(), (415, "content_type_unsupported".into()));
     let large = format!(r#"{{"key":"{}"}}"#, "a".repeat(70_000)).into_bytes();
     assert_eq!(post("application/json", large).await.problem(), (413, "body_too_large".into()));
+}
+
+#[tokio::test]
+async fn member_that_can_not_be_taken_is_named() {
+    let server = TestServer::start().await;
+    let notes = &server.world.notes;
+    let ask = async |body: Value| {
+        let request = server.caller.request(Method::POST, "/v1/keys/verify").json(&body);
+        server.caller.send(request.basic_auth(&notes.id, notes.secret.as_deref())).await
+    };
+    let key = &server.world.key;
+    for (body, member) in [
+        (json!({"key": key, "owner": "b"}), "owner"),
+        (json!({"key": key, "scope": "notes:read"}), "scope"),
+        (json!({"key": 1}), "key"),
+        (json!({"key": null}), "key"),
+        (json!({}), "key"),
+        (json!({"key": key, "scopes": "notes:read"}), "scopes"),
+    ] {
+        let answer = ask(body.clone()).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{body}");
+        assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
+    }
+    // What is null is absent, and white space around a key does not count.
+    for body in
+        [json!({"key": key, "scopes": null}), json!({"key": key, "owner": null}), json!({"key": format!(" {key}\r\n")})]
+    {
+        assert_eq!(verdict(&ask(body.clone()).await), (true, "valid".into()), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn key_of_another_api_is_looked_up_as_an_unknown_one_is() {
+    let server = TestServer::start().await;
+    let (notes, mails) = (&server.world.notes, &server.world.mails);
+    let created = keys::create(&server.app, &operator(), new_key("mails", "mails:read")).await.unwrap();
+    let key = created.key.reveal();
+    let ask = async |api: &Registered| {
+        let authorization = basic(&api.id, api.secret.as_deref().unwrap());
+        let answer = server.caller.verify_key(("authorization", &authorization), key, &[]).await.expect(200);
+        let story = match answer.header("doorward-trace-id") {
+            Some(trace_id) => server.explain(trace_id).await.remove(0).code.unwrap(),
+            None => "valid".to_owned(),
+        };
+        (answer.text("code"), story)
+    };
+    let told = |code: &str, cause: &str| (code.to_owned(), cause.to_owned());
+    assert_eq!(ask(notes).await, told("key_unknown", "key_of_another_api"));
+    // Both APIs remember what they were told: nobody looks into the database, where the key is no more.
+    assert_eq!(ask(mails).await, told("valid", "valid"));
+    let sql = "DELETE FROM api_keys WHERE id = $1";
+    let params = vec![created.view.id.as_str().into()];
+    assert_eq!(server.app.store.write(Run { sql, params }).await.unwrap(), 1);
+    assert_eq!(ask(mails).await, told("valid", "valid"));
+    assert_eq!(ask(notes).await, told("key_unknown", "key_of_another_api"));
+    // What is no key of the API's own is remembered for half a second, and then looked up, though the key is cached.
+    server.advance(std::time::Duration::from_millis(500));
+    assert_eq!(ask(mails).await, told("valid", "valid"));
+    assert_eq!(ask(notes).await, told("key_unknown", "key_unknown"));
 }
 
 #[tokio::test]

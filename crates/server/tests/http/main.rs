@@ -11,6 +11,7 @@ mod account;
 mod authorize;
 mod canary;
 mod consent;
+mod denial_pages;
 mod denials;
 mod followed_log;
 mod introspect;

@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const KEY_ID: &str = "key_01934b6a5c7d7f3e9a2b4c6d8e0f1a2b";
 
 fn event(server: &TestServer) -> Value {
     json!({
         "trace_id": TRACE, "at_ms": server.now() * 1_000, "code": "insufficient_scope", "at": "https://notes.example",
-        "method": "POST", "path": "/notes", "address": "192.0.2.1", "principal": "key_1", "facts": [["missing", "x"]],
+        "method": "POST", "path": "/notes", "address": "192.0.2.1", "principal": KEY_ID, "facts": [["missing", "x"]],
     })
 }
 
@@ -28,7 +29,7 @@ async fn what_an_api_delivers_is_explained() {
         let story = &server.explain(TRACE).await[0];
         assert_eq!((story.status, story.code.as_deref()), (Some(403), Some("insufficient_scope")));
         assert!(story.told.is_some() && story.cause.is_some() && story.remedy.is_some());
-        assert_eq!((story.actor.as_deref(), story.address.as_deref()), (Some("key_1"), Some("192.0.2.1")));
+        assert_eq!((story.actor.as_deref(), story.address.as_deref()), (Some(KEY_ID), Some("192.0.2.1")));
         assert_eq!(story.details["missing"], "x");
         assert_eq!((&story.details["path"], &story.details["at"]), (&json!("/notes"), &json!("https://notes.example")));
     })
@@ -47,6 +48,39 @@ async fn an_api_speaks_for_itself_alone_and_for_the_present() {
     assert_eq!(story.details["at"], "https://notes.example");
     assert_eq!(story.details["path"], "/notes");
     assert_eq!(story.at_ms, server.now() * 1_000);
+}
+
+#[tokio::test]
+async fn an_api_can_not_write_what_the_server_or_its_operator_did() {
+    let server = TestServer::start().await;
+    for code in ["client_secret_wrong", "refresh_token_reused", "sign_in_throttled", "password_wrong", "not_found"] {
+        let mut forged = event(&server);
+        forged["code"] = code.into();
+        deliver(&server, &server.world.notes, &json!([forged])).await.expect(204);
+    }
+    let mut forged = event(&server);
+    forged["principal"] = "os:root".into();
+    forged["address"] = "the operator's desk".into();
+    forged["facts"] = json!([["reported_by", "doorward"], ["path", "/admin"], ["missing", server.world.key]]);
+    deliver(&server, &server.world.notes, &json!([forged])).await.expect(204);
+    let story = server.explain(TRACE).await;
+    assert_eq!(story.len(), 1, "{story:#?}");
+    assert_eq!((&story[0].actor, &story[0].address), (&None, &None));
+    assert_eq!((&story[0].details["reported_by"], &story[0].details["path"]), (&json!("notes"), &json!("/notes")));
+    assert_eq!(story[0].details["missing"], "[credential]");
+}
+
+#[tokio::test]
+async fn event_that_stands_for_many_is_counted_as_many() {
+    let server = TestServer::start_with(|settings| settings.audit.fold_after = 1).await;
+    for count in [40, 2_000, 0] {
+        let mut many = event(&server);
+        many["count"] = count.into();
+        deliver(&server, &server.world.notes, &json!([many])).await.expect(204);
+    }
+    let is_refused = |event: &&Explained| event.code.as_deref() == Some("insufficient_scope");
+    let sum = |events: &[Explained]| events.iter().filter(is_refused).map(|event| event.count).sum::<i64>();
+    server.audit("all are counted", |events| sum(events) == 2_041).await;
 }
 
 #[tokio::test]

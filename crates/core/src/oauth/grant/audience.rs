@@ -174,7 +174,7 @@ pub fn client_credentials(
     resource: Option<&str>,
 ) -> Result<(Arc<Api>, ScopeSet), Refusal> {
     let scopes = match asked {
-        Some(text) => ScopeSet::parse(text).map_err(|_| Refusal::new(Denial::ScopeInvalid).fact("scope", text))?,
+        Some(text) => ScopeSet::parse(text).map_err(|_| Refusal::new(Denial::ScopeMalformed).fact("scope", text))?,
         None if client.metadata.default_scope.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
         None => client.metadata.default_scope.clone(),
     };

@@ -34,6 +34,10 @@ macro_rules! access_tokens {
             sentence: "The access token is for another API.",
             cause: "The token's `aud` does not hold this API's identifier.",
             remedy: "Let the client ask for this API: by `resource`, or by its scopes." }
+        TokenOfNoApi { code: "token_of_no_api", status: 401, error: "invalid_token", class: Credential,
+            sentence: "The access token is for no API: the app asked for none of this API's scopes, or the user did not allow them.",
+            cause: "The token's `aud` is the issuer only: no scope of an API was granted with it.",
+            remedy: "Let the client ask for this API's scopes, and the user leave them ticked on the consent page." }
         TokenExpired { code: "token_expired", status: 401, error: "invalid_token", class: Credential,
             sentence: "The access token has expired.",
             cause: "The token's `exp` has passed.",

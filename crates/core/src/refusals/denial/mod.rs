@@ -9,6 +9,11 @@
 
 use std::{borrow::Cow, fmt};
 
+use crate::refusal::{MISSING_ROLE, MISSING_SCOPE, PARAMETER, SCOPE};
+
+/// The path of the pages about denials, below the issuer's URL.
+pub const PAGES: &str = "/denials/";
+
 /// What a reason is about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Class {
@@ -140,14 +145,30 @@ impl Denial {
         self.entry().sentence
     }
 
-    /// The sentence with the name of the parameter that it is about, if it is about one. A name that callers made up, and
-    /// that could mean something where it is shown, is not repeated.
-    pub fn sentence_about(self, parameter: Option<&str>) -> Cow<'static, str> {
-        let is_plain = |name: &&str| {
-            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    /// The sentence with the name of the parameter, the scopes or the role that it is about, if `fact` gives one. A name
+    /// that callers made up, and that could mean something where it is shown, is not repeated.
+    pub fn sentence_about<'f>(self, fact: impl Fn(&str) -> Option<&'f str>) -> Cow<'static, str> {
+        let is_plain = |most: usize, marks: &'static [u8]| {
+            move |name: &&str| {
+                let in_grammar = |b: u8| b.is_ascii_alphanumeric() || marks.contains(&b);
+                (1..=most).contains(&name.len()) && name.bytes().all(in_grammar)
+            }
         };
-        match parameter.filter(is_plain) {
-            Some(name) => format!("{}: {name}.", self.sentence().trim_end_matches('.')).into(),
+        let scopes = |name| fact(name).filter(is_plain(200, b"_-.:/ ")).map(str::to_owned);
+        let about = match self {
+            Self::InsufficientScope => scopes(MISSING_SCOPE),
+            Self::InsufficientPermission => {
+                fact(MISSING_ROLE).filter(is_plain(64, b"_-.:")).map(|role| format!("the role {role} is missing"))
+            }
+            Self::ScopeExceedsGrant
+            | Self::ScopeInvalid
+            | Self::ScopeMalformed
+            | Self::ScopeNotAllowed
+            | Self::ScopeOfSeveralApis => scopes(SCOPE),
+            _ => fact(PARAMETER).filter(is_plain(64, b"_-.")).map(str::to_owned),
+        };
+        match about {
+            Some(about) => format!("{}: {about}.", self.sentence().trim_end_matches('.')).into(),
             None => self.sentence().into(),
         }
     }
@@ -160,6 +181,53 @@ impl Denial {
     /// What the operator can do about it.
     pub const fn remedy(self) -> &'static str {
         self.entry().remedy
+    }
+
+    /// Whether a guard in front of an API can refuse a request for this reason. All others are the authorization server's
+    /// own, and no API can report them.
+    pub const fn is_of_a_guard(self) -> bool {
+        use Denial::*;
+        matches!(
+            self,
+            CredentialInQuery
+                | CredentialMalformed
+                | CredentialMissing
+                | CredentialMultiple
+                | InsufficientPermission
+                | InsufficientScope
+                | KeyExpired
+                | KeyMistyped
+                | KeyOfAnotherApi
+                | KeyOwnerDisabled
+                | KeyRevoked
+                | KeyUnknown
+                | TokenAlgorithmRefused
+                | TokenAudienceWrong
+                | TokenBindingUnproven
+                | TokenClaimsInvalid
+                | TokenExpired
+                | TokenHeaderRefused
+                | TokenIssuerWrong
+                | TokenKeyUnknown
+                | TokenMalformed
+                | TokenNotYetValid
+                | TokenOfNoApi
+                | TokenRevoked
+                | TokenSignatureWrong
+                | TokenTypeWrong
+                | TokenUnknown
+                | VerifierUnavailable
+        )
+    }
+
+    /// The page about the caller's code, below the issuer's URL. The issuer serves it.
+    pub fn page(self, issuer: &str) -> String {
+        format!("{}{PAGES}{}", issuer.trim_end_matches('/'), self.shown_as())
+    }
+
+    /// The reasons behind a code, the operator's or the caller's, in the order of the list.
+    pub fn behind(code: &str) -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(move |denial| denial.code() == code || denial.shown_as() == code)
     }
 
     /// The reason with this operator's code.
@@ -248,6 +316,34 @@ mod tests {
             assert!(!is_about_proof || denial.class() == Class::Credential, "{denial}");
             assert!(!denial.is_invalid_client() || denial.status() == 401, "{denial}");
         }
+    }
+
+    #[test]
+    fn scope_that_can_not_be_had_is_named_unless_it_could_mislead() {
+        let told = |scope: &'static str| Denial::ScopeInvalid.sentence_about(|name| (name == SCOPE).then_some(scope));
+        assert!(told("notes:burn https://x.example/a").ends_with(": notes:burn https://x.example/a."));
+        for misleading in ["", "<b>", "a\u{202e}b", "a;b"] {
+            assert_eq!(told(misleading), Denial::ScopeInvalid.sentence(), "{misleading:?}");
+        }
+        let long: &'static str = "a".repeat(201).leak();
+        assert_eq!(told(long), Denial::ScopeInvalid.sentence());
+    }
+
+    #[test]
+    fn guard_refuses_for_reasons_of_its_groups_only() {
+        // The groups of credentials and decisions come first.
+        let of_its_groups = Denial::ALL.iter().take_while(|denial| **denial != Denial::BodyMalformed);
+        let expected: Vec<_> = of_its_groups.chain([&Denial::VerifierUnavailable]).collect();
+        assert_eq!(Denial::ALL.iter().filter(|denial| denial.is_of_a_guard()).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn every_code_that_is_shown_has_reasons_behind_it() {
+        for denial in Denial::ALL {
+            assert!(Denial::behind(denial.shown_as()).any(|behind| behind == *denial), "{denial}");
+            assert!(Denial::behind(denial.code()).any(|behind| behind == *denial), "{denial}");
+        }
+        assert_eq!(Denial::behind("nothing").count(), 0);
     }
 
     #[test]

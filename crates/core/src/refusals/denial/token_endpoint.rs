@@ -75,9 +75,13 @@ macro_rules! token_endpoint {
             cause: "The user is disabled.",
             remedy: "See `doorward user show`." }
         ScopeInvalid { code: "scope_invalid", status: 400, error: "invalid_scope", class: Request,
-            sentence: "The scope can't be used: unknown here, or outside the grammar.",
-            cause: "A requested scope belongs to no API, or the list is malformed.",
+            sentence: "No API here has the scope.",
+            cause: "A requested scope belongs to no API.",
             remedy: "Compare with `doorward api list`." }
+        ScopeMalformed { code: "scope_malformed", status: 400, error: "invalid_scope", class: Request,
+            sentence: "The scope can't be read. Send scopes with single spaces between, each of at most 128 printable ASCII characters without quote and backslash, and at most 64 of them.",
+            cause: "The `scope` parameter is outside the grammar of RFC 6749 section 3.3, or too long.",
+            remedy: "The client must send a list of scopes with spaces between." }
         ScopeMissing { code: "scope_missing", status: 400, error: "invalid_scope", class: Request,
             sentence: "Say which scope is wanted.",
             cause: "No scope was asked, and the client has no default.",

@@ -31,7 +31,7 @@ pub(super) async fn grant(
         None => None,
         Some(text) => {
             let scopes = ScopeSet::parse(text);
-            Some(scopes.map_err(|_| Refusal::new(Denial::ScopeInvalid).fact("scope", text))?)
+            Some(scopes.map_err(|_| Refusal::new(Denial::ScopeMalformed).fact("scope", text))?)
         }
     };
     if !checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {

@@ -92,6 +92,12 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let token = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
             scene.userinfo(&token).await
         }
+        TokenOfNoApi => {
+            let request = AuthorizationRequest::of(&world.web).with("scope", "openid");
+            let tokens = server.tokens_of(&world.web, &request).await;
+            let authorization = format!("Bearer {}", tokens["access_token"].as_str().unwrap());
+            scene.get(&scene.api.caller, "/me", &[("authorization", &authorization)]).await
+        }
         TokenExpired => {
             let token = scene.gift(&world.web, "access_token").await;
             server.advance_secs(300);

@@ -81,6 +81,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             scene.token(web, &redemption(web, &code)).await
         }
         ScopeInvalid => scene.token(web, &[GRANT, ("scope", "made:up")]).await,
+        ScopeMalformed => scene.token(web, &[GRANT, ("scope", "notes:\"read")]).await,
         ScopeNotAllowed => scene.token(web, &[GRANT, ("scope", "openid")]).await,
         ScopeOfSeveralApis => scene.token(web, &[GRANT, ("scope", "notes:read mails:read")]).await,
         ScopeMissing => {

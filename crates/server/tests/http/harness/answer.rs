@@ -83,7 +83,7 @@ impl Answer {
         assert_eq!(self.header("cache-control"), Some("no-store"));
         assert_eq!(self.json()["status"], self.status);
         assert_trace_id(&self.text("trace_id"));
-        assert_eq!(self.text("type"), format!("urn:doorward:denial:{}", self.text("code")));
+        assert!(self.text("type").ends_with(&format!("/denials/{}", self.text("code"))), "{}", self.body);
         assert!(!self.text("detail").is_empty() && !self.text("title").is_empty());
         (self.status, self.text("code"))
     }

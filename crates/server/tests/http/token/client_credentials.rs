@@ -65,18 +65,20 @@ async fn without_scope_the_default_of_the_client_is_given_and_without_that_it_is
 #[tokio::test]
 async fn scopes_that_can_not_be_had_are_invalid() {
     let server = TestServer::start().await;
-    for (scope, code) in [
-        ("openid", "scope_not_allowed"),
-        ("notes:read openid", "scope_not_allowed"),
-        ("offline_access notes:read", "scope_not_allowed"),
-        ("notes:read mails:read", "scope_of_several_apis"),
-        ("notes:delete", "scope_invalid"),
-        ("notes:read notes:\u{e4}", "scope_invalid"),
-        ("notes:read \"", "scope_invalid"),
-        ("keys:verify", "scope_not_allowed"),
+    // Which scope, and what is wrong with it.
+    for (scope, code, named) in [
+        ("openid", "scope_not_allowed", ": openid."),
+        ("notes:read openid", "scope_not_allowed", ": openid."),
+        ("offline_access notes:read", "scope_not_allowed", ": offline_access."),
+        ("notes:read mails:read", "scope_of_several_apis", ": mails:read notes:read."),
+        ("notes:delete", "scope_invalid", "No API here has the scope: notes:delete."),
+        ("notes:read notes:\u{e4}", "scope_malformed", "64 of them."),
+        ("notes:read \"", "scope_malformed", "64 of them."),
+        ("keys:verify", "scope_not_allowed", ": keys:verify."),
     ] {
         let answer = server.caller.client_credentials(&server.world.web, scope).await;
         assert_eq!(answer.oauth_error(), (400, "invalid_scope".into(), code.into()), "{scope}");
+        assert!(answer.text("error_description").ends_with(named), "{}", answer.body);
     }
 }
 
