@@ -27,6 +27,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0006_ended_client_tokens.sql"),
     },
     Migration { number: 7, name: "metadata", sql: include_str!("../migrations/0007_metadata.sql") },
+    Migration {
+        number: 8,
+        name: "grants_begin_at_redemption",
+        sql: include_str!("../migrations/0008_grants_begin_at_redemption.sql"),
+    },
 ];
 
 /// The newest migration that this program knows.
