@@ -16,6 +16,7 @@ mod followed_log;
 mod introspect;
 mod jwks;
 mod keys_verify;
+mod logout;
 mod metadata;
 mod pages;
 mod refusals;
