@@ -40,11 +40,13 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 7] = [
+    const TEMPLATES: [(&str, &str); 9] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
         ("error", include_str!("error.html")),
+        ("form_post", include_str!("../authorization/form_post.html")),
         ("layout", include_str!("layout.html")),
+        ("logout", include_str!("../account/logout.html")),
         ("parts", include_str!("parts.html")),
         ("sign_in", include_str!("../signin/sign_in.html")),
         ("signed_out", include_str!("../account/signed_out.html")),
