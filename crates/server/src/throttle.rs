@@ -72,13 +72,13 @@ impl Attempt {
 
 /// The counters that a new password clears.
 pub(crate) fn subjects_of_name(app: &App, username: &str) -> Vec<String> {
-    let name = username::fold(username);
+    let name = username::counted_as(username);
     app.candidates(&format!("name/{name}")).iter().map(|digest| subject("name", &digest.digest)).collect()
 }
 
 /// A name stands as a digest: people type passwords into the field for names.
 fn name_subject(app: &App, username: &str) -> String {
-    subject("name", &app.peppers.digest(&format!("name/{}", username::fold(username))).digest)
+    subject("name", &app.peppers.digest(&format!("name/{}", username::counted_as(username))).digest)
 }
 
 fn subject(kind: &str, digest: &Digest) -> String {

@@ -20,6 +20,9 @@ use crate::{
     users,
 };
 
+/// The most codes of one client that wait for their redemption by one user. A further one ends the oldest.
+pub const MAX_UNREDEEMED_CODES: i64 = 20;
+
 /// A stored authorization request.
 #[derive(Clone, Debug)]
 pub struct StoredRequest {
@@ -155,8 +158,8 @@ pub struct NewCode {
     pub digest: KeyedDigest,
     /// The redirect URI as it was asked.
     pub redirect_uri: String,
-    /// What the verifier must fit.
-    pub code_challenge: CodeChallenge,
+    /// What the verifier must fit, if the client uses PKCE.
+    pub code_challenge: Option<CodeChallenge>,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -216,6 +219,7 @@ impl Operation for AnswerRequest {
         match &self.answer {
             Answer::Allow { grant, code, remember } => {
                 grants::insert(tx, grant).await?;
+                grants::end_oldest_unredeemed(tx, grant, MAX_UNREDEEMED_CODES, self.now).await?;
                 if let Some(scopes) = remember {
                     grants::remember_consent(tx, &grant.user_id, &grant.client_id, scopes, self.now).await?;
                 }

@@ -5,6 +5,7 @@ use doorward_core::{
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
+    jwk::Algorithm,
 };
 
 use crate::{
@@ -30,9 +31,13 @@ impl Operation for CreateClient {
     type Output = ();
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let id = &self.client.id;
         insert(tx, &self.client).await?;
-        let event = self.audit.event(AuditAction::ClientCreated).about(&self.client.id);
-        event.with("name", &self.client.metadata.client_name).append(tx).await
+        let event = self.audit.event(AuditAction::ClientCreated).about(id);
+        event.with("name", &self.client.metadata.client_name).append(tx).await?;
+        // Its id_tokens may be the first that are signed with their algorithm.
+        append_change(tx, ChangeKind::Client, id.as_str(), self.client.created_at).await?;
+        Ok(())
     }
 }
 
@@ -103,6 +108,30 @@ impl Operation for FindCredential {
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<ClientId>, TxError> {
         let sql = "SELECT id FROM clients WHERE api_id = $1 ORDER BY id LIMIT 1";
         tx.query_opt(sql, &[self.api.as_str().into()]).await?.as_mut().map(Row::parsed).transpose()
+    }
+}
+
+/// Those of some algorithms that the id_tokens of a client are signed with.
+#[derive(Clone, Debug)]
+pub struct IdTokenAlgorithms {
+    /// The algorithms to look for.
+    pub among: &'static [Algorithm],
+}
+
+impl Operation for IdTokenAlgorithms {
+    type Output = Vec<Algorithm>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Algorithm>, TxError> {
+        let mut used = Vec::new();
+        for algorithm in self.among {
+            // The engines have no way in common to look into JSON. Inside of a text the quotes would be escaped.
+            let member = format!("%\"id_token_signed_response_alg\":\"{algorithm}\"%");
+            let sql = "SELECT 1 AS found FROM clients WHERE metadata LIKE $1 LIMIT 1";
+            if tx.query_opt(sql, &[member.into()]).await?.is_some() {
+                used.push(*algorithm);
+            }
+        }
+        Ok(used)
     }
 }
 

@@ -14,6 +14,7 @@ use doorward_core::{
     },
     id::FamilyId,
     new_access_token::{Bearer, NewAccessToken},
+    pkce::CodeChallenge,
     refusal::Refusal,
     scope::ScopeSet,
 };
@@ -25,7 +26,8 @@ use crate::{
     refresh, roles,
     sql::sql,
     tokens,
-    tx::{Operation, Tx, TxError},
+    tx::{Operation, Row, Tx, TxError},
+    users::{self, Profile},
 };
 
 /// Redeems a code for tokens.
@@ -73,6 +75,8 @@ pub struct Issued {
     pub claims: Claims,
     /// Whether a refresh token comes with it.
     pub has_refresh_token: bool,
+    /// The user.
+    pub user: Profile,
 }
 
 impl Operation for RedeemCode {
@@ -81,26 +85,28 @@ impl Operation for RedeemCode {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let Some(digest) = self.lock(tx).await? else { return Ok(Err(Denial::CodeUnknown.into())) };
         let sql = sql!(
-            "SELECT {g}, {}, {c}, u.disabled_at
+            "SELECT {g}, {}, {c}, u.disabled_at, {u}
              FROM codes c JOIN grants g ON g.id = c.grant_id JOIN users u ON u.id = g.user_id WHERE c.digest = $1",
             grants::COLUMNS,
             grants::ENDED_AT,
-            COLUMNS
+            COLUMNS,
+            users::PROFILE
         );
         // It may have been swept since.
         let found = tx.query_opt(sql, &[(&digest.digest).into()]).await?;
         let Some(mut row) = found else { return Ok(Err(Denial::CodeUnknown.into())) };
-        let grant = grants::grant(&mut row)?;
+        let mut grant = grants::grant(&mut row)?;
         let facts = CodeFacts {
             client_id: grant.client_id.clone(),
             redirect_uri: row.text()?,
-            code_challenge: row.parsed()?,
+            code_challenge: code_challenge(&mut row)?,
             requested_scopes: grant.requested_scopes.clone(),
             expires_at: row.time()?,
             is_redeemed: row.opt_time()?.is_some(),
             grant_has_ended: grant.ended_at.is_some(),
             user_is_unavailable: row.opt_time()?.is_some(),
         };
+        let user = users::profile(&mut row)?;
         let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
         let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
@@ -117,7 +123,11 @@ impl Operation for RedeemCode {
             let NewFamily { id, token, expires_at } = &self.family;
             refresh::begin(tx, id, &grant, binding, token, *expires_at, self.now).await?;
         }
-        let issued = issue(tx, &self.access_token, grant, access, refresh_token.is_some()).await?;
+        let ends_with_family = refresh_token.is_some().then_some(self.family.expires_at);
+        let ends_with_token = self.access_token.expires_at(access.api.as_deref());
+        grant.expires_at = ends_with_family.unwrap_or_default().max(ends_with_token);
+        grants::prolong(tx, &grant.id, grant.expires_at).await?;
+        let issued = issue(tx, &self.access_token, grant, access, refresh_token.is_some(), user).await?;
         self.audit.event(AuditAction::CodeRedeemed).about(&issued.grant.id).append(tx).await?;
         Ok(Ok(issued))
     }
@@ -136,6 +146,14 @@ impl RedeemCode {
 }
 
 const COLUMNS: &str = "redirect_uri, code_challenge, expires_at, redeemed_at";
+
+/// The challenge of a code; the column is empty where there is none.
+fn code_challenge(row: &mut Row) -> Result<Option<CodeChallenge>, TxError> {
+    match row.text()?.as_str() {
+        "" => Ok(None),
+        text => CodeChallenge::parse(text).map(Some).map_err(|_| row.error("does not read back")),
+    }
+}
 
 /// Adds the code of a new grant.
 pub(crate) async fn insert(
@@ -157,7 +175,7 @@ pub(crate) async fn insert(
             grant.client_id.as_str().into(),
             now.into(),
             code.redirect_uri.as_str().into(),
-            code.code_challenge.as_str().into(),
+            code.code_challenge.as_ref().map_or("", CodeChallenge::as_str).into(),
             code.expires_at.into(),
         ],
     )
@@ -172,6 +190,7 @@ pub(crate) async fn issue(
     grant: GrantRecord,
     Access { api, scopes }: Access,
     has_refresh_token: bool,
+    user: Profile,
 ) -> Result<Issued, TxError> {
     let roles = match &api {
         None => Default::default(),
@@ -187,5 +206,5 @@ pub(crate) async fn issue(
     };
     let claims = token.claims(api.as_deref(), bearer);
     tokens::store(tx, token, api.as_deref(), &claims).await?;
-    Ok(Issued { grant, api, scopes, claims, has_refresh_token })
+    Ok(Issued { grant, api, scopes, claims, has_refresh_token, user })
 }

@@ -14,6 +14,7 @@ use doorward_core::{
     grant::audience::{AccessRequest, Apis},
     id::{ClientId, GrantId, SessionId, UserId},
     scope::ScopeSet,
+    session::SignInMethod,
 };
 
 mod ending;
@@ -49,11 +50,13 @@ pub struct GrantRecord {
     pub nonce: Option<String>,
     /// When the user had signed in.
     pub auth_time: Timestamp,
+    /// How.
+    pub sign_in_methods: Vec<SignInMethod>,
     /// When it was given.
     pub created_at: Timestamp,
     /// When its client last presented the code or a refresh token that came from it.
     pub last_used_at: Option<Timestamp>,
-    /// When nothing that came from it can live any more.
+    /// When nothing that came from it can live any more: with its code, until that was redeemed.
     pub expires_at: Timestamp,
     /// When it was ended, if it was.
     pub ended_at: Option<Timestamp>,
@@ -67,14 +70,21 @@ impl GrantRecord {
         scopes: Option<&'a ScopeSet>,
         resource: Option<&'a str>,
     ) -> AccessRequest<'a> {
-        AccessRequest { apis, granted: &self.scopes, granted_resources: &self.resources, scopes, resource }
+        AccessRequest {
+            apis,
+            granted: &self.scopes,
+            requested: &self.requested_scopes,
+            granted_resources: &self.resources,
+            scopes,
+            resource,
+        }
     }
 }
 
 pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), TxError> {
     tx.execute(
         sql!(
-            "INSERT INTO grants ({}, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+            "INSERT INTO grants ({}, ended_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             COLUMNS
         ),
         &[
@@ -87,6 +97,7 @@ pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), 
             json(&grant.resources),
             grant.nonce.clone().into(),
             grant.auth_time.into(),
+            json(&grant.sign_in_methods),
             grant.created_at.into(),
             grant.last_used_at.into(),
             grant.expires_at.into(),
@@ -95,6 +106,82 @@ pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), 
     )
     .await?;
     Ok(())
+}
+
+/// Ends the oldest grants of a user at a client whose codes wait to be redeemed, but for the newest `most`. The user's
+/// row must be locked. Nothing came from them yet, so nobody has to hear of it.
+pub(crate) async fn end_oldest_unredeemed(
+    tx: &mut impl Tx,
+    newest: &GrantRecord,
+    most: i64,
+    now: Timestamp,
+) -> Result<(), TxError> {
+    // Until its redemption a grant expires with its code: none of them later than the newest.
+    let sql = "UPDATE grants SET ended_at = $1, ended_why = 'too_many_codes', expires_at = $1
+               WHERE last_used_at IS NULL AND ended_at IS NULL AND id IN
+                 (SELECT id FROM grants
+                  WHERE user_id = $2 AND client_id = $3 AND expires_at > $1 AND expires_at <= $4
+                    AND last_used_at IS NULL AND ended_at IS NULL
+                  ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $5)";
+    let (user, client) = (newest.user_id.as_str().into(), newest.client_id.as_str().into());
+    tx.execute(sql, &[now.into(), user, client, newest.expires_at.into(), most.into()]).await?;
+    Ok(())
+}
+
+/// Lets a grant live on: its code was redeemed.
+pub(crate) async fn prolong(tx: &mut impl Tx, grant: &GrantId, expires_at: Timestamp) -> Result<(), TxError> {
+    let sql = "UPDATE grants SET expires_at = $1 WHERE id = $2";
+    tx.execute(sql, &[expires_at.into(), grant.as_str().into()]).await?;
+    Ok(())
+}
+
+/// What a client may do for a user: by a grant that lives, or by consent that need not be asked again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientAccess {
+    /// The client.
+    pub client_id: ClientId,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// When it was first allowed.
+    pub since: Timestamp,
+    /// When it was last used, as far as a live grant says so.
+    pub last_used_at: Option<Timestamp>,
+}
+
+/// What clients may do for a user, in an entry for each client and set of scopes.
+#[derive(Clone, Debug)]
+pub struct ListClientAccess {
+    /// The user.
+    pub user_id: UserId,
+    /// The present time.
+    pub now: Timestamp,
+    /// At most so many entries.
+    pub limit: i64,
+}
+
+impl Operation for ListClientAccess {
+    type Output = Vec<ClientAccess>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ClientAccess>, TxError> {
+        let sql = sql!(
+            "SELECT client_id, scopes, min(created_at) AS since, max(last_used_at) AS last_used_at FROM grants g
+             WHERE user_id = $1 AND ended_at IS NULL AND {} IS NULL AND expires_at > $2 GROUP BY client_id, scopes
+             UNION ALL
+             SELECT client_id, scopes, given_at, CAST(NULL AS bigint) FROM consents WHERE user_id = $1
+             ORDER BY client_id, since LIMIT $3",
+            ENDED_AT
+        );
+        let params = [self.user_id.as_str().into(), self.now.into(), self.limit.into()];
+        let entry = |row: &mut Row| {
+            Ok(ClientAccess {
+                client_id: row.parsed()?,
+                scopes: row.parsed()?,
+                since: row.time()?,
+                last_used_at: row.opt_time()?,
+            })
+        };
+        tx.query(sql, &params).await?.iter_mut().map(entry).collect()
+    }
 }
 
 /// The live grants of a user, the newest first.
@@ -233,7 +320,7 @@ const USE: &str = "UPDATE grants SET
 
 /// All columns of a grant but the time of its end, which is not its row's business alone: see [`ENDED_AT`].
 pub(crate) const COLUMNS: &str = "id, user_id, client_id, session_id, scopes, requested_scopes, resources, nonce, \
-                                  auth_time, created_at, last_used_at, expires_at";
+                                  auth_time, sign_in_methods, created_at, last_used_at, expires_at";
 
 /// Reads [`COLUMNS`] and [`ENDED_AT`].
 pub(crate) fn grant(row: &mut Row) -> Result<GrantRecord, TxError> {
@@ -247,6 +334,7 @@ pub(crate) fn grant(row: &mut Row) -> Result<GrantRecord, TxError> {
         resources: row.json()?,
         nonce: row.opt_text()?,
         auth_time: row.time()?,
+        sign_in_methods: row.json()?,
         created_at: row.time()?,
         last_used_at: row.opt_time()?,
         expires_at: row.time()?,

@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(6, "ended_client_tokens", include_str!("../migrations/0006_ended_client_tokens.sql")),
     Migration::new(7, "metadata", include_str!("../migrations/0007_metadata.sql")),
     Migration::new(8, "production", include_str!("../migrations/0008_production.sql")),
+    Migration::new(9, "grants_begin_at_redemption", include_str!("../migrations/0009_grants_begin_at_redemption.sql")),
 ];
 
 /// The first migration that notes from where on it can be used.

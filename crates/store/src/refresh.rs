@@ -106,7 +106,7 @@ impl Operation for Refresh {
                 }
             };
         self.append_rotation(tx, action, &grant).await?;
-        let issued = issue(tx, &self.access_token, grant, access, true).await?;
+        let issued = issue(tx, &self.access_token, grant, access, true, presented.user).await?;
         Ok(Ok(Refreshed { issued, refresh_token }))
     }
 }

@@ -1,4 +1,7 @@
 //! Users: who signs in.
+//!
+//! Easy to get wrong: `username_folded` has the canonical form of a name only for users that this program created. An
+//! older one stored other forms, so names are compared with each of [`username::stored_forms`].
 
 use doorward_core::{
     clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, user::UserMetadata, username,
@@ -27,6 +30,24 @@ pub struct UserRecord {
     pub created_at: Timestamp,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
+    /// When what is registered of it was last changed, if it was.
+    pub updated_at: Option<Timestamp>,
+}
+
+impl UserRecord {
+    /// What claims about it are made of.
+    pub fn profile(&self) -> Profile {
+        Profile { metadata: self.metadata.clone(), updated_at: self.updated_at.unwrap_or(self.created_at) }
+    }
+}
+
+/// What claims about a user are made of.
+#[derive(Clone, Debug)]
+pub struct Profile {
+    /// What is registered of it.
+    pub metadata: UserMetadata,
+    /// When that was last changed, or registered.
+    pub updated_at: Timestamp,
 }
 
 /// Adds a user. [`TxError::Conflict`] if the name is taken.
@@ -43,15 +64,20 @@ impl Operation for CreateUser {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let user = &self.user;
+        // The name in another form than the one that is stored now is taken as well.
+        if by_username(tx, &user.metadata.username).await?.is_some() {
+            return Err(TxError::Conflict);
+        }
         tx.execute(
-            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6)", COLUMNS),
+            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6, $7)", COLUMNS),
             &[
-                username::fold(&user.metadata.username).into(),
+                username::counted_as(&user.metadata.username).into(),
                 user.id.as_str().into(),
                 json(&user.metadata),
                 user.password_hash.expose_secret().into(),
                 user.created_at.into(),
                 user.disabled_at.into(),
+                user.updated_at.into(),
             ],
         )
         .await?;
@@ -72,16 +98,27 @@ impl Operation for FindUser {
     type Output = Option<UserRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<UserRecord>, TxError> {
-        let (sql, value) = match self {
-            Self::ById(id) => (sql!("{} WHERE id = $1", SELECT), id.as_str().into()),
-            // No text in a database holds this character.
-            Self::ByUsername(username) if username.contains('\0') => return Ok(None),
-            Self::ByUsername(username) => {
-                (sql!("{} WHERE username_folded = $1", SELECT), username::fold(username).into())
+        match self {
+            Self::ById(id) => {
+                let sql = sql!("{} WHERE id = $1", SELECT);
+                tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
             }
-        };
-        tx.query_opt(sql, &[value]).await?.as_mut().map(user).transpose()
+            // No text in a database holds this character.
+            Self::ByUsername(username) if username.contains('\0') => Ok(None),
+            Self::ByUsername(username) => by_username(tx, username).await,
+        }
     }
+}
+
+/// The user of this name, in the first form under which there is one.
+async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserRecord>, TxError> {
+    for form in username::stored_forms(username) {
+        let sql = sql!("{} WHERE username_folded = $1", SELECT);
+        if let Some(mut row) = tx.query_opt(sql, &[form.into()]).await? {
+            return user(&mut row).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// Users in the order that they were made.
@@ -108,6 +145,8 @@ impl Operation for ListUsers {
 pub enum UserChange {
     /// Refuse it from now on; end its sessions and grants.
     Disable,
+    /// Vouch for its mail address.
+    EmailVerified,
     /// Let it in again.
     Enable,
     /// Another password; ends its sessions, and clears the counters of failures by the keys given.
@@ -123,6 +162,7 @@ impl UserChange {
     fn action(&self) -> AuditAction {
         match self {
             Self::Disable => AuditAction::UserDisabled,
+            Self::EmailVerified => AuditAction::UserEmailVerified,
             Self::Enable => AuditAction::UserEnabled,
             Self::Password { .. } => AuditAction::UserPasswordSet,
         }
@@ -156,6 +196,12 @@ impl Operation for ChangeUser {
                            WHERE id = $2";
                 tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
+            UserChange::EmailVerified => {
+                let Some(user) = lock(tx, &self.id).await? else { return Ok(false) };
+                let metadata = UserMetadata { email_verified: true, ..user.metadata };
+                let sql = "UPDATE users SET metadata = $1, updated_at = $2 WHERE id = $3";
+                tx.execute(sql, &[json(&metadata), self.now.into(), id.into()]).await?
+            }
             UserChange::Password { hash, .. } => {
                 let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
                 tx.execute(sql, &[hash.expose_secret().into(), id.into()]).await?
@@ -169,7 +215,7 @@ impl Operation for ChangeUser {
                 sessions::end_all(tx, &self.id, None, self.now).await?;
                 grants::end_later(tx, id, "user_disabled", self.now).await?;
             }
-            UserChange::Enable => {}
+            UserChange::EmailVerified | UserChange::Enable => {}
             UserChange::Password { forget_failures, .. } => {
                 sessions::end_all(tx, &self.id, None, self.now).await?;
                 for subject in forget_failures {
@@ -189,7 +235,10 @@ pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRec
     tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
 }
 
-pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disabled_at";
+pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disabled_at, updated_at";
+
+/// What [`profile`] reads.
+pub(crate) const PROFILE: &str = "metadata, created_at, updated_at";
 
 const SELECT: &str = sql!("SELECT {} FROM users", COLUMNS);
 
@@ -200,5 +249,11 @@ pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
         password_hash: row.text()?.into(),
         created_at: row.time()?,
         disabled_at: row.opt_time()?,
+        updated_at: row.opt_time()?,
     })
+}
+
+pub(crate) fn profile(row: &mut Row) -> Result<Profile, TxError> {
+    let (metadata, created_at) = (row.json()?, row.time()?);
+    Ok(Profile { metadata, updated_at: row.opt_time()?.unwrap_or(created_at) })
 }

@@ -42,19 +42,19 @@ pub(super) const FLOOR: &str = "floor";
 
 pub(super) const ROWS: &[Row] = &[
     row(FLOOR, "floor: bare axum handler, the same form, 700 bytes of JSON", Floor),
-    row("client-credentials-eddsa", "Doorward, client_credentials, JWT EdDSA", Token("notes:read"))
+    row("client-credentials-eddsa", "Doorward, client_credentials, JWT EdDSA", Token("eddsa"))
         .compared("oidc-provider-eddsa", Some("EdDSA")),
     row("client-credentials-es256", "Doorward, client_credentials, JWT ES256", Token("es256"))
         .compared("oidc-provider-es256", Some("ES256")),
     row("client-credentials-opaque", "Doorward, client_credentials, opaque, durable", Token("opaque"))
         .compared("oidc-provider-opaque", None),
-    row("refresh", "Doorward, refresh rotation, JWT EdDSA, durable (64 connections)", Refresh("notes:read")),
+    row("refresh", "Doorward, refresh rotation, JWT ES256, durable (64 connections)", Refresh("notes:read")),
     // RS256, because the client registered no other algorithm.
     row("refresh-id-token", "the same with an id_token, RS256", Refresh("openid offline_access notes:read")),
     row("introspection", "Doorward, introspection of an opaque token", Doorward(introspection)),
     row("key-verification", "Doorward, POST /v1/keys/verify", Doorward(key_verification)),
     row("notes-key", "notes API with a key (server in the same process)", Doorward(notes_with_key)),
-    row("notes-jwt", "notes API with a JWT EdDSA", Doorward(notes_with_jwt)),
+    row("notes-jwt", "notes API with a JWT ES256", Doorward(notes_with_jwt)),
     row("oidc-provider-opaque", "oidc-provider, client_credentials, opaque, in memory", OidcProvider("opaque")),
     row("oidc-provider-eddsa", "oidc-provider, client_credentials, JWT EdDSA", OidcProvider("EdDSA")),
     row("oidc-provider-es256", "oidc-provider, client_credentials, JWT ES256", OidcProvider("ES256")),

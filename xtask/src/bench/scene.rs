@@ -85,10 +85,14 @@ impl Scene {
         scene.port = port(&scene.demo.issuer)?;
         server.stop()?;
         let es256 = "--name es256 --identifier https://es256.example --algorithm ES256 --scope es256=ES256";
-        scene.command::<IgnoredAny>(&format!("api create {es256}"), "")?;
+        let eddsa = "--name eddsa --identifier https://eddsa.example --algorithm EdDSA --scope eddsa=EdDSA";
+        for api in [es256, eddsa] {
+            scene.command::<IgnoredAny>(&format!("api create {api}"), "")?;
+        }
         let opaque = "--name opaque --identifier https://opaque.example --token-format opaque --scope opaque=Opaque";
         scene.opaque_api = scene.command(&format!("api create {opaque}"), "")?;
-        let client = "--name bench --grant client_credentials --scope es256 --scope opaque --scope notes:read";
+        let client =
+            "--name bench --grant client_credentials --scope es256 --scope eddsa --scope opaque --scope notes:read";
         scene.client = scene.command(&format!("client create {client}"), "")?;
         Ok(scene)
     }

@@ -227,7 +227,7 @@ pub struct ApiMetadata {
 }
 
 impl ApiMetadata {
-    /// An API with the defaults: JWTs by EdDSA for five minutes, keys that begin with `sk`.
+    /// An API with the defaults: JWTs by ES256 for five minutes, keys that begin with `sk`.
     pub fn new(name: impl Into<String>, identifier: ResourceIdentifier) -> Self {
         Self {
             name: name.into(),
@@ -241,8 +241,9 @@ impl ApiMetadata {
         }
     }
 
+    /// ES256, which every library in use verifies. EdDSA is quicker, and many of them don't know it.
     const fn default_algorithm() -> Algorithm {
-        Algorithm::EdDSA
+        Algorithm::ES256
     }
 
     const fn default_ttl() -> Duration {

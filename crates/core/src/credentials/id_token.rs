@@ -1,12 +1,18 @@
-//! id_tokens (OpenID Connect Core section 2): who signed in, for the client alone.
+//! id_tokens (OpenID Connect Core section 2): who signed in, for the client only.
 
 use serde::Serialize;
 
 use crate::{
-    access_token::{as_secs, optional_as_secs},
+    access_token::{as_secs, audience, optional_as_secs, text},
     clock::Timestamp,
-    jwk::{InvalidSigningKey, SigningKey},
-    jws,
+    denial::Denial,
+    id::UserId,
+    jwk::{Algorithm, InvalidSigningKey, KeySet, SigningKey},
+    jws::{self, KeyChoice},
+    refusal::Refusal,
+    scope::{self, ScopeSet},
+    session::SignInMethod,
+    user::UserMetadata,
 };
 
 /// `typ` of an id_token: never that of an access token (RFC 8725 section 3.11).
@@ -42,6 +48,15 @@ pub struct Claims {
     /// The session at the issuer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sid: Option<String>,
+    /// How well the user was authenticated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acr: Option<&'static str>,
+    /// How the user was authenticated (RFC 8176).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<SignInMethod>,
+    /// What the granted scopes tell of the user.
+    #[serde(flatten)]
+    pub user: UserClaims,
 }
 
 /// Claims about a user (OpenID Connect Core section 5.1), as far as the granted scopes permit.
@@ -53,12 +68,88 @@ pub struct UserClaims {
     /// `profile`: the user name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preferred_username: Option<String>,
+    /// `profile`: when any of these was last changed.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_as_secs")]
+    pub updated_at: Option<Timestamp>,
     /// `email`: the mail address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `email`: whether it was verified.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email_verified: Option<bool>,
+}
+
+impl UserClaims {
+    /// What `scopes` tell of a user (OpenID Connect Core section 5.4). A claim without a value is left out.
+    pub fn of(user: &UserMetadata, updated_at: Timestamp, scopes: &ScopeSet) -> Self {
+        let has_profile = scopes.contains(scope::PROFILE);
+        let email = user.email.clone().filter(|_| scopes.contains(scope::EMAIL));
+        Self {
+            name: user.name.clone().filter(|_| has_profile),
+            preferred_username: has_profile.then(|| user.username.clone()),
+            updated_at: has_profile.then_some(updated_at),
+            email_verified: email.is_some().then_some(user.email_verified),
+            email,
+        }
+    }
+}
+
+/// The one `acr` there is: the user proved one factor, a password.
+pub const SINGLE_FACTOR: &str = "urn:doorward:acr:single-factor";
+
+/// `acr` of a user who signed in by these methods; `None` where none of them is known.
+pub fn acr(methods: &[SignInMethod]) -> Option<&'static str> {
+    methods.contains(&SignInMethod::Password).then_some(SINGLE_FACTOR)
+}
+
+/// `amr` of a user who signed in by these methods: each once, those without a name left out.
+pub fn amr(methods: &[SignInMethod]) -> Vec<SignInMethod> {
+    let mut named = Vec::new();
+    for method in methods.iter().filter(|method| **method != SignInMethod::Other) {
+        if !named.contains(method) {
+            named.push(*method);
+        }
+    }
+    named
+}
+
+/// What verifies the id_tokens that this server issued.
+#[derive(Clone, Copy, Debug)]
+pub struct IssuedIdTokens<'a> {
+    /// The issuer.
+    pub issuer: &'a str,
+    /// Its keys.
+    pub keys: &'a KeySet,
+}
+
+/// What an `id_token_hint` says: an id_token of ours, given back.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct IdTokenHint {
+    /// The user.
+    pub user: UserId,
+    /// Whom the token was issued to.
+    pub audience: Vec<String>,
+}
+
+impl IssuedIdTokens<'_> {
+    /// Reads an `id_token_hint`: signature, type and issuer must be right. It may have expired (OpenID Connect Core
+    /// section 3.1.2.1); whether it was issued to the client that sends it is for the caller to check.
+    pub fn read_hint(&self, token: &str) -> Result<IdTokenHint, Refusal> {
+        let unusable = |why: &str| Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", why);
+        let flawed = |refusal: Refusal| unusable(refusal.denial.code());
+        let verified = jws::verify(token, self.keys, &Algorithm::ALL, KeyChoice::ByKid).map_err(flawed)?;
+        if !verified.header.has_type(TYPE) {
+            return Err(unusable("not an id_token"));
+        }
+        let claims = &verified.claims;
+        if text(claims, "iss").map_err(flawed)? != self.issuer {
+            return Err(unusable("another issuer"));
+        }
+        Ok(IdTokenHint {
+            user: UserId::parse(text(claims, "sub").map_err(flawed)?).map_err(|_| unusable("sub is no user"))?,
+            audience: audience(claims).map_err(flawed)?,
+        })
+    }
 }
 
 impl Claims {
@@ -71,12 +162,12 @@ impl Claims {
 
 /// `at_hash` for an access token, for algorithms on SHA-256. EdDSA on Ed25519 hashes with SHA-512 inside
 /// (RFC 8032 section 5.1), and clients take that for `at_hash` too.
-pub fn at_hash(access_token: &str, algorithm: crate::jwk::Algorithm) -> String {
+pub fn at_hash(access_token: &str, algorithm: Algorithm) -> String {
     use aws_lc_rs::digest::{SHA256, SHA512, digest};
     use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
     let hash = match algorithm {
-        crate::jwk::Algorithm::EdDSA => &SHA512,
+        Algorithm::EdDSA => &SHA512,
         _ => &SHA256,
     };
     let digest = digest(hash, access_token.as_bytes());
@@ -86,7 +177,85 @@ pub fn at_hash(access_token: &str, algorithm: crate::jwk::Algorithm) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwk::Algorithm;
+    use crate::random::SeededRng;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+    const ISSUER: &str = "https://issuer.example";
+
+    fn key() -> SigningKey {
+        SigningKey::generate("k1".into(), Algorithm::EdDSA, &SeededRng::new(1)).unwrap()
+    }
+
+    fn claims() -> Claims {
+        Claims {
+            issuer: ISSUER.into(),
+            subject: UserId::new(NOW, &SeededRng::new(2)).to_string(),
+            audience: "cli_1".into(),
+            expires_at: NOW,
+            issued_at: NOW,
+            auth_time: None,
+            nonce: None,
+            at_hash: None,
+            sid: None,
+            acr: acr(&[SignInMethod::Password]),
+            amr: amr(&[SignInMethod::Password, SignInMethod::Password]),
+            user: UserClaims::default(),
+        }
+    }
+
+    fn hint(token: &str) -> Result<IdTokenHint, Denial> {
+        let keys = KeySet::new(vec![key().verifying_key()]);
+        IssuedIdTokens { issuer: ISSUER, keys: &keys }.read_hint(token).map_err(|refusal| refusal.denial)
+    }
+
+    #[test]
+    fn hint_names_user_and_client_after_it_expired() {
+        let read = hint(&claims().sign(&key()).unwrap()).unwrap();
+        assert_eq!(read.user.as_str(), claims().subject);
+        assert_eq!(read.audience, ["cli_1"]);
+    }
+
+    #[test]
+    fn hint_that_is_no_id_token_of_ours_is_refused() {
+        let payload = serde_json::to_vec(&claims()).unwrap();
+        let stranger = SigningKey::generate("k1".into(), Algorithm::EdDSA, &SeededRng::new(9)).unwrap();
+        let sign = |claims: Claims| claims.sign(&key()).unwrap();
+        for (token, what) in [
+            ("nonsense".to_owned(), "no JWT"),
+            (jws::sign(&key(), "at+jwt", &payload).unwrap(), "an access token"),
+            (claims().sign(&stranger).unwrap(), "another signature"),
+            (sign(Claims { issuer: "https://other.example".into(), ..claims() }), "another issuer"),
+            (sign(Claims { subject: "cli_1".into(), ..claims() }), "no user"),
+        ] {
+            assert!(hint(&token).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn user_claims_follow_the_scopes() {
+        let user = UserMetadata {
+            username: "ada".into(),
+            name: Some("Ada".into()),
+            email: Some("ada@example.com".into()),
+            email_verified: true,
+        };
+        let of = |scopes| UserClaims::of(&user, NOW, &ScopeSet::parse(scopes).unwrap());
+        assert_eq!(of("openid notes:read"), UserClaims::default());
+        let profile = of("openid profile");
+        assert_eq!((profile.name.as_deref(), profile.updated_at, profile.email), (Some("Ada"), Some(NOW), None));
+        let email = of("openid email");
+        assert_eq!((email.email.as_deref(), email.email_verified), (Some("ada@example.com"), Some(true)));
+        assert_eq!((email.name, email.preferred_username, email.updated_at), (None, None, None));
+        let without = UserMetadata { email: None, ..user.clone() };
+        let claims = UserClaims::of(&without, NOW, &ScopeSet::parse("email").unwrap());
+        assert_eq!(claims, UserClaims::default(), "no address, so no statement about it");
+    }
+
+    #[test]
+    fn amr_names_each_known_method_once() {
+        assert_eq!(serde_json::to_value(amr(&[SignInMethod::Password; 2])).unwrap(), serde_json::json!(["pwd"]));
+        assert_eq!((amr(&[SignInMethod::Other]), acr(&[SignInMethod::Other])), (vec![], None));
+    }
 
     #[test]
     fn at_hash_is_that_of_openid_connect_core() {

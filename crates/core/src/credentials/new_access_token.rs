@@ -44,15 +44,19 @@ pub struct Bearer {
 }
 
 impl NewAccessToken {
+    /// When the token ends.
+    pub fn expires_at(&self, api: Option<&Api>) -> Timestamp {
+        self.now.plus(api.map_or(self.default_ttl, |api| api.metadata.access_token_ttl))
+    }
+
     /// What the token says. `aud` is the API, plus the issuer when `openid` was granted, or the issuer alone.
     pub fn claims(&self, api: Option<&Api>, bearer: Bearer) -> Claims {
         let issuer = (api.is_none() || bearer.scopes.contains(scope::OPENID)).then(|| self.issuer.to_string());
-        let ttl = api.map_or(self.default_ttl, |api| api.metadata.access_token_ttl);
         Claims {
             issuer: self.issuer.to_string(),
             subject: bearer.subject,
             audience: api.map(|api| api.metadata.identifier.to_string()).into_iter().chain(issuer).collect(),
-            expires_at: self.now.plus(ttl),
+            expires_at: self.expires_at(api),
             issued_at: self.now,
             id: self.id.clone(),
             client_id: bearer.client_id,

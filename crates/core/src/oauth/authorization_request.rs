@@ -1,7 +1,7 @@
 //! The authorization request (OAuth 2.1 section 4.1.1, OpenID Connect Core section 3.1.2.1), read in two steps.
 //!
-//! First [`Target`]: who asks, and where would an answer go? A doubt there is shown on a page and never redirected.
-//! Then [`AuthorizationRequest`]: a mistake there is told to the client, at the target.
+//! First [`Target`]: who asks, and where does an answer go? A doubt about that is shown on a page.
+//! Then [`AuthorizationRequest`]: a mistake in the rest is reported to the client, at the target.
 
 use std::time::Duration;
 
@@ -9,94 +9,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::ResourceIdentifier,
+    authorization_response::Target,
     client::{Client, GrantType},
-    client_auth,
     clock::Timestamp,
     denial::Denial,
     form::Parameters,
     grant::audience::Apis,
+    id::UserId,
+    id_token::IssuedIdTokens,
     pkce::{self, CodeChallenge},
-    redirect_uri::{self, RedirectUri},
     refusal::Refusal,
     scope::{self, ScopeSet},
-    trace::TraceId,
 };
 
-/// Longest `state`, in bytes.
-const MAX_STATE: usize = 2_048;
+/// Longest `login_hint`, in bytes: a user name of 254 characters fits.
+const MAX_LOGIN_HINT: usize = 1_024;
 
 /// Parameters that may stand more than once.
 pub const REPEATABLE: [&str; 1] = ["resource"];
-
-/// Where the answer goes. Made only by comparison with what the client registered.
-#[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
-pub struct Target {
-    /// `redirect_uri`, as it was asked.
-    pub redirect_uri: String,
-    /// Whether nothing assures that the program behind it is the client.
-    pub is_unassured: bool,
-    /// `state`, returned unchanged.
-    pub state: Option<String>,
-    /// Whether errors of this request go into the fragment: the default of the refused response types.
-    fragment: bool,
-}
-
-impl Target {
-    /// Finds the target of a request of `client`. Every refusal of this step is for a page.
-    pub fn find(form: &Parameters<'_>, client: Option<&Client>) -> Result<Self, Refusal> {
-        let usable =
-            client.filter(|client| client.disabled_at.is_none() && client.allows(GrantType::AuthorizationCode));
-        let stated = form.all("client_id").next().unwrap_or("(none)");
-        let unknown =
-            || Refusal::new(Denial::AuthorizeClientUnknown).fact("client_id", client_auth::loggable_id(stated));
-        let client = usable.ok_or_else(unknown)?;
-        // Two client ids or redirect URIs leave a doubt about both.
-        form.optional("client_id")?;
-        let asked = form.optional("redirect_uri")?;
-        let asked = asked.ok_or_else(|| Refusal::new(Denial::RedirectUriMissing).fact("client_id", &client.id))?;
-        let registered: &RedirectUri = client.redirect_uri(asked).ok_or_else(|| {
-            Refusal::new(Denial::RedirectUriNotRegistered).fact("client_id", &client.id).fact("redirect_uri", asked)
-        })?;
-        let response_type = form.all("response_type").next().unwrap_or_default();
-        Ok(Self {
-            redirect_uri: asked.to_owned(),
-            is_unassured: client.is_unassured(registered),
-            // One that is too long is refused, and not sent back in the refusal.
-            state: form.all("state").next().filter(|state| (1..=MAX_STATE).contains(&state.len())).map(str::to_owned),
-            fragment: response_type.split(' ').any(|part| matches!(part, "token" | "id_token")),
-        })
-    }
-
-    /// The URL that tells the client its code (OAuth 2.1 section 4.1.2), with `iss` (RFC 9207 section 2).
-    pub fn success(&self, code: &str, issuer: &str) -> String {
-        self.answer(&[("code", code), ("iss", issuer)])
-    }
-
-    /// The URL that tells the client why not (OAuth 2.1 section 4.1.2.1), with `iss`, and what it can name to the
-    /// operator.
-    pub fn error(&self, refusal: &Refusal, trace_id: TraceId, issuer: &str) -> String {
-        let description = crate::challenge::ascii(&refusal.sentence());
-        let trace_id = trace_id.to_string();
-        let error = ("error", refusal.denial.error());
-        self.answer(&[error, ("error_description", &description), ("trace_id", &trace_id), ("iss", issuer)])
-    }
-
-    /// Where the answer goes, for people.
-    pub fn display_host(&self) -> String {
-        redirect_uri::display_host(&self.redirect_uri)
-    }
-
-    fn answer(&self, parameters: &[(&str, &str)]) -> String {
-        let state = self.state.as_deref().map(|state| ("state", state));
-        let parameters = parameters.iter().copied().chain(state);
-        if self.fragment {
-            let mut fragment = form_urlencoded::Serializer::new(String::new());
-            fragment.extend_pairs(parameters);
-            return format!("{}#{}", self.redirect_uri, fragment.finish());
-        }
-        redirect_uri::with_query(&self.redirect_uri, parameters)
-    }
-}
 
 /// What the client wants the user to be asked (OpenID Connect Core section 3.1.2.1).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
@@ -139,8 +69,8 @@ pub struct AuthorizationRequest {
     pub scopes: ScopeSet,
     /// The resources named, in their order.
     pub resources: Vec<ResourceIdentifier>,
-    /// The challenge that the code will be bound to.
-    pub code_challenge: CodeChallenge,
+    /// The challenge that the code will be bound to; `None`: the client left out PKCE, and may.
+    pub code_challenge: Option<CodeChallenge>,
     /// `nonce`, returned in the id_token.
     pub nonce: Option<String>,
     /// `prompt`.
@@ -149,11 +79,20 @@ pub struct AuthorizationRequest {
     pub max_age: Option<Duration>,
     /// `login_hint`: who the user probably is.
     pub login_hint: Option<String>,
+    /// The user of `id_token_hint`: nobody else may be signed in.
+    #[serde(default)]
+    pub expected_user: Option<UserId>,
 }
 
 impl AuthorizationRequest {
     /// Reads the request. Every refusal of this step is for the client, at the target.
-    pub fn parse(form: &Parameters<'_>, client: &Client, target: Target, apis: &Apis) -> Result<Self, Refusal> {
+    pub fn parse(
+        form: &Parameters<'_>,
+        client: &Client,
+        target: Target,
+        apis: &Apis,
+        id_tokens: IssuedIdTokens<'_>,
+    ) -> Result<Self, Refusal> {
         form.refuse_repeated(&REPEATABLE)?;
         let invalid = |name: &'static str| Refusal::new(Denial::ParameterInvalid).parameter(name);
         if form.optional("request")?.is_some() {
@@ -166,29 +105,26 @@ impl AuthorizationRequest {
         if response_type != "code" {
             return Err(Refusal::new(Denial::ResponseTypeUnsupported).fact("response_type", response_type));
         }
-        if form.optional("response_mode")?.is_some_and(|mode| mode != "query") {
+        if form.optional("response_mode")?.is_some_and(|mode| target.response_mode.as_str() != mode) {
             return Err(Denial::ResponseModeUnsupported.into());
         }
-        let challenge = form.optional("code_challenge")?.ok_or(Denial::PkceMissing)?;
-        if form.optional("code_challenge_method")? != Some(pkce::METHOD) {
-            return Err(Denial::PkceMethodUnsupported.into());
-        }
+        let code_challenge = code_challenge(form, client)?;
         let bounded = |name: &'static str, longest: usize| match form.optional(name)? {
             Some(text) if text.len() > longest => Err(invalid(name)),
             text => Ok(text.map(str::to_owned)),
         };
-        bounded("state", MAX_STATE)?;
         let resources = apis.resources(form.all("resource"))?;
         let max_age = form.optional("max_age")?.map(|text| text.parse().map(Duration::from_secs));
         Ok(Self {
             client_id: client.id.clone(),
             scopes: requested_scopes(form, client, &resources, apis)?,
             resources,
-            code_challenge: CodeChallenge::parse(challenge).map_err(|_| invalid("code_challenge"))?,
+            code_challenge,
             nonce: bounded("nonce", 512)?,
             prompt: Prompt::parse(form.optional("prompt")?.unwrap_or_default()).ok_or_else(|| invalid("prompt"))?,
             max_age: max_age.transpose().map_err(|_| invalid("max_age"))?,
-            login_hint: bounded("login_hint", 256)?,
+            login_hint: bounded("login_hint", MAX_LOGIN_HINT)?,
+            expected_user: expected_user(form, client, id_tokens)?,
             target,
         })
     }
@@ -213,12 +149,24 @@ impl AuthorizationRequest {
     }
 
     /// Whether a user who signed in at `auth_time` has to sign in again before this request can go on. A sign-in
-    /// made for this very request counts, whatever was asked.
-    pub fn demands_sign_in(&self, auth_time: Timestamp, requested_at: Timestamp, now: Timestamp) -> bool {
+    /// for this very request counts, whatever was asked.
+    pub fn demands_sign_in(
+        &self,
+        user: &UserId,
+        auth_time: Timestamp,
+        requested_at: Timestamp,
+        now: Timestamp,
+    ) -> bool {
         let is_fresh = auth_time >= requested_at;
         let asked = self.prompt.login || self.prompt.select_account;
         let is_too_old = self.max_age.is_some_and(|max_age| now.since(auth_time) > max_age);
-        !is_fresh && (asked || is_too_old)
+        !is_fresh && (asked || is_too_old || self.expects_another(user))
+    }
+
+    /// Whether the client expects another user than this one: it must not get an answer about this one (OpenID Connect
+    /// Core section 3.1.2.1, `id_token_hint`).
+    pub fn expects_another(&self, user: &UserId) -> bool {
+        self.expected_user.as_ref().is_some_and(|expected| expected != user)
     }
 
     /// Whether consent has to be asked, given what the user allowed this client before.
@@ -267,6 +215,37 @@ pub fn consent_to(client: &Client, granted: &ScopeSet, asked: &ScopeSet) -> Scop
     }
 }
 
+/// The challenge of the request. Only clients of the profile `oidc-basic` may leave it out (RFC 9700 section 2.1.1).
+fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeChallenge>, Refusal> {
+    let method = form.optional("code_challenge_method")?;
+    let Some(challenge) = form.optional("code_challenge")? else {
+        // A method without a challenge: somebody cut PKCE out of the request.
+        return match client.may_leave_out_pkce() && method.is_none() {
+            true => Ok(None),
+            false => Err(Denial::PkceMissing.into()),
+        };
+    };
+    if method != Some(pkce::METHOD) {
+        return Err(Denial::PkceMethodUnsupported.into());
+    }
+    let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("code_challenge");
+    CodeChallenge::parse(challenge).map(Some).map_err(invalid)
+}
+
+/// The user of `id_token_hint`, which must be an id_token that was issued to this client.
+fn expected_user(
+    form: &Parameters<'_>,
+    client: &Client,
+    id_tokens: IssuedIdTokens<'_>,
+) -> Result<Option<UserId>, Refusal> {
+    let Some(token) = form.optional("id_token_hint")? else { return Ok(None) };
+    let hint = id_tokens.read_hint(token)?;
+    match hint.audience.iter().any(|audience| audience == client.id.as_str()) {
+        true => Ok(Some(hint.user)),
+        false => Err(Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", "another client")),
+    }
+}
+
 fn requested_scopes(
     form: &Parameters<'_>,
     client: &Client,
@@ -292,11 +271,17 @@ fn requested_scopes(
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::client_metadata::ClientMetadata;
-    use crate::{client::AuthenticationMethod, grant::audience::tests::api, id::ClientId, random::SeededRng};
+    use crate::{
+        client::AuthenticationMethod,
+        client_metadata::{ClientMetadata, ClientProfile},
+        grant::audience::tests::api,
+        id::ClientId,
+        jwk::KeySet,
+        random::SeededRng,
+        redirect_uri::RedirectUri,
+    };
 
-    const ISSUER: &str = "https://issuer.example";
-    const GOOD: &str = "client_id=c&response_type=code&redirect_uri=https://app.example/cb&scope=openid+notes:read\
+    pub(crate) const GOOD: &str = "client_id=c&response_type=code&redirect_uri=https://app.example/cb&scope=openid+notes:read\
         &state=xyz&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
     pub(crate) fn client() -> Client {
@@ -321,9 +306,19 @@ pub(crate) mod tests {
     }
 
     fn parse(query: &str) -> Result<AuthorizationRequest, Denial> {
+        parse_of(&client(), query)
+    }
+
+    fn parse_of(client: &Client, query: &str) -> Result<AuthorizationRequest, Denial> {
         let form = Parameters::parse(query.as_bytes()).unwrap();
-        let target = Target::find(&form, Some(&client())).map_err(|refusal| refusal.denial)?;
-        AuthorizationRequest::parse(&form, &client(), target, &apis()).map_err(|refusal| refusal.denial)
+        let target = Target::find(&form, Some(client)).map_err(|refusal| refusal.denial)?;
+        let id_tokens = IssuedIdTokens { issuer: "https://issuer.example", keys: &KeySet::default() };
+        let request = AuthorizationRequest::parse(&form, client, target, &apis(), id_tokens);
+        request.map_err(|refusal| refusal.denial)
+    }
+
+    fn user(seed: u64) -> UserId {
+        UserId::new(Timestamp::from_millis(1), &SeededRng::new(seed))
     }
 
     /// The good request with one parameter replaced or added.
@@ -341,28 +336,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn doubt_about_client_or_target_is_for_a_page() {
-        let find = |query: &str, client: Option<&Client>| {
-            Target::find(&Parameters::parse(query.as_bytes()).unwrap(), client).unwrap_err().denial
-        };
-        assert_eq!(find(GOOD, None), Denial::AuthorizeClientUnknown);
-        let disabled = Client { disabled_at: Some(Timestamp::from_millis(1)), ..client() };
-        assert_eq!(find(GOOD, Some(&disabled)), Denial::AuthorizeClientUnknown);
-        assert_eq!(find("client_id=c", Some(&client())), Denial::RedirectUriMissing);
-        assert_eq!(find("client_id=c&redirect_uri=", Some(&client())), Denial::RedirectUriMissing);
-        let other = "client_id=c&redirect_uri=https://evil.example/cb";
-        assert_eq!(find(other, Some(&client())), Denial::RedirectUriNotRegistered);
-        let two = "client_id=c&redirect_uri=https://app.example/cb&redirect_uri=https://app.example/cb";
-        assert_eq!(find(two, Some(&client())), Denial::ParameterRepeated);
-    }
-
-    #[test]
     fn mistakes_are_told_to_the_client() {
         for (name, value, denial) in [
             ("response_type", "", Denial::ParameterMissing),
             ("response_type", "token", Denial::ResponseTypeUnsupported),
             ("response_type", "code+id_token", Denial::ResponseTypeUnsupported),
-            ("response_mode", "form_post", Denial::ResponseModeUnsupported),
+            ("response_mode", "fragment", Denial::ResponseModeUnsupported),
+            ("response_mode", "query.jwt", Denial::ResponseModeUnsupported),
             ("code_challenge", "", Denial::PkceMissing),
             ("code_challenge", "short", Denial::ParameterInvalid),
             ("code_challenge_method", "plain", Denial::PkceMethodUnsupported),
@@ -379,6 +359,7 @@ pub(crate) mod tests {
             ("prompt", "none+login", Denial::ParameterInvalid),
             ("prompt", "create", Denial::ParameterInvalid),
             ("max_age", "-1", Denial::ParameterInvalid),
+            ("id_token_hint", "e30.e30.AA", Denial::ParameterInvalid),
         ] {
             assert_eq!(with(name, value).unwrap_err(), denial, "{name}={value}");
         }
@@ -394,41 +375,53 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn answers_carry_state_and_issuer() {
-        let request = parse(GOOD).unwrap();
-        let trace_id = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
-        assert_eq!(
-            request.target.success("abc", ISSUER),
-            "https://app.example/cb?code=abc&iss=https%3A%2F%2Fissuer.example&state=xyz"
-        );
-        assert!(
-            request
-                .target
-                .error(&Denial::AccessDenied.into(), trace_id, ISSUER)
-                .starts_with("https://app.example/cb?error=access_denied&")
-        );
-        let implicit = GOOD.replace("response_type=code", "response_type=token");
-        let form = Parameters::parse(implicit.as_bytes()).unwrap();
-        let target = Target::find(&form, Some(&client())).unwrap();
-        assert!(
-            target
-                .error(&Denial::ResponseTypeUnsupported.into(), trace_id, ISSUER)
-                .starts_with("https://app.example/cb#error=")
-        );
+    fn sign_in_is_demanded_by_prompt_and_age_and_satisfied_by_a_fresh_one() {
+        let at = Timestamp::from_secs;
+        let demands = |request: &AuthorizationRequest, auth_time, requested_at, now| {
+            request.demands_sign_in(&user(1), at(auth_time), at(requested_at), at(now))
+        };
+        let login = with("prompt", "login").unwrap();
+        assert!(demands(&login, 99, 100, 101));
+        assert!(!demands(&login, 100, 100, 101));
+        let aged = with("max_age", "10").unwrap();
+        assert!(!demands(&aged, 90, 100, 100));
+        assert!(demands(&aged, 89, 100, 100));
+        let zero = with("max_age", "0").unwrap();
+        assert!(demands(&zero, 99, 100, 100));
+        assert!(!demands(&parse(GOOD).unwrap(), 1, 100, 100));
     }
 
     #[test]
-    fn sign_in_is_demanded_by_prompt_and_age_and_satisfied_by_a_fresh_one() {
+    fn sign_in_is_demanded_of_the_user_that_the_client_expects() {
         let at = Timestamp::from_secs;
-        let login = with("prompt", "login").unwrap();
-        assert!(login.demands_sign_in(at(99), at(100), at(101)));
-        assert!(!login.demands_sign_in(at(100), at(100), at(101)));
-        let aged = with("max_age", "10").unwrap();
-        assert!(!aged.demands_sign_in(at(90), at(100), at(100)));
-        assert!(aged.demands_sign_in(at(89), at(100), at(100)));
-        let zero = with("max_age", "0").unwrap();
-        assert!(zero.demands_sign_in(at(99), at(100), at(100)));
-        assert!(!parse(GOOD).unwrap().demands_sign_in(at(1), at(100), at(100)));
+        let request = AuthorizationRequest { expected_user: Some(user(1)), ..parse(GOOD).unwrap() };
+        assert!(!request.expects_another(&user(1)) && request.expects_another(&user(2)));
+        assert!(!request.demands_sign_in(&user(1), at(1), at(100), at(100)));
+        assert!(request.demands_sign_in(&user(2), at(1), at(100), at(100)));
+        assert!(!request.demands_sign_in(&user(2), at(100), at(100), at(100)), "asking once is enough");
+    }
+
+    #[test]
+    fn pkce_can_be_left_out_whole_by_clients_of_the_basic_profile_only() {
+        let basic = Client {
+            metadata: ClientMetadata {
+                profile: ClientProfile::OidcBasic,
+                token_endpoint_auth_method: AuthenticationMethod::ClientSecret,
+                ..client().metadata
+            },
+            ..client()
+        };
+        let without = |names: &[&str]| {
+            let is_kept = |pair: &&str| !names.iter().any(|name| pair.starts_with(&format!("{name}=")));
+            GOOD.split('&').filter(is_kept).collect::<Vec<_>>().join("&")
+        };
+        let none = without(&["code_challenge", "code_challenge_method"]);
+        assert_eq!(parse_of(&basic, &none).unwrap().code_challenge, None);
+        assert!(parse_of(&basic, GOOD).unwrap().code_challenge.is_some(), "what is sent counts");
+        assert_eq!(parse_of(&basic, &without(&["code_challenge"])).unwrap_err(), Denial::PkceMissing);
+        let no_method = without(&["code_challenge_method"]);
+        assert_eq!(parse_of(&basic, &no_method).unwrap_err(), Denial::PkceMethodUnsupported);
+        assert_eq!(parse(&none).unwrap_err(), Denial::PkceMissing);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::Role,
-    client_metadata::ClientMetadata,
+    client_metadata::{ClientMetadata, ClientProfile},
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
@@ -137,6 +137,17 @@ impl Client {
     /// The registered redirect URI that `asked` is, if any. For native public clients the loopback port is free.
     pub fn redirect_uri(&self, asked: &str) -> Option<&RedirectUri> {
         self.metadata.redirect_uris.iter().find(|registered| registered.matches(asked, !self.is_confidential()))
+    }
+
+    /// Whether `asked` is registered as a place to return to after signing out.
+    pub fn has_post_logout_redirect_uri(&self, asked: &str) -> bool {
+        let registered = &self.metadata.post_logout_redirect_uris;
+        registered.iter().any(|registered| registered.matches(asked, !self.is_confidential()))
+    }
+
+    /// Whether it may ask for a code without PKCE: a confidential client of the profile `oidc-basic`.
+    pub fn may_leave_out_pkce(&self) -> bool {
+        self.is_confidential() && self.metadata.profile == ClientProfile::OidcBasic
     }
 
     /// Whether nothing assures that the program behind this redirect URI is the client: such a client is asked for

@@ -72,7 +72,9 @@ pub fn present(authorization: Option<&[u8]>, form: &Parameters<'_>) -> Result<Cl
     }
     let (client_id, proof) = if let Some(header) = authorization {
         let (client_id, secret) = basic(header).ok_or(Denial::ClientAuthenticationMalformed)?;
-        (client_id, Proof::SecretBasic(secret))
+        // Libraries send the id of a public client so; nobody has an empty secret.
+        let is_public = secret.expose_secret().is_empty();
+        (client_id, if is_public { Proof::None } else { Proof::SecretBasic(secret) })
     } else if let Some(assertion) = assertion {
         if form.optional("client_assertion_type")? != Some(ASSERTION_TYPE) {
             return Err(Refusal::new(Denial::ClientAuthenticationMalformed).parameter("client_assertion_type"));
@@ -193,6 +195,9 @@ fn verify_assertion(
     // One audience alone: an assertion that others may use as well could be carried here by them.
     match &stated[..] {
         [one] if is_ours(one) => {}
+        [one] if one == expected.token_endpoint => {
+            return Err("aud is the token endpoint, and the client is not registered for that".to_owned());
+        }
         _ => return Err("aud is not the issuer alone".to_owned()),
     }
     let expires_at = time(claims, "exp").map_err(reason)?.ok_or("exp is missing")?;
@@ -335,6 +340,17 @@ mod tests {
         assert_eq!(attempt(&none, Some(&client(Method::ClientSecret))), Err(Denial::ClientMethodRefused));
         assert_eq!(attempt(&none, Some(&client(Method::None))), Ok(Authenticated::Yes));
         assert_eq!(attempt(&basic, Some(&client(Method::None))), Err(Denial::ClientMethodRefused));
+    }
+
+    #[test]
+    fn empty_secret_by_basic_is_that_of_a_public_client() {
+        use AuthenticationMethod as Method;
+        let empty = read(Some(&basic_header("cli_1:")), "").unwrap();
+        assert!(matches!(empty.proof, Proof::None));
+        assert_eq!(attempt(&empty, Some(&client(Method::None))), Ok(Authenticated::Yes));
+        assert_eq!(attempt(&empty, Some(&client(Method::ClientSecret))), Err(Denial::ClientMethodRefused));
+        let with_another = read(Some(&basic_header("cli_1:")), "client_secret=x").unwrap_err();
+        assert_eq!(with_another, Denial::ClientAuthenticationMultiple);
     }
 
     #[test]

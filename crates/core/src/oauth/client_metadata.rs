@@ -32,12 +32,18 @@ pub struct ClientMetadata {
     pub grant_types: BTreeSet<GrantType>,
     /// Where users may be returned to.
     pub redirect_uris: Vec<RedirectUri>,
+    /// Where users may be returned to after signing out (OpenID Connect RP-Initiated Logout section 3.1).
+    pub post_logout_redirect_uris: Vec<RedirectUri>,
     /// What it may ask for.
     pub scope: ScopeSet,
     /// What a client_credentials request without `scope` asks for.
     pub default_scope: ScopeSet,
     /// What its id_tokens are signed with (OpenID Connect Registration section 2).
     pub id_token_signed_response_alg: Algorithm,
+    /// What its id_tokens say of the user.
+    pub id_token_claims: IdTokenClaims,
+    /// What authorization requests of it must have.
+    pub profile: ClientProfile,
     /// Its public keys, for `private_key_jwt`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<ClientKeys>,
@@ -53,11 +59,63 @@ impl Default for ClientMetadata {
             token_endpoint_auth_method: AuthenticationMethod::ClientSecret,
             grant_types: BTreeSet::new(),
             redirect_uris: Vec::new(),
+            post_logout_redirect_uris: Vec::new(),
             scope: ScopeSet::default(),
             default_scope: ScopeSet::default(),
             id_token_signed_response_alg: Algorithm::RS256,
+            id_token_claims: IdTokenClaims::default(),
+            profile: ClientProfile::default(),
             jwks: None,
             assertion_for_token_endpoint: false,
+        }
+    }
+}
+
+/// What the id_tokens of a client say of the user.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdTokenClaims {
+    /// Who signed in, and nothing else: the client asks `/userinfo`.
+    Minimal,
+    /// The claims of the granted scopes, as at `/userinfo`.
+    #[default]
+    Scopes,
+}
+
+impl IdTokenClaims {
+    /// Every choice.
+    pub const ALL: [Self; 2] = [Self::Scopes, Self::Minimal];
+
+    /// The choice as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Minimal => "minimal",
+            Self::Scopes => "scopes",
+        }
+    }
+}
+
+/// What authorization requests of a client must have.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+pub enum ClientProfile {
+    /// PKCE, always (OAuth 2.1 section 4.1.1).
+    #[default]
+    #[serde(rename = "oauth-2.1")]
+    OAuth21,
+    /// What OpenID Connect's Basic profile demands: neither PKCE nor `nonce`. For confidential clients of older make.
+    #[serde(rename = "oidc-basic")]
+    OidcBasic,
+}
+
+impl ClientProfile {
+    /// Every profile.
+    pub const ALL: [Self; 2] = [Self::OAuth21, Self::OidcBasic];
+
+    /// The profile as it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OAuth21 => "oauth-2.1",
+            Self::OidcBasic => "oidc-basic",
         }
     }
 }

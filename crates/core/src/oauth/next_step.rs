@@ -4,7 +4,8 @@
 //! what follows it.
 
 use crate::{
-    authorization_request::AuthorizationRequest, client::Client, clock::Timestamp, denial::Denial, scope::ScopeSet,
+    authorization_request::AuthorizationRequest, client::Client, clock::Timestamp, denial::Denial, id::UserId,
+    scope::ScopeSet,
 };
 
 /// What a request needs next. `S` is the caller's session.
@@ -23,6 +24,8 @@ pub enum NextStep<S> {
 pub struct SignedIn<S> {
     /// The session, which is handed back.
     pub session: S,
+    /// Who it is.
+    pub user_id: UserId,
     /// When the user last signed in.
     pub auth_time: Timestamp,
     /// What the user allowed this client before, if anything.
@@ -37,10 +40,13 @@ pub fn next_step<S>(
     signed_in: Option<SignedIn<S>>,
     now: Timestamp,
 ) -> NextStep<S> {
-    let accepted = signed_in.filter(|user| !request.demands_sign_in(user.auth_time, requested_at, now));
-    match accepted {
+    let demands_sign_in =
+        |user: &SignedIn<S>| request.demands_sign_in(&user.user_id, user.auth_time, requested_at, now);
+    match signed_in.filter(|user| !demands_sign_in(user)) {
         None if request.prompt.none => NextStep::Answer(Err(Denial::LoginRequired)),
         None => NextStep::SignIn,
+        // Somebody else than the client expects signed in for this request. Asking once more would be a circle.
+        Some(user) if request.expects_another(&user.user_id) => NextStep::Answer(Err(Denial::LoginRequired)),
         Some(user) if !request.demands_consent(client, user.consented.as_ref()) => NextStep::Answer(Ok(user.session)),
         Some(_) if request.prompt.none => NextStep::Answer(Err(Denial::ConsentRequired)),
         Some(_) => NextStep::Consent,

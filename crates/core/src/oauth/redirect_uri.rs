@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::Url;
+use url::{ParseError, Position, Url};
 
 /// A registered redirect URI.
 #[derive(Clone, Eq, PartialEq, Deserialize, Serialize)]
@@ -20,7 +20,7 @@ pub enum InvalidRedirectUri {
     #[error("a redirect URI has no fragment")]
     Fragment,
     /// Its host is not written in the one usual form.
-    #[error("the host must be lower-case ASCII, without a final dot")]
+    #[error("write the host as browsers show it: in lower case, addresses in full, without a final dot")]
     Host,
     /// It is no absolute URI, or has characters that a URI can't have.
     #[error("not an absolute URI of at most 2,000 printable ASCII characters")]
@@ -28,9 +28,15 @@ pub enum InvalidRedirectUri {
     /// Its path has steps that servers resolve differently.
     #[error("the path must not hold `.` or `..` segments, `;`, `\\` or an encoded dot or slash")]
     Path,
+    /// Its port is not written in the one usual form.
+    #[error("write the port as a number from 1 to 65535 without leading zeros, or leave it out with its colon")]
+    Port,
     /// Its scheme is none that a client can receive a code by.
     #[error("use https, http for a loopback host, or a private-use scheme with a dot in it (RFC 8252 section 7.1)")]
     Scheme,
+    /// Its scheme has capitals.
+    #[error("write the scheme in lower case")]
+    SchemeCase,
     /// It holds a user name or password.
     #[error("a redirect URI has no user name or password")]
     UserInfo,
@@ -52,7 +58,14 @@ impl RedirectUri {
         if text.contains('*') {
             return Err(Wildcard);
         }
-        let url = Url::parse(text).map_err(|_| Malformed)?;
+        let url = Url::parse(text).map_err(|error| match error {
+            ParseError::InvalidPort => Port,
+            ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address | ParseError::IdnaError => Host,
+            _ => Malformed,
+        })?;
+        if !text.starts_with(url.scheme()) {
+            return Err(SchemeCase);
+        }
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(UserInfo);
         }
@@ -69,11 +82,14 @@ impl RedirectUri {
             "https" | "http" => {
                 let host = url.host_str().ok_or(Malformed)?;
                 // What the parser reads must be what stands there: no upper case, no IDN, no other spelling of an
-                // address, no final dot.
-                let written = authority(text);
-                let written_host = written.strip_suffix(&format!(":{}", url.port().unwrap_or(0))).unwrap_or(written);
+                // address, no final dot. The port of the scheme may stand there or not: it is compared as text.
+                let (written_host, written_port) = host_and_port(authority(text));
                 if written_host != host || host.ends_with('.') {
                     return Err(Host);
+                }
+                let port = url.port_or_known_default().map(|port| port.to_string());
+                if written_port.is_some() && (written_port != port.as_deref() || written_port == Some("0")) {
+                    return Err(Port);
                 }
                 if url.scheme() == "http" && !is_loopback_host(host) {
                     return Err(Scheme);
@@ -138,6 +154,21 @@ pub fn display_host(redirect_uri: &str) -> String {
     }
 }
 
+/// The source expression that allows a form to this redirect URI and to nothing else (Content Security Policy Level 3
+/// section 2.3.1). An expression has no query; for a host in brackets, and for a private scheme, there is none but the
+/// scheme.
+pub fn form_action_source(redirect_uri: &str) -> String {
+    let Ok(url) = Url::parse(redirect_uri) else { return "'none'".to_owned() };
+    match url.host() {
+        Some(url::Host::Domain(_) | url::Host::Ipv4(_)) => {
+            // A comma would end the policy, a semicolon the directive.
+            let path = url.path().replace(',', "%2C").replace(';', "%3B");
+            format!("{}://{}{path}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
+        }
+        Some(url::Host::Ipv6(_)) | None => format!("{}:", url.scheme()),
+    }
+}
+
 /// Adds parameters to a redirect URI's query, whatever it holds already (RFC 6749 section 4.1.2).
 pub fn with_query<'a>(redirect_uri: &str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -156,17 +187,23 @@ fn authority(text: &str) -> &str {
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
+/// Host and port of an authority without a user, as they are written.
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        // The last colon of an IPv6 address without a port stands in the brackets.
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
 /// The URI's host, and path with query, when its host is loopback and its scheme `http`.
 fn without_loopback_port(text: &str) -> Option<(&str, &str)> {
     let rest = text.strip_prefix("http://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port),
-        _ => (authority, ""),
-    };
-    let port_is_valid = port.is_empty() && !authority.ends_with(':')
-        || port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-    (is_loopback_host(host) && port_is_valid).then_some((host, path))
+    let (host, port) = host_and_port(authority);
+    let is_port =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+    (is_loopback_host(host) && port.is_none_or(is_port)).then_some((host, path))
 }
 
 #[cfg(test)]
@@ -267,6 +304,13 @@ mod tests {
             ("https://APP.example/cb", Host),
             ("https://app.example./cb", Host),
             ("https://0x7f.1/cb", Host),
+            ("HTTPS://app.example/cb", SchemeCase),
+            ("Com.Example.App:/cb", SchemeCase),
+            ("https://app.example:/cb", Port),
+            ("https://app.example:0443/cb", Port),
+            ("https://app.example:0/cb", Port),
+            ("https://app.example:65536/cb", Port),
+            ("http://[::1]:080/cb", Port),
             ("http://2130706433/cb", Host),
             ("https://app.example/a/../cb", Path),
             ("https://app.example/a/..;/cb", Path),
@@ -284,10 +328,37 @@ mod tests {
     }
 
     #[test]
+    fn port_of_the_scheme_is_compared_as_it_was_registered() {
+        for text in ["https://app.example:443/cb", "http://localhost:80/cb", "http://[::1]:80/cb"] {
+            assert!(uri(text).matches(text, false), "{text}");
+        }
+        assert!(!uri("https://app.example:443/cb").matches("https://app.example/cb", true));
+        assert!(!uri("http://localhost:80/cb").matches("http://localhost/cb", false));
+        assert!(
+            uri("http://localhost:80/cb").matches("http://localhost/cb", true),
+            "the port of a native client is free"
+        );
+    }
+
+    #[test]
     fn people_are_shown_host_and_port() {
         assert_eq!(display_host("http://localhost:8401/callback"), "localhost:8401");
         assert_eq!(display_host("https://app.example/cb"), "app.example");
         assert_eq!(display_host("com.example.app:/cb"), "com.example.app:");
+    }
+
+    #[test]
+    fn form_is_allowed_to_its_redirect_uri_only() {
+        for (uri, source) in [
+            ("https://app.example/cb?x=1", "https://app.example/cb"),
+            ("https://app.example:8443/a,b", "https://app.example:8443/a%2Cb"),
+            ("http://127.0.0.1:9/cb", "http://127.0.0.1:9/cb"),
+            ("http://[::1]:9/cb", "http:"),
+            ("com.example.app:/cb", "com.example.app:"),
+            ("no URL", "'none'"),
+        ] {
+            assert_eq!(form_action_source(uri), source);
+        }
     }
 
     #[test]

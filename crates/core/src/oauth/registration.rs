@@ -7,11 +7,12 @@ use url::Url;
 use crate::{
     api::{ApiMetadata, DescribedScope, is_api_name},
     client::{AuthenticationMethod, GrantType},
-    client_metadata::ClientMetadata,
+    client_metadata::{ClientMetadata, ClientProfile},
     grant::audience::Apis,
     redirect_uri::is_loopback_host,
     scope::ScopeSet,
     user::UserMetadata,
+    username,
 };
 
 /// The most redirect URIs of one client.
@@ -73,6 +74,23 @@ pub fn check_client(metadata: &ClientMetadata, apis: &Apis) -> Result<(), Invali
     let uses_code = allows(GrantType::AuthorizationCode);
     if uses_code == metadata.redirect_uris.is_empty() {
         return invalid("redirect_uris", "needed by authorization_code, and by nothing else");
+    }
+    if metadata.post_logout_redirect_uris.len() > MAX_REDIRECT_URIS {
+        return Err(InvalidRegistration::new("post_logout_redirect_uris", format!("at most {MAX_REDIRECT_URIS}")));
+    }
+    if !uses_code && !metadata.post_logout_redirect_uris.is_empty() {
+        return invalid(
+            "post_logout_redirect_uris",
+            "only clients that sign users in, by authorization_code, have them",
+        );
+    }
+    if metadata.profile == ClientProfile::OidcBasic {
+        if metadata.token_endpoint_auth_method == AuthenticationMethod::None {
+            return invalid("profile", "oidc-basic is for confidential clients: a public client needs PKCE");
+        }
+        if !uses_code {
+            return invalid("profile", "oidc-basic is about authorization_code, which is missing");
+        }
     }
     let acts_for_itself = allows(GrantType::ClientCredentials);
     if acts_for_itself && metadata.token_endpoint_auth_method == AuthenticationMethod::None {
@@ -155,8 +173,8 @@ pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> 
     })
 }
 
-/// The metadata of a new user, with its names trimmed. Refused are names for people that can't be shown, and what is
-/// no mail address. A new address is not verified.
+/// The metadata of a new user, with its names trimmed. Refused are names that nobody could type again or that can't be
+/// shown, and what is no mail address.
 pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistration> {
     let is_address = |email: &String| {
         email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || c.is_control())
@@ -164,12 +182,12 @@ pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistrat
     if user.email.as_ref().is_some_and(|email| !is_address(email)) {
         return Err(InvalidRegistration::new("email", "not a mail address"));
     }
-    Ok(UserMetadata {
-        username: display_name("username", &user.username)?,
-        name: user.name.map(|name| display_name("name", &name)).transpose()?,
-        email: user.email,
-        email_verified: false,
-    })
+    if user.email_verified && user.email.is_none() {
+        return Err(InvalidRegistration::new("email_verified", "there is no email"));
+    }
+    let username = user.username.trim().to_owned();
+    username::canonical(&username).map_err(|why| InvalidRegistration::new("username", why))?;
+    Ok(UserMetadata { username, name: user.name.map(|name| display_name("name", &name)).transpose()?, ..user })
 }
 
 #[cfg(test)]
@@ -250,6 +268,7 @@ mod tests {
         let uri = |n| RedirectUri::parse(&format!("https://app.example/{n}")).unwrap();
         let by_keys = ClientMetadata { token_endpoint_auth_method: AuthenticationMethod::PrivateKeyJwt, ..code() };
         let public = AuthenticationMethod::None;
+        let basic = ClientProfile::OidcBasic;
         let jwk = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
         let jwks = ClientKeys::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).ok();
         for (client, member) in [
@@ -264,6 +283,16 @@ mod tests {
             (ClientMetadata { scope: scopes("openid"), ..client(&[ClientCredentials]) }, "scope"),
             (ClientMetadata { default_scope: scopes("email"), ..code() }, "default_scope"),
             (ClientMetadata { jwks, ..code() }, "jwks"),
+            (
+                ClientMetadata { post_logout_redirect_uris: (0..=MAX_REDIRECT_URIS).map(uri).collect(), ..code() },
+                "post_logout_redirect_uris",
+            ),
+            (
+                ClientMetadata { post_logout_redirect_uris: vec![uri(1)], ..client(&[ClientCredentials]) },
+                "post_logout_redirect_uris",
+            ),
+            (ClientMetadata { profile: basic, token_endpoint_auth_method: public, ..code() }, "profile"),
+            (ClientMetadata { profile: basic, ..client(&[ClientCredentials]) }, "profile"),
             (by_keys, "jwks"),
         ] {
             assert_eq!(check_client(&client, &notes()).map_err(|error| error.member), Err(member), "{client:?}");

@@ -1,6 +1,14 @@
 //! What a password must be (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS V6.2): long enough and not commonly known.
 //!
-//! No composition rules, no truncation, no silent normalisation; 128 characters are always allowed.
+//! No composition rules and no truncation; 128 characters are always allowed. It is hashed in one form, so that two
+//! keyboards that write the same text write the same password: the profile OpaqueString (RFC 8265 section 4.2), which
+//! maps every space to U+0020 and composes letters with their accents. Characters that this profile refuses, such as
+//! the joiners in emoji, are kept: refusing them would make nobody's password better.
+
+use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::secret::{ExposeSecret, SecretString};
 
 /// Longest password that is accepted, in bytes of UTF-8: 128 characters of four bytes, and more of shorter ones.
 pub const MAX_BYTES: usize = 512;
@@ -17,6 +25,26 @@ pub enum PasswordRejected {
     /// It has fewer characters than demanded.
     #[error("at least {0} characters")]
     TooShort(usize),
+}
+
+/// The form of a password that is hashed.
+pub fn prepared(password: &str) -> SecretString {
+    match OpaqueString::enforce(password) {
+        Ok(prepared) => prepared.into_owned().into(),
+        Err(_) => password.nfc().collect::<String>().into(),
+    }
+}
+
+/// The forms whose hashes are tried, in this order: the one that is hashed today, and once more what an older program,
+/// which hashed what it got, may have hashed of the same text. Passwords in ASCII have one form.
+pub fn candidates(password: &str) -> Vec<SecretString> {
+    let prepared = prepared(password);
+    let older: SecretString = match prepared.expose_secret() == password {
+        true => password.nfd().collect::<String>().into(),
+        false => password.into(),
+    };
+    let is_another = older.expose_secret() != prepared.expose_secret();
+    std::iter::once(prepared).chain(is_another.then_some(older)).collect()
 }
 
 /// Checks a new password. `is_common` tells whether its lower-case form is on the list.
@@ -47,6 +75,27 @@ fn is_repetition(password: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn forms(password: &str) -> Vec<String> {
+        candidates(password).iter().map(|form| form.expose_secret().to_owned()).collect()
+    }
+
+    #[test]
+    fn password_is_hashed_in_one_form_and_an_older_hash_is_tried_once() {
+        assert_eq!(forms("correct horse"), ["correct horse"]);
+        assert_eq!(forms("caf\u{e9}"), ["caf\u{e9}", "cafe\u{301}"]);
+        assert_eq!(forms("cafe\u{301}"), ["caf\u{e9}", "cafe\u{301}"]);
+        assert_eq!(forms("two\u{a0}words"), ["two words", "two\u{a0}words"]);
+    }
+
+    #[test]
+    fn what_the_profile_refuses_is_kept_and_composed() {
+        let family = "\u{1f468}\u{200d}\u{1f469} cafe\u{301}";
+        assert_eq!(prepared(family).expose_secret(), "\u{1f468}\u{200d}\u{1f469} caf\u{e9}");
+        assert_eq!(prepared("").expose_secret(), "");
+        assert_eq!(prepared("tab\there").expose_secret(), "tab\there");
+        assert_eq!(prepared("Case Stays").expose_secret(), "Case Stays");
+    }
 
     fn checked(password: &str) -> Result<(), PasswordRejected> {
         check(password, 15, |lower| lower == "correct horse battery staple")

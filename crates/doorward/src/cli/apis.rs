@@ -54,7 +54,7 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "FORM", default_value = "jwt", value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
     token_format: TokenFormat,
     /// What its JWTs are signed with
-    #[arg(long, value_name = "ALG", default_value = "EdDSA",
+    #[arg(long, value_name = "ALG", default_value = "ES256",
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     algorithm: Algorithm,
     /// How long its access tokens live; without it, as the configuration says (5m)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
-    client_metadata::{ClientKeys, ClientMetadata},
+    client_metadata::{ClientKeys, ClientMetadata, ClientProfile, IdTokenClaims},
     jwk::Algorithm,
     redirect_uri::RedirectUri,
     scope::ScopeSet,
@@ -67,9 +67,17 @@ pub(super) struct CreateArgs {
     #[arg(long = "grant", value_name = "GRANT", required = true,
           value_parser = word(&GrantType::ALL, GrantType::as_str))]
     grants: Vec<GrantType>,
-    /// Where users are returned to, to the letter; may be repeated
+    /// Where users are returned to; requests must name it exactly; may be repeated
     #[arg(long = "redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
     redirect_uris: Vec<RedirectUri>,
+    /// Where users may be returned to after signing out; may be repeated
+    #[arg(long = "post-logout-redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
+    post_logout_redirect_uris: Vec<RedirectUri>,
+    /// What its authorization requests must have: PKCE, or with `oidc-basic` neither PKCE nor a nonce; for confidential
+    /// clients that can't do better
+    #[arg(long, value_name = "PROFILE", default_value = "oauth-2.1",
+          value_parser = word(&ClientProfile::ALL, ClientProfile::as_str))]
+    profile: ClientProfile,
     /// What it may ask for: scopes with spaces between, or the flag repeated; at least one
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
@@ -80,6 +88,10 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "ALG", default_value = "RS256",
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     id_token_alg: Algorithm,
+    /// What its id_tokens say of the user: the claims of the granted scopes, or only who signed in
+    #[arg(long, value_name = "CLAIMS", default_value = "scopes",
+          value_parser = word(&IdTokenClaims::ALL, IdTokenClaims::as_str))]
+    id_token_claims: IdTokenClaims,
     /// A file with its public keys as a JWK set, for private_key_jwt
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
@@ -100,9 +112,8 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let clients = every(async |last, limit| clients::list(app, last.map(after), limit).await).await?;
             output.print(&clients, || {
                 let row = |client: &ClientView| {
-                    let state = if client.disabled_at.is_some() { "disabled" } else { "" };
                     let name = client.metadata.client_name.clone();
-                    [client.client_id.to_string(), name, grants(client), state.to_owned()]
+                    [client.client_id.to_string(), name, grants(client), marks(client)]
                 };
                 table(["CLIENT_ID", "NAME", "GRANTS", ""], clients.iter().map(row))
             })?;
@@ -150,9 +161,12 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         token_endpoint_auth_method: if args.public { AuthenticationMethod::None } else { args.auth_method },
         grant_types: args.grants.into_iter().collect(),
         redirect_uris: args.redirect_uris,
+        post_logout_redirect_uris: args.post_logout_redirect_uris,
         scope: scopes("--scope", &args.scopes)?,
         default_scope: scopes("--default-scope", &args.default_scopes)?,
         id_token_signed_response_alg: args.id_token_alg,
+        id_token_claims: args.id_token_claims,
+        profile: args.profile,
         jwks: args.jwks.as_ref().map(read).transpose()?,
         assertion_for_token_endpoint: args.assertion_for_token_endpoint,
     };
@@ -178,13 +192,24 @@ fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
     })
 }
 
+/// What stands out in a list.
+fn marks(client: &ClientView) -> String {
+    let without_pkce = client.metadata.profile == ClientProfile::OidcBasic;
+    let marks = [without_pkce.then_some("PKCE optional"), client.disabled_at.map(|_| "disabled")];
+    marks.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
 fn grants(client: &ClientView) -> String {
     client.metadata.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 fn describe(client: &ClientView) -> String {
     let metadata = &client.metadata;
-    let uris: Vec<_> = metadata.redirect_uris.iter().map(|uri| uri.as_str()).collect();
+    let joined = |uris: &[RedirectUri]| uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ");
+    let profile = match metadata.profile {
+        ClientProfile::OidcBasic => "oidc-basic: PKCE is optional".to_owned(),
+        profile => profile.as_str().to_owned(),
+    };
     let audience = if metadata.assertion_for_token_endpoint { "issuer or token endpoint" } else { "" };
     fields(&[
         ("client_id", client.client_id.to_string()),
@@ -194,11 +219,14 @@ fn describe(client: &ClientView) -> String {
         ("keys", client.key_ids.join(" ")),
         ("assertions for", audience.to_owned()),
         ("grants", grants(client)),
-        ("redirect URIs", uris.join(" ")),
+        ("profile", profile),
+        ("redirect URIs", joined(&metadata.redirect_uris)),
+        ("after signing out", joined(&metadata.post_logout_redirect_uris)),
         ("scope", metadata.scope.to_string()),
         ("default scope", metadata.default_scope.to_string()),
         ("roles", client.roles.join(" ")),
         ("id_token alg", metadata.id_token_signed_response_alg.to_string()),
+        ("id_token claims", metadata.id_token_claims.as_str().to_owned()),
         ("created", time(client.created_at)),
         ("disabled", time_or(client.disabled_at, "")),
     ])

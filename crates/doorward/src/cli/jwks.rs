@@ -21,7 +21,7 @@ pub(super) enum Verb {
     /// Make a successor: published now, signing after `signing.publish_before_use`, when every API has fetched it
     Rotate {
         /// Of which algorithm
-        #[arg(long, value_name = "ALG", default_value = "EdDSA",
+        #[arg(long, value_name = "ALG", default_value = "ES256",
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
         algorithm: Algorithm,
     },

@@ -30,6 +30,8 @@ pub(super) enum Verb {
     Enable(Name),
     /// Give a user another password; ends the sessions, clears failed attempts
     SetPassword(Name),
+    /// Vouch for a user's mail address: apps are told that it is verified
+    VerifyEmail(Name),
 }
 
 #[derive(Args, Debug)]
@@ -58,14 +60,17 @@ pub(super) struct CreateArgs {
     /// The mail address
     #[arg(long)]
     email: Option<String>,
+    /// Vouch for the mail address: apps are told that it is verified
+    #[arg(long, requires = "email")]
+    email_verified: bool,
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let done =
         |word: &str, user: &str| output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
     match verb {
-        Verb::Create(CreateArgs { username, name, email }) => {
-            let metadata = UserMetadata { username, name, email, email_verified: false };
+        Verb::Create(CreateArgs { username, name, email, email_verified }) => {
+            let metadata = UserMetadata { username, name, email, email_verified };
             let user = users::create(app, actor, metadata, password()?).await?;
             output.print(&user, || user.id.to_string())?;
         }
@@ -93,7 +98,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     ("username", user.metadata.username.clone()),
                     ("id", user.id.to_string()),
                     ("name", user.metadata.name.clone().unwrap_or_default()),
-                    ("email", user.metadata.email.clone().unwrap_or_default()),
+                    ("email", email(&user)),
                     ("roles", user.roles.as_deref().unwrap_or_default().join(" ")),
                     ("created", time(user.created_at)),
                     ("disabled", time_or(user.disabled_at, "")),
@@ -115,8 +120,22 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                 format!("{user} has a new password; all sessions were ended.")
             })?;
         }
+        Verb::VerifyEmail(Name { user }) => {
+            users::verify_email(app, actor, &user).await?;
+            output.print(&json!({"user": user, "email_verified": true}), || {
+                format!("Apps are told that the mail address of {user} is verified.")
+            })?;
+        }
     }
     Ok(())
+}
+
+fn email(user: &UserView) -> String {
+    match &user.metadata.email {
+        None => String::new(),
+        Some(email) if user.metadata.email_verified => format!("{email}, verified"),
+        Some(email) => format!("{email}, not verified"),
+    }
 }
 
 /// A password: typed twice at a terminal, else the first line of standard input. Never an argument: those are seen by

@@ -1,7 +1,9 @@
-//! The account: which applications and which browsers have access, and how to end it.
+//! The account: which applications and which browsers have access, and how to end it, by itself or at the request of
+//! an application.
 
 mod actions;
 mod done;
+mod logout;
 mod page;
 mod show;
 mod user_agent;
@@ -22,5 +24,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/account/end-session", post(actions::end_session))
         .route("/account/end-other-sessions", post(actions::end_other_sessions))
         .route("/account/sign-out", post(actions::sign_out))
+        .route("/logout", get(logout::begin).post(logout::forward))
+        .route("/logout/confirm", post(logout::confirm))
         .route("/signed-out", get(actions::signed_out))
 }

@@ -85,6 +85,27 @@ impl AccountPage<'_> {
     }
 }
 
+/// Asks whether to sign out, where an application wants it and it is not certain that the person does. Its form sends
+/// `csrf`, and what of the application's request counts afterwards.
+#[derive(Debug, Template)]
+#[template(path = "account/logout.html")]
+pub(crate) struct LogoutPage<'a> {
+    /// The frame.
+    pub(crate) layout: &'a Layout,
+    /// The form's token.
+    pub(crate) csrf: String,
+    /// Who is signed in.
+    pub(crate) username: String,
+    /// The name of the application, if it is known.
+    pub(crate) client_name: Option<String>,
+    /// Which application leads on.
+    pub(crate) client_id: Option<String>,
+    /// Where to.
+    pub(crate) post_logout_redirect_uri: Option<String>,
+    /// What it gets back.
+    pub(crate) state: Option<String>,
+}
+
 /// What people see after they signed out.
 #[derive(Debug, Template)]
 #[template(path = "account/signed_out.html")]

@@ -117,8 +117,7 @@ impl App {
     /// Forgets all that is kept and reads the snapshots anew.
     pub(crate) async fn reload_all(&self) -> Result<(), OpenError> {
         self.caches.clear();
-        self.snapshots.reload_apis(&self.store).await?;
-        self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await
+        self.snapshots.reload(&self.store, &self.master_keys).await
     }
 
     /// Drops or reads again what a change made stale.
@@ -129,7 +128,10 @@ impl App {
             Some(ChangeKind::SigningKey) => {
                 self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?;
             }
-            Some(ChangeKind::Client) => self.caches.forget_client(subject),
+            Some(ChangeKind::Client) => {
+                self.caches.forget_client(subject);
+                self.snapshots.reload_id_token_algorithms(&self.store).await?;
+            }
             Some(ChangeKind::Key) => self.caches.forget_keys(|key| key.id.as_str() == subject),
             Some(ChangeKind::User) => self.caches.forget_keys_of(subject),
             // Every use of a token asks the store about it and its grant.

@@ -18,6 +18,13 @@ use serde_json::{Map, Value, json};
 
 use super::OpenError;
 
+/// What tokens for the issuer itself are signed with.
+pub(crate) const OF_ISSUER: Algorithm = Algorithm::ES256;
+
+/// The algorithms that are always in use: the issuer's own, and the one that clients of OpenID Connect expect of an
+/// id_token unless they say otherwise (OpenID Connect Discovery section 3).
+pub(crate) const ALWAYS: [Algorithm; 2] = [OF_ISSUER, Algorithm::RS256];
+
 /// Every signing key of the store, opened.
 #[derive(Default)]
 pub(crate) struct SigningKeys {
@@ -58,15 +65,12 @@ impl SigningKeys {
         &self.verifying
     }
 
-    /// The algorithms of which there is a key.
-    pub(crate) fn algorithms(&self) -> Vec<Algorithm> {
-        let has = |algorithm: &Algorithm| self.times.iter().any(|times| times.algorithm == *algorithm);
-        Algorithm::ALL.into_iter().filter(has).collect()
-    }
-
-    /// The JWK set to publish at `now` (RFC 7517 section 5).
-    pub(crate) fn jwks(&self, schedule: &RotationSchedule, now: Timestamp) -> Value {
-        let is_published = |times: &KeyTimes| signing::state(times, &self.times, schedule, now) != KeyState::Gone;
+    /// The JWK set to publish at `now` (RFC 7517 section 5): keys of the algorithms that are in use, since some
+    /// libraries fail on a set that holds a key that they don't know.
+    pub(crate) fn jwks(&self, in_use: &[Algorithm], schedule: &RotationSchedule, now: Timestamp) -> Value {
+        let is_published = |times: &KeyTimes| {
+            in_use.contains(&times.algorithm) && signing::state(times, &self.times, schedule, now) != KeyState::Gone
+        };
         let keys: Vec<_> = self.public.iter().filter(|(times, _)| is_published(times)).map(|(_, jwk)| jwk).collect();
         json!({ "keys": keys })
     }

@@ -1,12 +1,17 @@
 //! The answer to the client: a code for what the user allowed, or an error, at the redirect URI.
+//!
+//! By `form_post` the browser gets it as a page whose form submits itself, and is allowed to submit it to the redirect
+//! URI and to nothing else.
 
 use axum::body::Body;
 use doorward_core::{
-    authorization_request::{AuthorizationRequest, Target, consent_to},
+    authorization_request::{AuthorizationRequest, consent_to},
+    authorization_response::{AuthorizationResponse, Target},
     checksummed::{self, CODE_PREFIX},
     denial::Denial,
     digest::KeyedDigest,
     id::GrantId,
+    redirect_uri,
     refusal::Refusal,
     scope::ScopeSet,
     secret::ExposeSecret,
@@ -15,13 +20,15 @@ use doorward_store::{
     authorization::{Answer, AnswerRequest, NewCode},
     grants::GrantRecord,
 };
-use http::Response;
+use http::{Response, StatusCode};
 
+use super::form_post::FormPostPage;
 use crate::{
     actor::Actor,
     app::App,
     browser::Session,
     origin::Origin,
+    pages::security_headers::FormsEnd,
     web::{refused::noting, respond},
 };
 
@@ -51,9 +58,10 @@ pub(crate) async fn allow(
         resources: request.resources.clone(),
         nonce: request.nonce.clone(),
         auth_time: session.record.auth_time(),
+        sign_in_methods: session.record.authentications.iter().map(|authentication| authentication.method).collect(),
         created_at: now,
         last_used_at: None,
-        expires_at: now.plus(tokens.refresh.absolute).plus(tokens.code_ttl),
+        expires_at: now.plus(tokens.code_ttl),
         ended_at: None,
     };
     let audit = app.audit(&origin.actor(session.user.id.as_str()));
@@ -68,7 +76,7 @@ pub(crate) async fn allow(
         remember,
     };
     match app.write(AnswerRequest { stored, answer, now, audit }).await? {
-        true => respond::redirect(&request.target.success(code.expose_secret(), &app.settings.issuer)),
+        true => send(app, &request.target, request.target.success(code.expose_secret(), &app.settings.issuer)),
         false => Err(Denial::InteractionUnknown.into()),
     }
 }
@@ -92,6 +100,17 @@ pub(crate) async fn deny(
 
 /// Sends an error to the client (OAuth 2.1 section 4.1.2.1).
 pub(crate) fn refuse(app: &App, origin: &Origin, target: &Target, refusal: Refusal) -> Result<Response<Body>, Refusal> {
-    let location = target.error(&refusal, origin.trace_id(), &app.settings.issuer);
-    Ok(noting(respond::redirect(&location)?, refusal))
+    let response = target.error(&refusal, origin.trace_id(), &app.settings.issuer);
+    Ok(noting(send(app, target, response)?, refusal))
+}
+
+fn send(app: &App, target: &Target, response: AuthorizationResponse) -> Result<Response<Body>, Refusal> {
+    match response {
+        AuthorizationResponse::Redirect(location) => respond::redirect(&location),
+        AuthorizationResponse::FormPost { action, fields } => {
+            let form_action = redirect_uri::form_action_source(&action);
+            let page = FormPostPage { layout: &app.layout, returns_to: target.display_host(), action, fields };
+            respond::page(StatusCode::OK, &page, FormsEnd::Only(&form_action))
+        }
+    }
 }

@@ -36,8 +36,9 @@ impl Interaction {
 
     /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
     pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
+        let (request, user) = (&self.stored.request, &session.user.id);
         let (auth_time, requested_at) = (session.record.auth_time(), self.stored.requested_at);
-        !self.stored.request.demands_sign_in(auth_time, requested_at, app.now())
+        !request.expects_another(user) && !request.demands_sign_in(user, auth_time, requested_at, app.now())
     }
 }
 

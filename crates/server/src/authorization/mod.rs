@@ -9,6 +9,7 @@ use axum::{Router, middleware, routing::get};
 use crate::app::App;
 
 pub(crate) mod answer;
+mod form_post;
 mod handlers;
 pub(crate) mod interaction;
 pub(crate) mod next;

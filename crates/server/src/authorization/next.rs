@@ -32,7 +32,8 @@ pub(crate) async fn step(
         Some(session) => {
             let find = FindConsent { user_id: session.user.id.clone(), client_id: client.id.clone() };
             let consented = app.read(find).await?;
-            Some(SignedIn { auth_time: session.record.auth_time(), consented, session })
+            let (user_id, auth_time) = (session.user.id.clone(), session.record.auth_time());
+            Some(SignedIn { user_id, auth_time, consented, session })
         }
     };
     Ok(next_step(request, requested_at, client, signed_in, app.now()))

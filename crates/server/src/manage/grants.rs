@@ -7,15 +7,16 @@ use doorward_core::{
     id::{ClientId, UserId},
     scope::ScopeSet,
 };
-use doorward_store::grants::{DisconnectClient, ListGrants};
+use doorward_store::grants::{DisconnectClient, ListClientAccess};
 
 use super::ManageError;
 use crate::{actor::Actor, app::App};
 
-/// The most grants of a user that are looked at, the newest.
-const MOST: i64 = 500;
+/// The most entries that are looked at. A client has one for each set of scopes that it was ever allowed.
+const MOST: i64 = 1_000;
 
-/// A client that a user allowed something, in however many grants.
+/// A client that a user allowed something, in however many grants, also where none of them lives: it may come back
+/// without asking.
 #[derive(Clone, Debug)]
 pub struct ConnectedClient {
     /// The client.
@@ -24,28 +25,27 @@ pub struct ConnectedClient {
     pub name: Option<String>,
     /// What it may do.
     pub scopes: ScopeSet,
-    /// When the first grant was given.
+    /// Since when.
     pub since: Timestamp,
-    /// When one of them was last used.
+    /// When a grant that lives was last used.
     pub last_used_at: Option<Timestamp>,
 }
 
 /// The clients that a user allowed something, the last used first.
 pub async fn connected_clients(app: &App, user_id: &UserId) -> Result<Vec<ConnectedClient>, ManageError> {
-    let grants =
-        app.store.read(ListGrants { user_id: user_id.clone(), now: app.now(), after: None, limit: MOST }).await?;
+    let list = ListClientAccess { user_id: user_id.clone(), now: app.now(), limit: MOST };
     let mut by_client: BTreeMap<ClientId, ConnectedClient> = BTreeMap::new();
-    for grant in grants {
-        let client = by_client.entry(grant.client_id.clone()).or_insert_with(|| ConnectedClient {
-            client_id: grant.client_id,
+    for access in app.store.read(list).await? {
+        let client = by_client.entry(access.client_id.clone()).or_insert_with(|| ConnectedClient {
+            client_id: access.client_id,
             name: None,
             scopes: ScopeSet::default(),
-            since: grant.created_at,
+            since: access.since,
             last_used_at: None,
         });
-        client.scopes = client.scopes.union(&grant.scopes);
-        client.since = client.since.min(grant.created_at);
-        client.last_used_at = client.last_used_at.max(grant.last_used_at);
+        client.scopes = client.scopes.union(&access.scopes);
+        client.since = client.since.min(access.since);
+        client.last_used_at = client.last_used_at.max(access.last_used_at);
     }
     let mut clients: Vec<_> = by_client.into_values().collect();
     for client in &mut clients {

@@ -62,6 +62,10 @@ pub async fn list(app: &App) -> Result<Vec<SigningKeyView>, ManageError> {
 
 /// Makes a successor for `algorithm`: published at once, signing as early as it may.
 pub async fn rotate(app: &App, actor: &Actor, algorithm: Algorithm) -> Result<SigningKeyView, ManageError> {
+    if !app.snapshots.algorithms_in_use().contains(&algorithm) {
+        let why = format!("nothing is signed with {algorithm}; choose it for an API or a client first");
+        return Err(ManageError::Invalid { member: "algorithm", why });
+    }
     let now = app.now();
     let schedule = &app.settings.signing;
     let records = app.store.read(ListSigningKeys).await?;
@@ -84,21 +88,16 @@ pub(crate) async fn ensure(app: &App, algorithm: Algorithm) -> Result<(), Manage
     Ok(())
 }
 
-/// Makes the keys that are due and removes those that are gone. Every algorithm that has a key keeps one; EdDSA and
-/// RS256 always have. By a clock that is not plausible, only the first key of an algorithm is made.
+/// Makes the keys that are due, of the algorithms that are in use, and removes those that are gone. By a clock that is not
+/// plausible, only the first key of an algorithm is made.
 pub(crate) async fn rotate_due(app: &App) -> Result<(), ManageError> {
     let (now, schedule) = (app.now(), &app.settings.signing);
     let is_plausible = app.trusted_now().await?.is_some();
     let records = app.store.read(ListSigningKeys).await?;
     let times: Vec<_> = records.into_iter().map(|record| record.times).collect();
-    let apis = app.snapshots.apis();
-    for algorithm in Algorithm::ALL {
+    for algorithm in app.snapshots.algorithms_in_use() {
         let has_one = times.iter().any(|times| times.algorithm == algorithm);
-        let is_wanted = matches!(algorithm, Algorithm::EdDSA | Algorithm::RS256)
-            || has_one
-            || apis.iter().any(|api| api.metadata.signing_algorithm == algorithm);
-        if is_wanted
-            && (is_plausible || !has_one)
+        if (is_plausible || !has_one)
             && let Some(active_from) = signing::due(algorithm, &times, schedule, now)
         {
             let operation = prepare(app, &Actor::default(), algorithm, active_from, Some(*schedule))?;

@@ -53,8 +53,14 @@ pub async fn create(
     let metadata = registration::checked_user(metadata)?;
     let password_hash = checked_hash(app, password).await?;
     let now = app.now();
-    let user =
-        UserRecord { id: UserId::new(now, &*app.rng), metadata, password_hash, created_at: now, disabled_at: None };
+    let user = UserRecord {
+        id: UserId::new(now, &*app.rng),
+        metadata,
+        password_hash,
+        created_at: now,
+        disabled_at: None,
+        updated_at: None,
+    };
     let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
     let taken = || format!("a user with the name {:?} exists", user.metadata.username);
     app.commit(operation).await.map_err(ManageError::conflict(taken))?;
@@ -92,6 +98,14 @@ pub async fn enable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageEr
     change(app, actor, name, |_| UserChange::Enable).await
 }
 
+/// Vouches for a user's mail address: the operator knows that it is the user's.
+pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
+    if find(app, name).await?.metadata.email.is_none() {
+        return Err(ManageError::invalid("email", "the user has no mail address"));
+    }
+    change(app, actor, name, |_| UserChange::EmailVerified).await
+}
+
 /// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
 pub async fn set_password(app: &App, actor: &Actor, name: &str, password: SecretString) -> Result<(), ManageError> {
     let hash = checked_hash(app, password).await?;
@@ -116,6 +130,7 @@ async fn change(
 
 async fn checked_hash(app: &App, password: SecretString) -> Result<SecretString, ManageError> {
     let settings = &app.settings.password;
+    let password = password::prepared(password.expose_secret());
     let is_refused = |lower: &str| is_common(lower) || settings.breached.contains(lower);
     password::check(password.expose_secret(), settings.min_length, is_refused)
         .map_err(|error| ManageError::invalid("password", error))?;

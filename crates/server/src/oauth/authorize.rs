@@ -1,18 +1,14 @@
 //! The authorization endpoint (OAuth 2.1 section 4.1.1): reads the request, and decides what comes next.
 //!
-//! A doubt about client or redirect URI is shown on a page; every other mistake is told to the client. What needs no
-//! page is answered in the first response.
+//! A doubt about client, redirect URI or `state` is shown on a page; every other mistake is reported to the client. What
+//! needs no page is answered in the first response.
 
 use std::sync::Arc;
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
-    authorization_request::{AuthorizationRequest, Target},
-    client::Client,
-    denial::Denial,
-    form::Parameters,
-    next_step::NextStep,
-    refusal::Refusal,
+    authorization_request::AuthorizationRequest, authorization_response::Target, client::Client, denial::Denial,
+    form::Parameters, id_token::IssuedIdTokens, next_step::NextStep, refusal::Refusal,
 };
 use http::{HeaderMap, Response, Uri};
 
@@ -83,8 +79,9 @@ async fn read(app: &App, parameters: &[u8]) -> Result<Read, Refusal> {
     };
     let target = Target::find(&form, client.as_deref())?;
     let client = client.ok_or(Denial::AuthorizeClientUnknown)?;
-    let apis = app.snapshots.apis();
-    Ok(match AuthorizationRequest::parse(&form, &client, target.clone(), &apis) {
+    let (apis, keys) = (app.snapshots.apis(), app.signing_keys());
+    let id_tokens = IssuedIdTokens { issuer: &app.settings.issuer, keys: keys.verifying() };
+    Ok(match AuthorizationRequest::parse(&form, &client, target.clone(), &apis, id_tokens) {
         Ok(request) => Ok((client, request)),
         Err(refusal) => Err((target, refusal)),
     })

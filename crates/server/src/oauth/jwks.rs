@@ -11,6 +11,7 @@ use crate::{
 };
 
 pub(crate) async fn handle(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
-    let jwks = app.signing_keys().jwks(&app.settings.signing, app.now());
+    let in_use = app.snapshots.algorithms_in_use();
+    let jwks = app.signing_keys().jwks(&in_use, &app.settings.signing, app.now());
     Ok(respond::json_cacheable(&jwks, "public, max-age=60")?)
 }

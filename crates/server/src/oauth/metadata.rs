@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
-use doorward_core::{client::GrantType, jwk::Algorithm, pkce, scope};
+use doorward_core::{authorization_response::ResponseMode, client::GrantType, id_token, jwk::Algorithm, pkce, scope};
 use http::Response;
 use serde_json::{Value, json};
 
@@ -21,17 +21,18 @@ pub(crate) async fn oauth(State(app): State<Arc<App>>) -> Result<Response<Body>,
 
 pub(crate) async fn openid(State(app): State<Arc<App>>) -> Result<Response<Body>, ProblemError> {
     let mut metadata = authorization_server(&app);
-    let mut algorithms = app.signing_keys().algorithms();
-    // RS256 must be among them (OpenID Connect Discovery section 3), and a key of it always is.
-    if !algorithms.contains(&Algorithm::RS256) {
-        algorithms.push(Algorithm::RS256);
-    }
     let provider = json!({
         "userinfo_endpoint": app.settings.url("/userinfo"),
         "subject_types_supported": ["public"],
-        "id_token_signing_alg_values_supported": algorithms,
+        "end_session_endpoint": app.settings.url("/logout"),
+        // RS256 is among them, as it must be.
+        "id_token_signing_alg_values_supported": app.snapshots.algorithms_in_use(),
+        "acr_values_supported": [id_token::SINGLE_FACTOR],
         "claim_types_supported": ["normal"],
-        "claims_supported": ["sub", "name", "preferred_username", "email", "email_verified"],
+        "claims_supported": [
+            "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid",
+            "name", "preferred_username", "updated_at", "email", "email_verified",
+        ],
         "claims_parameter_supported": false,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
     });
@@ -59,7 +60,7 @@ fn authorization_server(app: &App) -> Value {
         "doorward_refusals_endpoint": settings.url("/v1/audit/refusals"),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ResponseMode::SUPPORTED.map(ResponseMode::as_str),
         "grant_types_supported": GrantType::ALL.map(GrantType::as_str),
         "code_challenge_methods_supported": [pkce::METHOD],
         "token_endpoint_auth_methods_supported": any_method,

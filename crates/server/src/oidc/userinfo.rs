@@ -66,15 +66,6 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
     let id = UserId::parse(&token.subject).map_err(|_| Denial::TokenClaimsInvalid)?;
     let user = app.read(FindUser::ById(id)).await?.filter(|user| user.disabled_at.is_none());
     let user = user.ok_or(Denial::TokenRevoked)?;
-    let has_email = token.scopes.contains(scope::EMAIL) && user.metadata.email.is_some();
-    let has_profile = token.scopes.contains(scope::PROFILE);
-    Ok(UserInfo {
-        sub: user.id,
-        claims: UserClaims {
-            name: user.metadata.name.filter(|_| has_profile),
-            preferred_username: has_profile.then_some(user.metadata.username),
-            email_verified: has_email.then_some(user.metadata.email_verified),
-            email: user.metadata.email.filter(|_| has_email),
-        },
-    })
+    let profile = user.profile();
+    Ok(UserInfo { claims: UserClaims::of(&profile.metadata, profile.updated_at, &token.scopes), sub: user.id })
 }

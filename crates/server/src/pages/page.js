@@ -1,5 +1,8 @@
 // Conveniences only: each page is whole without this file.
 
+// A form that only carries something on.
+const carrier = document.querySelector("form[data-submit]");
+
 // A second click, while the first is on its way, would only bring the page that says that the form was used.
 for (const form of document.forms) {
   let sent = false;
@@ -11,6 +14,8 @@ for (const form of document.forms) {
   // The way back may show the page as it was left.
   addEventListener("pageshow", () => (sent = false));
 }
+
+carrier?.requestSubmit();
 
 // A switch beside a password field that shows what was typed.
 for (const label of document.querySelectorAll("[data-show-password]")) {

@@ -10,38 +10,42 @@ use http::{
 
 /// Where the forms of a page lead in the end.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum FormsEnd {
-    /// At a client, by redirect: sign-in and consent.
+pub(crate) enum FormsEnd<'a> {
+    /// At a client, by redirect: sign-in, consent and logout.
     AtClient,
     /// Here: the account page, and pages without a form.
     Here,
+    /// At this place and nowhere else, as a source expression: the page that posts an answer to a client.
+    Only(&'a str),
 }
 
 /// The headers of a page.
-pub(crate) fn security_headers(forms: FormsEnd) -> [(HeaderName, HeaderValue); 4] {
+pub(crate) fn security_headers(forms: FormsEnd<'_>) -> [(HeaderName, HeaderValue); 4] {
+    let closed = HeaderValue::from_static(HERE);
     let policy = match forms {
-        FormsEnd::AtClient => {
-            "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; base-uri 'none'; \
-             frame-ancestors 'none'"
-        }
-        FormsEnd::Here => {
-            "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; base-uri 'none'; \
-             frame-ancestors 'none'; form-action 'self'"
-        }
+        FormsEnd::AtClient => HeaderValue::from_static(ANY_FORM),
+        FormsEnd::Here => closed,
+        // What can't be said in a header allows no other place either.
+        FormsEnd::Only(source) => HeaderValue::from_str(&format!("{ANY_FORM}; form-action {source}")).unwrap_or(closed),
     };
     [
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
-        (CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy)),
+        (CONTENT_SECURITY_POLICY, policy),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ]
 }
 
+const ANY_FORM: &str = "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; base-uri 'none'; \
+                        frame-ancestors 'none'";
+const HERE: &str = "default-src 'none'; img-src 'self'; script-src 'self'; style-src 'self'; base-uri 'none'; \
+                    frame-ancestors 'none'; form-action 'self'";
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn policy(forms: FormsEnd) -> String {
+    fn policy(forms: FormsEnd<'_>) -> String {
         let headers = security_headers(forms);
         let (_, value) = headers.iter().find(|(name, _)| name == CONTENT_SECURITY_POLICY).unwrap();
         value.to_str().unwrap().to_owned()
@@ -61,5 +65,8 @@ mod tests {
     fn form_action_is_absent_where_the_form_ends_at_a_client() {
         assert!(!policy(FormsEnd::AtClient).contains("form-action"));
         assert!(policy(FormsEnd::Here).contains("form-action 'self'"));
+        let only = policy(FormsEnd::Only("https://app.example/cb"));
+        assert!(only.ends_with("; form-action https://app.example/cb"), "{only}");
+        assert!(policy(FormsEnd::Only("a\nb")).ends_with("form-action 'self'"));
     }
 }

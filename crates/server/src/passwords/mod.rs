@@ -15,6 +15,7 @@ use argon2::{
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use doorward_core::{
     denial::Denial,
+    password,
     random::{self, Rng},
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
@@ -67,18 +68,26 @@ impl Passwords {
         .map_err(|error| Refusal::new(Denial::Unavailable).fact("argon2", error))
     }
 
-    /// Whether `password` is the one of `hash`; with `None` the same work is done, and the answer is no.
-    pub async fn verify(&self, password: SecretString, hash: Option<SecretString>) -> Result<bool, Refusal> {
+    /// Whether `password` is the one of `hash`; with `None` the same work is done, and the answer is no. A password
+    /// that is not in ASCII is tried once more in the form in which an older program may have hashed it.
+    pub async fn verify(&self, password: &SecretString, hash: Option<SecretString>) -> Result<bool, Refusal> {
         let exists = hash.is_some();
         let hash = hash.unwrap_or_else(|| self.unknown_user.clone());
+        for candidate in password::candidates(password.expose_secret()) {
+            if self.fits(candidate, hash.clone()).await? {
+                return Ok(exists);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn fits(&self, password: SecretString, hash: SecretString) -> Result<bool, Refusal> {
         let argon2 = self.argon2.clone();
-        let matches = self
-            .compute(move || {
-                PasswordHash::new(hash.expose_secret())
-                    .is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
-            })
-            .await?;
-        Ok(matches && exists)
+        self.compute(move || {
+            PasswordHash::new(hash.expose_secret())
+                .is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
+        })
+        .await
     }
 
     /// How many hashes were computed: for tests that count work instead of time.
@@ -139,8 +148,8 @@ mod tests {
     async fn a_hash_fits_its_password_alone() {
         let passwords = passwords();
         let hash = passwords.hash("correct horse".into(), &SeededRng::new(1)).await.unwrap();
-        assert!(passwords.verify("correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify("correct hors".into(), Some(hash)).await.unwrap());
+        assert!(passwords.verify(&"correct horse".into(), Some(hash.clone())).await.unwrap());
+        assert!(!passwords.verify(&"correct hors".into(), Some(hash)).await.unwrap());
     }
 
     #[tokio::test]
@@ -150,8 +159,23 @@ mod tests {
         let parameters = |hash: &SecretString| hash.expose_secret().split('$').take(4).collect::<Vec<_>>().join("$");
         assert_eq!(parameters(&known), parameters(&passwords.unknown_user));
         let before = passwords.computed();
-        assert!(!passwords.verify("correct horse".into(), None).await.unwrap());
+        assert!(!passwords.verify(&"correct horse".into(), None).await.unwrap());
         assert_eq!(passwords.computed(), before + 1);
+    }
+
+    #[tokio::test]
+    async fn hash_of_another_normal_form_fits_by_one_more_hash() {
+        let passwords = passwords();
+        let (composed, decomposed): (SecretString, SecretString) = ("caf\u{e9}".into(), "cafe\u{301}".into());
+        for stored in [&composed, &decomposed] {
+            let hash = passwords.hash(stored.clone(), &SeededRng::new(1)).await.unwrap();
+            for typed in [&composed, &decomposed] {
+                assert!(passwords.verify(typed, Some(hash.clone())).await.unwrap());
+            }
+        }
+        let before = passwords.computed();
+        assert!(!passwords.verify(&composed, None).await.unwrap());
+        assert_eq!(passwords.computed() - before, 2, "as many as for a user who exists");
     }
 
     #[tokio::test]
@@ -160,10 +184,10 @@ mod tests {
             settings::Password { memory_kib: 64, hash_queue: 1, ..Settings::new("http://localhost").password };
         let passwords = Passwords::new(&settings);
         let place = Place::take(&passwords.waiting, 1).unwrap();
-        let refused = passwords.verify("x".into(), None).await.unwrap_err();
+        let refused = passwords.verify(&"x".into(), None).await.unwrap_err();
         assert_eq!(refused.denial, Denial::Overloaded);
         assert!(refused.retry_after.is_some());
         drop(place);
-        assert!(passwords.verify("x".into(), None).await.is_ok());
+        assert!(passwords.verify(&"x".into(), None).await.is_ok());
     }
 }

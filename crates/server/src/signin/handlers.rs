@@ -9,7 +9,7 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
     session::SignInMethod,
 };
-use doorward_store::users::UserRecord;
+use doorward_store::users::{FindUser, UserRecord};
 use http::{Response, StatusCode};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     app::App,
     authorization::step::Step,
-    browser::{Cookie, Visitor, device, session},
+    browser::{Cookie, Session, Visitor, device, session},
     origin::Origin,
     pages::security_headers::FormsEnd,
     web::{
@@ -34,7 +34,7 @@ pub(super) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Resp
     if step.accepted_session(&app).is_some() {
         return Ok(respond::redirect(&step.next())?);
     }
-    let sign_in = SignIn::for_app(&app, &step, Account::Same);
+    let sign_in = SignIn::for_app(&app, &step, Account::Same).await?;
     Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
 }
 
@@ -44,13 +44,13 @@ pub(super) async fn submit(
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Same).submit(&app, &form.origin, &step.visitor, &form).await
+    SignIn::for_app(&app, &step, Account::Same).await?.submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in/{id}/other`: asks for another account. Who is signed in stays so until somebody else is: a link must
 /// not sign people out.
 pub(super) async fn show_other(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {
-    let sign_in = SignIn::for_app(&app, &step, Account::Other);
+    let sign_in = SignIn::for_app(&app, &step, Account::Other).await?;
     Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn submit_other(
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Other).submit(&app, &form.origin, &step.visitor, &form).await
+    SignIn::for_app(&app, &step, Account::Other).await?.submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in`: for the account page.
@@ -118,25 +118,33 @@ impl SignIn {
         }
     }
 
-    fn for_app(app: &App, step: &Step, account: Account) -> Self {
+    async fn for_app(app: &App, step: &Step, account: Account) -> Result<Self, Refusal> {
         let request = &step.interaction.stored.request;
-        // Another account is wanted where one is to be chosen; otherwise who is signed in confirms it.
+        // Another account is wanted where one is to be chosen, or where the app expects one; otherwise who is signed in
+        // confirms it.
         let is_same = account == Account::Same;
-        let confirms = step.visitor.session.as_ref().filter(|_| is_same && !request.prompt.select_account);
+        let may_confirm = |session: &&Session| {
+            is_same && !request.prompt.select_account && !request.expects_another(&session.user.id)
+        };
+        let confirms = step.visitor.session.as_ref().filter(may_confirm);
+        let expected = match &request.expected_user {
+            Some(user) => app.read(FindUser::ById(user.clone())).await?.map(|user| user.metadata.username),
+            None => None,
+        };
         let own = format!("/sign-in/{}", step.interaction.id);
         let other = format!("{own}/other");
-        Self {
+        Ok(Self {
             action: if is_same { own } else { other.clone() },
             next: step.next(),
             is_signed_in: is_same && step.accepted_session(app).is_some(),
             client_name: Some(step.client.metadata.client_name.clone()),
             username: match confirms {
                 Some(session) => Username::Fixed(session.user.metadata.username.clone()),
-                None => Username::Asked(request.login_hint.clone().unwrap_or_default()),
+                None => Username::Asked(expected.or(request.login_hint.clone()).unwrap_or_default()),
             },
             other_account: confirms.map(|_| other),
             problem: None,
-        }
+        })
     }
 
     fn render(self, app: &App, visitor: &Visitor, status: StatusCode) -> Result<Response<Body>, Refusal> {

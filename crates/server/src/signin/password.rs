@@ -6,9 +6,6 @@ use http::HeaderMap;
 
 use crate::{app::App, browser::device, origin::Origin, throttle::Attempt};
 
-/// Longest name that is looked at, in characters.
-const MAX_USERNAME: usize = 256;
-
 /// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
 pub(super) async fn check(
     app: &App,
@@ -17,12 +14,11 @@ pub(super) async fn check(
     username: &str,
     password: SecretString,
 ) -> Result<UserRecord, Refusal> {
-    let username: String = username.trim().chars().take(MAX_USERNAME).collect();
-    let user = app.read(FindUser::ByUsername(username.clone())).await?;
+    let user = app.read(FindUser::ByUsername(username.to_owned())).await?;
     let device = user.as_ref().and_then(|user| device::known(app, headers, &user.id));
-    let attempt = Attempt::reserve(app, origin, &username, device).await?;
+    let attempt = Attempt::reserve(app, origin, username, device).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let matches = match app.passwords.verify(password, hash).await {
+    let matches = match app.passwords.verify(&password, hash).await {
         Ok(matches) => matches,
         Err(refusal) => {
             attempt.cancel(app).await?;

@@ -1,5 +1,7 @@
 //! `/account`: what has access, and how to end it. What is ended fails at once.
 
+use doorward_store::{grants::ListGrants, users::FindUser};
+
 use crate::harness::*;
 
 #[tokio::test]
@@ -101,6 +103,49 @@ async fn signing_out_ends_the_session_and_leaves_apps_connected() {
     old.set_cookie("doorward-session", &session);
     assert_eq!(old.get("/account").await.location(), "/sign-in");
     server.caller.refresh(&server.world.web, &tokens.text("refresh_token")).await.expect(200);
+}
+
+#[tokio::test]
+async fn silent_renewals_leave_one_line_and_no_grants() {
+    on_each_engine(async |server| {
+        let (web, spa, browser) = (&server.world.web, &server.world.spa, server.browser());
+        browser.authorize(&AuthorizationRequest::of(web)).await.sent("code").unwrap();
+        let silent = AuthorizationRequest::of(spa).with("scope", "openid notes:read");
+        let first = browser.authorize(&silent).await.sent("code").unwrap();
+        let mut codes = vec![first];
+        for _ in 0..25 {
+            server.advance_secs(1);
+            codes.push(browser.get(&silent.with("prompt", "none").path()).await.sent("code").unwrap());
+        }
+        // The oldest make room for the newest.
+        let ended = (400, "invalid_grant".to_owned(), "grant_ended".to_owned());
+        for code in &codes[..6] {
+            assert_eq!(server.redeem(spa, code).await.oauth_error(), ended);
+        }
+        for code in &codes[6..8] {
+            server.redeem(spa, code).await.expect(200);
+        }
+        let page = browser.get("/account").await.expect(200);
+        for name in ["Web", "Spa"] {
+            assert_eq!(page.body.matches(&format!("<h3>{name}</h3>")).count(), 1, "{}", page.body);
+        }
+        // Unredeemed codes, and redeemed ones without a refresh token, leave nothing that lives. What was allowed can
+        // still be had without asking, so it is still listed, and can be disconnected.
+        server.advance_secs(300);
+        let live = ListGrants { user_id: alice(server).await, now: server.app.now(), after: None, limit: 100 };
+        assert!(server.app.store.read(live).await.unwrap().is_empty());
+        let page = browser.get("/account").await.expect(200);
+        assert!(page.body.contains("<h3>Spa</h3>"), "{}", page.body);
+        let form = Form::to(&page, "/account/disconnect", &spa.id);
+        browser.submit(&form, &[("client", &spa.id)]).await.expect(303);
+        assert!(browser.get(&silent.path()).await.location().starts_with("/consent/"));
+    })
+    .await;
+}
+
+/// Alice's id.
+async fn alice(server: &TestServer) -> doorward_core::id::UserId {
+    server.app.store.read(FindUser::ByUsername(ALICE.into())).await.unwrap().unwrap().id
 }
 
 #[tokio::test]

@@ -75,7 +75,7 @@ async fn everything_else_is_inactive_and_no_other_member_stands_there() {
 #[tokio::test]
 async fn a_token_that_is_bound_is_still_reported_to_be_issued_here_alone() {
     let server = TestServer::start().await;
-    let key = server.signing_key(doorward_core::jwk::Algorithm::EdDSA).await;
+    let key = server.signing_key(doorward_core::jwk::Algorithm::ES256).await;
     let good = claims(&server.caller.client_credentials(&server.world.web, "notes:read").await.text("access_token"));
     let mut foreign = good.clone();
     foreign["iss"] = "https://other.example".into();

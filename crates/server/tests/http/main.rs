@@ -17,6 +17,7 @@ mod followed_log;
 mod introspect;
 mod jwks;
 mod keys_verify;
+mod logout;
 mod metadata;
 mod pages;
 mod refusals;

@@ -16,6 +16,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
     let expired = browser.get(&form.action).await;
     let account = browser.get("/account").await;
     let sign_out = Form::to(&account, "/account/sign-out", "");
+    let logout = browser.get(&format!("/logout?client_id={}", server.world.web.id)).await;
     let error = browser.get(&request.with("redirect_uri", "https://evil.example").path()).await;
     let signed_out = browser.follow(browser.submit(&sign_out, &[]).await).await;
     let nowhere = browser.get_with("/nowhere", &[("accept", "text/html,*/*;q=0.8")]).await.expect(404);
@@ -26,6 +27,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("consent", consent, true),
         ("consent again", consent_again, true),
         ("account", account, false),
+        ("logout", logout, true),
         ("signed out", signed_out, false),
         ("error", error, false),
         ("nothing here", nowhere, false),
@@ -98,6 +100,7 @@ async fn every_control_has_its_stable_id() {
         ("sign-in", &["username", "password", "sign-in"][..]),
         ("consent", &["allow", "deny", "switch-account"]),
         ("account", &["sign-out"]),
+        ("logout", &["sign-out", "stay"]),
     ] {
         for id in ids {
             assert_eq!(page(name).matches(&format!(r#" id="{id}""#)).count(), 1, "{name}: {id}");

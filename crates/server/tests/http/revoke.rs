@@ -69,7 +69,7 @@ async fn a_token_that_nobody_knows_is_200() {
     let id_token = server.tokens(web).await["id_token"].as_str().unwrap().to_owned();
     let other = doorward_core::jwk::SigningKey::generate(
         "sig_x".into(),
-        doorward_core::jwk::Algorithm::EdDSA,
+        doorward_core::jwk::Algorithm::ES256,
         &doorward_guard::SystemRng::default(),
     )
     .unwrap();

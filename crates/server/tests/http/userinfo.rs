@@ -16,8 +16,11 @@ async fn claims_follow_the_scopes() {
     for (scope, names) in [
         ("openid", &["sub"][..]),
         ("openid email", &["sub", "email", "email_verified"]),
-        ("openid profile", &["sub", "name", "preferred_username"]),
-        ("openid profile email notes:read", &["sub", "name", "preferred_username", "email", "email_verified"]),
+        ("openid profile", &["sub", "name", "preferred_username", "updated_at"]),
+        (
+            "openid profile email notes:read",
+            &["sub", "name", "preferred_username", "updated_at", "email", "email_verified"],
+        ),
     ] {
         let token = access_token(&server, scope).await;
         let answer = server.caller.userinfo(&token).await.expect(200);
@@ -33,6 +36,12 @@ async fn claims_follow_the_scopes() {
     let (name, email) = ("alice of the tests", "alice@example.com");
     assert_eq!((&info["preferred_username"], &info["name"]), (&json!(ALICE), &json!(name)));
     assert_eq!((&info["email"], &info["email_verified"]), (&json!(email), &json!(false)));
+    let created = info["updated_at"].as_i64().unwrap();
+    server.advance_secs(60);
+    doorward_server::manage::users::verify_email(&server.app, &operator(), ALICE).await.unwrap();
+    let info = server.caller.userinfo(&access_token(&server, "openid profile email").await).await.json();
+    assert_eq!((&info["email_verified"], &info["updated_at"]), (&json!(true), &json!(server.now())));
+    assert!(created < server.now());
 }
 
 #[tokio::test]

@@ -64,6 +64,7 @@ actions! {
     SigningKeyRemoved "signing_key.removed",
     UserCreated "user.created",
     UserDisabled "user.disabled",
+    UserEmailVerified "user.email_verified",
     UserEnabled "user.enabled",
     UserPasswordSet "user.password_set",
 }

@@ -25,6 +25,7 @@ use crate::{
     grants::{self, Credential, GrantRecord},
     sql::sql,
     tx::{Row, Tx, TxError, Value},
+    users::{self, Profile},
 };
 
 /// A presented refresh token with its family.
@@ -41,6 +42,8 @@ pub(super) struct Presented {
     live_generation: i64,
     other_repeats: OtherRepeats,
     user_is_disabled: bool,
+    /// Whom the grant is about.
+    pub(super) user: Profile,
 }
 
 /// The token with one of these digests, and its grant, which is locked.
@@ -55,7 +58,7 @@ pub(super) async fn lock(
             continue;
         }
         let sql = sql!(
-            "SELECT {g}, {}, {t}, {live}, live.address, {f}, u.disabled_at
+            "SELECT {g}, {}, {t}, {live}, live.address, {f}, u.disabled_at, {u}
              FROM refresh_tokens t JOIN refresh_families f ON f.id = t.family_id
                JOIN refresh_tokens live ON live.digest = f.newest_digest
                JOIN grants g ON g.id = f.grant_id JOIN users u ON u.id = g.user_id
@@ -64,7 +67,8 @@ pub(super) async fn lock(
             grants::ENDED_AT,
             TOKEN,
             TOKEN,
-            FAMILY
+            FAMILY,
+            users::PROFILE
         );
         // It may have been swept since.
         let Some(mut row) = tx.query_opt(sql, &[(&digest.digest).into()]).await? else { return Ok(None) };
@@ -234,5 +238,6 @@ fn presented(row: &mut Row, digest: &KeyedDigest) -> Result<Presented, TxError> 
         other_repeats: OtherRepeats { count: u32::try_from(row.int()?).unwrap_or(u32::MAX), since: row.time()? },
         successor_sealed: row.opt_bytes()?,
         user_is_disabled: row.opt_time()?.is_some(),
+        user: users::profile(row)?,
     })
 }

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use doorward_core::{
-    authorization_request::{AuthorizationRequest, Target},
+    authorization_request::AuthorizationRequest,
+    authorization_response::{ResponseMode, Target},
     checksummed,
     digest::{Digest, KeyedDigest},
     form::Parameters,
@@ -28,11 +29,12 @@ fn request(world: &World, response_type: &str) -> AuthorizationRequest {
         target: Target::find(&form, Some(&world.public)).unwrap(),
         scopes: world.public.metadata.scope.clone(),
         resources: vec![],
-        code_challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
+        code_challenge: CodeChallenge::parse(CHALLENGE).ok(),
         nonce: None,
         prompt: Default::default(),
         max_age: None,
         login_hint: None,
+        expected_user: None,
     }
 }
 
@@ -69,6 +71,7 @@ async fn a_request_reads_back_with_all_and_with_none_of_what_is_optional() {
         let bare = request(&world, "code");
         let mut target = request(&world, "token").target;
         (target.state, target.is_unassured) = (Some("st\0ate é".to_owned()), true);
+        target.response_mode = ResponseMode::FormPost;
         let full = AuthorizationRequest {
             target,
             resources: vec![world.api.metadata.identifier.clone()],
@@ -76,6 +79,8 @@ async fn a_request_reads_back_with_all_and_with_none_of_what_is_optional() {
             prompt: doorward_core::authorization_request::Prompt { login: true, ..Default::default() },
             max_age: Some(Duration::from_secs(5)),
             login_hint: Some("ada".to_owned()),
+            expected_user: Some(world.user.id.clone()),
+            code_challenge: None,
             ..bare.clone()
         };
         for request in [bare, full] {

@@ -55,7 +55,7 @@ async fn an_invalid_attempt_consumes_nothing_and_revokes_nothing() {
         let given = world.give(&world.public).await;
         let attempts = || {
             let (mut verifier, _) = world.redeem(&given);
-            verifier.redemption.code_verifier = "x".repeat(43);
+            verifier.redemption.code_verifier = Some("x".repeat(43));
             let (mut uri, _) = world.redeem(&given);
             uri.redemption.redirect_uri = Some("https://app.example/other".to_owned());
             let (mut client, _) = world.redeem(&given);

@@ -1,18 +1,28 @@
 //! Ending a grant ends all that came from it, whoever is beside.
 
-use doorward_core::{denial::Denial, id::GrantId, scope::ScopeSet, secret::SecretString};
+use std::sync::Arc;
+
+use doorward_core::{
+    client::{Client, GrantType},
+    client_metadata::ClientMetadata,
+    denial::Denial,
+    id::{ClientId, GrantId},
+    scope::ScopeSet,
+    secret::SecretString,
+};
 use doorward_store::{
     ChangeKind,
-    clients::{ChangeClient, ClientChange, FindClient},
+    authorization::{Answer, MAX_UNREDEEMED_CODES},
+    clients::{ChangeClient, ClientChange, CreateClient, FindClient},
     codes::Issued,
-    grants::{DisconnectClient, EndGrants, FindConsent},
+    grants::{ClientAccess, DisconnectClient, EndGrants, FindConsent, ListClientAccess},
     tokens::IsTokenRevoked,
     users::{ChangeUser, UserChange},
 };
 
 use crate::{
     harness::{Ask, Recorded, on_each_engine},
-    world::{World, outcome},
+    world::{Given, World, outcome},
 };
 
 fn disconnect(world: &World) -> DisconnectClient {
@@ -104,7 +114,7 @@ async fn a_consent_that_was_answered_beside_a_disconnection_holds_nothing_of_bef
             world.give(&world.public).await;
             let (mut answer, _) = world.allow(&world.public);
             let narrow = ScopeSet::parse("notes1:read").unwrap();
-            if let doorward_store::authorization::Answer::Allow { grant, remember, .. } = &mut answer.answer {
+            if let Answer::Allow { grant, remember, .. } = &mut answer.answer {
                 (grant.scopes, *remember) = (narrow.clone(), Some(narrow.clone()));
             }
             let (answered, ended) = tokio::join!(world.store.write(answer), world.other.write(disconnect(&world)));
@@ -244,6 +254,100 @@ async fn every_way_to_end_a_grant_at_once_ends_it_once() {
             world.write(change_client(&world, ClientChange::Enable)).await;
             world.advance(1);
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn codes_beyond_the_bound_end_the_oldest_that_wait() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (kept, _) = world.sign_in(&world.public).await;
+        let other = world.give(&world.confidential).await;
+        let mut given = Vec::new();
+        for _ in 0..=MAX_UNREDEEMED_CODES {
+            world.advance(1);
+            given.push(world.give(&world.public).await);
+        }
+        let position = world.store.position().await.unwrap();
+        let redeemed = async |given: &Given| {
+            world.write(world.redeem(given).0).await.map(|_| ()).map_err(|refusal| refusal.denial)
+        };
+        assert_eq!(redeemed(&given[0]).await, Err(Denial::GrantEnded));
+        assert_eq!(redeemed(&given[1]).await, Ok(()));
+        assert_eq!(redeemed(&other).await, Ok(()), "another client's codes are counted for themselves");
+        assert!(world.refreshes(&kept, &world.public).await.is_ok(), "what was redeemed is not counted");
+        assert!(announced(&world, position).await.is_empty(), "nobody holds anything of a code that waits");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn grant_lives_on_from_its_redemption() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let once = Client {
+            id: ClientId::new(world.now(), &world.rng),
+            metadata: ClientMetadata {
+                grant_types: [GrantType::AuthorizationCode].into(),
+                ..world.public.metadata.clone()
+            },
+            ..(*world.public).clone()
+        };
+        let once = Arc::new(once);
+        world.write(CreateClient { client: (*once).clone(), audit: world.audit() }).await;
+        let give = async |client: &Arc<Client>| {
+            let (mut operation, given) = world.allow(client);
+            if let Answer::Allow { grant, code, .. } = &mut operation.answer {
+                grant.expires_at = code.expires_at;
+            }
+            assert!(world.write(operation).await);
+            given
+        };
+        let [unredeemed, refreshing, at_once] =
+            [give(&world.public).await, give(&world.public).await, give(&once).await];
+        for given in [&refreshing, &at_once] {
+            world.write(world.redeem(given).0).await.unwrap();
+        }
+        let live = async || world.live_grants().await.into_iter().map(|grant| grant.id).collect::<Vec<_>>();
+        world.advance(60);
+        let alive = live().await;
+        assert!(!alive.contains(&unredeemed.grant), "it ended with its code");
+        assert!(alive.contains(&refreshing.grant) && alive.contains(&at_once.grant));
+        // Five minutes, as its access token.
+        world.advance(240);
+        assert_eq!(live().await, [refreshing.grant]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn access_of_clients_is_listed_from_grants_that_live_and_from_consents() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let list = async || {
+            let list = ListClientAccess { user_id: world.user.id.clone(), now: world.now(), limit: 100 };
+            world.read(list).await
+        };
+        assert!(list().await.is_empty());
+        let began = world.now();
+        world.sign_in(&world.public).await;
+        world.advance(5);
+        world.sign_in(&world.public).await;
+        let scopes = world.public.metadata.scope.clone();
+        let by = |last_used_at, since| ClientAccess {
+            client_id: world.public.id.clone(),
+            scopes: scopes.clone(),
+            since,
+            last_used_at,
+        };
+        let of_grants = by(Some(world.now()), began);
+        let of_consent = by(None, world.now());
+        assert_eq!(list().await, [of_grants, of_consent.clone()], "one entry for all grants of the same scopes");
+        world.advance(200 * 86_400);
+        assert_eq!(list().await, [of_consent], "the consent outlives them");
+        world.write(disconnect(&world)).await;
+        assert!(list().await.is_empty());
     })
     .await;
 }

@@ -178,6 +178,7 @@ impl World {
             resources: vec![],
             nonce: None,
             auth_time: self.now(),
+            sign_in_methods: vec![SignInMethod::Password],
             created_at: self.now(),
             last_used_at: None,
             expires_at: self.now().plus(Duration::from_secs(180 * 86_400)),
@@ -193,7 +194,7 @@ impl World {
         let code = NewCode {
             digest: self.digest(&given.code),
             redirect_uri: REDIRECT_URI.to_owned(),
-            code_challenge: CodeChallenge::parse(CHALLENGE).unwrap(),
+            code_challenge: CodeChallenge::parse(CHALLENGE).ok(),
             expires_at: self.now().plus(Duration::from_secs(60)),
         };
         let remember = Some(grant.scopes.clone());
@@ -216,7 +217,7 @@ impl World {
             candidates: vec![self.digest(&given.code)],
             redemption: CodeRedemption {
                 client: given.client.clone(),
-                code_verifier: VERIFIER.to_owned(),
+                code_verifier: Some(VERIFIER.to_owned()),
                 redirect_uri: Some(REDIRECT_URI.to_owned()),
             },
             apis: self.apis.clone(),
@@ -313,6 +314,7 @@ fn user(rng: &SeededRng, username: &str) -> UserRecord {
         password_hash: "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaA".into(),
         created_at: START,
         disabled_at: None,
+        updated_at: None,
     }
 }
 

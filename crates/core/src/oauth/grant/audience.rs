@@ -8,7 +8,7 @@ use crate::{
     api::{Api, ResourceIdentifier, TokenFormat},
     denial::Denial,
     refusal::Refusal,
-    scope::{Scope, ScopeSet},
+    scope::{self, Scope, ScopeSet},
 };
 
 /// The most resources in one request.
@@ -108,6 +108,8 @@ pub struct AccessRequest<'a> {
     pub apis: &'a Apis,
     /// The scopes that were granted.
     pub granted: &'a ScopeSet,
+    /// The scopes that had been asked for: the user may have allowed some of them only.
+    pub requested: &'a ScopeSet,
     /// The resources that were named when they were granted.
     pub granted_resources: &'a [ResourceIdentifier],
     /// `scope`, if sent (RFC 6749 section 6).
@@ -131,13 +133,7 @@ impl AccessRequest<'_> {
     /// `resource` must be one of the granted resources, or, where none was named, the API of the scopes. Without it the
     /// first named resource counts.
     pub fn narrow(&self) -> Result<Access, Refusal> {
-        let granted = match self.scopes {
-            None => self.granted,
-            Some(asked) if asked.is_subset(self.granted) => asked,
-            Some(asked) => {
-                return Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", asked.difference(self.granted)));
-            }
-        };
+        let granted = &self.narrowed_scopes()?;
         let named = self.granted_resources;
         let of_scopes = self.apis.of_scopes(granted);
         let api = match self.resource {
@@ -162,6 +158,23 @@ impl AccessRequest<'_> {
         };
         let scopes = granted.filtered(|scope| scope.is_oidc() || api.is_some_and(|api| api.has_scope(scope)));
         Ok(Access { api: api.cloned(), scopes })
+    }
+
+    /// The scopes that are asked for, as far as they were granted. A client may repeat what it first asked for, also
+    /// where the user allowed less (RFC 6749 section 6 forbids asking for more); of that it gets what was allowed.
+    fn narrowed_scopes(&self) -> Result<ScopeSet, Refusal> {
+        let Some(asked) = self.scopes else { return Ok(self.granted.clone()) };
+        let was_asked = |scope: &Scope| {
+            // With `openid`, scopes that nobody knows were passed over at /authorize.
+            self.requested.contains(scope.as_str())
+                || (self.requested.contains(scope::OPENID) && !self.apis.knows(scope))
+        };
+        let beyond = asked.filtered(|scope| !was_asked(scope));
+        let narrowed = asked.filtered(|scope| self.granted.contains(scope.as_str()));
+        match beyond.is_empty() && !narrowed.is_empty() {
+            true => Ok(narrowed),
+            false => Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", asked.difference(self.granted))),
+        }
     }
 }
 
@@ -188,7 +201,14 @@ pub fn client_credentials(
     }
     let resources = apis.resources(resource.into_iter())?;
     apis.check_together(&scopes, &resources)?;
-    let request = AccessRequest { apis, granted: &scopes, granted_resources: &resources, scopes: None, resource: None };
+    let request = AccessRequest {
+        apis,
+        granted: &scopes,
+        requested: &scopes,
+        granted_resources: &resources,
+        scopes: None,
+        resource: None,
+    };
     let access = request.narrow()?;
     Ok((access.api.ok_or(Denial::ScopeMissing)?, access.scopes))
 }
@@ -238,7 +258,8 @@ pub(crate) mod tests {
         let apis = apis();
         let resources = apis.resources(resources.iter().copied()).map_err(|refusal| refusal.denial)?;
         let (granted, granted_resources) = (&scopes(granted), &resources[..]);
-        let request = AccessRequest { apis: &apis, granted, granted_resources, scopes: None, resource };
+        let request =
+            AccessRequest { apis: &apis, granted, requested: granted, granted_resources, scopes: None, resource };
         let access = request.narrow().map_err(|refusal| refusal.denial)?;
         Ok((access.api.map(|api| api.metadata.name.clone()), access.scopes.to_string()))
     }
@@ -263,6 +284,25 @@ pub(crate) mod tests {
         assert_eq!(narrow("notes:read", &[], Some("https://mails.example")), Err(Denial::ResourceNotGranted));
         assert_eq!(narrow("notes:read", &[], Some("https://other.example")), Err(Denial::ResourceUnknown));
         assert_eq!(narrow("notes:read", &["https://other.example"], None), Err(Denial::ResourceUnknown));
+    }
+
+    #[test]
+    fn repeated_request_gets_what_the_user_allowed_of_it() {
+        let apis = apis();
+        let again = |requested: &str, granted: &str, asked: &str| {
+            let (granted, requested, asked) = (&scopes(granted), &scopes(requested), &scopes(asked));
+            let scopes = Some(asked);
+            let request =
+                AccessRequest { apis: &apis, granted, requested, granted_resources: &[], scopes, resource: None };
+            request.narrow().map(|access| access.scopes.to_string()).map_err(|refusal| refusal.denial)
+        };
+        let all = "openid notes:read notes:write";
+        assert_eq!(again(all, "openid notes:read", all), Ok("notes:read openid".into()));
+        assert_eq!(again(all, "openid notes:read", "openid"), Ok("openid".into()));
+        assert_eq!(again(all, "openid", "notes:write"), Err(Denial::ScopeExceedsGrant));
+        assert_eq!(again("openid notes:read", "openid notes:read", all), Err(Denial::ScopeExceedsGrant));
+        assert_eq!(again("openid", "openid", "openid address"), Ok("openid".into()));
+        assert_eq!(again("notes:read", "notes:read", "notes:read address"), Err(Denial::ScopeExceedsGrant));
     }
 
     #[test]

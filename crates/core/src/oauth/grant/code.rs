@@ -22,8 +22,8 @@ pub struct CodeFacts {
     pub client_id: ClientId,
     /// The `redirect_uri` of the authorization request, as it was asked.
     pub redirect_uri: String,
-    /// The challenge of the authorization request.
-    pub code_challenge: CodeChallenge,
+    /// The challenge of the authorization request, if it had one.
+    pub code_challenge: Option<CodeChallenge>,
     /// The scopes of the authorization request.
     pub requested_scopes: ScopeSet,
     /// When it ends.
@@ -41,8 +41,8 @@ pub struct CodeFacts {
 pub struct CodeRedemption {
     /// The authenticated client.
     pub client: Arc<Client>,
-    /// `code_verifier`.
-    pub code_verifier: String,
+    /// `code_verifier`, if sent.
+    pub code_verifier: Option<String>,
     /// `redirect_uri`, if sent.
     pub redirect_uri: Option<String>,
 }
@@ -97,14 +97,25 @@ fn check(request: &CodeRedemption, code: &CodeFacts, now: Timestamp) -> Result<(
     if now >= code.expires_at {
         return Err(Refusal::new(Denial::CodeExpired).fact("expired_at", code.expires_at.as_secs()));
     }
-    if !code.code_challenge.is_met_by(&request.code_verifier) {
-        return Err(Refusal::new(Denial::CodeVerifierMismatch));
-    }
+    check_verifier(request.code_verifier.as_deref(), code.code_challenge.as_ref())?;
     match &request.redirect_uri {
         Some(sent) if *sent != code.redirect_uri => {
             Err(Refusal::new(Denial::CodeRedirectUriMismatch).fact("sent", sent).fact("asked", &code.redirect_uri))
         }
+        // Without PKCE this is what ties the code to its request (RFC 6749 section 4.1.3).
+        None if code.code_challenge.is_none() => Err(Refusal::new(Denial::ParameterMissing).parameter("redirect_uri")),
         _ => Ok(()),
+    }
+}
+
+/// Challenge and verifier come both or not at all: where one is missing, somebody cut it out (RFC 9700 section 4.8.2).
+fn check_verifier(verifier: Option<&str>, challenge: Option<&CodeChallenge>) -> Result<(), Refusal> {
+    match (challenge, verifier) {
+        (None, None) => Ok(()),
+        (Some(challenge), Some(verifier)) if challenge.is_met_by(verifier) => Ok(()),
+        (Some(_), Some(_)) => Err(Denial::CodeVerifierMismatch.into()),
+        (Some(_), None) => Err(Refusal::new(Denial::ParameterMissing).parameter("code_verifier")),
+        (None, Some(_)) => Err(Denial::CodeVerifierUnexpected.into()),
     }
 }
 
@@ -120,7 +131,7 @@ mod tests {
         CodeFacts {
             client_id: client().id,
             redirect_uri: "https://app.example/cb".into(),
-            code_challenge: CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").unwrap(),
+            code_challenge: CodeChallenge::parse("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM").ok(),
             requested_scopes: ScopeSet::default(),
             expires_at: NOW.plus(std::time::Duration::from_secs(60)),
             is_redeemed: false,
@@ -130,12 +141,19 @@ mod tests {
     }
 
     fn request() -> CodeRedemption {
-        CodeRedemption { client: Arc::new(client()), code_verifier: VERIFIER.into(), redirect_uri: None }
+        CodeRedemption { client: Arc::new(client()), code_verifier: Some(VERIFIER.into()), redirect_uri: None }
     }
 
     fn decision(request: &CodeRedemption, facts: &CodeFacts, resource: Option<&str>) -> CodeDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::default());
-        let asked = AccessRequest { apis: &apis, granted: &granted, granted_resources: &[], scopes: None, resource };
+        let asked = AccessRequest {
+            apis: &apis,
+            granted: &granted,
+            requested: &granted,
+            granted_resources: &[],
+            scopes: None,
+            resource,
+        };
         decide(request, facts, &asked, NOW)
     }
 
@@ -178,7 +196,7 @@ mod tests {
                 (CodeRedemption { client: other.clone(), ..request() }, facts.clone(), Denial::CodeOfAnotherClient),
                 (request(), expired, Denial::CodeExpired),
                 (
-                    CodeRedemption { code_verifier: VERIFIER.replace('d', "e"), ..request() },
+                    CodeRedemption { code_verifier: Some(VERIFIER.replace('d', "e")), ..request() },
                     facts.clone(),
                     Denial::CodeVerifierMismatch,
                 ),
@@ -191,6 +209,19 @@ mod tests {
                 assert_eq!(decided(request, facts), Some((denial, false)));
             }
         }
+    }
+
+    #[test]
+    fn verifier_comes_exactly_where_a_challenge_came() {
+        let without = CodeFacts { code_challenge: None, ..facts() };
+        let redirect_uri = Some("https://app.example/cb".to_owned());
+        let neither = CodeRedemption { code_verifier: None, redirect_uri, ..request() };
+        assert_eq!(decided(neither.clone(), without.clone()), None);
+        assert_eq!(decided(neither.clone(), facts()), Some((Denial::ParameterMissing, false)));
+        let only_verifier = CodeRedemption { code_verifier: request().code_verifier, ..neither.clone() };
+        assert_eq!(decided(only_verifier, without.clone()), Some((Denial::CodeVerifierUnexpected, false)));
+        let bare = CodeRedemption { redirect_uri: None, ..neither };
+        assert_eq!(decided(bare, without), Some((Denial::ParameterMissing, false)));
     }
 
     #[test]

@@ -8,12 +8,12 @@ macro_rules! authorization_redirect {
             remedy: "Set the client to the code flow." }
         ResponseModeUnsupported { code: "response_mode_unsupported", status: 400, error: "invalid_request", class: Request,
             sentence: "This response_mode is not supported.",
-            cause: "The `response_mode` is not `query`.",
+            cause: "The `response_mode` is neither `query` nor `form_post`.",
             remedy: "Remove it from the client's configuration." }
         PkceMissing { code: "pkce_missing", status: 400, error: "invalid_request", class: Request,
             sentence: "PKCE is required: send code_challenge and code_challenge_method=S256.",
             cause: "No `code_challenge` came (RFC 7636 section 4.4.1).",
-            remedy: "Turn PKCE on in the client's library." }
+            remedy: "Turn PKCE on in the client's library. For a confidential client that has none: `doorward client create --profile oidc-basic`." }
         PkceMethodUnsupported { code: "pkce_method_unsupported", status: 400, error: "invalid_request", class: Request,
             sentence: "Only code_challenge_method=S256 is supported.",
             cause: "The `code_challenge_method` is missing or `plain` (RFC 7636 section 4.4.1).",
@@ -28,8 +28,8 @@ macro_rules! authorization_redirect {
             remedy: "Send plain parameters." }
         LoginRequired { code: "login_required", status: 400, error: "login_required", class: Credential,
             sentence: "The user has to sign in.",
-            cause: "`prompt=none`, and there is no session that will do.",
-            remedy: "The client should ask again without prompt=none." }
+            cause: "`prompt=none`, and there is no session that will do; or another user signed in than the `id_token_hint` names.",
+            remedy: "The client should ask again without prompt=none, or without the hint." }
         ConsentRequired { code: "consent_required", status: 400, error: "consent_required", class: Permission,
             sentence: "The user has to consent.",
             cause: "`prompt=none`, and the user has not allowed this, or has to be asked each time.",

@@ -33,7 +33,7 @@ macro_rules! client_authentication {
         ClientAssertionInvalid { code: "client_assertion_invalid", status: 401, error: "invalid_client", class: Credential,
             shown_as: "client_authentication_failed", sentence: "The client is not known here, or its credential is wrong.",
             cause: "The assertion does not verify: signature, `iss`, `sub`, `aud`, `exp` or `jti` (RFC 7523 section 3).",
-            remedy: "`aud` must be the issuer, `exp` at most 5 minutes ahead; compare the key with the client's registered `jwks`." }
+            remedy: "`aud` must be the issuer; for a library that sends the token endpoint, create the client with `--assertion-for-token-endpoint`. `exp` is at most 5 minutes ahead; compare the key with the client's registered `jwks`." }
         ClientAssertionReplayed { code: "client_assertion_replayed", status: 401, error: "invalid_client", class: Credential,
             shown_as: "client_authentication_failed", sentence: "The client is not known here, or its credential is wrong.",
             cause: "The assertion's `jti` was used before.",

@@ -46,6 +46,10 @@ macro_rules! token_endpoint {
             sentence: "The code_verifier does not fit the code_challenge.",
             cause: "The verifier's SHA-256 is not the challenge of the authorization request (RFC 7636 section 4.6).",
             remedy: "The client mixes up two requests, or someone else presents the code." }
+        CodeVerifierUnexpected { code: "code_verifier_unexpected", status: 400, error: "invalid_grant", class: Credential,
+            sentence: "A code_verifier came, but the authorization request had no code_challenge. Start over.",
+            cause: "The client uses PKCE, and its `code_challenge` did not reach /authorize: somebody cut it out (RFC 9700 section 4.8.2).",
+            remedy: "If the client sends a verifier without a challenge, fix it. Otherwise the authorization request was changed on its way." }
         RefreshTokenUnknown { code: "refresh_token_unknown", status: 400, error: "invalid_grant", class: Credential,
             shown_as: "refresh_token_invalid", sentence: "The refresh token is not valid. The user has to sign in again.",
             cause: "No such refresh token exists.",
@@ -96,7 +100,7 @@ macro_rules! token_endpoint {
             remedy: "Let the client name a `resource`, and ask once for each API." }
         ScopeExceedsGrant { code: "scope_exceeds_grant", status: 400, error: "invalid_scope", class: Permission,
             sentence: "The scope was not granted.",
-            cause: "A refresh asked for a scope that the grant does not have (RFC 6749 section 6).",
+            cause: "A refresh asked for a scope that was not asked for at /authorize, or only for such as the user did not allow (RFC 6749 section 6).",
             remedy: "The client has to ask at /authorize." }
         ResourceUnknown { code: "resource_unknown", status: 400, error: "invalid_target", class: Request,
             sentence: "The resource is not known here.",

@@ -29,7 +29,10 @@ pub(super) async fn grant(
     let code = form.required("code")?;
     let redemption = CodeRedemption {
         client: client.clone(),
-        code_verifier: form.required("code_verifier")?.to_owned(),
+        code_verifier: match client.may_leave_out_pkce() {
+            true => form.optional("code_verifier")?.map(str::to_owned),
+            false => Some(form.required("code_verifier")?.to_owned()),
+        },
         redirect_uri: form.optional("redirect_uri")?.map(str::to_owned),
     };
     if !checksummed::is_well_formed(code, CODE_PREFIX) {

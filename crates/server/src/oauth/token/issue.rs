@@ -5,10 +5,11 @@ use doorward_core::{
     api::{Api, TokenFormat},
     checksummed::{self, ACCESS_TOKEN_PREFIX},
     client::Client,
+    client_metadata::IdTokenClaims,
     denial::Denial,
     id::TokenId,
-    id_token,
-    jwk::{Algorithm, InvalidSigningKey},
+    id_token::{self, UserClaims},
+    jwk::InvalidSigningKey,
     new_access_token::NewAccessToken,
     refusal::Refusal,
     scope::{self, ScopeSet},
@@ -17,7 +18,7 @@ use doorward_core::{
 use doorward_store::codes::Issued;
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, signing_keys};
 
 /// What is answered (RFC 6749 section 5.1).
 #[derive(Serialize)]
@@ -75,6 +76,14 @@ pub(super) fn respond(
                 nonce,
                 at_hash: Some(id_token::at_hash(&access_token, key.algorithm())),
                 sid: Some(issued.grant.session_id.to_string()),
+                acr: id_token::acr(&issued.grant.sign_in_methods),
+                amr: id_token::amr(&issued.grant.sign_in_methods),
+                user: match client.metadata.id_token_claims {
+                    IdTokenClaims::Minimal => UserClaims::default(),
+                    IdTokenClaims::Scopes => {
+                        UserClaims::of(&issued.user.metadata, issued.user.updated_at, &issued.scopes)
+                    }
+                },
             };
             Some(claims.sign(&key).map_err(signing_failed)?)
         }
@@ -115,7 +124,7 @@ pub(super) fn sign(app: &App, api: &Api, claims: &Claims) -> Result<String, Refu
 
 /// A token for `/userinfo` alone.
 fn sign_for_issuer(app: &App, claims: &Claims) -> Result<String, Refusal> {
-    let key = app.signing_keys().active(Algorithm::EdDSA, claims.issued_at)?;
+    let key = app.signing_keys().active(signing_keys::OF_ISSUER, claims.issued_at)?;
     claims.sign(&key).map_err(signing_failed)
 }
 

@@ -9,7 +9,9 @@ async fn told(server: &TestServer, request: &AuthorizationRequest) -> String {
     for answer in [server.caller.get(&request.path()).await, server.caller.post("/authorize", &request.pairs()).await] {
         assert!(answer.location().starts_with("https://app.example/cb"), "{}", answer.location());
         assert_eq!(answer.sent("iss").as_deref(), Some(server.issuer()));
-        assert!(!answer.sent("error_description").unwrap().is_empty());
+        let description = answer.sent("error_description").unwrap();
+        assert!(description.rsplit_once(". Trace ID: ").is_some_and(|(_, id)| id.len() == 32), "{description}");
+        assert_eq!(answer.sent("trace_id"), None, "no parameter of our own");
         assert_eq!(answer.sent("code"), None);
         errors.push(answer.sent("error").unwrap());
     }
@@ -26,7 +28,8 @@ async fn each_mistake_has_its_error_and_the_state_comes_back() {
         ("response_type", "made_up", "unsupported_response_type"),
         ("response_type", "none", "unsupported_response_type"),
         ("response_mode", "fragment", "invalid_request"),
-        ("response_mode", "form_post", "invalid_request"),
+        ("response_mode", "made_up", "invalid_request"),
+        ("id_token_hint", "e30.e30.AA", "invalid_request"),
         ("code_challenge", "", "invalid_request"),
         ("code_challenge", "tooshort", "invalid_request"),
         ("code_challenge_method", "", "invalid_request"),
@@ -100,10 +103,28 @@ async fn errors_of_a_refused_response_type_come_in_its_default_mode() {
 async fn what_is_too_long_is_an_invalid_request() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
-    for (name, longest) in [("state", 2_048), ("nonce", 512), ("login_hint", 256)] {
+    for (name, longest) in [("nonce", 512), ("login_hint", 1_024)] {
         let path = request.with(name, &"a".repeat(longest)).path();
         assert!(server.caller.get(&path).await.location().starts_with("/sign-in/"), "{name}");
         assert_eq!(told(&server, &request.with(name, &"a".repeat(longest + 1))).await, "invalid_request", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn state_of_4_kib_comes_back_and_a_longer_one_is_a_page() {
+    let server = TestServer::start().await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let longest = "%".repeat(4_096);
+    let answer = server.browser().authorize(&request.with("state", &longest)).await;
+    assert_eq!(answer.sent("state"), Some(longest.clone()));
+    for request in [&request, &request.with("scope", "made:up")] {
+        let too_long = request.with("state", &format!("{longest}%"));
+        for answer in
+            [server.caller.get(&too_long.path()).await, server.caller.post("/authorize", &too_long.pairs()).await]
+        {
+            assert_eq!(answer.error_page(), (400, "parameter_invalid".into()));
+            assert!(answer.body.contains("state"), "{}", answer.body);
+        }
     }
 }
 

@@ -94,6 +94,61 @@ async fn max_age_bounds_the_age_of_the_sign_in() {
 }
 
 #[tokio::test]
+async fn id_token_hint_lets_nobody_else_be_answered_about() {
+    let server = TestServer::start().await;
+    let (web, browser) = (&server.world.web, server.browser());
+    let request = AuthorizationRequest::of(web);
+    let code = browser.authorize(&request).await.sent("code").unwrap();
+    let id_token = server.redeem(web, &code).await.text("id_token");
+    // It has expired since.
+    server.advance_secs(3_600);
+    let hinted = request.with("id_token_hint", &id_token);
+    let silent = hinted.with("prompt", "none");
+    assert!(browser.get(&silent.path()).await.sent("code").is_some(), "the user of the hint is signed in");
+    let nobody = server.browser().get(&silent.path()).await;
+    assert_eq!(nobody.sent("error").as_deref(), Some("login_required"));
+
+    let other = server.browser();
+    other.authorize_as(&request, BOB).await.sent("code").unwrap();
+    server.advance_secs(1);
+    assert_eq!(other.get(&silent.path()).await.sent("error").as_deref(), Some("login_required"));
+    let page = other.follow(other.get(&hinted.path()).await).await.expect(200);
+    assert!(page.body.contains(r#"value="alice""#) && !page.body.contains("readonly"), "{}", page.body);
+    let form = Form::of(&page);
+    // The page of the next step can't be reached around it.
+    let consent = form.action.replace("/sign-in/", "/consent/");
+    assert!(other.get(&consent).await.location().starts_with("/continue/"));
+    let as_alice = other.submit(&form, &[("username", ALICE), ("password", PASSWORD)]).await;
+    let code = other.follow(as_alice).await.sent("code").expect("the user of the hint signed in");
+    server.redeem(web, &code).await.expect(200);
+}
+
+#[tokio::test]
+async fn who_signs_in_as_another_than_the_hint_names_is_reported() {
+    let server = TestServer::start().await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let id_token = server.tokens(&server.world.web).await["id_token"].as_str().unwrap().to_owned();
+    let answer = server.browser().authorize_as(&request.with("id_token_hint", &id_token), BOB).await;
+    assert_eq!(answer.sent("error").as_deref(), Some("login_required"));
+}
+
+#[tokio::test]
+async fn hint_of_another_client_or_of_another_kind_is_an_invalid_request() {
+    let server = TestServer::start().await;
+    let tokens = server.tokens(&server.world.spa).await;
+    let own = server.tokens(&server.world.web).await;
+    for (hint, what) in [
+        (&tokens["id_token"], "another client's"),
+        (&own["access_token"], "an access token"),
+        (&own["refresh_token"], "a refresh token"),
+    ] {
+        let request = AuthorizationRequest::of(&server.world.web).with("id_token_hint", hint.as_str().unwrap());
+        let answer = server.caller.get(&request.with("prompt", "none").path()).await;
+        assert_eq!(answer.sent("error").as_deref(), Some("invalid_request"), "{what}");
+    }
+}
+
+#[tokio::test]
 async fn login_hint_stands_in_the_field_and_nowhere_else() {
     let server = TestServer::start().await;
     let browser = server.browser();

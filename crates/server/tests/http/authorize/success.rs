@@ -80,6 +80,33 @@ async fn unknown_scopes_are_dropped_with_openid() {
 }
 
 #[tokio::test]
+async fn form_post_brings_code_and_error_by_a_form_that_may_lead_there_only() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    let request = AuthorizationRequest::of(&server.world.web).with("response_mode", "form_post").with("state", "\"a&b");
+    let silent = browser.get(&request.with("prompt", "none").path()).await.expect(200);
+    assert_eq!(posted(&silent, "error").as_deref(), Some("login_required"));
+    let answer = browser.authorize(&request).await.expect(200);
+    for page in [&silent, &answer] {
+        assert!(page.body.contains(r#"<form method="post" action="https://app.example/cb" data-submit>"#));
+        let policy = page.header("content-security-policy").unwrap();
+        assert!(policy.ends_with("; form-action https://app.example/cb"), "{policy}");
+        assert_eq!(page.header("cache-control"), Some("no-store"));
+        assert_eq!(page.header("location"), None);
+        assert_eq!(posted(page, "state").as_deref(), Some("&#34;a&#38;b"));
+        assert_eq!(posted(page, "iss").as_deref(), Some(server.issuer()));
+    }
+    assert_eq!(posted(&answer, "error"), None);
+    server.redeem(&server.world.web, &posted(&answer, "code").unwrap()).await.expect(200);
+}
+
+/// A field of the form on a page.
+fn posted(page: &Answer, name: &str) -> Option<String> {
+    let start = format!(r#"<input type="hidden" name="{name}" value=""#);
+    between(&page.body, &start, "\"").map(str::to_owned)
+}
+
+#[tokio::test]
 async fn authorize_is_closed_to_other_origins() {
     let server = TestServer::start().await;
     let path = AuthorizationRequest::of(&server.world.web).path();

@@ -151,6 +151,6 @@ fn management_key() -> NewKey {
 async fn signed(scene: &Scene, claim: &str, value: Value) -> String {
     let mut claims = claims(&scene.gift(&scene.server.world.web, "access_token").await);
     claims[claim] = value;
-    let key = scene.server.signing_key(Algorithm::EdDSA).await;
+    let key = scene.server.signing_key(Algorithm::ES256).await;
     jws::sign(&key, "at+jwt", claims.to_string().as_bytes()).unwrap()
 }

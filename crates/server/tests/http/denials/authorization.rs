@@ -15,7 +15,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         RedirectUriNotRegistered => good.with("redirect_uri", "https://evil.example/cb"),
         ParameterInvalid => good.with("prompt", "made_up"),
         ResponseTypeUnsupported => good.with("response_type", "token"),
-        ResponseModeUnsupported => good.with("response_mode", "form_post"),
+        ResponseModeUnsupported => good.with("response_mode", "fragment"),
         PkceMissing => good.without("code_challenge"),
         PkceMethodUnsupported => good.with("code_challenge_method", "plain"),
         RequestObjectUnsupported => good.with("request", "e30.e30."),
@@ -41,6 +41,11 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
                 caller.get(&good.path()).await.expect(303);
             }
             return Some(scene.get(&caller, &good.path(), &[]).await);
+        }
+        PostLogoutRedirectUriNotRegistered => {
+            let web = &server.world.web.id;
+            let path = format!("/logout?client_id={web}&post_logout_redirect_uri=https://evil.example/");
+            return Some(scene.get(&server.caller, &path, &[]).await);
         }
         InteractionUnknown => return Some(scene.get(&server.caller, "/sign-in/nonsense", &[]).await),
         _ => return None,

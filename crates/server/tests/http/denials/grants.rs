@@ -43,6 +43,11 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let form = [("grant_type", "authorization_code"), ("code", &code), ("code_verifier", CHALLENGE)];
             scene.token(web, &form).await
         }
+        CodeVerifierUnexpected => {
+            let basic = register(&server.app, basic_client()).await;
+            let code = server.code_of(&AuthorizationRequest::of(&basic).without_pkce()).await;
+            scene.token(&basic, &redemption(&basic, &code)).await
+        }
         RefreshTokenUnknown => {
             let unknown = doorward_core::checksummed::generate("dw_rt_", &SystemRng::default());
             refresh(scene, web, unknown.expose_secret()).await

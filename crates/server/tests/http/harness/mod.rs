@@ -12,7 +12,7 @@ mod server;
 mod world;
 
 pub(crate) use self::{
-    answer::Answer,
+    answer::{Answer, between},
     browser::{Browser, Form},
     caller::{Caller, basic},
     database::{Database, Run, on_each_engine},
@@ -21,5 +21,5 @@ pub(crate) use self::{
     raw::raw,
     request::{AuthorizationRequest, CHALLENGE, VERIFIER},
     server::{Stopped, TestServer, at_once, eventually, redemption},
-    world::{ALICE, BOB, PASSWORD, Registered, client, grants, key, new_key, operator, register, user},
+    world::{ALICE, BOB, PASSWORD, Registered, basic_client, client, grants, key, new_key, operator, register, user},
 };

@@ -43,6 +43,11 @@ impl AuthorizationRequest {
         Self(self.0.iter().filter(|pair| pair.0 != name).cloned().collect())
     }
 
+    /// The request without PKCE.
+    pub(crate) fn without_pkce(&self) -> Self {
+        self.without("code_challenge").without("code_challenge_method")
+    }
+
     pub(crate) fn pairs(&self) -> Vec<(&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }

@@ -6,7 +6,7 @@ use doorward_core::{
     api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::Environment,
     client::{AuthenticationMethod, GrantType},
-    client_metadata::ClientMetadata,
+    client_metadata::{ClientMetadata, ClientProfile},
     clock::ManualClock,
     jwk::Algorithm,
     redirect_uri::RedirectUri,
@@ -105,6 +105,12 @@ pub(crate) fn client(name: &str, authentication: AuthenticationMethod, redirect_
         scope: ScopeSet::parse("openid profile email offline_access notes:read notes:write mails:read").unwrap(),
         ..ClientMetadata::default()
     }
+}
+
+/// A confidential client of older make, that uses no PKCE.
+pub(crate) fn basic_client() -> ClientMetadata {
+    let basic = client("Older", AuthenticationMethod::ClientSecret, "https://older.example/cb");
+    ClientMetadata { profile: ClientProfile::OidcBasic, ..basic }
 }
 
 pub(crate) async fn register(app: &App, new: ClientMetadata) -> Registered {

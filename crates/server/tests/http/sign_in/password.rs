@@ -41,17 +41,62 @@ async fn the_right_password_signs_in_whatever_the_case_of_the_name() {
 }
 
 #[tokio::test]
-async fn a_password_is_compared_whole_and_as_it_is() {
+async fn a_password_is_compared_whole_in_either_normal_form() {
     let server = TestServer::start().await;
     let long = "e\u{301} \u{1f511} ".repeat(21);
     let metadata = UserMetadata { username: "carol".into(), ..UserMetadata::default() };
     users::create(&server.app, &operator(), metadata, long.as_str().into()).await.unwrap();
     let mut cut = long.clone();
     cut.pop();
-    for wrong in [cut, long.replace("e\u{301}", "\u{e9}"), long.trim().to_owned(), long.to_uppercase()] {
+    for wrong in [cut, long.replace("e\u{301}", "e"), long.trim().to_owned(), long.to_uppercase()] {
         server.browser().sign_in("carol", &wrong).await.expect(401);
     }
-    assert_eq!(server.browser().sign_in("carol", &long).await.location(), "/account");
+    for right in [&long, &long.replace("e\u{301}", "\u{e9}"), &long.replace(' ', "\u{a0}")] {
+        assert_eq!(server.browser().sign_in("carol", right).await.location(), "/account");
+    }
+}
+
+#[tokio::test]
+async fn password_that_an_older_program_hashed_as_it_came_signs_in() {
+    let server = TestServer::start().await;
+    let decomposed = "a cafe\u{301} in the rain";
+    let hash = server.app.passwords.hash(decomposed.into(), &*server.app.rng).await.unwrap();
+    let sql = "UPDATE users SET password_hash = $1 WHERE username_folded = 'bob'";
+    let params = vec![doorward_core::secret::ExposeSecret::expose_secret(&hash).into()];
+    server.app.store.write(Run { sql, params }).await.unwrap();
+    for typed in [decomposed, "a caf\u{e9} in the rain"] {
+        assert_eq!(server.browser().sign_in(BOB, typed).await.location(), "/account");
+    }
+    server.browser().sign_in(BOB, "a cafe in the rain").await.expect(401);
+}
+
+#[tokio::test]
+async fn name_is_one_user_in_each_spelling_and_an_older_one_is_found() {
+    let server = TestServer::start().await;
+    let create = async |username: &str| {
+        let metadata = UserMetadata { username: username.into(), ..UserMetadata::default() };
+        users::create(&server.app, &operator(), metadata, PASSWORD.into()).await
+    };
+    create("Jos\u{e9}").await.unwrap();
+    assert!(create("JOSE\u{301}").await.is_err(), "the same name");
+    assert!(create("jos\u{200b}\u{e9}").await.is_err(), "nobody sees the difference");
+    create(&format!("{}@example.com", "a".repeat(242))).await.unwrap();
+    assert!(create(&format!("{}@example.com", "a".repeat(243))).await.is_err());
+    for typed in ["jos\u{e9}", "Jose\u{301}", " JOS\u{c9} "] {
+        assert_eq!(server.browser().sign_in(typed, PASSWORD).await.location(), "/account", "{typed}");
+    }
+    server.browser().sign_in("jos\u{200b}\u{e9}", PASSWORD).await.expect(401);
+    // As an older program stored them.
+    let sql = "UPDATE users SET username_folded = $1 WHERE username_folded = 'bob'";
+    for stored in ["bjo\u{308}rn", "bj\u{f6}rn \u{2605}"] {
+        server.app.store.write(Run { sql, params: vec![stored.into()] }).await.unwrap();
+        server.browser().sign_in(stored, PASSWORD).await.expect(303);
+        assert!(create(stored).await.is_err());
+        let sql = "UPDATE users SET username_folded = 'bob' WHERE username_folded = $1";
+        server.app.store.write(Run { sql, params: vec![stored.into()] }).await.unwrap();
+    }
+    server.app.store.write(Run { sql, params: vec!["bjo\u{308}rn".into()] }).await.unwrap();
+    server.browser().sign_in("BJ\u{d6}RN", PASSWORD).await.expect(303);
 }
 
 #[tokio::test]

@@ -45,6 +45,64 @@ async fn the_id_token_is_signed_with_rs256_and_bound_to_the_request() {
 }
 
 #[tokio::test]
+async fn id_token_says_how_the_user_signed_in_and_what_the_scopes_tell() {
+    let server = TestServer::start().await;
+    let web = &server.world.web;
+    let id_token = async |client: &Registered, scope: &str| {
+        let request = AuthorizationRequest::of(client).with("scope", scope);
+        let tokens = server.tokens_of(client, &request).await;
+        (claims(tokens["id_token"].as_str().unwrap()), tokens)
+    };
+    let (told, tokens) = id_token(web, "openid profile email offline_access").await;
+    assert_eq!((&told["amr"], &told["acr"]), (&json!(["pwd"]), &json!("urn:doorward:acr:single-factor")));
+    assert_eq!((&told["preferred_username"], &told["name"]), (&json!(ALICE), &json!("alice of the tests")));
+    assert_eq!((&told["email"], &told["email_verified"]), (&json!("alice@example.com"), &json!(false)));
+    assert!(told["updated_at"].is_i64());
+    let refreshed = server.caller.refresh(web, tokens["refresh_token"].as_str().unwrap()).await.expect(200);
+    let again = claims(&refreshed.text("id_token"));
+    for claim in ["amr", "acr", "name", "preferred_username", "updated_at", "email", "email_verified"] {
+        assert_eq!(again[claim], told[claim], "{claim}");
+    }
+    let (bare, _) = id_token(web, "openid notes:read").await;
+    let minimal = doorward_core::client_metadata::ClientMetadata {
+        id_token_claims: doorward_core::client_metadata::IdTokenClaims::Minimal,
+        ..client("Minimal", doorward_core::client::AuthenticationMethod::ClientSecret, "https://minimal.example/cb")
+    };
+    let (minimal, _) = id_token(&register(&server.app, minimal).await, "openid profile email").await;
+    for claims in [bare, minimal] {
+        for claim in ["name", "preferred_username", "updated_at", "email", "email_verified"] {
+            assert_eq!(claims.get(claim), None, "{claim}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn client_of_the_basic_profile_may_leave_out_pkce_and_nonce() {
+    let server = TestServer::start().await;
+    let basic = register(&server.app, basic_client()).await;
+    let bare = AuthorizationRequest::of(&basic).without_pkce().without("nonce");
+    let code = server.code_of(&bare).await;
+    let form = [("grant_type", "authorization_code"), ("code", code.as_str())];
+    let without = server.caller.token(&basic, &form).await.oauth_error();
+    assert_eq!((without.1.as_str(), without.2.as_str()), ("invalid_request", "parameter_missing"), "redirect_uri");
+    let with_redirect_uri = [form[0], form[1], ("redirect_uri", &basic.redirect_uri)];
+    let with_verifier = server.redeem(&basic, &code).await.oauth_error();
+    assert_eq!(with_verifier, refused("code_verifier_unexpected"));
+    let tokens = server.caller.token(&basic, &with_redirect_uri).await.expect(200);
+    assert_eq!(claims(&tokens.text("id_token")).get("nonce"), None);
+    // With PKCE it is verified, and can't be cut out at /token.
+    let code = server.code(&basic).await;
+    let cut_out = [("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", &basic.redirect_uri)];
+    assert_eq!(server.caller.token(&basic, &cut_out).await.oauth_error().2, "parameter_missing");
+    let wrong = [cut_out[0], cut_out[1], ("code_verifier", CHALLENGE)];
+    assert_eq!(server.caller.token(&basic, &wrong).await.oauth_error(), refused("code_verifier_mismatch"));
+    server.redeem(&basic, &code).await.expect(200);
+    // A method whose challenge is gone.
+    let half = AuthorizationRequest::of(&basic).without("code_challenge");
+    assert_eq!(server.caller.get(&half.path()).await.sent("error").as_deref(), Some("invalid_request"));
+}
+
+#[tokio::test]
 async fn a_client_that_registered_an_algorithm_gets_its_id_tokens_so() {
     let server = TestServer::start().await;
     // There is no key for PS256 before somebody asks for it.

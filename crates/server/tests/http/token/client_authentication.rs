@@ -56,7 +56,11 @@ async fn a_public_client_names_itself_and_may_not_prove_anything() {
     let with_secret = [&redemption(spa, &code)[..], &[("client_id", &spa.id), ("client_secret", "anything")]].concat();
     let refused = server.caller.post("/token", &with_secret).await;
     assert_eq!(refused.oauth_error(), (401, "invalid_client".into(), REFUSED.into()));
-    server.redeem(spa, &code).await.expect(200);
+    // Libraries send the id by Basic with an empty secret.
+    let (public, confidential) = (basic(&spa.id, ""), basic(&server.world.web.id, ""));
+    server.caller.post_with("/token", &[("authorization", &public)], &redemption(spa, &code)).await.expect(200);
+    let refused = server.caller.post_with("/token", &[("authorization", &confidential)], &[GRANT]).await;
+    assert_eq!(refused.oauth_error(), (401, "invalid_client".into(), REFUSED.into()));
     // A confidential client that only names itself is nobody.
     let nobody = server.caller.post("/token", &[GRANT, ("client_id", &server.world.web.id)]).await;
     assert_eq!(nobody.oauth_error(), (401, "invalid_client".into(), REFUSED.into()));

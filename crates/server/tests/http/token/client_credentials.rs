@@ -34,7 +34,7 @@ async fn the_token_is_an_rfc_9068_jwt_for_one_api() {
     let web = &server.world.web;
     let token = server.caller.client_credentials(web, "notes:read").await.expect(200).text("access_token");
     let (header, claims) = (header(&token), claims(&token));
-    assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("EdDSA")));
+    assert_eq!((&header["typ"], &header["alg"]), (&json!("at+jwt"), &json!("ES256")));
     assert_eq!(claims["iss"], server.issuer());
     assert_eq!(claims["aud"], "https://notes.example");
     assert_eq!((&claims["sub"], &claims["client_id"]), (&json!(web.id), &json!(web.id)));
@@ -44,7 +44,7 @@ async fn the_token_is_an_rfc_9068_jwt_for_one_api() {
     assert_eq!(names, ["iss", "aud", "sub", "client_id", "iat", "exp", "jti", "scope"].into());
     let jwks = server.caller.get("/jwks").await.expect(200).json();
     let key = jwks["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
-    assert_eq!(key["alg"], "EdDSA");
+    assert_eq!(key["alg"], "ES256");
 }
 
 #[tokio::test]

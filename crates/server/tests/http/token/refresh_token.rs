@@ -42,6 +42,27 @@ async fn a_refresh_gives_a_new_access_token_and_a_successor() {
     assert_eq!(id_token["nonce"], Value::Null);
 }
 
+#[tokio::test]
+async fn refresh_that_repeats_the_first_scopes_gets_what_the_user_allowed() {
+    let server = TestServer::start().await;
+    let (web, browser) = (&server.world.web, server.browser());
+    let asked = "openid offline_access notes:read notes:write";
+    let form = browser.consent(&AuthorizationRequest::of(web).with("scope", asked)).await;
+    let code = browser.allow(&form, &["offline_access", "notes:read"]).await.sent("code").unwrap();
+    let token = server.redeem(web, &code).await.expect(200).text("refresh_token");
+    let with_scope = async |token: &str, scope: &str| {
+        let form = [("grant_type", "refresh_token"), ("refresh_token", token), ("scope", scope)];
+        server.caller.token(web, &form).await
+    };
+    let refreshed = with_scope(&token, asked).await.expect(200);
+    assert_eq!(refreshed.text("scope"), "notes:read offline_access openid");
+    let token = refreshed.text("refresh_token");
+    for beyond in ["notes:write", "openid notes:read mails:read"] {
+        assert_eq!(with_scope(&token, beyond).await.oauth_error().2, "scope_exceeds_grant", "{beyond}");
+    }
+    with_scope(&token, "notes:read").await.expect(200);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_refreshes_at_once_on_two_servers_all_get_the_same_successor() {
     on_each_engine(async |server| {

@@ -206,7 +206,14 @@ mod tests {
 
     fn decision(facts: &RefreshFacts, resource: Option<&str>, from: IpAddr, now: Timestamp) -> RefreshDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::parse("openid").unwrap());
-        let asked = AccessRequest { apis: &apis, granted: &granted, granted_resources: &[], scopes: None, resource };
+        let asked = AccessRequest {
+            apis: &apis,
+            granted: &granted,
+            requested: &granted,
+            granted_resources: &[],
+            scopes: None,
+            resource,
+        };
         let request = RefreshRequest { client_id: client(1), address: from };
         decide(&request, facts, &asked, &RefreshLimits::default(), now)
     }

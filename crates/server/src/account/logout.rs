@@ -1,0 +1,126 @@
+//! Signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0).
+//!
+//! `GET /logout` signs out at once where the application shows an id_token of the user, and asks otherwise. What the
+//! person is asked travels through the page and is checked again when it comes back: nothing is stored for a request
+//! that any site can send.
+
+use std::sync::Arc;
+
+use axum::{Extension, body::Body, extract::State};
+use doorward_core::{
+    form::{self, Parameters},
+    id_token::IssuedIdTokens,
+    logout::{LogoutRequest, LogoutStep},
+    redirect_uri,
+    refusal::Refusal,
+};
+use doorward_store::sessions::WhichSessions;
+use http::{Response, StatusCode, Uri};
+
+use super::page::LogoutPage;
+use crate::{
+    app::App,
+    browser::{Cookie, Session, Visitor},
+    manage::sessions,
+    origin::Origin,
+    pages::security_headers::FormsEnd,
+    web::{
+        body::Form,
+        refused::{self, PageError, noting},
+        respond,
+    },
+};
+
+type Answer = Result<Response<Body>, PageError>;
+
+/// `GET /logout`.
+pub(super) async fn begin(
+    State(app): State<Arc<App>>,
+    Extension(origin): Extension<Arc<Origin>>,
+    visitor: Visitor,
+    uri: Uri,
+) -> Answer {
+    let asked = Asked::read(&app, &Parameters::parse(uri.query().unwrap_or_default().as_bytes())?).await?;
+    match (asked.request.step(visitor.session.as_ref().map(|session| &session.user.id)), &visitor.session) {
+        (LogoutStep::Nothing, _) | (_, None) => Ok(asked.leave()?),
+        (LogoutStep::SignOut, Some(session)) => Ok(asked.sign_out(&app, &origin, session).await?),
+        (LogoutStep::Ask, Some(session)) => Ok(asked.ask(&app, &visitor, session, StatusCode::OK)?),
+    }
+}
+
+/// `POST /logout`: another site's POST carries no Lax cookie, so who is signed in shows in a `GET` of our own.
+pub(super) async fn forward(form: Form<PageError>) -> Answer {
+    let pairs: Vec<_> = form::pairs(form.bytes()).collect();
+    let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+    Ok(respond::redirect(&redirect_uri::with_query("/logout", pairs))?)
+}
+
+/// `POST /logout/confirm`: the person agreed.
+pub(super) async fn confirm(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    let parameters = form.parameters()?;
+    let asked = Asked::read(&app, &parameters).await?;
+    let Some(session) = &visitor.session else { return Ok(asked.leave()?) };
+    if let Err(refusal) = visitor.check_form(&app, &parameters) {
+        // A page that was left open, or that is not ours: the person is asked again.
+        let again = asked.ask(&app, &visitor, session, refused::status(refusal.denial))?;
+        return Ok(noting(again, refusal));
+    }
+    Ok(asked.sign_out(&app, &form.origin, session).await?)
+}
+
+/// What is asked, and where the browser goes afterwards.
+struct Asked {
+    request: LogoutRequest,
+    client_name: Option<String>,
+    destination: Option<String>,
+}
+
+impl Asked {
+    async fn read(app: &App, form: &Parameters<'_>) -> Result<Self, Refusal> {
+        app.ensure_fresh()?;
+        let keys = app.signing_keys();
+        let id_tokens = IssuedIdTokens { issuer: &app.settings.issuer, keys: keys.verifying() };
+        let request = LogoutRequest::parse(form, id_tokens)?;
+        let client = match &request.client_id {
+            Some(id) => app.client(id).await?,
+            None => None,
+        };
+        Ok(Self {
+            destination: request.destination(client.as_deref())?,
+            client_name: client.map(|client| client.metadata.client_name.clone()),
+            request,
+        })
+    }
+
+    /// Ends the session of this browser, and leads on.
+    async fn sign_out(&self, app: &App, origin: &Origin, session: &Session) -> Result<Response<Body>, Refusal> {
+        let which = WhichSessions::One(session.record.id.clone());
+        sessions::end(app, &origin.actor(session.user.id.as_str()), &session.user.id, which).await?;
+        let mut response = self.leave()?;
+        Cookie::Session.clear(app, response.headers_mut());
+        Ok(response)
+    }
+
+    fn leave(&self) -> Result<Response<Body>, Refusal> {
+        respond::redirect(self.destination.as_deref().unwrap_or("/signed-out"))
+    }
+
+    fn ask(
+        self,
+        app: &App,
+        visitor: &Visitor,
+        session: &Session,
+        status: StatusCode,
+    ) -> Result<Response<Body>, Refusal> {
+        let page = LogoutPage {
+            layout: &app.layout,
+            csrf: visitor.form_token(app),
+            username: session.user.metadata.username.clone(),
+            client_name: self.client_name,
+            client_id: self.request.client_id.filter(|_| self.destination.is_some()),
+            post_logout_redirect_uri: self.request.post_logout_redirect_uri.filter(|_| self.destination.is_some()),
+            state: self.request.state,
+        };
+        visitor.show(app, status, &page, FormsEnd::AtClient)
+    }
+}

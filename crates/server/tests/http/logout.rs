@@ -1,0 +1,105 @@
+//! `/logout`: signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0).
+
+use doorward_core::{client::AuthenticationMethod, client_metadata::ClientMetadata, redirect_uri::RedirectUri};
+
+use crate::harness::*;
+
+const BYE: &str = "https://bye.example/out?from=doorward";
+
+/// A client with an address to return to after signing out.
+async fn app(server: &TestServer) -> Registered {
+    let new = client("Bye", AuthenticationMethod::ClientSecret, "https://bye.example/cb");
+    let post_logout_redirect_uris = vec![RedirectUri::parse(BYE).unwrap()];
+    register(&server.app, ClientMetadata { post_logout_redirect_uris, ..new }).await
+}
+
+/// A browser in which Alice is signed in, with the id_token that the client got.
+async fn signed_in(server: &TestServer, client: &Registered) -> (Browser, String) {
+    let browser = server.browser();
+    let code = browser.authorize(&AuthorizationRequest::of(client)).await.sent("code").unwrap();
+    let id_token = server.redeem(client, &code).await.text("id_token");
+    (browser, id_token)
+}
+
+fn path(pairs: &[(&str, &str)]) -> String {
+    format!("/logout?{}", form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish())
+}
+
+async fn is_signed_in(browser: &Browser) -> bool {
+    browser.get("/account").await.status == 200
+}
+
+#[tokio::test]
+async fn id_token_of_the_user_signs_out_and_leads_back_with_the_state() {
+    on_each_engine(async |server| {
+        let bye = app(server).await;
+        let (browser, id_token) = signed_in(server, &bye).await;
+        let session = browser.cookie("doorward-session").unwrap();
+        server.advance_secs(3_600);
+        let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE), ("state", "a b")];
+        let answer = browser.get(&path(&pairs)).await;
+        assert_eq!(answer.location(), format!("{BYE}&state=a+b"));
+        assert_eq!(browser.cookie("doorward-session"), None);
+        let old = server.browser();
+        old.set_cookie("doorward-session", &session);
+        assert!(!is_signed_in(&old).await, "the session is over, not only forgotten");
+        // Once more, by POST: there is nothing to do, and the way back is the same.
+        let answer = browser.follow(browser.post("/logout", &pairs).await).await;
+        assert_eq!(answer.location(), format!("{BYE}&state=a+b"));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_the_users_id_token_the_person_is_asked() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let other = server.browser();
+    other.sign_in(BOB, PASSWORD).await.expect(303);
+    let forged = format!("{}x", &id_token[..id_token.len() - 1]);
+    let back = ("post_logout_redirect_uri", BYE);
+    for (browser, pairs, leads_to) in [
+        (&browser, &[][..], "/signed-out"),
+        (&browser, &[back], "/signed-out"),
+        (&browser, &[("id_token_hint", forged.as_str()), back], "/signed-out"),
+        (&browser, &[("client_id", bye.id.as_str()), back], BYE),
+        (&other, &[("id_token_hint", id_token.as_str()), back], BYE),
+    ] {
+        let page = browser.get(&path(pairs)).await.expect(200);
+        assert!(page.body.contains("<h1>Sign out?</h1>"), "{}", page.body);
+        assert!(is_signed_in(browser).await, "nothing happened yet");
+        let form = Form::of(&page);
+        let hidden = ["client_id", "post_logout_redirect_uri"].map(|name| {
+            let start = format!(r#"<input type="hidden" name="{name}" value=""#);
+            (name, between(&page.body, &start, "\"").unwrap_or_default().to_owned())
+        });
+        let hidden: Vec<_> = hidden.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        // Nobody else can press the button.
+        let stale = Form { csrf: "stale".into(), ..form.clone() };
+        let again = browser.submit(&stale, &hidden).await.expect(403);
+        assert!(again.body.contains("<h1>Sign out?</h1>") && is_signed_in(browser).await);
+        let copy = browser.copy();
+        assert_eq!(copy.submit(&form, &hidden).await.location(), leads_to);
+        assert!(!is_signed_in(&copy).await);
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    }
+}
+
+#[tokio::test]
+async fn address_that_is_not_registered_is_a_page_and_ends_nothing() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    for odd in ["https://bye.example/out", &format!("{BYE}&x=1"), "https://evil.example/", "https://bye.example/cb"] {
+        for hint in [("id_token_hint", id_token.as_str()), ("client_id", bye.id.as_str())] {
+            let answer = browser.get(&path(&[hint, ("post_logout_redirect_uri", odd)])).await;
+            assert_eq!(answer.error_page(), (400, "post_logout_redirect_uri_not_registered".into()), "{odd}");
+        }
+    }
+    let mixed_up = [("id_token_hint", id_token.as_str()), ("client_id", server.world.web.id.as_str())];
+    assert_eq!(browser.get(&path(&mixed_up)).await.error_page(), (400, "parameter_invalid".into()));
+    assert!(is_signed_in(&browser).await);
+    let nobody = server.browser();
+    assert_eq!(nobody.get("/logout").await.location(), "/signed-out");
+}
