@@ -40,7 +40,7 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 9] = [
+    const TEMPLATES: [(&str, &str); 11] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
         ("denial", include_str!("../denials/denial.html")),
