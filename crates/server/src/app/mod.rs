@@ -16,23 +16,28 @@ use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::Lis
 
 use crate::{
     audit::AuditQueue,
-    health::Health,
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
-    tasks::TrustedClock,
 };
 
 mod caches;
 mod commit;
 pub(crate) mod follow;
+mod health;
 mod key_uses;
 mod notes;
 pub(crate) mod signing_keys;
 mod snapshots;
+pub(crate) mod task_health;
+mod trusted_clock;
 
 pub(crate) use self::commit::unavailable;
-use self::{caches::Caches, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots};
+pub use self::task_health::TaskHealth;
+use self::{
+    caches::Caches, health::Health, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots,
+    trusted_clock::TrustedClock,
+};
 
 /// One authorization server: its settings, its store, its secrets and what it keeps in memory.
 pub struct App {

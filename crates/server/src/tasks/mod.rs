@@ -2,7 +2,6 @@
 
 mod supervise;
 mod sweep;
-mod trusted_clock;
 
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -15,11 +14,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-pub(crate) use self::trusted_clock::TrustedClock;
-pub use self::{
-    supervise::{TaskHealth, supervise},
-    sweep::sweep_all,
-};
+pub use self::{supervise::supervise, sweep::sweep_all};
 use crate::{
     app::{App, follow},
     manage::{ManageError, signing_keys},
@@ -90,7 +85,7 @@ fn supervised<F>(app: &Arc<App>, name: &'static str, task: impl Fn(Arc<App>) -> 
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let health = app.health.tasks.clone();
+    let health = app.task_health();
     let app = app.clone();
     supervise(health, name, move || task(app.clone()))
 }

@@ -14,7 +14,7 @@ use doorward_store::{
     trusted_clock::{FindTrustedTime, NoteTrustedTime},
 };
 
-use crate::app::App;
+use super::App;
 
 /// How often a plausible time is noted in the store.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
