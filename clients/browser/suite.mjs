@@ -86,7 +86,7 @@ try {
   await check("the profile has what userinfo tells", async () => {
     assert.equal(user.profile.iss, demo.issuer);
     assert.equal(user.profile.preferred_username, demo.username);
-    assert.equal(claims(user.id_token).preferred_username, undefined, "it came from userinfo and from nowhere else");
+    assert.equal(claims(user.id_token).preferred_username, demo.username, "the id_token has what the scopes tell, too");
     const stored = await settle(() => manager.getUser());
     assert.deepEqual(stored.user, user);
   });

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::{
-        ffi::OsStringExt,
+        ffi::{OsStrExt, OsStringExt},
         fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
@@ -136,21 +136,74 @@ impl Place {
     }
 }
 
-/// The configuration with which a server last ran on this folder. None if the file is gone, or if it names another
-/// folder, as it does for a copy.
+/// The configuration with which a server last ran on this folder. None if the file is gone, or if the record is of another
+/// folder, as it is in a copy.
 fn last_configuration(folder: &Path) -> Result<Option<Config>, Failure> {
     let record = folder.join(CONFIGURATION);
-    let path = match fs::read(&record) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(|error| Failure::system(&record.display().to_string(), error))?,
-    };
-    let path = PathBuf::from(OsString::from_vec(path));
+    let Some(record) = read_record(&record)? else { return Ok(None) };
+    let (path, served) = record.split_at(record.iter().position(|byte| *byte == 0).unwrap_or(record.len()));
+    let path = PathBuf::from(OsString::from_vec(path.to_vec()));
     if matches!(path.try_exists(), Ok(false)) {
         return Ok(None);
     }
-    let config = load_config(&path)?;
-    let [configured, given] = [config.program.data_dir.as_path(), folder].map(|folder| fs::canonicalize(folder).ok());
-    Ok((configured == given).then_some(config))
+    let canonical =
+        |folder: &Path| fs::canonicalize(folder).map_err(|error| Failure::system(&folder.display().to_string(), error));
+    let here = canonical(folder)?;
+    check_trusted(&path, folder)?;
+    let mut config = load_config(&path)?;
+    let served = match served.get(1..) {
+        Some(served) => PathBuf::from(OsString::from_vec(served.to_vec())),
+        // The record of an older program. The folder of the configuration may be gone, and is another one then.
+        None => fs::canonicalize(&config.program.data_dir).unwrap_or_default(),
+    };
+    if served != here {
+        return Ok(None);
+    }
+    // The server may have had its folder from its environment, which this command does not have.
+    let program = &mut config.program;
+    if program.master_key_file == program.data_dir.join(MASTER_KEY) {
+        program.master_key_file = here.join(MASTER_KEY);
+    }
+    program.data_dir = here;
+    Ok(Some(config))
+}
+
+/// Notes with which configuration a server runs on its folder.
+pub(crate) fn record_configuration(folder: &Path, path: &Path) -> Result<(), Failure> {
+    let failed = |error| Failure::system("finding the configuration", error);
+    // A link to the configuration is not resolved: it may point to another file tomorrow.
+    let (path, folder_now) = (std::path::absolute(path).map_err(failed)?, fs::canonicalize(folder).map_err(failed)?);
+    let record = [path.as_os_str().as_bytes(), folder_now.as_os_str().as_bytes()].join(&0);
+    write_secret(&folder.join(CONFIGURATION), record)
+}
+
+/// The record, if there is one; two paths are longer than this nowhere.
+fn read_record(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    const LONGEST: u64 = 16 * 1024;
+    let failed = |error: &dyn std::fmt::Display| Failure::System(format!("{}: {error}", path.display()));
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(&error)),
+        Ok(metadata) if !metadata.is_file() || metadata.len() > LONGEST => {
+            return Err(failed(&"not what a server writes there: remove it, or name the configuration with --config"));
+        }
+        Ok(_) => {}
+    }
+    fs::read(path).map(Some).map_err(|error| failed(&error))
+}
+
+/// Refuses a configuration that somebody else put at the recorded path: it names a database and what passwords cost.
+fn check_trusted(path: &Path, folder: &Path) -> Result<(), Failure> {
+    let metadata =
+        |path: &Path| fs::metadata(path).map_err(|error| Failure::system(&path.display().to_string(), error));
+    let (file, folder) = (metadata(path)?, metadata(folder)?);
+    if (file.uid() == 0 || file.uid() == folder.uid()) && file.mode() & 0o002 == 0 {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "{}, with which a server last ran on this folder, can be written by others: name the configuration with --config",
+        path.display()
+    )))
 }
 
 /// Whether the folder holds what a demo made that was killed before it was whole.

@@ -15,7 +15,7 @@ Exit codes:
   1  not done: refused, unknown, taken, or (token verify) not valid
   2  the command line or the configuration is wrong
   3  the data folder, the database or the network can't be used now
-Why not stands on standard error: in words, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
+Errors go to standard error, as text or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! `doorward serve`: the server for real use.
 
-use std::{collections::HashSet, fs, os::unix::ffi::OsStrExt, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_listen::{Serve, Shutdown, tls::Reloading};
 use doorward_server::{
@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     config::{Config, UnusableFile, settings::Program},
-    data::{self, CONFIGURATION, Found, ISSUER},
+    data::{self, Found, ISSUER},
     failure::Failure,
     logging::{self, Logging},
     reload::Running,
@@ -48,9 +48,7 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
     };
     fs::write(found.folder.join(ISSUER), &*config.server.issuer)
         .map_err(|error| Failure::system("writing the issuer into the data folder", error))?;
-    // Not resolved: a link may point to another file tomorrow.
-    let path = std::path::absolute(path).map_err(|error| Failure::system("finding the configuration", error))?;
-    data::write_secret(&found.folder.join(CONFIGURATION), path.as_os_str().as_bytes())?;
+    data::record_configuration(&found.folder, path)?;
     let store = Store::open(&found.location).await?;
     if let Some(lock) = &lock {
         store.depend_on(lock);
@@ -84,7 +82,7 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
     let shutdown = Shutdown { delay: config.program.shutdown_delay, ..Shutdown::default() };
     let end = ending(app.clone())?;
     let addresses = config.program.addresses.clone();
-    let running = Running { path, config, tls: tls.clone(), logging };
+    let running = Running { path: path.to_owned(), config, tls: tls.clone(), logging };
     watching.push(tokio::spawn(running.reload_at(hangup)));
     for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");

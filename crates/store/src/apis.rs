@@ -7,6 +7,8 @@ use doorward_core::{
     id::ApiId,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
@@ -75,19 +77,30 @@ impl Operation for AddApiScopes {
         hold_changes(tx).await?;
         let sql = sql!("SELECT {} FROM apis WHERE id = $1", COLUMNS);
         let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(false) };
-        let mut api = api(&mut row)?;
+        let api = api(&mut row)?;
         let new: Vec<_> = self.scopes.iter().filter(|described| !api.has_scope(&described.scope)).cloned().collect();
         if new.is_empty() {
             return Ok(true);
         }
         insert_scopes(tx, &self.id, &new).await?;
-        api.metadata.scopes.extend(new);
-        let row = [json(&api.metadata), self.id.as_str().into()];
+        let select = "SELECT metadata FROM apis WHERE id = $1";
+        let mut stored: Stored = tx.query_one(select, &[self.id.as_str().into()]).await?.json()?;
+        stored.scopes.extend(new.iter().map(|described| serde_json::json!(described)));
+        let row = [json(&stored), self.id.as_str().into()];
         tx.execute("UPDATE apis SET metadata = $1 WHERE id = $2", &row).await?;
         self.audit.event(AuditAction::ApiScopesAdded).about(&self.id).append(tx).await?;
         append_change(tx, ChangeKind::Api, self.id.as_str(), self.now).await?;
         Ok(true)
     }
+}
+
+/// The metadata of an API as it is written back: with all that a newer program stored beside what this one knows.
+#[derive(Deserialize, Serialize)]
+struct Stored {
+    #[serde(default)]
+    scopes: Vec<serde_json::Value>,
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
 }
 
 /// The names of scopes are unique across all APIs.

@@ -212,17 +212,17 @@ impl Operation for AuditOfUser {
         // Each part has its index; one condition with OR would walk the whole audit, the newest first.
         let sql = sql!(
             "{} WHERE id IN (
-                     SELECT id FROM audit WHERE actor = $1 AND action IN ('session.began', 'sessions.ended',
-                       'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
+                     SELECT id FROM audit WHERE actor = $1 AND action IN ({})
                      UNION
-                     SELECT id FROM audit WHERE subject = $1 AND action IN ('session.began', 'sessions.ended',
-                       'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled')
+                     SELECT id FROM audit WHERE subject = $1 AND action IN ({})
                      UNION
                      SELECT audit.id FROM grants JOIN audit ON audit.subject = grants.id
-                     WHERE grants.user_id = $1 AND audit.action IN ('grant.given', 'code.replayed',
-                       'refresh_token.reused'))
+                     WHERE grants.user_id = $1 AND audit.action IN ({}))
                    ORDER BY id DESC LIMIT $2",
-            SELECT
+            SELECT,
+            action::SHOWN_OF_USER,
+            action::SHOWN_OF_USER,
+            action::SHOWN_OF_GRANT
         );
         tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()
     }

@@ -124,6 +124,8 @@ impl Store {
             Engine::Postgres(_) => &[
                 "SET LOCAL lock_timeout = 0",
                 "SET LOCAL statement_timeout = 0",
+                // In the texts of migrations a backslash is one, whatever the database's own default.
+                "SET LOCAL standard_conforming_strings = on",
                 "SELECT pg_advisory_xact_lock(4919131752989213764)",
             ],
             // BEGIN IMMEDIATE holds the only lock there is.

@@ -127,10 +127,9 @@ pub fn looks_like_key(text: &str) -> bool {
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
 }
 
-/// What is registered of an API key. It is created, changed, stored, shown and exported as this one type. A member that
-/// is missing has its default; one that is not known is passed over, since a newer program may have stored it.
+/// What is registered of an API key, and stored as this one type. A member that is not known is passed over, since a newer
+/// program may have stored it. None has a default: where `limited_to` is missing, nobody can say that there is no limit.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
 pub struct KeyMetadata {
     /// Its name, for people.
     pub name: String,

@@ -1,4 +1,4 @@
-//! What a client, an API and a key must be like before they are registered (RFC 7591 section 2 names it client metadata).
+//! What a client, an API and a user must be like before they are registered (RFC 7591 section 2 for clients).
 
 use std::time::Duration;
 
@@ -56,7 +56,10 @@ fn check_web_page(member: &'static str, address: &str) -> Result<(), InvalidRegi
     });
     match is_web_page {
         true => Ok(()),
-        false => Err(InvalidRegistration::new(member, "an https URL without a user; http is for localhost alone")),
+        false => Err(InvalidRegistration::new(
+            member,
+            "must be an https URL without a user name or password; http is for localhost only",
+        )),
     }
 }
 

@@ -5,14 +5,16 @@ use serde::{Deserialize, Serialize};
 /// What is registered of a user. It is created, changed, stored, shown and exported as this one type. A member that is
 /// missing has its default; one that is not known is passed over, since a newer program may have stored it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(default)]
 pub struct UserMetadata {
     /// The name to sign in with, as it was given.
     pub username: String,
     /// The name, for people.
+    #[serde(default)]
     pub name: Option<String>,
     /// The mail address.
+    #[serde(default)]
     pub email: Option<String>,
     /// Whether the mail address was verified.
+    #[serde(default)]
     pub email_verified: bool,
 }

@@ -23,7 +23,7 @@ pub(super) struct TailArgs {
     /// How many events
     #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
     lines: u32,
-    /// Only about this id, as doer or as done to
+    /// Only events whose actor or subject has this id
     #[arg(long, value_name = "ID")]
     about: Option<String>,
     /// Go on with new events until Ctrl-C

@@ -75,7 +75,7 @@ pub(super) struct CreateArgs {
     /// How long it lives; 90d if left out
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     expires_in: Option<Duration>,
-    /// Let it live for ever; lists will flag it
+    /// Never let it expire; lists show a warning
     #[arg(long, conflicts_with = "expires_in")]
     never_expires: bool,
 }

@@ -114,7 +114,7 @@ enum Command {
     /// Signing keys
     #[command(subcommand)]
     Jwks(jwks::Verb),
-    /// Tell the whole story of a refused request
+    /// Explain why a request was refused
     Explain(explain::ExplainArgs),
     /// The record of what happened
     #[command(subcommand)]

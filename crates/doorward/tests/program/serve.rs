@@ -342,6 +342,34 @@ fn data_folder_is_used_with_the_configuration_of_its_server() {
     assert!(code == Some(3) && told.contains("configuration"), "{told}");
 }
 
+/// The folder is in the environment of the server, and the rest in the file.
+#[test]
+fn data_folder_that_the_environment_named_is_used_with_the_configuration_of_its_server() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (config, url) = made(&folder.path().join("server"));
+    let real = folder.path().join("real");
+    fs::rename(folder.path().join("server/data"), &real).expect("the folder is ours");
+    set(&config, "password", "min_length = 40");
+    let mut server = program();
+    server.args(["serve", "--config"]).arg(&config).env("DOORWARD_DATA__DIR", &real);
+    let mut server = server.stderr(std::process::Stdio::null()).spawn().expect("the program starts");
+    eventually("the server answers", || {
+        http("GET", &format!("{url}/health"), &[], "").is_some_and(|answer| answer.status == 200)
+    });
+    let create = || {
+        let created = run_with_input(&["user", "create", "bob"], &real, "correct horse battery\n");
+        (created.status.code(), String::from_utf8_lossy(&created.stderr).into_owned())
+    };
+    let (code, told) = create();
+    assert!(code == Some(2) && told.contains("40"), "{told}");
+
+    // What others can write decides nothing.
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o666)).expect("the file is ours");
+    let (code, told) = create();
+    assert!(code == Some(2) && told.contains("can be written by others"), "{told}");
+    server.kill().and_then(|()| server.wait()).expect("it ends");
+}
+
 #[test]
 fn a_second_init_changes_nothing() {
     let folder = tempfile::tempdir().expect("a temporary folder");

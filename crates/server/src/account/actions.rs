@@ -19,7 +19,7 @@ use super::{done::Done, page::SignedOutPage};
 use crate::{
     actor::Actor,
     app::App,
-    browser::{Session, Visitor},
+    browser::{Session, SignedIn},
     manage::{grants, sessions},
     pages::security_headers::FormsEnd,
     web::{body::Form, refused::PageError, respond},
@@ -27,8 +27,8 @@ use crate::{
 
 type Answer = Result<Response<Body>, PageError>;
 
-pub(super) async fn disconnect(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
-    act(&app, &visitor, &form, async |session, actor, form| {
+pub(super) async fn disconnect(State(app): State<Arc<App>>, signed_in: SignedIn, form: Form<PageError>) -> Answer {
+    act(&app, &signed_in, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("client");
         let client_id = ClientId::parse(form.required("client")?).map_err(invalid)?;
         grants::disconnect(&app, &actor, &session.user.id, &client_id).await?;
@@ -37,8 +37,8 @@ pub(super) async fn disconnect(State(app): State<Arc<App>>, visitor: Visitor, fo
     .await
 }
 
-pub(super) async fn end_session(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
-    act(&app, &visitor, &form, async |session, actor, form| {
+pub(super) async fn end_session(State(app): State<Arc<App>>, signed_in: SignedIn, form: Form<PageError>) -> Answer {
+    act(&app, &signed_in, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("session");
         let id = SessionId::parse(form.required("session")?).map_err(invalid)?;
         sessions::end(&app, &actor, &session.user.id, WhichSessions::One(id)).await?;
@@ -47,8 +47,12 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, visitor: Visitor, f
     .await
 }
 
-pub(super) async fn end_other_sessions(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
-    act(&app, &visitor, &form, async |session, actor, _| {
+pub(super) async fn end_other_sessions(
+    State(app): State<Arc<App>>,
+    signed_in: SignedIn,
+    form: Form<PageError>,
+) -> Answer {
+    act(&app, &signed_in, &form, async |session, actor, _| {
         let which = WhichSessions::AllBut(session.record.id.clone());
         sessions::end(&app, &actor, &session.user.id, which).await?;
         Ok(Done::OtherSessionsEnded)
@@ -56,8 +60,8 @@ pub(super) async fn end_other_sessions(State(app): State<Arc<App>>, visitor: Vis
     .await
 }
 
-pub(super) async fn sign_out(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
-    act(&app, &visitor, &form, async |session, actor, _| {
+pub(super) async fn sign_out(State(app): State<Arc<App>>, signed_in: SignedIn, form: Form<PageError>) -> Answer {
+    act(&app, &signed_in, &form, async |session, actor, _| {
         let which = WhichSessions::One(session.record.id.clone());
         sessions::end(&app, &actor, &session.user.id, which).await?;
         Ok(Done::SignedOut)
@@ -74,12 +78,11 @@ pub(super) async fn signed_out(State(app): State<Arc<App>>) -> Answer {
 /// Does what a form of the account page asks for, if our own page posted it.
 async fn act(
     app: &App,
-    visitor: &Visitor,
+    SignedIn { visitor, session }: &SignedIn,
     form: &Form<PageError>,
     action: impl AsyncFnOnce(&Session, Actor, &Parameters<'_>) -> Result<Done, Refusal>,
 ) -> Answer {
     let done = async {
-        let Some(session) = &visitor.session else { return respond::redirect("/sign-in") };
         let parameters = form.parameters()?;
         visitor.check_form(app, &parameters)?;
         let done = action(session, form.origin.actor(session.user.id.as_str()), &parameters).await?;

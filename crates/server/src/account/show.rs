@@ -131,7 +131,7 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
             AuditAction::UserPasswordSet => ("The password was changed by the operator.".to_owned(), None, true),
             AuditAction::UserEnabled => ("The account was enabled again.".to_owned(), None, false),
             AuditAction::CodeReplayed | AuditAction::RefreshTokenReused => (
-                format!("{client} was disconnected: somebody used an old credential of it."),
+                format!("{client} was disconnected because one of its credentials was used twice."),
                 Some("If you did not notice anything odd, it was probably a fault of the app.".to_owned()),
                 true,
             ),

@@ -6,4 +6,9 @@ mod identity;
 pub(crate) mod session;
 mod visitor;
 
-pub(crate) use self::{cookies::Cookie, identity::Browser, session::Session, visitor::Visitor};
+pub(crate) use self::{
+    cookies::Cookie,
+    identity::Browser,
+    session::Session,
+    visitor::{SignedIn, Visitor},
+};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::{body::Body, extract::FromRequestParts};
+use axum::{body::Body, extract::FromRequestParts, response::IntoResponse};
 use doorward_core::{denial::Denial, form::Parameters, id::SessionId, refusal::Refusal};
 use http::{Response, StatusCode, request::Parts};
 
@@ -67,5 +67,25 @@ impl FromRequestParts<Arc<App>> for Visitor {
 
     async fn from_request_parts(head: &mut Parts, app: &Arc<App>) -> Result<Self, PageError> {
         Ok(Self::of(app, head).await?)
+    }
+}
+
+/// A browser whose user is signed in. Another one is sent to sign in, before anything of a body is read.
+pub(crate) struct SignedIn {
+    pub(crate) visitor: Visitor,
+    pub(crate) session: Session,
+}
+
+impl FromRequestParts<Arc<App>> for SignedIn {
+    type Rejection = Response<Body>;
+
+    async fn from_request_parts(head: &mut Parts, app: &Arc<App>) -> Result<Self, Response<Body>> {
+        let visitor = Visitor::from_request_parts(head, app).await.map_err(IntoResponse::into_response)?;
+        match visitor.session.clone() {
+            Some(session) => Ok(Self { visitor, session }),
+            None => {
+                Err(respond::redirect("/sign-in").map_err(PageError::from).unwrap_or_else(IntoResponse::into_response))
+            }
+        }
     }
 }

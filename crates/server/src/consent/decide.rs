@@ -53,6 +53,9 @@ async fn decide(
 ) -> Result<Response<Body>, Refusal> {
     let ticked: ScopeSet = form.all("scope").filter_map(|scope| Scope::parse(scope).ok()).collect();
     if let Err(refusal) = step.visitor.check_form(app, form) {
+        if refusal.denial != Denial::FormExpired {
+            return Err(refusal);
+        }
         let mut response = render(app, step, session, Some(&ticked))?;
         *response.status_mut() = refused::status(refusal.denial);
         return Ok(noting(response, refusal));

@@ -75,7 +75,7 @@ pub async fn create_shown<E: From<ManageError>>(
     let (operation, created) = prepare(app, actor, metadata).await?;
     show(&created)?;
     let meanwhile =
-        || "an API with this name, this identifier or one of the scopes was made at the same time".to_owned();
+        || "another process has just created an API with this name, this identifier or one of the scopes".to_owned();
     app.commit(operation).await.map_err(ManageError::conflict(meanwhile))?;
     // The first key of an algorithm signs at once, so that the new API's tokens can be signed.
     super::signing_keys::rotate_due(app).await?;

@@ -79,7 +79,7 @@ impl SignInPage<'_> {
 
     fn what_to_do(&self) -> Option<String> {
         self.problem.map(|problem| match problem {
-            Problem::Expired => "Nothing was looked at yet. Here it is anew: try again.".to_owned(),
+            Problem::Expired => "Your password was not checked. Sign in again.".to_owned(),
             Problem::Throttled(wait) => {
                 format!("To protect this account, the next attempt is possible in {}.", time_in_words::wait(wait))
             }

@@ -331,6 +331,33 @@ async fn management_api_of_an_older_program_gets_the_scopes_that_it_lacks() {
 }
 
 #[tokio::test]
+async fn what_a_newer_program_stored_of_an_api_survives_a_change() {
+    on_each_engine(async |server| {
+        forget_keys_verify(server).await;
+        let newer = r#"UPDATE apis SET metadata = replace(replace(metadata, '{"name"', '{"new":[1],"name"'),
+                         '{"scope"', '{"step_up":true,"scope"') WHERE name = 'doorward'"#;
+        assert_eq!(server.app.store.write(Run { sql: newer, params: vec![] }).await.unwrap(), 1);
+        apis::ensure_management(&server.app).await.unwrap();
+        let sql = r#"UPDATE apis SET name = name WHERE name = 'doorward' AND metadata LIKE '%"new":[1]%'
+                       AND metadata LIKE '%"step_up":true%' AND metadata LIKE '%keys:verify%'"#;
+        assert_eq!(server.app.store.write(Run { sql, params: vec![] }).await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_whose_limit_can_not_be_read_is_refused() {
+    on_each_engine(async |server| {
+        let manager = key(&server.app, new_key(apis::MANAGEMENT, apis::KEYS_VERIFY)).await;
+        let asked = key(&server.app, new_key("notes", "notes:read")).await;
+        let sql = r#"UPDATE api_keys SET metadata = replace(metadata, '"limited_to"', '"limited"')"#;
+        assert_eq!(server.app.store.write(Run { sql, params: vec![] }).await.unwrap(), 4);
+        server.caller.verify_key(("x-api-key", &manager), &asked, &[]).await.expect(503);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn scope_of_the_management_api_that_another_api_has_is_named() {
     on_each_engine(async |server| {
         forget_keys_verify(server).await;

@@ -69,8 +69,27 @@ actions! {
     UserPasswordSet "user.password_set",
 }
 
+/// What users are shown of what they did and of what was done to their account, as SQL lists it.
+pub(super) const SHOWN_OF_USER: &str =
+    "'session.began', 'sessions.ended', 'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled'";
+/// What they are shown of what happened to that which they granted.
+pub(super) const SHOWN_OF_GRANT: &str = "'grant.given', 'code.replayed', 'refresh_token.reused'";
+
 impl fmt::Display for AuditAction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_users_are_shown_are_actions() {
+        for word in SHOWN_OF_USER.split(", ").chain(SHOWN_OF_GRANT.split(", ")) {
+            let action = AuditAction::from(word.trim_matches('\''));
+            assert!(!matches!(action, AuditAction::Other(_)), "{word}");
+        }
     }
 }

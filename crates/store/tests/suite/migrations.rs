@@ -170,6 +170,18 @@ async fn a_database_that_a_newer_program_has_added_to_is_used() {
 }
 
 #[tokio::test]
+async fn migrations_read_backslashes_alike_whatever_the_databases_default() {
+    on_each_engine(async |database| {
+        let Some(somebody) = database.postgres().await else { return };
+        let name: String = somebody.query_one("SELECT current_database()", &[]).await.unwrap().get(0);
+        let off = format!("ALTER DATABASE {name} SET standard_conforming_strings = off");
+        somebody.batch_execute(&off).await.unwrap();
+        database.open().await.migrate().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_was_registered_becomes_metadata() {
     on_each_engine(async |database| {
         let store = database.open().await;
