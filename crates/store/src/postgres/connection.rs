@@ -68,7 +68,9 @@ impl Server {
 
 /// Why a connection could not be made, the cause included.
 pub(super) fn reason(error: &tokio_postgres::Error) -> String {
+    let by_pooler = error.as_db_error().is_some_and(|error| error.message().contains("unsupported startup parameter"));
     match error.source() {
+        Some(source) if by_pooler => format!("PostgreSQL: {error}: {source}: {POOLER}"),
         Some(source) => format!("PostgreSQL: {error}: {source}"),
         None => format!("PostgreSQL: {error}"),
     }
