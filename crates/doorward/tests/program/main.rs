@@ -10,6 +10,7 @@ mod end;
 mod full_disk;
 mod health;
 mod log;
+mod nodes;
 mod printed;
 mod serve;
 mod support;

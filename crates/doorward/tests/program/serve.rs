@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, proces
 
 use crate::support::{Running, eventually, form, http, program, run_with_input};
 
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
@@ -20,12 +20,12 @@ pub(crate) fn made(folder: &Path) -> (std::path::PathBuf, String) {
     (init(folder, &format!("http://localhost:{port}")), format!("http://127.0.0.1:{port}"))
 }
 
-fn configured(config: &Path, arguments: &[&str]) -> Output {
+pub(crate) fn configured(config: &Path, arguments: &[&str]) -> Output {
     program().args(arguments).arg("--config").arg(config).output().expect("the program runs")
 }
 
 /// The last section wins nothing: keys are added to the file's own sections.
-fn set(config: &Path, section: &str, line: &str) {
+pub(crate) fn set(config: &Path, section: &str, line: &str) {
     let text = fs::read_to_string(config).expect("the configuration");
     let text = text.replacen(&format!("[{section}]\n"), &format!("[{section}]\n{line}\n"), 1);
     fs::write(config, text).expect("the configuration is written");

@@ -100,8 +100,14 @@ impl Running {
 
     /// As [`Self::start`], with its standard error.
     pub(crate) fn start_with_log(config: &Path, log: impl Into<Stdio>) -> Self {
-        let child = program().arg("serve").arg("--config").arg(config).stderr(log).spawn();
-        Self { child: child.expect("the program starts"), seed: Value::Null }
+        let mut command = program();
+        command.arg("serve").arg("--config").arg(config).stderr(log);
+        Self::start_by(command)
+    }
+
+    /// Starts a server by a command line.
+    pub(crate) fn start_by(mut command: Command) -> Self {
+        Self { child: command.spawn().expect("the program starts"), seed: Value::Null }
     }
 
     /// The process's id.
