@@ -67,7 +67,7 @@ export const STATES = {
     await visitor.signIn();
     assert.equal(visitor.status(), 403);
     assert.match(await visitor.page.title(), /^This page has expired – Sign in/);
-    assert.match(await visitor.page.innerText("#problem"), /Here it is anew: try again/);
+    assert.match(await visitor.page.innerText("#problem"), /Your password was not checked\. Sign in again/);
   },
 
   "sign-in with another account": async (visitor) => {
