@@ -105,8 +105,14 @@ pub struct Limits {
 pub struct Audit {
     /// How long.
     pub retention: Duration,
-    /// How many equal events of one address in a minute have a row each; the rest become one counted row.
+    /// How many equal events of one network in a minute have a row each; the rest become one counted row.
     pub fold_after: u32,
+    /// How many refusals of one network in a minute have a row each, over all codes.
+    pub refusals_per_network: u32,
+    /// How many refusals of all networks in a second have a row each.
+    pub refusals_per_second: u32,
+    /// How many refusals are kept; the oldest go first.
+    pub max_refusals: i64,
 }
 
 impl Settings {
@@ -149,7 +155,13 @@ impl Settings {
                 sessions_per_user: 100,
             },
             listen: doorward_listen::Limits::default(),
-            audit: Audit { retention: 90 * DAY, fold_after: 1_000 },
+            audit: Audit {
+                retention: 90 * DAY,
+                fold_after: 60,
+                refusals_per_network: 120,
+                refusals_per_second: 100,
+                max_refusals: 1_000_000,
+            },
             name: "Doorward".into(),
             accent: Accent::default(),
             trusted_proxies: Vec::new(),

@@ -11,7 +11,10 @@ use doorward_core::{
 };
 use serde_json::Map;
 
-pub use self::action::AuditAction;
+pub use self::{
+    action::AuditAction,
+    bound::{OldestRefusalKept, RemoveRefusals},
+};
 use crate::{
     record::json,
     sql::sql,
@@ -19,6 +22,7 @@ use crate::{
 };
 
 mod action;
+mod bound;
 
 /// Names and values without secrets, beside what has a column of its own. Each value is a text.
 pub type Details = Map<String, serde_json::Value>;

@@ -15,7 +15,7 @@ use doorward_core::{
 use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::ListSigningKeys};
 
 use crate::{
-    audit::AuditQueue,
+    audit::{AuditQueue, Budgets},
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
@@ -99,7 +99,7 @@ impl App {
             peppers: needed_peppers(&store, &master_keys).await?,
             snapshots: Snapshots::load(&store, &master_keys).await?,
             caches: Caches::new(settings.limits.cache_entries),
-            audit_queue: AuditQueue::new(settings.limits.audit_queue, settings.audit.fold_after),
+            audit_queue: AuditQueue::new(Budgets::of(&settings)),
             health: Health::default(),
             trusted_clock: TrustedClock::default(),
             passwords: Passwords::new(&settings.password),

@@ -11,7 +11,7 @@ use doorward_store::{
 
 use super::App;
 use crate::{
-    audit::{Fold, refusal_row},
+    audit::{Fold, Taken, refusal_row},
     origin::Origin,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 const BATCH: usize = 1_000;
 
 impl App {
-    /// Notes a refusal: for the audit, and for the log.
+    /// Notes a refusal: for the audit, and for the log. In a flood both get counts.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
         let fold = Fold {
             action: AuditAction::RequestRefused,
@@ -27,11 +27,7 @@ impl App {
             network: Some(Network::of(origin.address)),
             actor: None,
         };
-        tracing::info!(
-            trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method, path = %origin.path,
-            address = %origin.address, "refused"
-        );
-        self.audit_queue.push(fold, self.now(), 1, || {
+        let taken = self.audit_queue.push(fold, self.now(), 1, || {
             let mut event = RefusalEvent::new(
                 origin.trace_id(),
                 self.now(),
@@ -43,6 +39,12 @@ impl App {
             event.address = Some(origin.address.to_string());
             refusal_row(self.audit_id(), event)
         });
+        if taken == Taken::Single {
+            tracing::info!(
+                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method,
+                path = %origin.path, address = %origin.address, "refused"
+            );
+        }
     }
 
     /// Notes refusals that a guard delivered.
@@ -71,9 +73,15 @@ impl App {
         });
     }
 
+    /// Writes everything that waits, also what is still counted: the server ends.
+    pub(crate) async fn end_audit(&self) -> Result<(), StoreError> {
+        self.audit_queue.end();
+        self.flush_audit().await
+    }
+
     /// Writes what waits. What can't be written now waits on, as far as there is room.
     pub async fn flush_audit(&self) -> Result<(), StoreError> {
-        let mut events = self.audit_queue.take(|actor| self.audit(actor));
+        let mut events = self.audit_queue.take(self.now(), |actor| self.audit(actor));
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(BATCH));
             if let Err(error) = self.store.write(AppendAudit { events: events.clone() }).await {

@@ -72,7 +72,7 @@ impl Tasks {
         if let Err(error) = self.flushing.await {
             tracing::warn!(%error, "the task that writes audit events failed");
         }
-        if let Err(error) = self.app.flush_audit().await {
+        if let Err(error) = self.app.end_audit().await {
             tracing::warn!(%error, "the last audit events could not be written");
         }
         if let Err(error) = self.app.flush_uses().await {

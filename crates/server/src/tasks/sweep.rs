@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_store::{
     StoreError,
+    audit::{OldestRefusalKept, RemoveRefusals},
     grants::EndGrants,
     sweep::{Retention, Sweep, Swept},
 };
@@ -60,6 +61,7 @@ impl Pace {
 }
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
+    bound_refusals(app, pace).await?;
     let Some(now) = app.trusted_now().await? else { return Ok(false) };
     let retention = Retention {
         audit: app.settings.audit.retention,
@@ -77,6 +79,21 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
+}
+
+/// Removes the oldest refusals beyond the number that is kept. Needs no clock.
+async fn bound_refusals(app: &App, pace: Pace) -> Result<(), StoreError> {
+    let Some(oldest) = app.store.read(OldestRefusalKept { most: app.settings.audit.max_refusals }).await? else {
+        return Ok(());
+    };
+    loop {
+        let began = Instant::now();
+        let removed = app.store.write(RemoveRefusals { before: oldest.clone() }).await?;
+        pace.pause(began).await;
+        if removed < Sweep::STEP as u64 {
+            return Ok(());
+        }
+    }
 }
 
 async fn end_all(app: &App, pace: Pace) -> Result<(), StoreError> {

@@ -1,7 +1,9 @@
 //! The audit: by trace, by whom it is about, the newest, and what a user may want to know.
 
 use doorward_core::id::UserId;
-use doorward_store::audit::{AppendAudit, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
+use doorward_store::audit::{
+    AppendAudit, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail, OldestRefusalKept, RemoveRefusals,
+};
 
 use crate::{harness::on_each_engine, world::World};
 
@@ -109,6 +111,29 @@ async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_
         assert_eq!(older, ["grant.given"], "what the sign-in itself recorded");
         let newest = world.read(AuditOfUser { user_id: world.user.id.clone(), limit: 1 }).await;
         assert_eq!(newest, shown[..1]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn refusals_are_kept_up_to_a_number_and_changes_of_state_always() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let mut events = vec![event(&world, "client.created", None, None)];
+        events.extend((0..250).map(|_| event(&world, "request.refused", None, None)));
+        append(&world, events).await;
+        let left = async || {
+            let newest = world.read(AuditTail { after: None, about: None, limit: 1_000 }).await;
+            let of = |action: &str| newest.iter().filter(|event| event.action.as_str() == action).count();
+            (of("request.refused"), of("client.created"))
+        };
+        let (_, changes) = left().await;
+        assert_eq!(world.read(OldestRefusalKept { most: 250 }).await, None);
+        let before = world.read(OldestRefusalKept { most: 40 }).await.unwrap();
+        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 200);
+        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 10);
+        assert_eq!(world.write(RemoveRefusals { before }).await, 0);
+        assert_eq!(left().await, (40, changes));
     })
     .await;
 }
