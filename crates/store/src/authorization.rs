@@ -38,7 +38,8 @@ pub struct StoredRequest {
     pub answered_at: Option<Timestamp>,
 }
 
-/// Stores a request, unless too many of the same network wait for their answer. Gives whether it was stored.
+/// Stores a request. Where too many of the same network wait for their answer, the oldest of somebody who is not signed
+/// in makes room: anybody can cause such requests, so they must not keep out who comes next.
 ///
 /// Requests that come at the same moment don't count each other: the bound keeps a flood out, to the request it is not
 /// exact.
@@ -52,34 +53,55 @@ pub struct StoreRequest {
     pub network: Network,
     /// The most requests of a network that may wait.
     pub most: i64,
+    /// Whether its browser is signed in.
+    pub is_signed_in: bool,
+}
+
+/// What became of a request that was to be stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Stored {
+    /// It was stored.
+    Yes,
+    /// It was not: all that wait are of people who are signed in. The first of them expires then.
+    Full(Timestamp),
 }
 
 impl Operation for StoreRequest {
-    type Output = bool;
+    type Output = Stored;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<Stored, TxError> {
         let network = self.network.to_string();
         let mut waiting = tx
             .query_one(
-                "SELECT count(*) AS waiting FROM
-                   (SELECT 1 FROM authorization_requests
-                    WHERE network = $1 AND expires_at > $2 AND answered_at IS NULL LIMIT $3) AS open_requests",
+                "SELECT count(*) AS waiting, count(CASE WHEN is_signed_in = 1 THEN 1 END) AS kept, min(expires_at) AS first
+                 FROM (SELECT is_signed_in, expires_at FROM authorization_requests
+                       WHERE network = $1 AND expires_at > $2 AND answered_at IS NULL
+                       ORDER BY expires_at LIMIT $3) AS open_requests",
                 &[network.as_str().into(), self.stored.requested_at.into(), self.most.into()],
             )
             .await?;
-        if waiting.int()? >= self.most {
-            return Ok(false);
+        let (count, kept, first) = (waiting.int()?, waiting.int()?, waiting.opt_time()?);
+        if count >= self.most {
+            if let (true, Some(first)) = (kept >= count, first) {
+                return Ok(Stored::Full(first));
+            }
+            let sql = "DELETE FROM authorization_requests WHERE digest IN
+                         (SELECT digest FROM authorization_requests
+                          WHERE network = $1 AND expires_at > $2 AND answered_at IS NULL AND is_signed_in = 0
+                          ORDER BY expires_at LIMIT 1)";
+            tx.execute(sql, &[network.as_str().into(), self.stored.requested_at.into()]).await?;
         }
         tx.execute(
             sql!(
-                "INSERT INTO authorization_requests (digest, pepper, network, {})
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                "INSERT INTO authorization_requests (digest, pepper, network, is_signed_in, {})
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                 COLUMNS
             ),
             &[
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
                 network.into(),
+                i64::from(self.is_signed_in).into(),
                 json(&self.stored.request),
                 (&self.stored.browser).into(),
                 self.stored.requested_at.into(),
@@ -88,7 +110,27 @@ impl Operation for StoreRequest {
             ],
         )
         .await?;
-        Ok(true)
+        Ok(Stored::Yes)
+    }
+}
+
+/// Notes that the browser of a request is signed in now: it makes room for nobody.
+#[derive(Clone, Debug)]
+pub struct KeepRequest {
+    /// The digests of the id under the live peppers.
+    pub candidates: Vec<KeyedDigest>,
+}
+
+impl Operation for KeepRequest {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        for candidate in &self.candidates {
+            let sql = "UPDATE authorization_requests SET is_signed_in = 1
+                       WHERE digest = $1 AND pepper = $2 AND is_signed_in = 0";
+            tx.execute(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+        }
+        Ok(())
     }
 }
 

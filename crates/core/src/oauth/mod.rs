@@ -8,6 +8,7 @@ pub mod client_metadata;
 pub mod form;
 pub mod grant;
 pub mod logout;
+pub mod navigation;
 pub mod next_step;
 pub mod pkce;
 pub mod redirect_uri;

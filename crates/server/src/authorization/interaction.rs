@@ -3,13 +3,13 @@
 //! It is found by the unguessable id in the page's address and bound to one browser. No step reads a parameter of the
 //! protocol from the browser again.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use doorward_core::{
     authorization_request::AuthorizationRequest, checksummed, client::Client, denial::Denial, digest::Digest,
     network::Network, refusal::Refusal, secret::ExposeSecret,
 };
-use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, StoredRequest};
+use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, Stored, StoredRequest};
 use http::HeaderMap;
 
 use crate::{
@@ -48,6 +48,7 @@ pub(crate) async fn store(
     origin: &Origin,
     request: AuthorizationRequest,
     browser: Option<&Browser>,
+    is_signed_in: bool,
 ) -> Result<String, Refusal> {
     let id = checksummed::random_text(32, &*app.rng).expose_secret().to_owned();
     let now = app.now();
@@ -59,11 +60,11 @@ pub(crate) async fn store(
         answered_at: None,
     };
     let (network, most) = (Network::of(origin.address), app.settings.limits.open_requests_per_network);
-    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most }).await? {
-        true => Ok(id),
-        false => {
+    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most, is_signed_in }).await? {
+        Stored::Yes => Ok(id),
+        Stored::Full(until) => {
             let refusal = Refusal::new(Denial::AuthorizeThrottled).fact("limit", most);
-            Err(refusal.retry_after(Duration::from_secs(60)))
+            Err(refusal.retry_after(until.since(now)))
         }
     }
 }

@@ -8,7 +8,7 @@ use doorward_core::{
     next_step::{NextStep, SignedIn, next_step},
     refusal::Refusal,
 };
-use doorward_store::grants::FindConsent;
+use doorward_store::{authorization::KeepRequest, grants::FindConsent};
 use http::{HeaderMap, Response};
 
 use super::{answer, interaction::Interaction};
@@ -54,7 +54,10 @@ pub(crate) async fn next(
             answer::allow(app, origin, request, &session, request.scopes.clone(), app.candidates(&id)).await
         }
         NextStep::Answer(Err(denial)) => answer::deny(app, origin, request, &id, denial.into()).await,
-        NextStep::Consent => respond::redirect(&format!("/consent/{id}")),
+        NextStep::Consent => {
+            app.write(KeepRequest { candidates: app.candidates(&id) }).await?;
+            respond::redirect(&format!("/consent/{id}"))
+        }
         NextStep::SignIn => respond::redirect(&format!("/sign-in/{id}")),
     }
 }

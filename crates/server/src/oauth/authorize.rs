@@ -8,9 +8,9 @@ use std::sync::Arc;
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     authorization_request::AuthorizationRequest, authorization_response::Target, client::Client, denial::Denial,
-    form::Parameters, id_token::IssuedIdTokens, next_step::NextStep, refusal::Refusal,
+    form::Parameters, id_token::IssuedIdTokens, navigation::opens_a_page, next_step::NextStep, refusal::Refusal,
 };
-use http::{HeaderMap, Response, Uri};
+use http::{HeaderMap, HeaderValue, Response, Uri};
 
 use crate::{
     app::App,
@@ -38,8 +38,8 @@ pub(crate) async fn get(
             answer::allow(&app, &origin, &request, &session, scopes, Vec::new()).await?
         }
         NextStep::Answer(Err(denial)) => answer::refuse(&app, &origin, &request.target, denial.into())?,
-        NextStep::Consent => store_for("/consent", &app, &origin, request, Some(&browser)).await?,
-        NextStep::SignIn => store_for("/sign-in", &app, &origin, request, Some(&browser)).await?,
+        NextStep::Consent => store_for(Page::Consent, &app, &origin, &headers, request, Some(&browser)).await?,
+        NextStep::SignIn => store_for(Page::SignIn, &app, &origin, &headers, request, Some(&browser)).await?,
     };
     browser.remember(&app, response.headers_mut());
     Ok(response)
@@ -49,21 +49,39 @@ pub(crate) async fn get(
 /// `GET` of our own.
 pub(crate) async fn post(State(app): State<Arc<App>>, form: Form<PageError>) -> Result<Response<Body>, PageError> {
     match read(&app, form.bytes()).await? {
-        Ok((_, request)) => Ok(store_for("/continue", &app, &form.origin, request, None).await?),
+        Ok((_, request)) => Ok(store_for(Page::Continue, &app, &form.origin, &form.head.headers, request, None).await?),
         Err((target, refusal)) => Ok(answer::refuse(&app, &form.origin, &target, refusal)?),
     }
 }
 
-/// Stores a request and leads to its page.
+/// Where a stored request leads.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Page {
+    Consent,
+    Continue,
+    SignIn,
+}
+
+/// Stores a request and leads to its page. What can't open a page leaves nothing.
 async fn store_for(
-    page: &str,
+    page: Page,
     app: &App,
     origin: &Origin,
+    headers: &HeaderMap,
     request: AuthorizationRequest,
     browser: Option<&Browser>,
 ) -> Result<Response<Body>, Refusal> {
-    let id = interaction::store(app, origin, request, browser).await?;
-    respond::redirect(&format!("{page}/{id}"))
+    let sent = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    if !opens_a_page(sent("sec-fetch-dest"), sent("sec-fetch-mode")) {
+        return Err(Denial::AuthorizeNotNavigated.into());
+    }
+    let id = interaction::store(app, origin, request, browser, page == Page::Consent).await?;
+    let path = match page {
+        Page::Consent => "consent",
+        Page::Continue => "continue",
+        Page::SignIn => "sign-in",
+    };
+    respond::redirect(&format!("/{path}/{id}"))
 }
 
 /// A request with its client, or why not and which client is told so.

@@ -12,7 +12,9 @@ use doorward_core::{
     pkce::CodeChallenge,
 };
 use doorward_store::{
-    authorization::{Answer, AnswerRequest, BindRequest, FindRequest, StoreRequest, StoredRequest},
+    authorization::{
+        Answer, AnswerRequest, BindRequest, FindRequest, KeepRequest, StoreRequest, Stored, StoredRequest,
+    },
     users::{ChangeUser, UserChange},
 };
 
@@ -47,8 +49,14 @@ async fn stored(world: &World, request: AuthorizationRequest) -> (KeyedDigest, S
         expires_at: world.now().plus(Duration::from_secs(600)),
         answered_at: None,
     };
-    let store = StoreRequest { digest: digest.clone(), stored: stored.clone(), network: network(1), most: 1_000 };
-    assert!(world.write(store).await);
+    let store = StoreRequest {
+        digest: digest.clone(),
+        stored: stored.clone(),
+        network: network(1),
+        most: 1_000,
+        is_signed_in: false,
+    };
+    assert_eq!(world.write(store).await, Stored::Yes);
     (digest, stored)
 }
 
@@ -187,29 +195,37 @@ async fn a_disabled_user_allows_nothing_and_the_request_stays_open() {
 }
 
 #[tokio::test]
-async fn a_network_has_so_many_open_requests_and_no_more_until_they_are_answered_or_expire() {
+async fn oldest_request_without_a_session_makes_room_in_a_network() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let store = |network, stored: &StoredRequest| StoreRequest {
-            digest: world.digest(&checksummed::random_text(32, &world.rng)),
-            stored: stored.clone(),
-            network,
-            most: 3,
+        let (first, stored) = stored(&world, request(&world, "code")).await;
+        let store = async |network, stored: &StoredRequest, is_signed_in| {
+            let digest = world.digest(&checksummed::random_text(32, &world.rng));
+            let (kept, stored) = (digest.clone(), stored.clone());
+            (kept, world.write(StoreRequest { digest, stored, network, most: 3, is_signed_in }).await)
         };
-        let (digest, stored) = stored(&world, request(&world, "code")).await;
-        assert!(world.write(store(network(1), &stored)).await);
-        assert!(world.write(store(network(1), &stored)).await);
-        assert!(!world.write(store(network(1), &stored)).await, "a fourth");
-        assert!(world.write(store(network(2), &stored)).await, "somebody else");
-        assert!(world.write(allow(&world, &digest)).await);
-        assert!(world.write(store(network(1), &stored)).await, "one was answered");
-        assert!(!world.write(store(network(1), &stored)).await);
-        let later = StoredRequest {
-            requested_at: stored.expires_at,
-            expires_at: stored.expires_at.plus(Duration::from_secs(600)),
+        let later = |secs: u64| StoredRequest {
+            expires_at: stored.expires_at.plus(Duration::from_secs(secs)),
             ..stored.clone()
         };
-        assert!(world.write(store(network(1), &later)).await, "the others have expired");
+        let (second, _) = store(network(1), &later(1), true).await;
+        let (third, _) = store(network(1), &later(2), false).await;
+        assert_eq!(store(network(2), &later(3), false).await.1, Stored::Yes);
+        let (fourth, outcome) = store(network(1), &later(3), false).await;
+        assert_eq!(outcome, Stored::Yes);
+        assert!(find(&world, &first).await.is_none(), "the oldest is gone");
+        world.write(KeepRequest { candidates: vec![third.clone()] }).await;
+        let (fifth, _) = store(network(1), &later(4), true).await;
+        assert!(find(&world, &fourth).await.is_none(), "the only one without a session");
+        for kept in [&second, &third, &fifth] {
+            assert!(find(&world, kept).await.is_some());
+        }
+        let full = Stored::Full(later(1).expires_at);
+        assert_eq!(store(network(1), &later(5), true).await.1, full, "until the first expires");
+        assert!(world.write(allow(&world, &second)).await);
+        assert_eq!(store(network(1), &later(5), true).await.1, Stored::Yes, "one was answered");
+        let after = StoredRequest { requested_at: later(6).expires_at, ..later(600) };
+        assert_eq!(store(network(1), &after, true).await.1, Stored::Yes, "the others have expired");
     })
     .await;
 }

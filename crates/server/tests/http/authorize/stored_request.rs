@@ -159,3 +159,51 @@ async fn deleted_client_is_named_alike_at_every_step() {
         }
     }
 }
+
+#[tokio::test]
+async fn images_of_a_foreign_page_store_nothing_and_keep_nobody_out() {
+    on_each_engine(async |server| {
+        let request = AuthorizationRequest::of(&server.world.web);
+        let image = [("sec-fetch-dest", "image"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-site", "cross-site")];
+        let frame = [("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate")];
+        for headers in [&image[..], &frame] {
+            let answer = server.caller.get_with(&request.path(), headers).await;
+            assert_eq!(answer.error_page(), (400, "authorize_not_navigated".into()));
+            let posted = server.caller.post_with("/authorize", headers, &request.pairs()).await;
+            assert_eq!(posted.error_page(), (400, "authorize_not_navigated".into()));
+        }
+        // Answers without a page work in a frame, as silent renewals need.
+        let silent = server.caller.get_with(&request.with("prompt", "none").path(), &frame).await;
+        assert_eq!(silent.sent("error").as_deref(), Some("login_required"));
+        let page = [("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
+        server.caller.get_with(&request.path(), &page).await.expect(303);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn newcomer_signs_in_where_others_have_begun_and_not_finished() {
+    let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 3).await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let (early, newcomer) = (server.browser(), server.browser());
+    let form = early.consent(&request).await;
+    for _ in 0..10 {
+        server.caller.get(&request.path()).await.expect(303);
+    }
+    let newcomers = newcomer.consent(&request).await;
+    assert!(newcomer.allow(&newcomers, &["notes:read"]).await.sent("code").is_some());
+    assert!(early.allow(&form, &["notes:read"]).await.sent("code").is_some(), "who is signed in keeps the place");
+}
+
+#[tokio::test]
+async fn full_network_is_told_when_the_first_request_expires() {
+    let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 2).await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let browser = server.browser();
+    browser.consent(&request).await;
+    server.advance_secs(600);
+    browser.get(&request.path()).await.expect(303);
+    let refused = server.caller.get(&request.path()).await;
+    assert_eq!(refused.error_page(), (429, "authorize_throttled".into()));
+    assert_eq!(refused.header("retry-after"), Some("1200"));
+}

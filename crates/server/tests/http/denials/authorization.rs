@@ -35,10 +35,16 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let no = [("csrf", form.csrf.as_str()), ("decision", "deny")];
             return Some(browser.post_with(&form.action, &[("traceparent", &traceparent)], &no).await);
         }
+        AuthorizeNotNavigated => {
+            return Some(scene.get(&server.caller, &good.path(), &[("sec-fetch-dest", "image")]).await);
+        }
         AuthorizeThrottled => {
             let caller = server.caller_from([127, 0, 0, 9]);
+            let browser = Browser::new(&caller);
+            user(&server.app, "erin").await;
+            browser.sign_in("erin", PASSWORD).await.expect(303);
             for _ in 0..server.app.settings.limits.open_requests_per_network {
-                caller.get(&good.path()).await.expect(303);
+                browser.get(&good.path()).await.expect(303);
             }
             return Some(scene.get(&caller, &good.path(), &[]).await);
         }
