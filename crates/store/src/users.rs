@@ -32,6 +32,8 @@ pub struct UserRecord {
     pub disabled_at: Option<Timestamp>,
     /// When what is registered of it was last changed, if it was.
     pub updated_at: Option<Timestamp>,
+    /// Which browsers are known as ones that signed in before: those whose cookie has this number.
+    pub known_browsers: i64,
 }
 
 impl UserRecord {
@@ -69,7 +71,7 @@ impl Operation for CreateUser {
             return Err(TxError::Conflict);
         }
         tx.execute(
-            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6, $7)", COLUMNS),
+            sql!("INSERT INTO users (username_folded, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", COLUMNS),
             &[
                 username::counted_as(&user.metadata.username).into(),
                 user.id.as_str().into(),
@@ -78,6 +80,7 @@ impl Operation for CreateUser {
                 user.created_at.into(),
                 user.disabled_at.into(),
                 user.updated_at.into(),
+                user.known_browsers.into(),
             ],
         )
         .await?;
@@ -235,7 +238,7 @@ pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRec
     tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
 }
 
-pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disabled_at, updated_at";
+pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disabled_at, updated_at, known_browsers";
 
 /// What [`profile`] reads.
 pub(crate) const PROFILE: &str = "metadata, created_at, updated_at";
@@ -250,6 +253,7 @@ pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
         created_at: row.time()?,
         disabled_at: row.opt_time()?,
         updated_at: row.opt_time()?,
+        known_browsers: row.int()?,
     })
 }
 

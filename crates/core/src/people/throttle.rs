@@ -7,8 +7,13 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// After how many failures in a row only browsers get in that have signed in before.
-pub const KNOWN_BROWSERS_ONLY_AFTER: u32 = 100;
+/// After how many failures in a row a name gets a slow pace, until a success (NIST SP 800-63B-4 section 3.2.2).
+pub const SLOW_AFTER: u32 = 100;
+/// The slow pace of a name over all networks. Each network has its own beside it: one attempt in the longest wait, so that
+/// a guesser, who uses his up, does not keep the owner out.
+pub const SLOW_PACE: Duration = Duration::from_secs(60);
+/// Over how many browsers that signed in before an account's failures are free. More of them share one counter.
+pub const FREE_BROWSERS: u32 = 3;
 /// After how long without a failure a counter starts anew.
 pub const DECAY: Duration = Duration::from_secs(15 * 60);
 
@@ -38,6 +43,12 @@ impl Failures {
         (!rest.is_zero()).then_some(rest)
     }
 
+    /// How long to wait where one attempt is free in each `pace`.
+    pub fn rest(&self, pace: Duration, now: Timestamp) -> Option<Duration> {
+        let rest = pace.saturating_sub(now.since(self.last_at));
+        (!rest.is_zero()).then_some(rest)
+    }
+
     fn decayed(&self, now: Timestamp) -> u32 {
         if now.since(self.last_at) >= DECAY { 0 } else { self.recent }
     }
@@ -62,6 +73,15 @@ mod tests {
         assert_eq!(wait(6, 1_003), Some(Duration::from_secs(1)));
         assert_eq!(wait(6, 1_004), None);
         assert_eq!(wait(60, 1_000), Some(MAX));
+    }
+
+    #[test]
+    fn pace_frees_one_attempt_at_a_time() {
+        let rest = |now| after(200).rest(SLOW_PACE, Timestamp::from_secs(now));
+        assert_eq!(rest(1_000), Some(SLOW_PACE));
+        assert_eq!(rest(1_059), Some(Duration::from_secs(1)));
+        assert_eq!(rest(1_060), None);
+        assert_eq!(Failures::default().rest(SLOW_PACE, Timestamp::from_secs(1_000)), None);
     }
 
     #[test]

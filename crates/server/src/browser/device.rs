@@ -1,13 +1,18 @@
 //! A browser that signed in to an account before: strangers' guesses do not slow it down.
+//!
+//! It is known for as long as what made it so holds: not after the password was changed or the user signed out
+//! everywhere, and not for longer than a year. Whoever signed in with a password that leaked has no free guesses at the
+//! next one.
 
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_core::{
     checksummed,
-    id::UserId,
+    clock::Timestamp,
     secret::{ExposeSecret, constant_time_eq},
 };
+use doorward_store::users::UserRecord;
 use http::HeaderMap;
 
 use super::cookies::Cookie;
@@ -16,21 +21,44 @@ use crate::app::App;
 /// For how long a browser is remembered as one that signed in.
 pub(crate) const LIFETIME: Duration = Duration::from_secs(365 * 86_400);
 
-/// Says that this browser signed in to this account: `user.random.mac`.
-pub(crate) fn cookie(app: &App, user: &UserId) -> String {
+/// The most that the clock of the node that issued a cookie may be ahead.
+const SKEW: Duration = Duration::from_secs(60);
+
+/// Says that this browser signed in to this account: `user.random.issued.mac`.
+pub(crate) fn cookie(app: &App, user: &UserRecord) -> String {
     let random = checksummed::random_text(22, &*app.rng);
-    let text = format!("{user}.{}", random.expose_secret());
-    let mac = app.peppers.digest(&format!("device/{text}")).digest;
+    let text = format!("{}.{}.{}", user.id, random.expose_secret(), app.now().as_secs());
+    let mac = app.peppers.digest(&authenticated(&text, user)).digest;
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac.as_bytes()))
 }
 
-/// The counter of a browser that signed in to this account before.
-pub(crate) fn known(app: &App, headers: &HeaderMap, user: &UserId) -> Option<String> {
+/// A browser that signed in to an account before, by its counters.
+#[derive(Debug)]
+pub(crate) struct KnownBrowser {
+    /// Its own.
+    pub(crate) own: String,
+    /// The one of all such browsers of the account.
+    pub(crate) of_account: String,
+}
+
+/// What this browser is known as, if it signed in to this account before.
+pub(crate) fn known(app: &App, headers: &HeaderMap, user: &UserRecord) -> Option<KnownBrowser> {
     let cookie = Cookie::Device.read(app, headers)?;
     let (text, mac) = cookie.rsplit_once('.')?;
-    let (of, random) = text.split_once('.')?;
-    let is_valid = app.candidates(&format!("device/{text}")).iter().any(|candidate| {
+    let is_valid = app.candidates(&authenticated(text, user)).iter().any(|candidate| {
         constant_time_eq(URL_SAFE_NO_PAD.encode(candidate.digest.as_bytes()).as_bytes(), mac.as_bytes())
     });
-    (is_valid && of == user.as_str()).then(|| format!("device/{random}"))
+    if !is_valid {
+        return None;
+    }
+    let [of, random, issued] = text.split('.').collect::<Vec<_>>().try_into().ok()?;
+    let (issued, now) = (Timestamp::from_secs(issued.parse().ok()?), app.now());
+    let is_in_time = issued <= now.plus(SKEW) && now.since(issued) < LIFETIME;
+    (is_in_time && of == user.id.as_str())
+        .then(|| KnownBrowser { own: format!("device/{random}"), of_account: format!("devices/{}", user.id) })
+}
+
+/// What the cookie proves: its text, and the number that its user had then.
+fn authenticated(text: &str, user: &UserRecord) -> String {
+    format!("device/{text}/{}", user.known_browsers)
 }

@@ -60,6 +60,7 @@ pub async fn create(
         created_at: now,
         disabled_at: None,
         updated_at: None,
+        known_browsers: 0,
     };
     let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
     let taken = || format!("a user with the name {:?} exists", user.metadata.username);

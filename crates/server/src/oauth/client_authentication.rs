@@ -95,15 +95,12 @@ async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Refusal 
     if app.caches.throttled.get(&subject).is_some() {
         return throttled();
     }
-    let counter = Counter {
-        subject: subject.clone(),
-        free: app.settings.throttle.client_failures_per_minute,
-        most_in_a_row: None,
-    };
+    let counter =
+        Counter { subject: subject.clone(), free: app.settings.throttle.client_failures_per_minute, slow: None };
     match app.write(ReserveAttempt { counters: vec![counter], max_wait: Duration::from_secs(60), now }).await {
         Err(unavailable) => unavailable,
         Ok(Reservation::Go) => refusal,
-        Ok(Reservation::Closed | Reservation::Wait(_)) => {
+        Ok(Reservation::Slow(_) | Reservation::Wait(_)) => {
             // Further failures of this minute cost no write.
             app.caches.throttled.insert(subject, ());
             throttled()

@@ -225,7 +225,7 @@ fn signed_in(app: &App, user: &UserRecord, secret: &SecretString, next: &str) ->
     let mut response = respond::redirect(next)?;
     let headers = response.headers_mut();
     Cookie::Session.set(app, headers, secret.expose_secret(), Some(app.settings.session.absolute));
-    let device = device::cookie(app, &user.id);
+    let device = device::cookie(app, user);
     Cookie::Device.set(app, headers, &device, Some(device::LIFETIME));
     Ok(response)
 }

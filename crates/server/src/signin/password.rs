@@ -15,8 +15,8 @@ pub(super) async fn check(
     password: SecretString,
 ) -> Result<UserRecord, Refusal> {
     let user = app.read(FindUser::ByUsername(username.to_owned())).await?;
-    let device = user.as_ref().and_then(|user| device::known(app, headers, &user.id));
-    let attempt = Attempt::reserve(app, origin, username, device).await?;
+    let browser = user.as_ref().and_then(|user| device::known(app, headers, user));
+    let attempt = Attempt::reserve(app, origin, username, browser).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let matches = match app.passwords.verify(&password, hash).await {
         Ok(matches) => matches,

@@ -1,9 +1,9 @@
-//! Counters of failed attempts: some are free, then there is a wait, and after a hundred in a row another way in.
+//! Counters of failed attempts: some are free, then there is a wait, and after a hundred in a row a slow pace.
 
 use std::time::Duration;
 
-use doorward_core::throttle::{DECAY, KNOWN_BROWSERS_ONLY_AFTER};
-use doorward_store::failures::{Counter, Reservation, ReserveAttempt, SettleAttempt};
+use doorward_core::throttle::{DECAY, SLOW_AFTER, SLOW_PACE};
+use doorward_store::failures::{Counter, Lane, Reservation, ReserveAttempt, SettleAttempt, Slow};
 
 use crate::{
     harness::{Ask, on_each_engine},
@@ -12,12 +12,18 @@ use crate::{
 
 const MAX: Duration = Duration::from_secs(900);
 
-fn counter(subject: &str, free: u32, most_in_a_row: Option<u32>) -> Counter {
-    Counter { subject: subject.to_owned(), free, most_in_a_row }
+fn counter(subject: &str, free: u32, slow: Option<Slow>) -> Counter {
+    Counter { subject: subject.to_owned(), free, slow }
 }
 
 fn name() -> Counter {
-    counter("name/ada", 5, Some(KNOWN_BROWSERS_ONLY_AFTER))
+    name_from("192.0.2.1")
+}
+
+fn name_from(network: &str) -> Counter {
+    let lane = |subject: &str, pace| Lane { subject: subject.to_owned(), pace };
+    let lanes = vec![lane("slow/ada", SLOW_PACE), lane(&format!("slow/ada/{network}"), MAX)];
+    counter("name/ada", 5, Some(Slow { after: SLOW_AFTER, lanes }))
 }
 
 fn attempt(world: &World, counters: Vec<Counter>) -> ReserveAttempt {
@@ -62,7 +68,7 @@ async fn guesses_at_the_same_time_count_each() {
         let counters = || vec![name(), counter("address/192.0.2.1", 50, None)];
         let outcomes = race(&world, (0..32).map(|_| attempt(&world, counters())).collect()).await;
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == Reservation::Go).count(), 5);
-        assert!(outcomes.iter().all(|outcome| *outcome != Reservation::Closed));
+        assert!(outcomes.iter().all(|outcome| !matches!(outcome, Reservation::Slow(_))));
     })
     .await;
 }
@@ -105,20 +111,39 @@ async fn a_success_clears_the_name_and_gives_the_address_its_attempt_back() {
 }
 
 #[tokio::test]
-async fn a_hundred_failures_in_a_row_close_the_way_in_at_any_pace_and_for_any_time() {
+async fn after_a_hundred_failures_in_a_row_each_network_has_a_slow_pace() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        for _ in 0..KNOWN_BROWSERS_ONLY_AFTER {
-            assert_eq!(world.write(attempt(&world, vec![name()])).await, Reservation::Go);
+        let try_from = async |network| world.write(attempt(&world, vec![name_from(network)])).await;
+        for _ in 0..SLOW_AFTER {
+            assert_eq!(try_from("192.0.2.1").await, Reservation::Go);
             // Slow enough to be always free.
             world.advance(DECAY.as_secs());
             sweep(&world).await;
         }
-        world.advance(400 * 86_400);
-        sweep(&world).await;
-        assert_eq!(world.write(attempt(&world, vec![name()])).await, Reservation::Closed);
+        assert_eq!(try_from("192.0.2.1").await, Reservation::Go, "the first at the slow pace");
+        assert_eq!(try_from("192.0.2.1").await, Reservation::Slow(MAX));
+        assert_eq!(try_from("192.0.2.2").await, Reservation::Slow(SLOW_PACE), "over all networks");
+        world.advance(SLOW_PACE.as_secs());
+        assert_eq!(try_from("192.0.2.1").await, Reservation::Slow(MAX - SLOW_PACE));
+        assert_eq!(try_from("192.0.2.2").await, Reservation::Go, "who guesses uses up nobody else's");
         settle(&world, &["name/ada"], &[]).await;
-        assert_eq!(world.write(attempt(&world, vec![name()])).await, Reservation::Go);
+        assert_eq!(try_from("192.0.2.1").await, Reservation::Go, "a success ends it");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn attempts_that_have_to_wait_leave_no_row() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let address = || counter("address/192.0.2.1", 1, None);
+        assert_eq!(world.write(attempt(&world, vec![address()])).await, Reservation::Go);
+        for number in 0..10 {
+            let name = counter(&format!("name/{number}"), 5, None);
+            assert!(matches!(world.write(attempt(&world, vec![name, address()])).await, Reservation::Wait(_)));
+        }
+        assert_eq!(world.read(Ask::new("SELECT subject FROM failures", [])).await.len(), 1);
     })
     .await;
 }

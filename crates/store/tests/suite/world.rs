@@ -315,6 +315,7 @@ fn user(rng: &SeededRng, username: &str) -> UserRecord {
         created_at: START,
         disabled_at: None,
         updated_at: None,
+        known_browsers: 0,
     }
 }
 

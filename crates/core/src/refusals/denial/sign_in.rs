@@ -17,6 +17,6 @@ macro_rules! sign_in {
         SignInThrottled { code: "sign_in_throttled", status: 429, error: "temporarily_unavailable", class: Request,
             sentence: "Too many attempts. Wait, then try again.",
             cause: "Sign-in failed too often for this name or from this address; no password was looked at.",
-            remedy: "A browser that signed in before is not slowed by strangers. `doorward user set-password` clears the counters." }
+            remedy: "A browser that signed in before, since the password was set, is not slowed by strangers. After a hundred failures in a row each network has one attempt in the longest wait; a right password ends that. `doorward user set-password` clears the counters." }
     } };
 }
