@@ -6,7 +6,7 @@
 use std::io::{self, Write};
 
 use comfy_table::{Table, presets};
-use doorward_core::clock::Timestamp;
+use doorward_core::{clock::Timestamp, text::presentable};
 pub(crate) use doorward_server::manage::times::rfc3339 as time;
 use serde::Serialize;
 
@@ -53,6 +53,11 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
     })
 }
 
+/// Says something beside the result, which programs read. A closed standard error leaves nobody to tell.
+pub(crate) fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
 fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{text}").and_then(|()| out.flush())
@@ -68,7 +73,7 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
     table.load_style(presets::NOTHING).set_header(header);
     let mut is_empty = true;
     for row in rows {
-        table.add_row(row);
+        table.add_row(row.map(|cell| shown(&cell)));
         is_empty = false;
     }
     if is_empty { "(none)".to_owned() } else { table.trim_fmt() }
@@ -77,8 +82,13 @@ pub(crate) fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<I
 /// Names with their values, one a line; those without a value are left out.
 pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let shown = fields.iter().filter(|(_, value)| !value.is_empty());
-    shown.map(|(name, value)| format!("{name:width$}  {value}\n")).collect()
+    let given = fields.iter().filter(|(_, value)| !value.is_empty());
+    given.map(|(name, value)| format!("{name:width$}  {}\n", shown(value))).collect()
+}
+
+/// A text as a terminal may get it, whoever wrote it. Its lines stay, which are ours: no text of others has any.
+fn shown(text: &str) -> String {
+    text.split('\n').map(presentable).collect::<Vec<_>>().join("\n")
 }
 
 /// A time in RFC 3339, or a word instead.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
+use doorward_core::{clock::Timestamp, credential, random::Rng, text::is_presentable, trace::TraceId};
 use http::{HeaderMap, Request, header::USER_AGENT, request::Parts};
 
 use crate::actor::Actor;
@@ -45,7 +45,7 @@ impl Origin {
             },
             user_agent: credential::loggable_text(&user_agent.unwrap_or_default())
                 .chars()
-                .filter(|c| !c.is_control())
+                .filter(|c| is_presentable(*c))
                 .take(256)
                 .collect(),
         }

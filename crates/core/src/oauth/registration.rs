@@ -11,6 +11,7 @@ use crate::{
     grant::audience::Apis,
     redirect_uri::is_loopback_host,
     scope::ScopeSet,
+    text::is_presentable,
     user::UserMetadata,
     username,
 };
@@ -34,11 +35,14 @@ impl InvalidRegistration {
     }
 }
 
-/// A name for people: 1 to 100 characters, none of them a control character.
+/// A name for people: 1 to 100 characters, all of which are seen and mislead nobody.
 pub fn display_name(member: &'static str, name: &str) -> Result<String, InvalidRegistration> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        return Err(InvalidRegistration::new(member, "1 to 100 characters without control characters"));
+    if name.is_empty() || name.chars().count() > 100 || !name.chars().all(is_presentable) {
+        return Err(InvalidRegistration::new(
+            member,
+            "1 to 100 characters, none of them invisible, changing the direction of the text, or a control character",
+        ));
     }
     Ok(name.to_owned())
 }
@@ -180,7 +184,7 @@ pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> 
 /// shown, and what is no mail address.
 pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistration> {
     let is_address = |email: &String| {
-        email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || c.is_control())
+        email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || !is_presentable(c))
     };
     if user.email.as_ref().is_some_and(|email| !is_address(email)) {
         return Err(InvalidRegistration::new("email", "not a mail address"));
@@ -248,6 +252,14 @@ mod tests {
             scope: ScopeSet::parse("openid notes:read").unwrap(),
             ..ClientMetadata::default()
         }
+    }
+
+    #[test]
+    fn name_of_unseen_or_misleading_characters_is_refused() {
+        for bad in ["", " ", "No\u{202e}tes", "Not\u{200b}es", "No\u{2028}tes", "Notes\u{e0041}", "No\ntes"] {
+            assert!(display_name("name", bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(display_name("name", " Jos\u{e9}’s notes "), Ok("Jos\u{e9}’s notes".to_owned()));
     }
 
     #[test]

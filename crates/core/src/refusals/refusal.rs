@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
-use crate::{api::Role, credential, denial::Denial, scope::ScopeSet};
+use crate::{api::Role, credential, denial::Denial, scope::ScopeSet, text::presentable};
 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -37,12 +37,11 @@ impl Refusal {
         Self { denial, facts: Vec::new(), required_scopes: None, required_roles: BTreeSet::new(), retry_after: None }
     }
 
-    /// Adds a fact for the operator; at most 256 characters of it are kept, control characters and credentials are
-    /// replaced: callers put secrets into every field there is.
+    /// Adds a fact for the operator; at most 256 characters of it are kept, credentials and what may not be
+    /// shown are replaced: callers put secrets into every field there is.
     pub fn fact(mut self, name: &'static str, value: impl fmt::Display) -> Self {
-        let clean = |c: char| if c.is_control() { '\u{fffd}' } else { c };
         let value = credential::loggable_text(&value.to_string());
-        self.facts.push((name, value.chars().take(256).map(clean).collect()));
+        self.facts.push((name, presentable(&value).chars().take(256).collect()));
         self
     }
 

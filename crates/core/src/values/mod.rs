@@ -11,3 +11,4 @@ pub mod plausible_time;
 pub mod random;
 pub mod seal;
 pub mod secret;
+pub mod text;

@@ -1,9 +1,6 @@
 //! `doorward key …`
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
@@ -18,7 +15,7 @@ use serde_json::json;
 use super::durations;
 use crate::{
     failure::Failure,
-    output::{Output, fields, table, time, time_or},
+    output::{Output, fields, table, time, time_or, warn},
 };
 
 #[derive(Debug, Subcommand)]
@@ -134,11 +131,6 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
     }
     Ok(())
-}
-
-/// Says something beside the result, which programs read. A closed standard error leaves nobody to tell.
-fn warn(text: &str) {
-    let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
 async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use axum::{body::Body, extract::State};
 use doorward_core::{
     api::Api, clock::Timestamp, credential, denial::Denial, event::RefusalEvent, holder::Holder, refusal::Refusal,
+    text::is_presentable,
 };
 use http::{Request, Response, StatusCode};
 
@@ -72,7 +73,7 @@ fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
     }
 }
 
-/// At most so many characters, none of them a control character, without credentials.
+/// At most so many characters, all of which may be shown, without credentials.
 fn text(text: &str, most: usize) -> String {
-    credential::loggable_text(text).chars().filter(|c| !c.is_control()).take(most).collect()
+    credential::loggable_text(text).chars().filter(|c| is_presentable(*c)).take(most).collect()
 }
