@@ -11,12 +11,13 @@ use crate::{
     access_token::{audience, text, time},
     api_key,
     client::{AuthenticationMethod, Client},
+    client_metadata::ClientKeys,
     clock::Timestamp,
     denial::Denial,
     digest::{Digest, KeyedDigest, Peppers},
     form::Parameters,
-    jwk::Algorithm,
-    jws::{self, KeyChoice},
+    jwk::{Algorithm, KeySet},
+    jws::{self, KeyChoice, Verified},
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
 };
@@ -132,6 +133,11 @@ pub fn authenticate(
         }
         _ => false,
     };
+    // A signature is checked in any case, likewise.
+    let assertion = match &credential.proof {
+        Proof::Assertion(assertion) => Some(verified_assertion(assertion.expose_secret(), client)),
+        _ => None,
+    };
     let client = client.ok_or_else(|| refuse(Denial::ClientUnknown))?;
     let method = credential.proof.method();
     let method_is_right = match client.metadata.token_endpoint_auth_method {
@@ -143,12 +149,13 @@ pub fn authenticate(
     if !method_is_right {
         return Err(refuse(Denial::ClientMethodRefused).fact("used", method.as_str()));
     }
-    let authenticated = match &credential.proof {
-        Proof::None => Authenticated::Yes,
-        Proof::SecretBasic(_) | Proof::SecretPost(_) if secret_matches => Authenticated::Yes,
-        Proof::SecretBasic(_) | Proof::SecretPost(_) => return Err(refuse(Denial::ClientSecretWrong)),
-        Proof::Assertion(assertion) => verify_assertion(assertion.expose_secret(), client, audience, now)
+    let authenticated = match (&credential.proof, assertion) {
+        (_, Some(verified)) => check_assertion(verified, client, audience, now)
             .map_err(|why| refuse(Denial::ClientAssertionInvalid).fact("assertion", why))?,
+        (Proof::SecretBasic(_) | Proof::SecretPost(_), None) if !secret_matches => {
+            return Err(refuse(Denial::ClientSecretWrong));
+        }
+        (_, None) => Authenticated::Yes,
     };
     match client.disabled_at {
         Some(_) => Err(refuse(Denial::ClientDisabled)),
@@ -162,19 +169,27 @@ pub(crate) fn loggable_id(stated: &str) -> String {
     if is_secret { format!("{}…", stated.chars().take(6).collect::<String>()) } else { stated.to_owned() }
 }
 
+/// Verifies the signature of an assertion with the keys that its client registered for that, if there are any.
+fn verified_assertion(assertion: &str, client: Option<&Client>) -> Result<Verified, Refusal> {
+    let none = KeySet::default();
+    let by_keys =
+        client.filter(|client| client.metadata.token_endpoint_auth_method == AuthenticationMethod::PrivateKeyJwt);
+    let keys = by_keys.and_then(|client| client.metadata.jwks.as_ref()).map_or(&none, ClientKeys::keys);
+    jws::verify_or_pretend(assertion, keys, &Algorithm::ALL, KeyChoice::ByKidOrAlgorithm)
+}
+
 /// RFC 7523 section 3. The error says what failed, for the operator.
-fn verify_assertion(
-    assertion: &str,
+fn check_assertion(
+    verified: Result<Verified, Refusal>,
     client: &Client,
     expected: AssertionAudience<'_>,
     now: Timestamp,
 ) -> Result<Authenticated, String> {
-    let keys = client.metadata.jwks.as_ref().ok_or("the client has no keys")?.keys();
     let reason = |refusal: Refusal| match refusal.facts.first() {
         Some((name, value)) => format!("{} ({name}: {value})", refusal.denial),
         None => refusal.denial.to_string(),
     };
-    let verified = jws::verify(assertion, keys, &Algorithm::ALL, KeyChoice::ByKidOrAlgorithm).map_err(reason)?;
+    let verified = verified.map_err(reason)?;
     // A token made for another purpose must not pass for an assertion (RFC 8725 section 3.11).
     if verified.header.typ.is_some()
         && !verified.header.has_type("JWT")
@@ -249,7 +264,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::client_metadata::{ClientKeys, ClientMetadata};
+    use crate::client_metadata::ClientMetadata;
     use crate::{digest::MasterKey, id::ClientId, jwk::SigningKey, random::SeededRng, scope::ScopeSet};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
