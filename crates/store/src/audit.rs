@@ -145,19 +145,30 @@ impl Operation for AppendAudit {
     }
 }
 
-/// Every event of one trace, oldest first.
+/// The events of one trace, oldest first. A caller chooses the id of a trace, so there can be any number.
 #[derive(Clone, Debug)]
 pub struct AuditOfTrace {
     /// The trace id.
     pub trace_id: String,
+    /// At most so many.
+    pub limit: i64,
 }
 
 impl Operation for AuditOfTrace {
-    type Output = Vec<AuditEvent>;
+    /// The events, and how many more there are.
+    type Output = (Vec<AuditEvent>, u64);
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        let sql = sql!("{} WHERE trace_id = $1 ORDER BY at, id LIMIT 100", SELECT);
-        tx.query(sql, &[self.trace_id.as_str().into()]).await?.iter_mut().map(event).collect()
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let trace_id = Value::from(self.trace_id.as_str());
+        let sql = sql!("{} WHERE trace_id = $1 ORDER BY at, id LIMIT $2", SELECT);
+        let mut rows = tx.query(sql, &[trace_id.clone(), self.limit.into()]).await?;
+        let events: Vec<_> = rows.iter_mut().map(event).collect::<Result<_, _>>()?;
+        let mut more = 0;
+        if events.len() as i64 >= self.limit {
+            let count = tx.query_one("SELECT count(*) FROM audit WHERE trace_id = $1", &[trace_id]).await?.int()?;
+            more = u64::try_from(count).unwrap_or(0).saturating_sub(events.len() as u64);
+        }
+        Ok((events, more))
     }
 }
 

@@ -8,17 +8,17 @@ use std::{
 };
 
 use clap::Args;
-use doorward_core::{clock::Timestamp, denial::Denial, trace::TraceId};
+use doorward_core::{clock::Timestamp, denial::Denial, text::presentable, trace::TraceId};
 use doorward_server::{
     App,
-    manage::audit::{self, Explained},
+    manage::audit::{self, Explained, Story},
 };
 use serde_json::Value;
 
 use super::log_line;
 use crate::{
     failure::Failure,
-    output::{Output, time},
+    output::{Output, time, warn},
 };
 
 /// How long to wait for a trace that was made a moment ago and is not there yet: refusals are written within a second.
@@ -33,16 +33,19 @@ pub(super) struct ExplainArgs {
     /// Look in this log of an API's guard instead of in the server's audit
     #[arg(long, value_name = "FILE")]
     pub(super) log: Option<PathBuf>,
+    /// How many events to show. A caller can give many requests one trace id
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
 }
 
 pub(super) async fn run(args: ExplainArgs, app: &App, output: Output) -> Result<(), Failure> {
     let id = parse(&args.trace_id)?;
     let trace_id = id.to_string();
-    let mut story = audit::explain(app, &trace_id).await?;
+    let mut story = audit::explain(app, &trace_id, args.limit).await?;
     // Only an id that was made a moment ago may be on its way.
-    while story.is_empty() && is_fresh(id, app.now()) {
+    while story.events.is_empty() && is_fresh(id, app.now()) {
         tokio::time::sleep(Duration::from_millis(250)).await;
-        story = audit::explain(app, &trace_id).await?;
+        story = audit::explain(app, &trace_id, args.limit).await?;
     }
     tell(story, &trace_id, output)
 }
@@ -59,14 +62,19 @@ pub(super) fn from_log(args: ExplainArgs, output: Output) -> Result<(), Failure>
     let path = args.log.unwrap_or_default();
     let unreadable = |error| Failure::system(&path.display().to_string(), error);
     let mut log = BufReader::new(File::open(&path).map_err(unreadable)?);
-    let (mut story, mut line) = (Vec::new(), Vec::new());
+    let (mut story, mut line) = (Story::default(), Vec::new());
     loop {
         line.clear();
         let read = std::io::Read::take(&mut log, LONGEST_LINE).read_until(b'\n', &mut line).map_err(unreadable)?;
         if read == 0 {
             break;
         }
-        story.extend(log_line::events(&String::from_utf8_lossy(&line), trace_id).into_iter().map(Explained::from));
+        for event in log_line::events(&String::from_utf8_lossy(&line), trace_id) {
+            match story.events.len() < args.limit as usize {
+                true => story.events.push(Explained::from(event)),
+                false => story.more += 1,
+            }
+        }
     }
     tell(story, &trace_id.to_string(), output)
 }
@@ -75,14 +83,19 @@ fn parse(text: &str) -> Result<TraceId, Failure> {
     TraceId::read(text).map_err(|error| Failure::Usage(error.to_string()))
 }
 
-fn tell(story: Vec<Explained>, trace_id: &str, output: Output) -> Result<(), Failure> {
-    if story.is_empty() {
+fn tell(story: Story, trace_id: &str, output: Output) -> Result<(), Failure> {
+    let Story { events, more } = story;
+    if events.is_empty() {
         return Err(Failure::NotDone(format!(
             "nothing is known of {trace_id}. Refusals are written within a second and kept for the audit's retention; in a \
              flood of equal ones the rest are only counted. A guard elsewhere may have logged it: see --log."
         )));
     }
-    output.print(&story, || story.iter().map(describe).collect::<Vec<_>>().join("\n"))?;
+    output.print(&events, || events.iter().map(describe).collect::<Vec<_>>().join("\n"))?;
+    if more > 0 {
+        let shown = events.len();
+        warn(&format!("{more} more events have this trace id; these are the oldest {shown}. See --limit."));
+    }
     Ok(())
 }
 
@@ -92,7 +105,7 @@ pub(super) fn describe(event: &Explained) -> String {
     let mut lines = Vec::new();
     let mut add = |name: &str, value: String| {
         if !value.is_empty() {
-            lines.push(format!("  {name:<10} {value}"));
+            lines.push(format!("  {name:<10} {}", presentable(&value)));
         }
     };
     let what = match (&event.code, event.status) {

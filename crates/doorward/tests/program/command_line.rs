@@ -194,6 +194,11 @@ fn explain_takes_an_id_as_people_hand_it_on() {
     std::fs::write(&log, format!("{{\n{line}\n")).expect("written");
     let story = json(&["explain", &id.to_uppercase(), "--log", log.to_str().expect("UTF-8")], &data);
     assert_eq!(story[0]["code"], "key_revoked");
+
+    std::fs::write(&log, format!("{line}\n").repeat(3)).expect("written");
+    let cut = run(&["explain", id, "--log", log.to_str().expect("UTF-8"), "--limit", "1"], &data);
+    assert_eq!(String::from_utf8_lossy(&cut.stdout).matches("key_revoked").count(), 1);
+    assert!(String::from_utf8_lossy(&cut.stderr).contains("2 more events"), "{cut:?}");
 }
 
 #[test]

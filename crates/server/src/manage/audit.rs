@@ -112,19 +112,33 @@ impl From<RefusalEvent> for Explained {
     }
 }
 
-/// Every event of a trace, oldest first. Refusals are written within a second, so a fresh trace may not be there yet.
-pub async fn explain(app: &App, trace_id: &str) -> Result<Vec<Explained>, ManageError> {
-    let of_trace = async |trace_id: &str| -> Result<Vec<Explained>, ManageError> {
-        let events = app.store.read(AuditOfTrace { trace_id: trace_id.to_owned() }).await?;
-        Ok(events.into_iter().map(Explained::from).collect())
+/// The events of a trace.
+#[derive(Clone, Debug, Default)]
+pub struct Story {
+    /// The oldest ones, in their order.
+    pub events: Vec<Explained>,
+    /// How many more there are.
+    pub more: u64,
+}
+
+/// The events of a trace, `limit` of each trace id at most. Refusals are written within a second, so a fresh trace may not
+/// be there yet.
+pub async fn explain(app: &App, trace_id: &str, limit: u32) -> Result<Story, ManageError> {
+    let of_trace = async |trace_id: &str, story: &mut Story| -> Result<(), ManageError> {
+        let operation = AuditOfTrace { trace_id: trace_id.to_owned(), limit: limit.into() };
+        let (events, more) = app.store.read(operation).await?;
+        story.events.extend(events.into_iter().map(Explained::from));
+        story.more += more;
+        Ok(())
     };
-    let mut story = of_trace(trace_id).await?;
+    let mut story = Story::default();
+    of_trace(trace_id, &mut story).await?;
     // What the issuer had answered to the API stands under an id of its own.
-    let named: BTreeSet<_> = story.iter().filter_map(Explained::issuer_trace_id).collect();
+    let named: BTreeSet<_> = story.events.iter().filter_map(Explained::issuer_trace_id).collect();
     for issuers in named.iter().filter(|issuers| *issuers != trace_id).take(MAX_NAMED) {
-        story.extend(of_trace(issuers).await?);
+        of_trace(issuers, &mut story).await?;
     }
-    story.sort_by_key(|event| event.at_ms);
+    story.events.sort_by_key(|event| event.at_ms);
     Ok(story)
 }
 

@@ -35,9 +35,25 @@ async fn an_event_reads_back_with_all_and_with_none_of_what_is_optional() {
         let newest = world.read(AuditTail { after: None, about: None, limit: 2 }).await;
         assert_eq!(newest, events);
         let trace_id = full.trace_id.clone().unwrap();
-        assert_eq!(world.read(AuditOfTrace { trace_id }).await, [full]);
-        let unknown = AuditOfTrace { trace_id: "f".repeat(32) };
-        assert!(world.read(unknown).await.is_empty());
+        assert_eq!(world.read(AuditOfTrace { trace_id, limit: 1 }).await, (vec![full], 0));
+        let unknown = AuditOfTrace { trace_id: "f".repeat(32), limit: 10 };
+        assert_eq!(world.read(unknown).await, (vec![], 0));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_trace_says_how_many_more_events_it_has() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let trace_id = "0123456789abcdef0123456789abcdef".to_owned();
+        let traced =
+            |_| AuditEvent { trace_id: Some(trace_id.clone()), ..event(&world, "request.refused", None, None) };
+        let events = append(&world, (0..7).map(traced).collect()).await;
+        let of_trace = async |limit| world.read(AuditOfTrace { trace_id: trace_id.clone(), limit }).await;
+        assert_eq!(of_trace(5).await, (events[..5].to_vec(), 2));
+        assert_eq!(of_trace(7).await, (events.clone(), 0));
+        assert_eq!(of_trace(8).await, (events, 0));
     })
     .await;
 }

@@ -197,7 +197,7 @@ impl TestServer {
         self.app.flush_audit().await.unwrap();
         // The server's own flush may be writing at this moment.
         eventually("the trace is in the audit", async || {
-            let found = audit::explain(&self.app, trace_id).await.unwrap();
+            let found = audit::explain(&self.app, trace_id, 1_000).await.unwrap().events;
             (!found.is_empty()).then_some(found)
         })
         .await
