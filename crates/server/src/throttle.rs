@@ -16,7 +16,7 @@ use doorward_core::{
 };
 use doorward_store::failures::{Counter, Lane, Reservation, ReserveAttempt, SettleAttempt, Slow};
 
-use crate::{app::App, browser::device::KnownBrowser, origin::Origin};
+use crate::{app::App, browser::device::KnownBrowser, origin::Origin, passwords::Party};
 
 /// The counters of one attempt; an attempt that was let through is counted until it is settled.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ impl Attempt {
             Reservation::Wait(wait) => refused("too many failures", wait),
             Reservation::Slow(wait) => refused("very many failures in a row: a slow pace until a success", wait),
         }
+    }
+
+    /// Who waits for a turn where passwords are hashed: the account and the address.
+    pub(crate) fn parties(&self) -> [Party; 2] {
+        [self.name.clone(), self.address.clone()]
     }
 
     fn counters(&self, app: &App) -> Vec<Counter> {

@@ -113,6 +113,63 @@ impl Operation for FindUser {
     }
 }
 
+/// What a sign-in needs to know of a name.
+#[derive(Clone, Debug)]
+pub struct FindForSignIn {
+    /// The name as it was typed.
+    pub username: String,
+}
+
+/// The user of a name, and somebody else's hash: what an unknown name has to cost.
+#[derive(Clone, Debug)]
+pub struct SignInFacts {
+    /// The user, if there is one.
+    pub user: Option<UserRecord>,
+    /// The hash of the next user by name, who is the same each time; none where there are no users.
+    pub neighbour: Option<SecretString>,
+}
+
+impl Operation for FindForSignIn {
+    type Output = SignInFacts;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<SignInFacts, TxError> {
+        // No text in a database holds this character.
+        let username = if self.username.contains('\0') { "" } else { &self.username };
+        let user = by_username(tx, username).await?;
+        // Read for known names as well, so that both cost the same.
+        let name = username::counted_as(username);
+        let next = "SELECT password_hash FROM users WHERE username_folded >= $1 ORDER BY username_folded LIMIT 1";
+        let mut neighbour = tx.query_opt(next, &[name.into()]).await?;
+        if neighbour.is_none() {
+            let first = "SELECT password_hash FROM users ORDER BY username_folded LIMIT 1";
+            neighbour = tx.query_opt(first, &[]).await?;
+        }
+        let neighbour = neighbour.map(|mut row| row.text()).transpose()?.map(SecretString::from);
+        Ok(SignInFacts { user, neighbour })
+    }
+}
+
+/// Puts another hash of the same password in the place of one. Gives whether it was still there.
+#[derive(Clone, Debug)]
+pub struct ReplaceHash {
+    /// The user.
+    pub id: UserId,
+    /// The hash that the password fits.
+    pub from: SecretString,
+    /// The other one.
+    pub to: SecretString,
+}
+
+impl Operation for ReplaceHash {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND password_hash = $3";
+        let row = [self.to.expose_secret().into(), self.id.as_str().into(), self.from.expose_secret().into()];
+        Ok(tx.execute(sql, &row).await? == 1)
+    }
+}
+
 /// The user of this name, in the first form under which there is one.
 async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserRecord>, TxError> {
     for form in username::stored_forms(username) {

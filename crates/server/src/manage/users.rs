@@ -135,5 +135,5 @@ async fn checked_hash(app: &App, password: SecretString) -> Result<SecretString,
     let is_refused = |lower: &str| is_common(lower) || settings.breached.contains(lower);
     password::check(password.expose_secret(), settings.min_length, is_refused)
         .map_err(|error| ManageError::invalid("password", error))?;
-    Ok(app.passwords.hash(password, &*app.rng).await?)
+    Ok(app.passwords.hash(password, &[], &*app.rng).await?)
 }

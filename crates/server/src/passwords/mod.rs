@@ -1,13 +1,14 @@
 //! Hashing passwords with argon2id (RFC 9106), off the async threads and bounded.
 //!
-//! An unknown user costs the same hash as a wrong password: [`Passwords::verify`] takes an absent hash and hashes
-//! against one of its own.
+//! An unknown user costs the same hash as a wrong password. Easy to get wrong: stored hashes keep the cost that they were
+//! computed with, so an unknown user costs what somebody's hash costs and not what the settings say.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
+use crate::settings;
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
@@ -20,21 +21,20 @@ use doorward_core::{
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
 };
-use tokio::sync::Semaphore;
-
-use crate::settings;
 
 mod common;
+mod turns;
 
 pub(crate) use self::common::contains as is_common;
+pub use self::turns::Party;
+use self::turns::Turns;
 
 /// Computes hashes, so many at a time.
 pub struct Passwords {
     argon2: Argon2<'static>,
-    permits: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
-    longest_queue: usize,
-    unknown_user: SecretString,
+    turns: Turns,
+    /// How a hash of today's cost begins.
+    cost: String,
     computed: Arc<AtomicUsize>,
 }
 
@@ -43,24 +43,24 @@ impl Passwords {
         let params = Params::new(settings.memory_kib, settings.iterations, settings.parallelism, None)
             .expect("the configuration keeps argon2's bounds");
         let (memory, passes, lanes) = (params.m_cost(), params.t_cost(), params.p_cost());
-        // What stands for a hash is only ever compared with: no password needs to have it.
-        let (salt, hash) = (STANDARD_NO_PAD.encode([0; 16]), STANDARD_NO_PAD.encode([0; 32]));
-        let unknown_user = format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}").into();
         Self {
             argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
-            permits: Arc::new(Semaphore::new(settings.max_concurrent_hashes.max(1))),
-            waiting: Arc::default(),
-            longest_queue: settings.hash_queue,
-            unknown_user,
+            turns: Turns::new(settings.max_concurrent_hashes, settings.hash_queue),
+            cost: format!("$argon2id$v=19$m={memory},t={passes},p={lanes}"),
             computed: Arc::default(),
         }
     }
 
-    /// The hash of a new password, in PHC form.
-    pub async fn hash(&self, password: SecretString, rng: &dyn Rng) -> Result<SecretString, Refusal> {
+    /// The hash of a new password, in PHC form. It is computed in the turn of `parties`, of everybody's if there are none.
+    pub async fn hash(
+        &self,
+        password: SecretString,
+        parties: &[Party],
+        rng: &dyn Rng,
+    ) -> Result<SecretString, Refusal> {
         let salt: [u8; 16] = random::bytes(rng);
         let argon2 = self.argon2.clone();
-        self.compute(move || {
+        self.compute(parties, move || {
             let hash = argon2.hash_password_with_salt(password.expose_secret().as_bytes(), &salt);
             hash.map(|hash| SecretString::from(hash.to_string()))
         })
@@ -68,22 +68,41 @@ impl Passwords {
         .map_err(|error| Refusal::new(Denial::Unavailable).fact("argon2", error))
     }
 
-    /// Whether `password` is the one of `hash`; with `None` the same work is done, and the answer is no. A password
-    /// that is not in ASCII is tried once more in the form in which an older program may have hashed it.
-    pub async fn verify(&self, password: &SecretString, hash: Option<SecretString>) -> Result<bool, Refusal> {
-        let exists = hash.is_some();
-        let hash = hash.unwrap_or_else(|| self.unknown_user.clone());
+    /// Whether `password` is the one of a hash. A password that is not in ASCII is tried once more in the form in which an
+    /// older program may have hashed it.
+    pub async fn verify(
+        &self,
+        password: &SecretString,
+        against: Against<'_>,
+        parties: &[Party],
+    ) -> Result<bool, Refusal> {
+        let (hash, exists) = match against {
+            Against::Hash(hash) => (hash.clone(), true),
+            Against::Nothing { like } => (self.unmatchable(like), false),
+        };
         for candidate in password::candidates(password.expose_secret()) {
-            if self.fits(candidate, hash.clone()).await? {
+            if self.fits(candidate, hash.clone(), parties).await? {
                 return Ok(exists);
             }
         }
         Ok(false)
     }
 
-    async fn fits(&self, password: SecretString, hash: SecretString) -> Result<bool, Refusal> {
+    /// Whether a hash has the cost that new ones have.
+    pub(crate) fn is_current(&self, hash: &SecretString) -> bool {
+        cost_of(hash.expose_secret()) == Some(&self.cost)
+    }
+
+    /// What stands for a hash, of the cost of another one. It is only ever compared with: no password needs to have it.
+    fn unmatchable(&self, like: Option<&SecretString>) -> SecretString {
+        let cost = like.and_then(|like| cost_of(like.expose_secret())).unwrap_or(&self.cost);
+        let (salt, hash) = (STANDARD_NO_PAD.encode([0; 16]), STANDARD_NO_PAD.encode([0; 32]));
+        format!("{cost}${salt}${hash}").into()
+    }
+
+    async fn fits(&self, password: SecretString, hash: SecretString, parties: &[Party]) -> Result<bool, Refusal> {
         let argon2 = self.argon2.clone();
-        self.compute(move || {
+        self.compute(parties, move || {
             PasswordHash::new(hash.expose_secret())
                 .is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
         })
@@ -95,20 +114,21 @@ impl Passwords {
         self.computed.load(Ordering::Relaxed)
     }
 
-    async fn compute<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    async fn compute<T: Send + 'static>(
+        &self,
+        parties: &[Party],
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
         let overloaded = || {
             Refusal::new(Denial::Overloaded)
                 .fact("queue", "password hashes")
                 .retry_after(std::time::Duration::from_secs(2))
         };
-        let place = Place::take(&self.waiting, self.longest_queue).ok_or_else(overloaded)?;
-        let permit = self.permits.clone().acquire_owned().await.map_err(|_| overloaded())?;
-        // Whoever is served waits no more.
-        drop(place);
+        let turn = self.turns.take(parties).await.ok_or_else(overloaded)?;
         let computed = self.computed.clone();
         let task = tokio::task::spawn_blocking(move || {
             // Held by the work itself: an aborted request must not let another hash begin beside it.
-            let _permit = permit;
+            let _turn = turn;
             computed.fetch_add(1, Ordering::Relaxed);
             work()
         });
@@ -116,20 +136,22 @@ impl Passwords {
     }
 }
 
-/// A place in the queue, given back when dropped.
-struct Place(Arc<AtomicUsize>);
-
-impl Place {
-    fn take(waiting: &Arc<AtomicUsize>, longest: usize) -> Option<Self> {
-        let place = Self(waiting.clone());
-        (waiting.fetch_add(1, Ordering::AcqRel) < longest.max(1)).then_some(place)
-    }
+/// What a password is held against.
+#[derive(Clone, Copy, Debug)]
+pub enum Against<'a> {
+    /// The hash of a user.
+    Hash(&'a SecretString),
+    /// No user: the same work is done, and the answer is no.
+    Nothing {
+        /// The hash whose cost it has; without one, that of a new hash.
+        like: Option<&'a SecretString>,
+    },
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
+/// How a hash in PHC form begins: its algorithm and its cost.
+fn cost_of(hash: &str) -> Option<&str> {
+    let end = hash.match_indices('$').nth(3)?.0;
+    Some(&hash[..end])
 }
 
 #[cfg(test)]
@@ -140,26 +162,43 @@ mod tests {
     use crate::Settings;
 
     fn passwords() -> Passwords {
-        let settings = settings::Password { memory_kib: 64, ..Settings::new("http://localhost").password };
+        with_settings(|_| {})
+    }
+
+    fn with_settings(change: impl FnOnce(&mut settings::Password)) -> Passwords {
+        let mut settings = settings::Password { memory_kib: 64, ..Settings::new("http://localhost").password };
+        change(&mut settings);
         Passwords::new(&settings)
+    }
+
+    async fn hash(passwords: &Passwords, password: &SecretString) -> SecretString {
+        passwords.hash(password.clone(), &[], &SeededRng::new(1)).await.unwrap()
+    }
+
+    async fn fits(passwords: &Passwords, password: &SecretString, against: Against<'_>) -> bool {
+        passwords.verify(password, against, &[]).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_hash_fits_its_password_alone() {
         let passwords = passwords();
-        let hash = passwords.hash("correct horse".into(), &SeededRng::new(1)).await.unwrap();
-        assert!(passwords.verify(&"correct horse".into(), Some(hash.clone())).await.unwrap());
-        assert!(!passwords.verify(&"correct hors".into(), Some(hash)).await.unwrap());
+        let hash = hash(&passwords, &"correct horse".into()).await;
+        assert!(fits(&passwords, &"correct horse".into(), Against::Hash(&hash)).await);
+        assert!(!fits(&passwords, &"correct hors".into(), Against::Hash(&hash)).await);
     }
 
     #[tokio::test]
-    async fn an_unknown_user_costs_one_hash_of_the_same_parameters() {
-        let passwords = passwords();
-        let known = passwords.hash("correct horse".into(), &SeededRng::new(1)).await.unwrap();
-        let parameters = |hash: &SecretString| hash.expose_secret().split('$').take(4).collect::<Vec<_>>().join("$");
-        assert_eq!(parameters(&known), parameters(&passwords.unknown_user));
+    async fn unknown_user_costs_one_hash_of_the_cost_of_a_stored_one() {
+        let (older, passwords) = (passwords(), with_settings(|settings| settings.iterations = 3));
+        let stored = hash(&older, &"correct horse".into()).await;
+        assert!(!passwords.is_current(&stored) && older.is_current(&stored));
+        let like_stored = passwords.unmatchable(Some(&stored));
+        assert_eq!(cost_of(like_stored.expose_secret()), cost_of(stored.expose_secret()));
+        assert_eq!(like_stored.expose_secret().len(), stored.expose_secret().len());
+        assert!(passwords.is_current(&passwords.unmatchable(None)));
+        assert!(passwords.is_current(&passwords.unmatchable(Some(&"nonsense".into()))));
         let before = passwords.computed();
-        assert!(!passwords.verify(&"correct horse".into(), None).await.unwrap());
+        assert!(!fits(&passwords, &"correct horse".into(), Against::Nothing { like: Some(&stored) }).await);
         assert_eq!(passwords.computed(), before + 1);
     }
 
@@ -168,26 +207,28 @@ mod tests {
         let passwords = passwords();
         let (composed, decomposed): (SecretString, SecretString) = ("caf\u{e9}".into(), "cafe\u{301}".into());
         for stored in [&composed, &decomposed] {
-            let hash = passwords.hash(stored.clone(), &SeededRng::new(1)).await.unwrap();
+            let hash = hash(&passwords, stored).await;
             for typed in [&composed, &decomposed] {
-                assert!(passwords.verify(typed, Some(hash.clone())).await.unwrap());
+                assert!(fits(&passwords, typed, Against::Hash(&hash)).await);
             }
         }
         let before = passwords.computed();
-        assert!(!passwords.verify(&composed, None).await.unwrap());
+        assert!(!fits(&passwords, &composed, Against::Nothing { like: None }).await);
         assert_eq!(passwords.computed() - before, 2, "as many as for a user who exists");
     }
 
     #[tokio::test]
-    async fn a_full_queue_is_refused_with_503_and_frees_itself() {
-        let settings =
-            settings::Password { memory_kib: 64, hash_queue: 1, ..Settings::new("http://localhost").password };
-        let passwords = Passwords::new(&settings);
-        let place = Place::take(&passwords.waiting, 1).unwrap();
-        let refused = passwords.verify(&"x".into(), None).await.unwrap_err();
+    async fn full_queue_is_refused_with_503() {
+        let passwords = with_settings(|settings| (settings.hash_queue, settings.max_concurrent_hashes) = (1, 1));
+        let turn = passwords.turns.take(&["name/a".into()]).await.unwrap();
+        let mut waits = Box::pin(passwords.turns.take(&[]));
+        let waker = std::task::Waker::noop();
+        assert!(waits.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
+        let refused = passwords.verify(&"x".into(), Against::Nothing { like: None }, &["name/a".into()]).await;
+        let refused = refused.unwrap_err();
         assert_eq!(refused.denial, Denial::Overloaded);
         assert!(refused.retry_after.is_some());
-        drop(place);
-        assert!(passwords.verify(&"x".into(), None).await.is_ok());
+        drop((turn, waits));
+        assert!(!fits(&passwords, &"x".into(), Against::Nothing { like: None }).await);
     }
 }

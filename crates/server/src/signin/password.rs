@@ -1,10 +1,21 @@
 //! Signing in with a name and a password.
 
-use doorward_core::{denial::Denial, refusal::Refusal, secret::SecretString};
-use doorward_store::users::{FindUser, UserRecord};
+use doorward_core::{
+    denial::Denial,
+    password,
+    refusal::Refusal,
+    secret::{ExposeSecret, SecretString},
+};
+use doorward_store::users::{FindForSignIn, ReplaceHash, UserRecord};
 use http::HeaderMap;
 
-use crate::{app::App, browser::device, origin::Origin, throttle::Attempt};
+use crate::{
+    app::App,
+    browser::device,
+    origin::Origin,
+    passwords::{Against, Party},
+    throttle::Attempt,
+};
 
 /// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
 pub(super) async fn check(
@@ -14,24 +25,48 @@ pub(super) async fn check(
     username: &str,
     password: SecretString,
 ) -> Result<UserRecord, Refusal> {
-    let user = app.read(FindUser::ByUsername(username.to_owned())).await?;
-    let browser = user.as_ref().and_then(|user| device::known(app, headers, user));
+    let found = app.read(FindForSignIn { username: username.to_owned() }).await?;
+    let browser = found.user.as_ref().and_then(|user| device::known(app, headers, user));
     let attempt = Attempt::reserve(app, origin, username, browser).await?;
-    let hash = user.as_ref().map(|user| user.password_hash.clone());
-    let matches = match app.passwords.verify(&password, hash).await {
+    let parties = attempt.parties();
+    let against = match &found.user {
+        Some(user) => Against::Hash(&user.password_hash),
+        None => Against::Nothing { like: found.neighbour.as_ref() },
+    };
+    let matches = match app.passwords.verify(&password, against, &parties).await {
         Ok(matches) => matches,
         Err(refusal) => {
             attempt.cancel(app).await?;
             return Err(refusal);
         }
     };
-    match user {
+    match found.user {
         None => Err(Denial::UserUnknown.into()),
         Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
         Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).fact("user", &user.id)),
         Some(user) => {
             attempt.succeeded(app).await?;
-            Ok(user)
+            Ok(with_current_hash(app, user, &password, &parties).await)
+        }
+    }
+}
+
+/// Gives a user whose hash has an older cost one of today's. If there is no room for that now, the next sign-in does it.
+async fn with_current_hash(app: &App, user: UserRecord, password: &SecretString, parties: &[Party]) -> UserRecord {
+    if app.passwords.is_current(&user.password_hash) {
+        return user;
+    }
+    let replaced = async {
+        let to = app.passwords.hash(password::prepared(password.expose_secret()), parties, &*app.rng).await?;
+        let operation = ReplaceHash { id: user.id.clone(), from: user.password_hash.clone(), to: to.clone() };
+        Ok::<_, Refusal>(app.write(operation).await?.then_some(to))
+    };
+    match replaced.await {
+        Ok(Some(password_hash)) => UserRecord { password_hash, ..user },
+        Ok(None) => user,
+        Err(refusal) => {
+            tracing::debug!(code = refusal.denial.code(), user = %user.id, "the password's hash keeps its older cost");
+            user
         }
     }
 }

@@ -12,6 +12,7 @@ use doorward_core::{
     jwk::SigningKey,
     random::SeededRng,
     scope::ScopeSet,
+    secret::ExposeSecret,
     user::UserMetadata,
 };
 use doorward_store::{
@@ -22,7 +23,7 @@ use doorward_store::{
     grants::GrantRecord,
     keys::{FindKey, KeyRecord},
     roles::{ChangeRole, RolesOf},
-    users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord},
+    users::{ChangeUser, CreateUser, FindForSignIn, FindUser, ListUsers, ReplaceHash, UserChange, UserRecord},
 };
 
 use crate::{harness::on_each_engine, keys, world::World};
@@ -236,6 +237,33 @@ async fn a_role() {
             assert!(!world.write(change(false)).await);
             assert!(roles().await.is_empty());
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn unknown_name_has_a_neighbour_whose_hash_says_what_it_costs() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for (username, hash) in [("bea", "$a$hash"), ("bob", "$b$hash")] {
+            let user = UserRecord { password_hash: hash.into(), ..world.fresh_user(username) };
+            world.write(CreateUser { user, audit: world.audit() }).await;
+        }
+        let find = async |username: &str| world.read(FindForSignIn { username: username.to_owned() }).await;
+        let neighbour = async |username: &str| {
+            let facts = find(username).await;
+            assert!(facts.user.is_none(), "{username}");
+            facts.neighbour.unwrap().expose_secret().to_owned()
+        };
+        assert_eq!(neighbour("bd").await, "$a$hash");
+        assert_eq!(neighbour("BEB").await, "$b$hash");
+        assert_eq!(neighbour("zzz").await, neighbour("\0").await, "behind the last one, the first");
+        assert!(find("Bob").await.user.is_some());
+
+        let id = find("bob").await.user.unwrap().id;
+        let replace = |from: &str, to: &str| ReplaceHash { id: id.clone(), from: from.into(), to: to.into() };
+        assert!(world.write(replace("$b$hash", "$c$hash")).await);
+        assert!(!world.write(replace("$b$hash", "$d$hash")).await, "the password was changed meanwhile");
     })
     .await;
 }

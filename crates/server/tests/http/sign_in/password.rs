@@ -1,7 +1,8 @@
 //! Name and password (OWASP ASVS V6.3.8): unknown and wrong get the same answer and cost the same work.
 
-use doorward_core::user::UserMetadata;
+use doorward_core::{secret::ExposeSecret, user::UserMetadata};
 use doorward_server::manage::users;
+use doorward_store::users::FindUser;
 
 use crate::harness::*;
 
@@ -60,14 +61,38 @@ async fn a_password_is_compared_whole_in_either_normal_form() {
 async fn password_that_an_older_program_hashed_as_it_came_signs_in() {
     let server = TestServer::start().await;
     let decomposed = "a cafe\u{301} in the rain";
-    let hash = server.app.passwords.hash(decomposed.into(), &*server.app.rng).await.unwrap();
+    let hash = server.app.passwords.hash(decomposed.into(), &[], &*server.app.rng).await.unwrap();
     let sql = "UPDATE users SET password_hash = $1 WHERE username_folded = 'bob'";
-    let params = vec![doorward_core::secret::ExposeSecret::expose_secret(&hash).into()];
+    let params = vec![hash.expose_secret().into()];
     server.app.store.write(Run { sql, params }).await.unwrap();
     for typed in [decomposed, "a caf\u{e9} in the rain"] {
         assert_eq!(server.browser().sign_in(BOB, typed).await.location(), "/account");
     }
     server.browser().sign_in(BOB, "a cafe in the rain").await.expect(401);
+}
+
+#[tokio::test]
+async fn hash_of_an_older_cost_is_replaced_at_sign_in() {
+    on_each_engine(async |server| {
+        let older = TestServer::start_with(|settings| settings.password.iterations += 1).await;
+        let hash = older.app.passwords.hash(PASSWORD.into(), &[], &*server.app.rng).await.unwrap();
+        let sql = "UPDATE users SET password_hash = $1 WHERE username_folded = 'bob'";
+        server.app.store.write(Run { sql, params: vec![hash.expose_secret().into()] }).await.unwrap();
+        let cost = async |username: &str| {
+            let user = server.app.store.read(FindUser::ByUsername(username.to_owned())).await.unwrap().unwrap();
+            user.password_hash.expose_secret().split('$').take(4).collect::<Vec<_>>().join("$")
+        };
+        server.browser().sign_in(BOB, "a wrong password of mine").await.expect(401);
+        assert_ne!(cost(BOB).await, cost(ALICE).await);
+        let browser = server.browser();
+        assert_eq!(browser.sign_in(BOB, PASSWORD).await.location(), "/account");
+        assert_eq!(cost(BOB).await, cost(ALICE).await);
+        browser.get("/account").await.expect(200);
+        let before = server.app.passwords.computed();
+        server.browser().sign_in(BOB, PASSWORD).await.expect(303);
+        assert_eq!(server.app.passwords.computed() - before, 1, "once");
+    })
+    .await;
 }
 
 #[tokio::test]
