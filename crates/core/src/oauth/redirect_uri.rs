@@ -6,7 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use url::{ParseError, Position, Url};
+use url::{ParseError, Url};
 
 /// A registered redirect URI.
 #[derive(Clone, Eq, PartialEq, Deserialize, Serialize)]
@@ -151,21 +151,6 @@ pub fn display_host(redirect_uri: &str) -> String {
         },
         Ok(url) => format!("{}:", url.scheme()),
         Err(_) => String::new(),
-    }
-}
-
-/// The source expression that allows a form to this redirect URI and to nothing else (Content Security Policy Level 3
-/// section 2.3.1). An expression has no query; for a host in brackets, and for a private scheme, there is none but the
-/// scheme.
-pub fn form_action_source(redirect_uri: &str) -> String {
-    let Ok(url) = Url::parse(redirect_uri) else { return "'none'".to_owned() };
-    match url.host() {
-        Some(url::Host::Domain(_) | url::Host::Ipv4(_)) => {
-            // A comma would end the policy, a semicolon the directive.
-            let path = url.path().replace(',', "%2C").replace(';', "%3B");
-            format!("{}://{}{path}", url.scheme(), &url[Position::BeforeHost..Position::AfterPort])
-        }
-        Some(url::Host::Ipv6(_)) | None => format!("{}:", url.scheme()),
     }
 }
 
@@ -345,20 +330,6 @@ mod tests {
         assert_eq!(display_host("http://localhost:8401/callback"), "localhost:8401");
         assert_eq!(display_host("https://app.example/cb"), "app.example");
         assert_eq!(display_host("com.example.app:/cb"), "com.example.app:");
-    }
-
-    #[test]
-    fn form_is_allowed_to_its_redirect_uri_only() {
-        for (uri, source) in [
-            ("https://app.example/cb?x=1", "https://app.example/cb"),
-            ("https://app.example:8443/a,b", "https://app.example:8443/a%2Cb"),
-            ("http://127.0.0.1:9/cb", "http://127.0.0.1:9/cb"),
-            ("http://[::1]:9/cb", "http:"),
-            ("com.example.app:/cb", "com.example.app:"),
-            ("no URL", "'none'"),
-        ] {
-            assert_eq!(form_action_source(uri), source);
-        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub struct TraceId(u128);
 
 /// A text that is no trace id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a trace id is 32 lower-case hexadecimal digits, not all zero")]
+#[error("a trace id is 32 hexadecimal digits, not all zero")]
 pub struct InvalidTraceId;
 
 impl TraceId {

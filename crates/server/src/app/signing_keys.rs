@@ -71,7 +71,10 @@ impl SigningKeys {
         let is_published = |times: &KeyTimes| {
             in_use.contains(&times.algorithm) && signing::state(times, &self.times, schedule, now) != KeyState::Gone
         };
-        let keys: Vec<_> = self.public.iter().filter(|(times, _)| is_published(times)).map(|(_, jwk)| jwk).collect();
+        let mut published: Vec<_> = self.public.iter().filter(|(times, _)| is_published(times)).collect();
+        // python-jose fails at the first key of another type than the token's, and APIs sign with ES256 by default.
+        published.sort_by_key(|(times, _)| times.algorithm != Algorithm::ES256);
+        let keys: Vec<_> = published.into_iter().map(|(_, jwk)| jwk).collect();
         json!({ "keys": keys })
     }
 }

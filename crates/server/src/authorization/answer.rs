@@ -11,7 +11,6 @@ use doorward_core::{
     denial::Denial,
     digest::KeyedDigest,
     id::GrantId,
-    redirect_uri,
     refusal::Refusal,
     scope::ScopeSet,
     secret::ExposeSecret,
@@ -108,9 +107,8 @@ fn send(app: &App, target: &Target, response: AuthorizationResponse) -> Result<R
     match response {
         AuthorizationResponse::Redirect(location) => respond::redirect(&location),
         AuthorizationResponse::FormPost { action, fields } => {
-            let form_action = redirect_uri::form_action_source(&action);
             let page = FormPostPage { layout: &app.layout, returns_to: target.display_host(), action, fields };
-            respond::page(StatusCode::OK, &page, FormsEnd::Only(&form_action))
+            respond::page(StatusCode::OK, &page, FormsEnd::AtClientByPost)
         }
     }
 }

@@ -54,7 +54,7 @@ impl Visitor {
         app: &App,
         status: StatusCode,
         page: &impl Template,
-        forms: FormsEnd<'_>,
+        forms: FormsEnd,
     ) -> Result<Response<Body>, Refusal> {
         let mut response = respond::page(status, page, forms)?;
         self.browser.remember(app, response.headers_mut());

@@ -62,7 +62,7 @@ pub(crate) fn redirect(location: &str) -> Result<Response<Body>, Refusal> {
 }
 
 /// A page.
-pub(crate) fn page(status: StatusCode, page: &impl Template, forms: FormsEnd<'_>) -> Result<Response<Body>, Refusal> {
+pub(crate) fn page(status: StatusCode, page: &impl Template, forms: FormsEnd) -> Result<Response<Body>, Refusal> {
     let unwritable = |error| Refusal::new(Denial::Unavailable).fact("page", error);
     let mut response = with_type(status, "text/html; charset=utf-8", page.render().map_err(unwritable)?);
     response.headers_mut().extend(security_headers(forms));
