@@ -259,17 +259,33 @@ pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
     if keys.is_empty() { Err(failed(&"no key in it")) } else { Ok(keys) }
 }
 
-/// Writes a file that nobody else may read. An existing file is replaced whole.
+/// Writes a file that nobody else may read. An existing file is replaced whole; one that says the same already is left as
+/// it is.
 pub(crate) fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let content = content.as_ref();
+    if fs::read(path).is_ok_and(|present| present == content) {
+        return Ok(());
+    }
+    let new = written_beside(path, content)?;
+    fs::rename(&new, path).map_err(|error| Failure::system(&format!("writing {}", path.display()), error))?;
+    sync_folder_of(path)
+}
+
+/// Writes the content under a name of its own beside `path`: several servers may share a folder and start at once.
+fn written_beside(path: &Path, content: &[u8]) -> Result<PathBuf, Failure> {
     let failed = |error| Failure::system(&format!("writing {}", path.display()), error);
-    let new = path.with_extension("new");
+    let new = path.with_extension(format!("new.{}", std::process::id()));
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-    file.write_all(content.as_ref()).and_then(|()| file.sync_all()).map_err(failed)?;
-    fs::rename(&new, path).map_err(failed)?;
-    // The rename itself must survive a crash.
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(failed)?;
+    Ok(new)
+}
+
+/// What was made or renamed in a folder survives a crash only with the folder.
+fn sync_folder_of(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)
+    let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
+    synced.map_err(|error| Failure::system(&folder.display().to_string(), error))
 }
 
 /// Makes a master key for a folder that has none.
@@ -280,7 +296,19 @@ pub(crate) fn ensure_master_key(folder: &Path) -> Result<(), Failure> {
     }
     let key = MasterKey::generate(&SystemRng::default());
     let text = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-    write_secret(&path, format!("{text}\n"))
+    let new = written_beside(&path, format!("{text}\n").as_bytes())?;
+    // A link takes no file's place: of two that make a key at once, the first one's stands.
+    let linked = fs::hard_link(&new, &path);
+    let removed = fs::remove_file(&new);
+    match linked {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+            Err(Failure::system(&format!("writing {}", path.display()), error))
+        }
+        _ => {
+            removed.map_err(|error| Failure::system(&new.display().to_string(), error))?;
+            sync_folder_of(&path)
+        }
+    }
 }
 
 /// The operating system's user, for the audit.

@@ -31,6 +31,9 @@ impl Output {
 
     /// Prints what can be shown once only. Here a reader that went away is a failure too.
     pub(crate) fn print_once(self, value: &impl Serialize, human: impl FnOnce() -> String) -> Result<(), Failure> {
+        if is_closed() {
+            return Err(Failure::System("standard output is closed. Nothing was changed".to_owned()));
+        }
         write(self.text(value, human).trim_end()).map_err(|error| not_written(&error, ". Nothing was changed"))
     }
 
@@ -56,6 +59,16 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 /// Says something beside the result, which programs read. A closed standard error leaves nobody to tell.
 pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
+/// Whether the process was started without a standard output. Then the runtime has put the null device in its place, for
+/// reading and writing; who discards the output on purpose opens it for writing.
+fn is_closed() -> bool {
+    let out = io::stdout();
+    let is_null = rustix::fs::fstat(&out).is_ok_and(|found| {
+        std::fs::metadata("/dev/null").is_ok_and(|null| std::os::unix::fs::MetadataExt::rdev(&null) == found.st_rdev)
+    });
+    is_null && rustix::fs::fcntl_getfl(&out).is_ok_and(|flags| flags.contains(rustix::fs::OFlags::RDWR))
 }
 
 fn write(text: &str) -> io::Result<()> {

@@ -46,8 +46,7 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
         Location::Postgres(_) => None,
     };
-    fs::write(found.folder.join(ISSUER), &*config.server.issuer)
-        .map_err(|error| Failure::system("writing the issuer into the data folder", error))?;
+    data::write_secret(&found.folder.join(ISSUER), &*config.server.issuer)?;
     data::record_configuration(&found.folder, path)?;
     let store = Store::open(&found.location).await?;
     if let Some(lock) = &lock {

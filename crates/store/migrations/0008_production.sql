@@ -9,6 +9,8 @@ CREATE TABLE ending_grants (
     why text NOT NULL
 );
 
+DROP INDEX grants_by_client;
+CREATE INDEX grants_by_client ON grants (client_id, created_at) WHERE ended_at IS NULL;
 CREATE INDEX grants_live_by_user ON grants (user_id, created_at) WHERE ended_at IS NULL;
 
 -- Written to find out whether the database takes writes.

@@ -200,10 +200,10 @@ impl Operation for ChangeClient {
         match &self.change {
             ClientChange::Delete => {
                 tx.execute("DELETE FROM role_grants WHERE holder = $1", &[id.into()]).await?;
-                grants::end_later(tx, id, "client_deleted", self.now).await?;
+                grants::end_later(tx, grants::AllOf::Client(&self.id), "client_deleted", self.now).await?;
             }
             ClientChange::Disable => {
-                grants::end_later(tx, id, "client_disabled", self.now).await?;
+                grants::end_later(tx, grants::AllOf::Client(&self.id), "client_disabled", self.now).await?;
             }
             ClientChange::Enable | ClientChange::Secret(_) => {}
         }

@@ -20,7 +20,7 @@ use doorward_core::{
 mod ending;
 
 pub use self::ending::EndGrants;
-pub(crate) use self::ending::{ENDED_AT, Of, end_all, end_later};
+pub(crate) use self::ending::{AllOf, ENDED_AT, Of, end_all, end_later};
 use crate::{
     audit::{AuditAction, AuditContext},
     record::json,

@@ -18,7 +18,7 @@ use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object,
 use deadpool_postgres::{Runtime, TimeoutType, Transaction};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use tokio_postgres::IsolationLevel;
+use tokio_postgres::{IsolationLevel, error::SqlState};
 
 use self::connection::Server;
 use self::listener::Listener;
@@ -128,7 +128,7 @@ impl Postgres {
     }
 
     /// What became of a transaction whose COMMIT was not answered: done, or to be run again.
-    async fn await_fate(&self, id: &str, reason: String) -> Result<(), TxError> {
+    async fn await_fate(&self, id: &(String, String), reason: String) -> Result<(), TxError> {
         let unknown = || TxError::Unavailable(format!("{reason}; whether the transaction was committed is not known"));
         for attempt in 1..=ATTEMPTS {
             if let Ok(client) = self.client(Urgency::Vital).await {
@@ -147,14 +147,15 @@ impl Postgres {
 
     async fn client(&self, urgency: Urgency) -> Result<Client, TxError> {
         let pool = if urgency == Urgency::Vital { &self.vital } else { &self.pool };
-        pool.get().await.map_err(|error| {
-            TxError::Unavailable(match error {
+        pool.get().await.map_err(|error| match error {
+            PoolError::Backend(error) if error.code() == Some(&SqlState::CANNOT_CONNECT_NOW) => TxError::Retry,
+            error => TxError::Unavailable(match error {
                 PoolError::Backend(error) => connection::reason(&error),
                 PoolError::PostCreateHook(HookError::Backend(error)) => connection::reason(&error),
                 PoolError::PostCreateHook(HookError::Message(message)) => message.into_owned(),
                 PoolError::Timeout(TimeoutType::Wait) => "every connection is in use".to_owned(),
                 error => error.to_string(),
-            })
+            }),
         })
     }
 }

@@ -273,7 +273,7 @@ impl Operation for ChangeUser {
         match &self.change {
             UserChange::Disable => {
                 sessions::end_all(tx, &self.id, None, self.now).await?;
-                grants::end_later(tx, id, "user_disabled", self.now).await?;
+                grants::end_later(tx, grants::AllOf::User(&self.id), "user_disabled", self.now).await?;
             }
             UserChange::EmailVerified | UserChange::Enable => {}
             UserChange::Password { forget_failures, .. } => {

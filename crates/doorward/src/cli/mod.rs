@@ -181,9 +181,13 @@ pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     // Values of options may stand behind `--`; a flag can't.
     let asks_for_json = std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json");
     if !asks_for_json || !error.use_stderr() {
-        // A closed stream leaves nobody to tell.
-        let _ = error.print();
-        return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
+        let printed = error.print();
+        return match (error.use_stderr(), printed) {
+            // A closed standard error leaves nobody to tell.
+            (true, _) => ExitCode::from(2),
+            (false, Err(error)) if error.kind() != std::io::ErrorKind::BrokenPipe => ExitCode::from(3),
+            (false, _) => ExitCode::SUCCESS,
+        };
     }
     let told = match error.kind() {
         // Its text is the whole page of help.

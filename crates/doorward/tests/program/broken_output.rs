@@ -5,10 +5,10 @@ use std::{
     fs::{self, File, OpenOptions},
     io::Read,
     path::Path,
-    process::{Output, Stdio},
+    process::{Command, Output, Stdio},
 };
 
-use crate::support::{Running, eventually, form, http, json, program};
+use crate::support::{PROGRAM, Running, eventually, form, http, json, program, without_configuration};
 
 fn full() -> File {
     OpenOptions::new().write(true).open("/dev/full").expect("/dev/full")
@@ -50,6 +50,17 @@ fn what_could_not_be_shown_was_not_made() {
                 assert!(told.contains("standard output") && told.contains("Nothing was changed"), "{told}");
             }
         }
+    }
+    // Closed altogether; the runtime then puts another thing in its place, which takes everything.
+    for arguments in [
+        &["key", "create", "--name", "k", "--api", "notes", "--scope", "notes:read"][..],
+        &["client", "rotate-secret", id],
+    ] {
+        let mut shell = without_configuration(Command::new("sh"));
+        shell.args(["-c", r#"exec "$0" "$@" >&-"#, PROGRAM]).args(arguments).arg("--data").arg(&data);
+        let failed = shell.stderr(Stdio::piped()).output().expect("the shell runs");
+        let told = String::from_utf8_lossy(&failed.stderr);
+        assert!(failed.status.code() == Some(3) && told.contains("standard output is closed"), "{arguments:?}: {told}");
     }
     assert_eq!([count("key"), count("client"), count("api")], before);
     let pairs = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];

@@ -57,19 +57,35 @@ const END_FAMILIES: &str = "UPDATE refresh_families SET
       successor_sealed = NULL, seal_counts_from = NULL
     WHERE ended_at IS NULL";
 
-/// Ends the grants that a client or a user has by now. [`EndGrants`] writes that into their rows. The caller announces it
-/// with the client or the user.
+/// Whose grants are ended by one row.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum AllOf<'a> {
+    Client(&'a ClientId),
+    User(&'a UserId),
+}
+
+/// Ends the grants that a client or a user has by now, also those that a node gave whose clock is ahead. [`EndGrants`]
+/// writes that into their rows. The caller announces it with the client or the user.
 pub(crate) async fn end_later(
     tx: &mut impl Tx,
-    subject: &str,
+    of: AllOf<'_>,
     why: &'static str,
     now: Timestamp,
 ) -> Result<(), TxError> {
+    let (subject, newest) = match of {
+        AllOf::Client(client) => (client.as_str(), sql!("{} client_id = $1 {}", NEWEST, NEWEST_FIRST)),
+        AllOf::User(user) => (user.as_str(), sql!("{} user_id = $1 {}", NEWEST, NEWEST_FIRST)),
+    };
+    let newest = tx.query_opt(newest, &[subject.into()]).await?.map(|mut row| row.time()).transpose()?;
+    let before = newest.map_or(now, |newest| newest.max(now));
     let sql = "INSERT INTO ending_grants (subject, before, why) VALUES ($1, $2, $3)
                ON CONFLICT (subject) DO UPDATE SET before = excluded.before, why = excluded.why";
-    tx.execute(sql, &[subject.into(), now.into(), why.into()]).await?;
+    tx.execute(sql, &[subject.into(), before.into(), why.into()]).await?;
     Ok(())
 }
+
+const NEWEST: &str = "SELECT created_at FROM grants WHERE ended_at IS NULL AND";
+const NEWEST_FIRST: &str = "ORDER BY created_at DESC LIMIT 1";
 
 /// Writes into the rows of some grants that they have ended with their client or their user. Nothing depends on when this
 /// happens.
@@ -95,10 +111,13 @@ impl Operation for EndGrants {
         };
         let params = [before.into(), why.into(), subject.as_str().into(), Self::STEP.into()];
         let ended = tx.query(sql, &params).await?;
+        let mut families: Vec<Value> = vec![before.into()];
         for mut grant in ended.iter().cloned() {
-            let sql = sql!("{} AND grant_id = $2", END_FAMILIES);
-            tx.execute(sql, &[before.into(), grant.text()?.into()]).await?;
+            families.push(grant.text()?.into());
         }
+        // The statement has a place for each grant of a whole step; no grant has the name of what fills the rest.
+        families.resize(1 + Self::STEP as usize, "".into());
+        tx.execute(sql!("{} AND grant_id IN ({})", END_FAMILIES, PLACES), &families).await?;
         // What was allowed without being asked again goes with a client that is gone.
         let forgotten = tx.execute(CONSENTS, &[subject.as_str().into(), Self::STEP.into()]).await?;
         if (ended.len() as i64) < Self::STEP && (forgotten as i64) < Self::STEP {
@@ -109,6 +128,13 @@ impl Operation for EndGrants {
         Ok(false)
     }
 }
+
+/// As many as [`EndGrants::STEP`].
+const PLACES: &str = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
+    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, \
+    $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, \
+    $62, $63, $64, $65, $66, $67, $68, $69, $70, $71, $72, $73, $74, $75, $76, $77, $78, $79, $80, $81, \
+    $82, $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101";
 
 const CONSENTS: &str = "DELETE FROM consents WHERE client_id = $1 AND user_id IN
       (SELECT user_id FROM consents WHERE client_id = $1 AND NOT EXISTS (SELECT 1 FROM clients WHERE id = $1) LIMIT $2)";

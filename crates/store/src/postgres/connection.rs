@@ -17,6 +17,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls_platform_verifier::BuilderVerifierExt;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::error::SqlState;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::error::StoreError;
@@ -76,9 +77,12 @@ pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     }
 }
 
-/// Whether the connection is gone, as opposed to an answer of the server.
+/// Whether the connection is gone, as opposed to an answer of the server, or is about to go: the server ends it, and says so.
 pub(super) fn is_broken(error: &tokio_postgres::Error) -> bool {
-    error.is_closed() || error.source().is_some_and(|source| source.is::<io::Error>())
+    let ended = [SqlState::ADMIN_SHUTDOWN, SqlState::CRASH_SHUTDOWN, SqlState::CANNOT_CONNECT_NOW];
+    error.is_closed()
+        || error.source().is_some_and(|source| source.is::<io::Error>())
+        || error.code().is_some_and(|code| ended.contains(code))
 }
 
 /// A setting that lets the server lose what it has acknowledged.

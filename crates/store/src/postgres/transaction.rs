@@ -59,6 +59,10 @@ impl<'t> PostgresTx<'t> {
             self.transaction.statement_cache.clear();
             return TxError::Retry;
         }
+        // Before the COMMIT nothing has happened, and another connection may serve.
+        if is_broken(error) {
+            return TxError::Retry;
+        }
         match explain(error) {
             // Without this, a read that writes would be taken for a replica's refusal.
             TxError::Unavailable(reason)
@@ -111,20 +115,28 @@ impl Tx for PostgresTx<'_> {
     }
 }
 
-/// The name of a transaction that writes, by which [`fate`] finds it.
-pub(super) async fn id(transaction: &Transaction<'_>) -> Result<String, TxError> {
+/// The name of a transaction that writes, by which [`fate`] finds it: its number, and the server's timeline (the first 8
+/// digits of the log's file), since a promoted replica gives numbers once more that the lost primary had given.
+pub(super) async fn id(transaction: &Transaction<'_>) -> Result<(String, String), TxError> {
     let name = async {
-        let statement = transaction.prepare_cached("SELECT CAST(pg_current_xact_id() AS text)").await?;
-        transaction.query_one(&statement, &[]).await?.try_get(0)
+        let statement = transaction
+            .prepare_cached("SELECT CAST(pg_current_xact_id() AS text), left(pg_walfile_name(pg_current_wal_lsn()), 8)")
+            .await?;
+        let row = transaction.query_one(&statement, &[]).await?;
+        Ok((row.try_get(0)?, row.try_get(1)?))
     };
-    name.await.map_err(|error| explain(&error))
+    name.await.map_err(|error: tokio_postgres::Error| match is_broken(&error) {
+        true => TxError::Retry,
+        false => explain(&error),
+    })
 }
 
 /// What became of a transaction (PostgreSQL manual, 9.27.8): `committed`, `aborted`, `in progress`, or nothing if that
 /// is not known any more.
-pub(super) async fn fate(client: &Client, id: &str) -> Result<String, TxError> {
-    let sql = "SELECT coalesce(pg_xact_status(CAST(CAST($1 AS text) AS xid8)), '')";
-    let row = client.query_one(sql, &[&id]).await.map_err(|error| explain(&error))?;
+pub(super) async fn fate(client: &Client, (number, timeline): &(String, String)) -> Result<String, TxError> {
+    let sql = "SELECT CASE WHEN left(pg_walfile_name(pg_current_wal_lsn()), 8) = $2
+                 THEN coalesce(pg_xact_status(CAST(CAST($1 AS text) AS xid8)), '') ELSE '' END";
+    let row = client.query_one(sql, &[number, timeline]).await.map_err(|error| explain(&error))?;
     row.try_get(0).map_err(|error| explain(&error))
 }
 

@@ -1,6 +1,6 @@
 //! Ending a grant ends all that came from it, whoever is beside.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
     client::{Client, GrantType},
@@ -181,6 +181,31 @@ async fn grants_of_a_disabled_client_are_refused_by_one_row_and_their_own_follow
         assert_ended(&world, &token, &issued).await;
         assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
         assert!(world.refreshes(&new, &world.public).await.is_ok());
+    })
+    .await;
+}
+
+/// The clocks of nodes differ, and of commands.
+#[tokio::test]
+async fn grant_that_a_node_gave_whose_clock_is_ahead_ends_with_its_client_and_its_user_for_good() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        world.advance(3_600);
+        let (token, issued) = world.sign_in(&world.public).await;
+        let earlier = world.now().minus(Duration::from_secs(3_600));
+        let of_client = |change| ChangeClient { now: earlier, ..change_client(&world, change) };
+        world.write(of_client(ClientChange::Disable)).await;
+        world.write(of_client(ClientChange::Enable)).await;
+        assert_ended(&world, &token, &issued).await;
+        while !world.write(EndGrants).await {}
+        assert_ended(&world, &token, &issued).await;
+
+        world.advance(1);
+        let (token, issued) = world.sign_in(&world.public).await;
+        let of_user = |change| ChangeUser { now: earlier, ..change_user(&world, change) };
+        world.write(of_user(UserChange::Disable)).await;
+        world.write(of_user(UserChange::Enable)).await;
+        assert_ended(&world, &token, &issued).await;
     })
     .await;
 }
