@@ -5,6 +5,7 @@
 // The engines.
 mod changes;
 mod concurrency;
+mod end;
 mod harness;
 mod log;
 mod migrations;
