@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect, its helpers too")]
 
 // The engines.
+mod backups;
 mod changes;
 mod concurrency;
 mod end;
