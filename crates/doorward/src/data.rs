@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-use doorward_core::digest::MasterKey;
+use doorward_core::{digest::MasterKey, secret::ExposeSecret};
 use doorward_guard::{SystemClock, SystemRng};
 use doorward_server::{App, Settings, app::Components};
 use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
@@ -55,19 +55,20 @@ pub(crate) struct Found {
 impl Found {
     /// What a configuration names.
     pub(crate) fn configured(config: &Config) -> Result<Self, Failure> {
+        refuse_unfinished_demo(&config.program.data_dir)?;
+        let master_keys = match &config.program.master_key {
+            None => read_master_keys(&config.program.master_key_file)?,
+            Some(key) => vec![copied(key)?],
+        };
+        Self::with_master_keys(config, master_keys)
+    }
+
+    fn with_master_keys(config: &Config, master_keys: Vec<MasterKey>) -> Result<Self, Failure> {
         let program = &config.program;
         let folder = program.data_dir.clone();
         let location = match &program.postgres {
             Some(url) => Location::Postgres(url.clone()),
             None => Location::Sqlite(folder.clone()),
-        };
-        refuse_unfinished_demo(&folder)?;
-        let master_keys = match &program.master_key {
-            None => read_master_keys(&program.master_key_file)?,
-            Some(key) => {
-                let key = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-                vec![MasterKey::parse(&key).map_err(|error| Failure::Usage(error.to_string()))?]
-            }
         };
         let mut settings = config.server.clone();
         settings.password.breached = Arc::new(serve::breached(program)?);
@@ -85,7 +86,46 @@ impl Found {
     }
 }
 
+/// Where a server is restored: its master key may be missing.
+pub(crate) struct Target {
+    /// What is there, with the master keys that could be read.
+    pub(crate) found: Found,
+    /// The file of the master keys; none if the environment gives the key.
+    pub(crate) master_key_file: Option<PathBuf>,
+}
+
 impl Place {
+    /// What a restore of a server with this issuer finds at the place. A folder without a word about itself becomes that
+    /// server's.
+    pub(crate) fn target(&self, issuer: &str) -> Result<Target, Failure> {
+        let of_config = |config: &Config| {
+            let program = &config.program;
+            let (master_key_file, master_keys) = match &program.master_key {
+                Some(key) => (None, vec![copied(key)?]),
+                None => (Some(program.master_key_file.clone()), read_master_keys_if_any(&program.master_key_file)?),
+            };
+            let found = Found::with_master_keys(config, master_keys)?;
+            Ok(Target { found, master_key_file })
+        };
+        match self {
+            Self::Config(path) => of_config(&load_config(path)?),
+            Self::Data(folder) => {
+                if let Some(config) = last_configuration(folder)? {
+                    return of_config(&config);
+                }
+                let path = folder.join(MASTER_KEY);
+                let issuer = fs::read_to_string(folder.join(ISSUER)).unwrap_or_else(|_| issuer.to_owned());
+                let found = Found {
+                    settings: Settings::new(issuer.trim()),
+                    location: Location::Sqlite(folder.to_owned()),
+                    master_keys: read_master_keys_if_any(&path)?,
+                    folder: folder.to_owned(),
+                };
+                Ok(Target { found, master_key_file: Some(path) })
+            }
+        }
+    }
+
     /// Reads configuration and keys.
     pub(crate) fn find(&self) -> Result<Found, Failure> {
         match self {
@@ -123,7 +163,7 @@ impl Place {
                 folder.display()
             )));
         }
-        let store = Store::open(&found.location).await?;
+        let store = found.open_store().await?;
         match (&found.location, store.check_schema().await) {
             (_, Ok(_)) => {}
             (Location::Sqlite(folder), Err(error)) if FolderLock::is_held(folder)? => return Err(error.into()),
@@ -259,6 +299,11 @@ pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
     if keys.is_empty() { Err(failed(&"no key in it")) } else { Ok(keys) }
 }
 
+/// The master keys of a file, or none if there is no such file.
+fn read_master_keys_if_any(path: &Path) -> Result<Vec<MasterKey>, Failure> {
+    if matches!(path.try_exists(), Ok(false)) { Ok(Vec::new()) } else { read_master_keys(path) }
+}
+
 /// Writes a file that nobody else may read. An existing file is replaced whole; one that says the same already is left as
 /// it is.
 pub(crate) fn write_secret(path: &Path, content: impl AsRef<[u8]>) -> Result<(), Failure> {
@@ -288,27 +333,41 @@ fn sync_folder_of(path: &Path) -> Result<(), Failure> {
     synced.map_err(|error| Failure::system(&folder.display().to_string(), error))
 }
 
-/// Makes a master key for a folder that has none.
-pub(crate) fn ensure_master_key(folder: &Path) -> Result<(), Failure> {
+/// Makes a master key for a folder that has none. Says whether it did.
+pub(crate) fn ensure_master_key(folder: &Path) -> Result<bool, Failure> {
     let path = folder.join(MASTER_KEY);
     if path.exists() {
-        return Ok(());
+        return Ok(false);
     }
-    let key = MasterKey::generate(&SystemRng::default());
-    let text = doorward_core::secret::ExposeSecret::expose_secret(&key.reveal()).to_owned();
-    let new = written_beside(&path, format!("{text}\n").as_bytes())?;
+    let new = written_beside(&path, lines(&[MasterKey::generate(&SystemRng::default())]).as_bytes())?;
     // A link takes no file's place: of two that make a key at once, the first one's stands.
     let linked = fs::hard_link(&new, &path);
     let removed = fs::remove_file(&new);
+    let is_ours = linked.is_ok();
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(Failure::system(&format!("writing {}", path.display()), error))
         }
         _ => {
             removed.map_err(|error| Failure::system(&new.display().to_string(), error))?;
-            sync_folder_of(&path)
+            sync_folder_of(&path)?;
+            Ok(is_ours)
         }
     }
+}
+
+/// Writes master keys into their file, the newest first.
+pub(crate) fn write_master_keys(path: &Path, keys: &[MasterKey]) -> Result<(), Failure> {
+    write_secret(path, lines(keys))
+}
+
+fn lines(keys: &[MasterKey]) -> String {
+    keys.iter().map(|key| format!("{}\n", key.reveal().expose_secret())).collect()
+}
+
+/// A master key once more: it has no copy of its own making.
+pub(crate) fn copied(key: &MasterKey) -> Result<MasterKey, Failure> {
+    MasterKey::parse(key.reveal().expose_secret()).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 /// The operating system's user, for the audit.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use doorward_store::{Store, prepare_folder};
+use doorward_store::prepare_folder;
 use serde_json::json;
 
 use crate::{
+    belonging,
     config::{Issuer, template},
     data::{self, Place},
     failure::Failure,
@@ -24,16 +25,20 @@ pub(crate) fn run(folder: &Path, issuer: &str, output: Output) -> Result<(), Fai
     let data = folder.join("data");
     data::refuse_unfinished_demo(&data)?;
     prepare_folder(&data)?;
-    data::ensure_master_key(&data)?;
+    if data::ensure_master_key(&data)? {
+        belonging::begin_new(&data)?;
+    }
     std::fs::write(&config, template(&issuer))
         .map_err(|error| Failure::system(&config.display().to_string(), error))?;
     let place = Place::Config(config.clone());
     serve::runtime(1)?.block_on(async {
         let found = place.find()?;
-        let store = Store::open(&found.location).await?;
+        let store = found.open_store().await?;
         store.migrate().await?;
-        let app = data::app(found, store).await?;
-        serve::ready(&app).await
+        let app = data::app(found, store.clone()).await?;
+        let readied = serve::ready(&app).await;
+        store.close().await;
+        readied
     })?;
     let made =
         json!({ "config": config, "data": data, "master_key": data.join("master.key"), "issuer": issuer.as_str() });

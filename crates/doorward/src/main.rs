@@ -1,6 +1,7 @@
 //! The program: command line, configuration, wiring. Nothing here decides anything.
 #![forbid(unsafe_code)]
 
+mod belonging;
 mod cli;
 mod config;
 mod data;

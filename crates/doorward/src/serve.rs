@@ -4,7 +4,9 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
 
 use doorward_listen::{Serve, Shutdown, tls::Reloading};
 use doorward_server::{
-    App, manage,
+    App,
+    actor::Actor,
+    manage,
     tasks::{self, Tasks, supervise},
 };
 use doorward_store::{FolderLock, KNOWN_SCHEMA, Location, Store, prepare_folder};
@@ -12,6 +14,7 @@ use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    belonging,
     config::{Config, UnusableFile, settings::Program},
     data::{self, Found, ISSUER},
     failure::Failure,
@@ -46,9 +49,9 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
         Location::Postgres(_) => None,
     };
+    let store = found.open_store().await?;
     data::write_secret(&found.folder.join(ISSUER), &*config.server.issuer)?;
     data::record_configuration(&found.folder, path)?;
-    let store = Store::open(&found.location).await?;
     if let Some(lock) = &lock {
         store.depend_on(lock);
     }
@@ -61,7 +64,12 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
             "a newer version has migrated the database: this one goes on on it"
         );
     }
-    let app = data::app(found, store).await?;
+    if found.is_unused() {
+        found.change_issuer(&store, &Actor::default()).await?;
+    }
+    store.serve().await?;
+    let folder = found.folder.clone();
+    let app = data::app(found, store.clone()).await?;
     let tls = tls(&config.program)?;
     let mut listeners = Vec::new();
     for address in &config.program.addresses {
@@ -69,6 +77,7 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
         listeners.push(listener.map_err(|error| Failure::system(&format!("listen.address {address}"), error))?);
     }
     ready(&app).await?;
+    belonging::end_new(&folder)?;
     let tasks = Tasks::start(&app).await?;
     let health = app.task_health();
     let mut watching = vec![supervise(health.clone(), "watchdog", feed_watchdog)];
@@ -94,6 +103,8 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
         task.abort();
     }
     tasks.stop().await;
+    // Requests that were cut off may still hold on to the server.
+    store.close().await;
     Ok(())
 }
 

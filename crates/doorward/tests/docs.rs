@@ -46,6 +46,7 @@ fn the_guide_works_as_it_stands() {
         &read("docs/guide/protect-an-api.md"),
         &read("docs/guide/oauth.md"),
         &read("docs/operators/running.md"),
+        &read("docs/operators/backup.md"),
     ] {
         let commands = commands(page);
         assert!(commands.contains("doorward "), "every page has commands");

@@ -14,6 +14,29 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
+    /// The database's file is shorter than it says itself.
+    #[error(
+        "{} was cut off: it has {length} of its {expected} bytes. Copy it again, or restore a backup", .database.display()
+    )]
+    CutOff {
+        /// The database's file.
+        database: PathBuf,
+        /// How long it should be.
+        expected: u64,
+        /// How long it is.
+        length: u64,
+    },
+    /// The database was copied without its log.
+    #[error(
+        "{0} was copied while a server worked on it, and {0}-wal, which holds what was written last, is not beside it. \
+         Copy the file after the server has ended, or use `doorward backup`. If it was copied by SQLite's own means \
+         (.backup, VACUUM INTO, Litestream), nothing is missing: accept it with `doorward restore --in-place`",
+        .database.display()
+    )]
+    HalfCopy {
+        /// The database's file.
+        database: PathBuf,
+    },
     /// A running server has the folder.
     #[error("{} is in use by a running server{}: stop it, or name another folder", .folder.display(), process(*.pid))]
     Held {
@@ -29,6 +52,15 @@ pub enum FolderError {
         folder: PathBuf,
         /// What it says.
         source: io::Error,
+    },
+    /// The database's log is there without the database.
+    #[error(
+        "{0} is missing or empty, and {0}-wal, which holds only what was written last, is there: put the database's \
+         file back beside it, or restore a backup into an empty folder", .database.display()
+    )]
+    LogAlone {
+        /// The database's file.
+        database: PathBuf,
     },
     /// There is no such folder.
     #[error("{} does not exist: name the folder that `doorward init` or a demo made", .folder.display())]

@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 // The engine.
+mod belonging;
 mod changes;
 mod error;
 mod folder;
@@ -27,6 +28,7 @@ pub mod apis;
 pub mod assertions;
 pub mod audit;
 pub mod authorization;
+pub mod backup;
 pub mod clients;
 pub mod codes;
 pub mod failures;
@@ -43,6 +45,7 @@ pub mod tokens;
 pub mod trusted_clock;
 pub mod users;
 
+pub use belonging::{Belonging, ChangeIssuer};
 pub use changes::{Change, ChangeKind, Committed, SweepChanges, append_change};
 pub use error::StoreError;
 pub use folder::{FolderError, check_folder, prepare_folder};

@@ -39,12 +39,7 @@ impl FolderLock {
                     thread::sleep(PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let mut pid = String::new();
-                    let read = file.read_to_string(&mut pid);
-                    return Err(FolderError::Held {
-                        folder: folder.to_owned(),
-                        pid: read.ok().and_then(|_| pid.trim().parse().ok()),
-                    });
+                    return Err(FolderError::Held { folder: folder.to_owned(), pid: holder(&mut file) });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
@@ -57,6 +52,16 @@ impl FolderLock {
     /// The file that is locked.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether a server in another process than this one has the folder now.
+    pub(crate) fn is_held_by_another(folder: &Path) -> Result<bool, FolderError> {
+        if !FolderLock::is_held(folder)? {
+            return Ok(false);
+        }
+        let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
+        let mut file = open(folder, false).map_err(failed)?;
+        Ok(holder(&mut file) != Some(std::process::id()))
     }
 
     /// Whether a server has the folder now.
@@ -73,6 +78,13 @@ impl FolderLock {
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
+}
+
+/// The process that has the lock, if it could be read.
+fn holder(file: &mut File) -> Option<u32> {
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    pid.trim().parse().ok()
 }
 
 fn open(folder: &Path, create: bool) -> io::Result<File> {

@@ -43,6 +43,12 @@ const MIGRATIONS: &[Migration] = &[
 /// The first migration that notes from where on it can be used.
 const NOTES_FROM: i64 = 8;
 
+/// Every statement of the migrations up to one of them, and before them that which every database begins with.
+pub(crate) fn statements_up_to(target: i64) -> impl Iterator<Item = &'static str> {
+    let migrations = MIGRATIONS.iter().take_while(move |migration| migration.number <= target);
+    std::iter::once(CREATE_TABLE).chain(migrations.flat_map(|migration| statements(migration.sql)))
+}
+
 /// The newest migration that this program knows.
 pub const KNOWN_SCHEMA: i64 = MIGRATIONS[MIGRATIONS.len() - 1].number;
 
@@ -86,7 +92,12 @@ impl Store {
     }
 
     async fn schema(&self) -> Result<Schema, StoreError> {
-        let catalogue = match &*self.engine {
+        self.read(Version { catalogue: self.catalogue() }).await
+    }
+
+    /// The statement that finds a row if there is a table of migrations.
+    pub(crate) fn catalogue(&self) -> &'static str {
+        match &*self.engine {
             // The engines have no catalogue in common.
             Engine::Postgres(_) => {
                 "SELECT 1 AS found FROM pg_catalog.pg_class
@@ -96,8 +107,7 @@ impl Store {
                 "SELECT 1 AS found FROM sqlite_schema
                  WHERE type = 'table' AND name = 'schema_migrations'"
             }
-        };
-        self.read(Version { catalogue }).await
+        }
     }
 
     /// Refuses a database that this program can't work on as it is: for programs that don't migrate it. Gives the schema's
@@ -151,14 +161,7 @@ impl Operation for Step {
         for statement in self.before {
             tx.execute(statement, &[]).await?;
         }
-        tx.execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (
-                 number bigint NOT NULL PRIMARY KEY,
-                 name text NOT NULL
-             )",
-            &[],
-        )
-        .await?;
+        tx.execute(CREATE_TABLE, &[]).await?;
         let version = newest(tx).await?;
         let Some(next) =
             MIGRATIONS.iter().find(|migration| migration.number > version && migration.number <= self.target)
@@ -209,8 +212,20 @@ impl Operation for Version {
     }
 }
 
-async fn newest(tx: &mut impl Tx) -> Result<i64, TxError> {
-    tx.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations", &[]).await?.int()
+pub(crate) async fn newest(tx: &mut impl Tx) -> Result<i64, TxError> {
+    tx.query_one("SELECT coalesce(max(number), 0) FROM schema_migrations WHERE number > 0", &[]).await?.int()
+}
+
+/// What every database begins with.
+pub(crate) const CREATE_TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    number bigint NOT NULL PRIMARY KEY,
+    name text NOT NULL
+)";
+
+/// The mark of a restore that is under way or was killed. No migration has its number.
+pub(crate) async fn restoring(tx: &mut impl Tx) -> Result<Option<i64>, TxError> {
+    let mark = tx.query_one("SELECT max(number) FROM schema_migrations WHERE number < 0", &[]).await?.opt_int()?;
+    Ok(mark)
 }
 
 /// The statements of a migration, without the semicolons between them.

@@ -10,6 +10,8 @@ mod checkpointer;
 mod connection;
 mod data_version;
 mod identity;
+mod in_use;
+mod queue;
 mod readers;
 mod transaction;
 mod writer;
@@ -31,7 +33,7 @@ use crate::tx::Operation;
 /// The name of the database's file in a data folder.
 pub const DATABASE: &str = "doorward.db";
 
-/// A database file, open. Its threads end when this is dropped.
+/// A database file, open. It is closed when this is dropped, if not before.
 #[derive(Debug)]
 pub(crate) struct Sqlite {
     writer: Writer,
@@ -48,6 +50,7 @@ impl Sqlite {
         task::spawn_blocking(move || {
             check_folder(&folder)?;
             let path = folder.join(DATABASE);
+            in_use::check(&path)?;
             let connection = connection::create(&path)?;
             let (hints, identity) = (watch::Sender::new(0), Arc::new(Identity::of_database(&path)));
             Ok(Sqlite {
@@ -76,8 +79,42 @@ impl Sqlite {
         self.identity.watch(path);
     }
 
+    /// Takes the file in a folder as whole although it carries the mark of a server. Refuses a damaged one.
+    pub(crate) async fn accept(folder: PathBuf) -> Result<(), StoreError> {
+        let accepted = task::spawn_blocking(move || {
+            check_folder(&folder)?;
+            in_use::accept(&folder.join(DATABASE))
+        });
+        accepted.await.map_err(|_| StoreError::Fault("checking the database panicked".to_owned()))?
+    }
+
+    /// Marks the file as one that a server works on, until [`Self::close`].
+    pub(crate) async fn serve(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let marked = task::spawn_blocking(move || connection::open(&path).and_then(|open| in_use::begin(&open)));
+        marked.await.map_err(|_| StoreError::Fault("marking the database panicked".to_owned()))??;
+        self.writer.serve();
+        Ok(())
+    }
+
+    /// Finishes what waits, and closes the database. Blocks.
+    pub(crate) fn close(&self) {
+        if let Some(others) = self.others.get() {
+            others.close();
+        }
+        self.readers.close();
+        // Last, so that nobody in this process reads any more when the log is copied.
+        self.writer.close();
+    }
+
     pub(crate) fn change_hints(&self) -> watch::Receiver<u64> {
         self.others.get_or_init(|| DataVersion::watch(self.path.clone(), self.identity.clone(), self.hints.clone()));
         self.hints.subscribe()
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
     }
 }

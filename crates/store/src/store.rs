@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
+use tokio::task;
 
 use crate::error::StoreError;
 use crate::lock::FolderLock;
@@ -16,7 +17,7 @@ use crate::postgres::{Postgres, UnsafeDurability};
 use crate::sqlite::Sqlite;
 use crate::tx::Operation;
 
-/// A handle on the database. Cheap to clone; the database is closed with the last clone.
+/// A handle on the database. Cheap to clone; the database is closed with the last clone, if not before.
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) engine: Arc<Engine>,
@@ -35,7 +36,7 @@ pub enum Location {
 #[derive(Debug)]
 pub(crate) enum Engine {
     Postgres(Box<Postgres>),
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
 }
 
 impl Store {
@@ -47,9 +48,43 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Store, StoreError> {
         let engine = match location {
             Location::Postgres(url) => Engine::Postgres(Box::new(Postgres::open(url.expose_secret()).await?)),
-            Location::Sqlite(folder) => Engine::Sqlite(Sqlite::open(folder.clone()).await?),
+            Location::Sqlite(folder) => Engine::Sqlite(Box::new(Sqlite::open(folder.clone()).await?)),
         };
         Ok(Store { engine: Arc::new(engine) })
+    }
+
+    /// Takes a database that was put into its place by other means than ours as whole, although a server's mark is in it.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is damaged.
+    pub async fn accept_copy(location: &Location) -> Result<(), StoreError> {
+        match location {
+            // Recovery, by PostgreSQL itself, gives whole databases only.
+            Location::Postgres(_) => Ok(()),
+            Location::Sqlite(folder) => Sqlite::accept(folder.clone()).await,
+        }
+    }
+
+    /// Says that a server begins to work on the database, until [`Store::close`]. A copy of the database's file that is
+    /// made meanwhile is known as half by that.
+    pub async fn serve(&self) -> Result<(), StoreError> {
+        match &*self.engine {
+            Engine::Postgres(_) => Ok(()),
+            Engine::Sqlite(sqlite) => sqlite.serve().await,
+        }
+    }
+
+    /// Finishes what waits and closes the database, whoever else has a handle on it: the file of an SQLite database is
+    /// whole from here on. Without it the last handle closes the database.
+    pub async fn close(self) {
+        let closed = task::spawn_blocking(move || match &*self.engine {
+            // Nothing is kept back that its end would have to write.
+            Engine::Postgres(_) => {}
+            Engine::Sqlite(sqlite) => sqlite.close(),
+        });
+        if let Err(error) = closed.await {
+            tracing::warn!(%error, "the database was not closed");
+        }
     }
 
     /// Runs the operation in one transaction. When this answers, the outcome survives a crash.

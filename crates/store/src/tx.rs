@@ -155,6 +155,11 @@ impl Row {
         Row { columns, fields: values.into_iter(), taken: 0 }
     }
 
+    /// The fields that were not taken yet.
+    pub(crate) fn into_values(self) -> Vec<Value> {
+        self.fields.collect()
+    }
+
     /// A `bigint`.
     pub fn int(&mut self) -> Result<i64, TxError> {
         self.opt_int()?.ok_or_else(|| self.error("is NULL"))

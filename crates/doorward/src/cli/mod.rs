@@ -2,6 +2,7 @@
 
 mod apis;
 mod audit;
+mod backup;
 mod clients;
 mod config;
 mod durations;
@@ -9,13 +10,16 @@ mod explain;
 mod jwks;
 mod keys;
 mod log_line;
+mod moving;
 mod owner;
+mod progress;
+mod restore;
 mod roles;
 mod sweep;
 mod tokens;
 mod users;
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -26,6 +30,7 @@ use clap::{
 use doorward_server::{App, actor::Actor, manage::ManageError};
 
 use crate::{
+    belonging::Accepted,
     data::{self, Place},
     demo,
     failure::{EXIT_CODES, Failure},
@@ -89,7 +94,13 @@ enum Command {
     /// Make a new server: configuration, data folder, master key, signing keys
     Init(InitArgs),
     /// Bring the database's schema up to this version
-    Migrate,
+    Migrate(MigrateArgs),
+    /// Write everything that the database holds into one file, beside the running server
+    Backup(backup::BackupArgs),
+    /// Fill an empty database from a backup, and end what may have been revoked since
+    Restore(restore::RestoreArgs),
+    /// Move the SQLite database of the data folder into the PostgreSQL that the configuration names
+    Move,
     /// Check the configuration, or list its keys
     #[command(subcommand)]
     Config(config::Verb),
@@ -132,6 +143,16 @@ enum Command {
     /// Print the page of all denials, in Markdown
     #[command(hide = true)]
     Denials,
+}
+
+#[derive(Args, Debug)]
+struct MigrateArgs {
+    /// Begin an empty database, for a new server whose master key was made elsewhere
+    #[arg(long)]
+    new: bool,
+    /// Accept that the server has another address than the database was used with
+    #[arg(long)]
+    change_issuer: bool,
 }
 
 #[derive(Args, Debug)]
@@ -283,6 +304,10 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Denials => crate::output::line(&explain::page_of_denials())?,
         Command::Token(tokens::Verb::Decode(args)) => tokens::decode(args, output)?,
         Command::Explain(args) if args.log.is_some() => explain::from_log(args, output)?,
+        Command::Backup(args) if args.needs_no_place() => {
+            let actor = Actor::command_line(&data::os_user());
+            serve::runtime(1)?.block_on(backup::run(args, None, &actor, output))?;
+        }
         command => {
             let place = place()?;
             owner::become_owner(&place)?;
@@ -294,52 +319,65 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// Commands that work on the store, beside a server that may run.
 async fn on_the_store(command: Command, place: &Place, output: Output) -> Result<ExitCode, Failure> {
-    let app: Arc<App> = match command {
-        Command::Migrate => {
-            migrate(place, output).await?;
-            return Ok(ExitCode::SUCCESS);
-        }
-        _ => place.open().await?,
-    };
     let actor = Actor::command_line(&data::os_user());
     match command {
-        Command::Api(verb) => apis::run(verb, &app, &actor, output).await?,
-        Command::Audit(verb) => audit::run(verb, &app, output).await?,
-        Command::Client(verb) => clients::run(verb, &app, &actor, output).await?,
-        Command::Explain(args) => explain::run(args, &app, output).await?,
-        Command::Jwks(verb) => jwks::run(verb, &app, &actor, output).await?,
-        Command::Key(verb) => keys::run(verb, &app, &actor, output).await?,
-        Command::Role(verb) => roles::run(verb, &app, &actor, output).await?,
-        Command::Sweep(args) => sweep::run(args, &app, output).await?,
-        Command::Token(verb) => tokens::run(verb, &app, output).await?,
-        Command::User(verb) => users::run(verb, &app, &actor, output).await?,
-        Command::Commands
+        Command::Backup(args) => backup::run(args, Some(place), &actor, output).await?,
+        Command::Migrate(args) => migrate(args, place, &actor, output).await?,
+        Command::Move => moving::run(place, &actor, output).await?,
+        Command::Restore(args) => restore::run(args, place, &actor, output).await?,
+        command => with_the_server(command, &*place.open().await?, &actor, output).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Commands that do what the server does, on its store.
+async fn with_the_server(command: Command, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::Api(verb) => apis::run(verb, app, actor, output).await?,
+        Command::Audit(verb) => audit::run(verb, app, output).await?,
+        Command::Client(verb) => clients::run(verb, app, actor, output).await?,
+        Command::Explain(args) => explain::run(args, app, output).await?,
+        Command::Jwks(verb) => jwks::run(verb, app, actor, output).await?,
+        Command::Key(verb) => keys::run(verb, app, actor, output).await?,
+        Command::Role(verb) => roles::run(verb, app, actor, output).await?,
+        Command::Sweep(args) => sweep::run(args, app, output).await?,
+        Command::Token(verb) => tokens::run(verb, app, output).await?,
+        Command::User(verb) => users::run(verb, app, actor, output).await?,
+        Command::Backup(_)
+        | Command::Commands
         | Command::Completions { .. }
         | Command::Config(_)
         | Command::Demo(_)
         | Command::Denials
         | Command::Init(_)
-        | Command::Migrate
+        | Command::Migrate(_)
+        | Command::Move
+        | Command::Restore(_)
         | Command::Serve => unreachable!("these need no opened store and were run before"),
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
-async fn migrate(place: &Place, output: Output) -> Result<(), Failure> {
-    use doorward_store::{FolderLock, Location, Store};
+async fn migrate(args: MigrateArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
+    use doorward_store::{FolderLock, Location};
     let found = place.find()?;
     // Held while migrating: a server that runs migrates itself, at its start.
     let _lock = match &found.location {
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
         Location::Postgres(_) => None,
     };
-    let applied = Store::open(&found.location).await?.migrate().await?;
+    let accepted = Accepted { new: args.new, other_issuer: args.change_issuer, ..Accepted::default() };
+    let store = found.open_accepted(accepted).await?;
+    let applied = store.migrate().await?;
+    if args.change_issuer {
+        found.change_issuer(&store, actor).await?;
+    }
+    store.close().await;
     let value = serde_json::json!({"from": applied.from, "to": applied.to});
     output.print(&value, || match applied.from == applied.to {
         true => format!("The schema is at {}; there was nothing to do.", applied.to),
         false => format!("The schema went from {} to {}.", applied.from, applied.to),
-    })?;
-    Ok(())
+    })
 }
 
 /// The page of all commands for the documentation.

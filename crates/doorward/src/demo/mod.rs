@@ -9,7 +9,7 @@ mod shell;
 mod tell;
 mod unfinished;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use doorward_core::api::ResourceIdentifier;
@@ -17,9 +17,10 @@ use doorward_guard::Guard;
 use doorward_listen::Serve;
 use doorward_notes::SampleApp;
 use doorward_server::tasks::Tasks;
-use doorward_store::{FolderLock, Store, prepare_folder};
+use doorward_store::{FolderLock, prepare_folder};
 
 use crate::{
+    belonging::Accepted,
     data::{self, Found},
     demo::seed::Seed,
     failure::Failure,
@@ -69,9 +70,11 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     }
     data::ensure_master_key(&folder)?;
     let found = Found::in_folder(&folder, &issuer)?;
-    let store = Store::open(&found.location).await?;
+    let is_new = Accepted { new: known.is_none(), ..Accepted::default() };
+    let store = found.open_accepted(is_new).await?;
     store.migrate().await?;
-    let app = data::app(found, store).await?;
+    store.serve().await?;
+    let app = data::app(found, store.clone()).await?;
     serve::ready(&app).await?;
     let seed = match known {
         Some(seed) => seed,
@@ -105,7 +108,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let _ = stop_server.send(true);
     let _ = server.await;
     tasks.stop().await;
-    drop::<Arc<_>>(app);
+    store.close().await;
     Ok(())
 }
 

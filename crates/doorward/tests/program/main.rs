@@ -1,5 +1,6 @@
 //! The program as a user meets it: started, asked, killed, started again.
 
+mod backup;
 #[cfg(target_os = "linux")]
 mod broken_output;
 mod command_line;
@@ -8,6 +9,7 @@ mod demo;
 mod end;
 #[cfg(target_os = "linux")]
 mod full_disk;
+mod half_copies;
 mod health;
 mod log;
 mod nodes;

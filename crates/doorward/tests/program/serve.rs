@@ -8,7 +8,7 @@ pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 
-fn init(folder: &Path, issuer: &str) -> std::path::PathBuf {
+pub(crate) fn init(folder: &Path, issuer: &str) -> std::path::PathBuf {
     let output = program().args(["init", "--issuer", issuer, "--dir"]).arg(folder).output().expect("the program runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     folder.join("doorward.toml")

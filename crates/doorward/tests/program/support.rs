@@ -139,6 +139,11 @@ impl Running {
         assert!(sent.expect("kill runs").success(), "SIG{name} is sent");
     }
 
+    /// The exit code, if it has ended.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        self.child.try_wait().expect("it is our child").and_then(|status| status.code())
+    }
+
     /// Waits for its end, and gives the exit code.
     pub(crate) fn exit_code(mut self) -> Option<i32> {
         let mut ended = None;

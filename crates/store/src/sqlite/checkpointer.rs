@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rusqlite::Connection;
@@ -14,20 +14,31 @@ use rusqlite::Connection;
 use super::connection;
 use crate::tx::TxError;
 
-/// The way to the thread that copies. It ends when this is dropped.
+/// The way to the thread that copies.
 #[derive(Debug)]
 pub(super) struct Checkpointer {
     wake: SyncSender<()>,
+    /// None: there is no thread, and the writer copies.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Checkpointer {
     pub(super) fn start(path: PathBuf) -> Checkpointer {
         let (wake, woken) = sync_channel(1);
         let started = thread::Builder::new().name("doorward-copy".to_owned()).spawn(move || work(path, &woken));
-        if let Err(error) = started {
+        if let Err(error) = &started {
             tracing::warn!(%error, "no thread to copy the log: commits will wait for that now and then");
         }
-        Checkpointer { wake }
+        Checkpointer { wake, thread: started.ok() }
+    }
+
+    /// Ends the thread, and waits for what it is copying.
+    pub(super) fn end(self) {
+        drop(self.wake);
+        if let Some(thread) = self.thread {
+            // One that panicked has ended as well.
+            let _ = thread.join();
+        }
     }
 
     /// Copies what is committed by now, soon.

@@ -6,7 +6,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,23 +16,33 @@ use tokio::sync::watch;
 use super::connection;
 use super::identity::Identity;
 
-/// A thread that looks every 100 ms; ends when this is dropped.
+/// A thread that looks every 100 ms.
 #[derive(Debug)]
 pub(super) struct DataVersion {
-    _alive: Sender<()>,
+    end: Sender<()>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl DataVersion {
     pub(super) fn watch(path: PathBuf, identity: Arc<Identity>, hints: watch::Sender<u64>) -> DataVersion {
-        let (alive, ended) = channel();
+        let (end, ended) = channel();
         let started = thread::Builder::new()
             .name("doorward-watch".to_owned())
             .spawn(move || look(path, &identity, &hints, &ended));
-        if let Err(error) = started {
+        if let Err(error) = &started {
             // Followers look at the log themselves every second.
             tracing::warn!(%error, "no thread to watch other processes' commits");
         }
-        DataVersion { _alive: alive }
+        DataVersion { end, thread: Mutex::new(started.ok()) }
+    }
+
+    /// Ends the thread, and waits for that.
+    pub(super) fn close(&self) {
+        // Nobody hears it if there is no thread any more.
+        let _ = self.end.send(());
+        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let _ = thread.join();
+        }
     }
 }
 

@@ -13,14 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::connection;
 use super::identity::Identity;
+use super::queue::Queue;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
 use crate::tx::{Operation, TxError};
 
-/// The way to the reader threads. They end when this is dropped.
+/// The way to the reader threads.
 #[derive(Debug)]
 pub(super) struct Readers {
-    queue: mpsc::Sender<Read>,
+    queue: Queue<Read>,
 }
 
 /// Reads on a connection, or hears why there is none; answers its caller, and says whether the connection is to be
@@ -32,14 +33,20 @@ impl Readers {
         let (queue, reads) = mpsc::channel(WAITING);
         let reads = Arc::new(Mutex::new(reads));
         let threads = thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 4));
-        for _ in 0..threads {
+        let start = || {
             let (path, identity, reads) = (path.to_owned(), Arc::clone(identity), Arc::clone(&reads));
             thread::Builder::new()
                 .name("doorward-read".to_owned())
                 .spawn(move || work(path, &identity, &reads))
-                .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
-        }
-        Ok(Readers { queue })
+                .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))
+        };
+        let threads = (0..threads).map(|_| start()).collect::<Result<_, _>>()?;
+        Ok(Readers { queue: Queue::new(queue, threads) })
+    }
+
+    /// Ends the threads, after what waits.
+    pub(super) fn close(&self) {
+        self.queue.close();
     }
 
     pub(super) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
@@ -54,7 +61,7 @@ impl Readers {
             let _ = caller.send(outcome.map_err(StoreError::from));
             healthy
         });
-        self.queue.try_send(read).map_err(|_| StoreError::Unavailable("too many reads are waiting".to_owned()))?;
+        self.queue.send(read, "too many reads are waiting")?;
         answer.await.map_err(|_| StoreError::Unavailable("a reader gave up".to_owned()))?
     }
 }

@@ -6,8 +6,9 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
@@ -16,14 +17,17 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::checkpointer::Checkpointer;
 use super::connection;
 use super::identity::Identity;
+use super::in_use;
+use super::queue::Queue;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
 use crate::tx::{Operation, TxError};
 
-/// The way to the writer thread. The thread ends when this is dropped, after what it holds.
+/// The way to the writer thread.
 #[derive(Debug)]
 pub(super) struct Writer {
-    queue: mpsc::Sender<Box<dyn Job>>,
+    queue: Queue<Box<dyn Job>>,
+    is_serving: Arc<AtomicBool>,
 }
 
 impl Writer {
@@ -35,20 +39,37 @@ impl Writer {
     ) -> Result<Writer, StoreError> {
         let (queue, jobs) = mpsc::channel(WAITING);
         let checkpointer = Checkpointer::start(path.clone());
-        let committer = Committer { connection: Some(connection), path, identity, hints, checkpointer, uncopied: 0 };
-        thread::Builder::new()
+        let is_serving = Arc::new(AtomicBool::new(false));
+        let committer = Committer {
+            connection: Some(connection),
+            path,
+            identity,
+            hints,
+            checkpointer,
+            uncopied: 0,
+            is_serving: Arc::clone(&is_serving),
+        };
+        let thread = thread::Builder::new()
             .name("doorward-write".to_owned())
             .spawn(move || committer.work(jobs))
             .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
-        Ok(Writer { queue })
+        Ok(Writer { queue: Queue::new(queue, vec![thread]), is_serving })
+    }
+
+    /// Says that from here on the process serves: its end takes the mark away that says so in the database.
+    pub(super) fn serve(&self) {
+        self.is_serving.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the thread, which copies the log into the database before.
+    pub(super) fn close(&self) {
+        self.queue.close();
     }
 
     pub(super) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let (caller, answer) = oneshot::channel();
         let job = Waiting { operation, outcome: None, caller };
-        self.queue
-            .try_send(Box::new(job))
-            .map_err(|_| StoreError::Unavailable("too many writes are waiting".to_owned()))?;
+        self.queue.send(Box::new(job), "too many writes are waiting")?;
         answer.await.map_err(|_| StoreError::Unavailable("the writer gave up".to_owned()))?
     }
 }
@@ -105,6 +126,7 @@ struct Committer {
     checkpointer: Checkpointer,
     /// Operations committed since the log was to be copied.
     uncopied: usize,
+    is_serving: Arc<AtomicBool>,
 }
 
 impl Committer {
@@ -117,6 +139,30 @@ impl Committer {
             if survived.is_err() {
                 self.close();
             }
+        }
+        self.end();
+    }
+
+    /// Closes the database. SQLite itself copies the log and removes it when the last connection of all processes is
+    /// closed. A server copies it also beside others, so that the file alone is whole.
+    fn end(self) {
+        self.checkpointer.end();
+        let ended = match (self.is_serving.load(Ordering::Relaxed), self.connection) {
+            (true, Some(open)) => in_use::end(&open),
+            // Another database under the same name is somebody else's to end.
+            (true, None) => self
+                .identity
+                .check()
+                .and_then(|()| connection::open_for_writing(&self.path))
+                .and_then(|open| in_use::end(&open)),
+            (false, Some(open)) => in_use::leave(open, self.path.parent().unwrap_or(Path::new("."))),
+            (false, None) => Ok(()),
+        };
+        if let Err(error) = ended {
+            tracing::warn!(
+                %error,
+                "the database's log was not copied whole: a copy of the database needs doorward.db-wal beside it"
+            );
         }
     }
 

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at what it did not expect, its helpers too")]
 
 // The engines.
+mod backups;
 mod changes;
 mod concurrency;
+mod end;
 mod harness;
 mod log;
 mod migrations;

@@ -1,0 +1,267 @@
+//! `doorward backup …`: one file with everything that the database holds, made beside the running server.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use doorward_core::{clock::Clock, secret::SecretString};
+use doorward_guard::{SystemClock, SystemRng};
+use doorward_server::actor::Actor;
+use doorward_store::{
+    Store,
+    backup::{Backup, BackupError, Contents, Heading, NewBackup, NoteBackup},
+};
+use serde_json::{Value, json};
+
+use super::progress::Bar;
+use crate::{
+    belonging,
+    data::Place,
+    failure::Failure,
+    output::{Output, fields, time},
+};
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct BackupArgs {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    /// The file to write; it must not exist
+    #[arg(required = true)]
+    file: Option<PathBuf>,
+    /// Include the master key, encrypted under a passphrase: from --passphrase-file, or asked for
+    #[arg(long)]
+    include_master_key: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Read a backup to its end: that nothing is missing, altered or damaged
+    Verify(VerifyArgs),
+}
+
+#[derive(Args, Debug)]
+struct VerifyArgs {
+    /// The backup
+    file: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct PassphraseArgs {
+    /// A file whose first line is the passphrase; - for standard input
+    #[arg(long, value_name = "FILE")]
+    passphrase_file: Option<PathBuf>,
+}
+
+impl BackupArgs {
+    /// Whether the command needs no server's place: it verifies a backup that includes its master key.
+    pub(super) fn needs_no_place(&self) -> bool {
+        matches!(&self.verb, Some(Verb::Verify(verify)) if verify.passphrase.passphrase_file.is_some())
+    }
+}
+
+pub(super) async fn run(args: BackupArgs, place: Option<&Place>, actor: &Actor, output: Output) -> Result<(), Failure> {
+    match (args.verb, args.file, place) {
+        (Some(Verb::Verify(verify)), _, place) => self::verify(verify, place, output).await,
+        (None, Some(file), Some(place)) => {
+            let passphrase = args.include_master_key.then(|| args.passphrase.new_one()).transpose()?;
+            if passphrase.is_none() && args.passphrase.passphrase_file.is_some() {
+                let told = "a passphrase is only for a backup with --include-master-key".to_owned();
+                return Err(Failure::Usage(told));
+            }
+            create(&file, passphrase, place, actor, output).await
+        }
+        _ => Err(Failure::Usage("name the file to write".to_owned())),
+    }
+}
+
+async fn create(
+    path: &Path,
+    passphrase: Option<SecretString>,
+    place: &Place,
+    actor: &Actor,
+    output: Output,
+) -> Result<(), Failure> {
+    let exists = || Failure::NotDone(format!("{} exists: name a new file; nothing was written", path.display()));
+    if path.symlink_metadata().is_ok() {
+        return Err(exists());
+    }
+    let found = place.find()?;
+    let store = found.open_store().await?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let failed = |error: std::io::Error| Failure::system(&path.display().to_string(), error);
+    // Mode 0600. Until it is whole it has another name, and it never takes the place of a file.
+    let unfinished = tempfile::Builder::new().prefix(".doorward-backup-").suffix(".unfinished").tempfile_in(folder);
+    let unfinished = unfinished.map_err(failed)?;
+    let rng = SystemRng::default();
+    let new = NewBackup {
+        created_at: SystemClock.now(),
+        issuer: found.settings.issuer.to_string(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        master_keys: &found.master_keys,
+        passphrase: passphrase.as_ref(),
+        rng: &rng,
+    };
+    let file = unfinished.as_file().try_clone().map_err(failed)?;
+    let bar = Bar::begin(output);
+    let (heading, contents) = store.back_up(file, &new, &bar.show()).await?;
+    drop(bar);
+    unfinished.persist_noclobber(path).map_err(|error| match error.error.kind() {
+        std::io::ErrorKind::AlreadyExists => exists(),
+        _ => failed(error.error),
+    })?;
+    // The new name itself must survive a crash.
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    note(&store, &heading, &contents, actor).await;
+    store.close().await;
+    output.print(&told(&heading, &contents), || {
+        let file = path.display();
+        let key = match &heading.enclosed {
+            Some(_) => "It includes the master key, under the passphrase: keep that apart.".to_owned(),
+            None => format!(
+                "It opens with the master key {} only, which is not in it: keep a copy of that apart.",
+                heading.master_key
+            ),
+        };
+        format!(
+            "{file} holds {} rows, of {}. {key}\nVerify it where it is kept: doorward backup verify {file}",
+            contents.rows(),
+            time(heading.created_at)
+        )
+    })
+}
+
+/// The backup is whole whether or not this is written: the database may be one that nobody can write to.
+async fn note(store: &Store, heading: &Heading, contents: &Contents, actor: &Actor) {
+    let (id, rows) = (heading.id.clone(), contents.rows());
+    if let Err(error) = store.write(NoteBackup { id, rows, audit: belonging::audit(actor) }).await {
+        tracing::warn!(%error, "the audit has no word about this backup");
+    }
+}
+
+async fn verify(args: VerifyArgs, place: Option<&Place>, output: Output) -> Result<(), Failure> {
+    let backup = open(&args.file)?;
+    let master_keys = match (&args.passphrase.passphrase_file, place) {
+        (Some(_), _) => backup.enclosed_keys(&args.passphrase.known_one()?)?,
+        (None, Some(place)) => place.target(&backup.heading.issuer)?.found.master_keys,
+        (None, None) => Vec::new(),
+    };
+    let bar = Bar::begin(output);
+    let verified = backup.verify(&master_keys, &bar.show())?;
+    drop(bar);
+    let (heading, contents) = (&verified.backup.heading, &verified.contents);
+    output.print(&told(heading, contents), || {
+        let tables: String = contents.tables().map(|(name, rows)| format!("  {rows:>10}  {name}\n")).collect();
+        let about = fields(&[
+            ("backup", heading.id.clone()),
+            ("made", time(heading.created_at)),
+            ("server", heading.issuer.clone()),
+            ("from", format!("{}, schema {}, version {}", heading.engine, heading.schema, heading.program)),
+            (
+                "master key",
+                format!("{}{}", heading.master_key, if heading.enclosed.is_some() { ", included" } else { "" }),
+            ),
+        ]);
+        format!("{about}\n{tables}\nThe backup is whole: {} rows.", contents.rows())
+    })
+}
+
+/// Opens a backup and reads its heading.
+pub(super) fn open(path: &Path) -> Result<Backup, Failure> {
+    let file = File::open(path).map_err(|error| Failure::system(&path.display().to_string(), error))?;
+    Ok(Backup::open(file)?)
+}
+
+/// What a backup is, for programs.
+pub(super) fn told(heading: &Heading, contents: &Contents) -> Value {
+    let tables: serde_json::Map<_, _> = contents.tables().map(|(name, rows)| (name.to_owned(), rows.into())).collect();
+    json!({
+        "id": heading.id,
+        "created_at": time(heading.created_at),
+        "issuer": heading.issuer,
+        "schema": heading.schema,
+        "engine": heading.engine,
+        "version": heading.program,
+        "master_key": heading.master_key,
+        "includes_master_key": heading.enclosed.is_some(),
+        "rows": contents.rows(),
+        "tables": tables,
+    })
+}
+
+impl PassphraseArgs {
+    /// Whether one was named.
+    pub(super) fn is_named(&self) -> bool {
+        self.passphrase_file.is_some()
+    }
+
+    /// The passphrase of a backup that exists.
+    pub(super) fn known_one(&self) -> Result<SecretString, Failure> {
+        match &self.passphrase_file {
+            Some(path) => first_line(path),
+            None => ask("Passphrase of the backup: "),
+        }
+    }
+
+    /// A passphrase for a new backup. Never an argument: those are seen by everybody on the machine.
+    fn new_one(&self) -> Result<SecretString, Failure> {
+        use doorward_core::secret::ExposeSecret;
+        let passphrase = match &self.passphrase_file {
+            Some(path) => first_line(path)?,
+            None => {
+                let (first, second) = (ask("Passphrase: ")?, ask("Once more: ")?);
+                if first.expose_secret() != second.expose_secret() {
+                    return Err(Failure::Usage("the two passphrases differ".to_owned()));
+                }
+                first
+            }
+        };
+        if passphrase.expose_secret().chars().count() < SHORTEST_PASSPHRASE {
+            let told = format!("a passphrase of a backup has {SHORTEST_PASSPHRASE} characters or more");
+            return Err(Failure::Usage(told));
+        }
+        Ok(passphrase)
+    }
+}
+
+fn ask(prompt: &str) -> Result<SecretString, Failure> {
+    if !std::io::stdin().is_terminal() {
+        let told = "name the passphrase's file: --passphrase-file FILE, or - for standard input".to_owned();
+        return Err(Failure::Usage(told));
+    }
+    let typed = rpassword::prompt_password(prompt);
+    typed.map(SecretString::from).map_err(|error| Failure::system("reading the passphrase", error))
+}
+
+fn first_line(path: &Path) -> Result<SecretString, Failure> {
+    let failed = |error| Failure::system(&format!("--passphrase-file {}", path.display()), error);
+    let text = if path == Path::new("-") {
+        let mut line = String::new();
+        std::io::stdin().lock().read_line(&mut line).map_err(failed)?;
+        line
+    } else {
+        fs::read_to_string(path).map_err(failed)?
+    };
+    Ok(text.lines().next().unwrap_or_default().into())
+}
+
+/// It protects everything, from somebody who can guess for years.
+const SHORTEST_PASSPHRASE: usize = 12;
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Self {
+        match error {
+            BackupError::Store(error) => Self::Store(error),
+            BackupError::Io(error) => Self::System(error.to_string()),
+            BackupError::Fault(_) => Self::System(error.to_string()),
+            refused => Self::NotDone(refused.to_string()),
+        }
+    }
+}

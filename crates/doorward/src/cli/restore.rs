@@ -1,0 +1,232 @@
+//! `doorward restore …`: a server from its backup, or one whose database was put into its place by other means.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use doorward_core::digest::MasterKey;
+use doorward_server::actor::Actor;
+use doorward_store::{
+    FolderLock, Location, Store,
+    backup::{Backup, BackupError, Contents, EndedByRestore, Heading, Restored},
+    prepare_folder,
+};
+use serde_json::json;
+
+use super::{
+    backup::{self, PassphraseArgs},
+    progress::Bar,
+};
+use crate::{
+    belonging::{self, Accepted},
+    data::{self, ISSUER, Place, Target},
+    failure::Failure,
+    output::{Output, time},
+};
+
+#[derive(Args, Debug)]
+pub(super) struct RestoreArgs {
+    /// The backup
+    #[arg(required_unless_present = "in_place")]
+    file: Option<PathBuf>,
+    /// The database lies in its place already: a copy of doorward.db, or PostgreSQL recovered to a point in time. What
+    /// was issued is ended
+    #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
+    in_place: bool,
+    /// Keep sessions, grants and tokens as they were: also what was revoked after the backup works again
+    #[arg(long)]
+    keep_issued: bool,
+    /// The server has another address than the one of the backup
+    #[arg(long)]
+    change_issuer: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+pub(super) async fn run(args: RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
+    match args.file.clone() {
+        Some(file) => from_backup(&args, &file, place, actor, output).await,
+        None => in_place(&args, place, actor, output).await,
+    }
+}
+
+async fn from_backup(
+    args: &RestoreArgs,
+    file: &Path,
+    place: &Place,
+    actor: &Actor,
+    output: Output,
+) -> Result<(), Failure> {
+    let backup = backup::open(file)?;
+    let target = place.target(&backup.heading.issuer)?;
+    let found = &target.found;
+    check_issuer(&backup, &found.settings.issuer, args.change_issuer)?;
+    let master_keys = MasterKeys::of(&backup, &target, &args.passphrase)?;
+    prepare_folder(&found.folder)?;
+    data::refuse_unfinished_demo(&found.folder)?;
+    // Held until the end: no server starts on what is half.
+    let _lock = match &found.location {
+        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
+        Location::Postgres(_) => None,
+    };
+    let is_unused = found.is_unused();
+    if !found.has_no_file() {
+        // Before the backup is read, which may take long.
+        ensure_replaceable(&Store::open(&found.location).await?, is_unused).await?;
+    }
+    let bar = Bar::begin(output);
+    let on_progress = bar.show();
+    let verified = backup.verify(&master_keys.keys, &on_progress)?;
+    // From here on the place is that of the restored server.
+    belonging::end_new(&found.folder)?;
+    if let Some(path) = &master_keys.write_to {
+        data::write_master_keys(path, &master_keys.keys)?;
+    }
+    let store = Store::open(&found.location).await?;
+    ensure_replaceable(&store, is_unused).await?;
+    let heading = verified.backup.heading.clone();
+    let restored =
+        store.restore(verified, master_keys.keys, args.keep_issued, belonging::audit(actor), &on_progress).await?;
+    drop(bar);
+    if args.change_issuer {
+        found.change_issuer(&store, actor).await?;
+    }
+    store.close().await;
+    data::write_secret(&found.folder.join(ISSUER), &*found.settings.issuer)?;
+    tell(&heading, &restored, &found.database(), output)
+}
+
+/// Refuses a database that holds what somebody may need. What `init` made is nothing of that kind.
+async fn ensure_replaceable(store: &Store, is_unused: bool) -> Result<(), BackupError> {
+    match is_unused {
+        true => store.ensure_unused().await,
+        false => store.ensure_empty().await,
+    }
+}
+
+fn check_issuer(backup: &Backup, configured: &str, may_change: bool) -> Result<(), Failure> {
+    let issuer = &backup.heading.issuer;
+    if issuer == configured || may_change {
+        return Ok(());
+    }
+    Err(Failure::NotDone(format!(
+        "the backup is of the server {issuer}, and this one is {configured}: name the configuration of that server, or \
+         accept the new address with --change-issuer"
+    )))
+}
+
+/// The master keys that a backup opens with.
+struct MasterKeys {
+    keys: Vec<MasterKey>,
+    /// Where they are to be written, if they came with the backup.
+    write_to: Option<PathBuf>,
+}
+
+impl MasterKeys {
+    fn of(backup: &Backup, target: &Target, passphrase: &PassphraseArgs) -> Result<Self, Failure> {
+        let (needed, found) = (&backup.heading.master_key, &target.found);
+        let present = || found.master_keys.iter().map(data::copied).collect::<Result<Vec<_>, _>>();
+        if found.master_keys.iter().any(|key| key.id() == *needed) {
+            return Ok(Self { keys: present()?, write_to: None });
+        }
+        if backup.heading.enclosed.is_none() && !passphrase.is_named() {
+            let given = found.master_keys.iter().map(MasterKey::id).collect();
+            return Err(BackupError::MasterKey { needed: needed.clone(), given }.into());
+        }
+        let keys = backup.enclosed_keys(&passphrase.known_one()?)?;
+        let Some(path) = &target.master_key_file else {
+            return Err(Failure::NotDone(format!(
+                "the environment gives another master key than the backup's, {needed}: leave it out, and the key of the \
+                 backup is written into its file"
+            )));
+        };
+        // One that `init` made has protected nothing yet.
+        if !found.master_keys.is_empty() && !found.is_new() {
+            return Err(Failure::NotDone(format!(
+                "{} holds another master key than the backup's, {needed}: move that file away; nothing was changed",
+                path.display()
+            )));
+        }
+        Ok(Self { keys, write_to: Some(path.clone()) })
+    }
+}
+
+async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let found = place.find()?;
+    let _lock = match &found.location {
+        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
+        Location::Postgres(_) => None,
+    };
+    Store::accept_copy(&found.location).await?;
+    let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
+    let store = found.open_accepted(accepted).await?;
+    match store.others_at_work().await? {
+        0 => {}
+        others => {
+            return Err(Failure::NotDone(format!(
+                "{others} connections of servers or of a pooler are open on {}: end them first; nothing was changed",
+                found.database()
+            )));
+        }
+    }
+    store.migrate().await?;
+    let ended = store.restore_in_place(args.keep_issued, belonging::audit(actor)).await?;
+    found.change_issuer(&store, actor).await?;
+    store.close().await;
+    let database = found.database();
+    output.print(&json!({"database": database, "ended": ended.as_ref().map(counts)}), || {
+        format!(
+            "{database} is whole.\n{}\n\nAPI keys, clients' secrets and passwords stay as they were then. Look through them: \
+             doorward key list, client list, user list.",
+            issued(ended.as_ref(), "it was copied")
+        )
+    })
+}
+
+/// Says what was restored, and what is left to do.
+pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, output: Output) -> Result<(), Failure> {
+    let Restored { contents, ended } = restored;
+    let mut told = backup::told(heading, contents);
+    told["database"] = database.into();
+    told["ended"] = json!(ended.as_ref().map(counts));
+    output.print(&told, || {
+        let made = time(heading.created_at);
+        format!(
+            "{database} holds the {} rows of the backup of {made}; every table was compared.\n{}\n\n\
+             Look through what stays as it was then, and may have been revoked since:\n{}",
+            contents.rows(),
+            issued(ended.as_ref(), "the backup was made"),
+            stays(contents)
+        )
+    })
+}
+
+fn issued(ended: Option<&EndedByRestore>, then: &str) -> String {
+    match ended {
+        None => format!("Sessions, grants and tokens stay valid, also those that were revoked after {then}."),
+        Some(ended) => format!(
+            "Ended, because it may have been revoked after {then}: {} grants with their refresh tokens, {} sessions, {} \
+             access tokens, {} remembered consents. Users sign in again.",
+            ended.grants, ended.sessions, ended.access_tokens, ended.consents
+        ),
+    }
+}
+
+/// What callers can't get again by themselves, or only an operator knows.
+fn stays(contents: &Contents) -> String {
+    [
+        ("api_keys", "API keys", "doorward key list"),
+        ("clients", "secrets of clients and APIs", "doorward client list, doorward api list"),
+        ("users", "users and their passwords", "doorward user list"),
+    ]
+    .map(|(table, what, command)| format!("  {:>8} {what:27} {command}\n", contents.rows_of(table)))
+    .concat()
+}
+
+fn counts(ended: &EndedByRestore) -> serde_json::Value {
+    json!({
+        "grants": ended.grants,
+        "sessions": ended.sessions,
+        "access_tokens": ended.access_tokens,
+        "consents": ended.consents,
+    })
+}

@@ -1,0 +1,162 @@
+//! Backups: every row of one moment in one file, which either engine can be filled from.
+//!
+//! [`Store::back_up`] reads one snapshot beside the running server. [`Backup::open`] reads a file's heading,
+//! [`Backup::verify`] all of it, and [`Store::restore`] fills a database from a verified one. Memory stays bounded
+//! however large the database is. The file's form is in [`archive`], what a restored server does with what was issued
+//! before in [`issued`].
+//!
+//! Easy to get wrong: a restore that is killed must not leave a database that is taken for whole. Rows come in one
+//! transaction, and from before the first change until after the last one a mark stands in the table of migrations.
+
+mod archive;
+mod enclosed;
+mod fill;
+mod issued;
+mod long;
+mod read;
+mod rows;
+mod tables;
+
+use std::io;
+use std::sync::Arc;
+
+pub use self::archive::{Backup, Heading, Verified};
+pub use self::enclosed::Enclosed;
+pub use self::fill::Restored;
+pub(crate) use self::fill::{FROM_A_BACKUP, IN_PLACE};
+pub use self::issued::EndedByRestore;
+pub use self::read::{NewBackup, NoteBackup};
+use self::rows::Tally;
+use crate::error::StoreError;
+
+/// What a backup or a database holds: each table with its number of rows, and what they add up to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Contents {
+    tables: Vec<(String, Tally)>,
+}
+
+impl Contents {
+    /// The tables with the number of their rows.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.tables.iter().map(|(name, tally)| (name.as_str(), tally.rows))
+    }
+
+    /// The rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables().map(|(_, rows)| rows).sum()
+    }
+
+    /// The rows of one table.
+    pub fn rows_of(&self, table: &str) -> u64 {
+        self.tables().find(|(name, _)| *name == table).map_or(0, |(_, rows)| rows)
+    }
+
+    /// Fails at the first table whose rows are not the same.
+    fn ensure_equal(&self, found: &Contents) -> Result<(), BackupError> {
+        let differing = self.tables.iter().find(|table| !found.tables.contains(table));
+        differing.map_or(Ok(()), |(name, tally)| {
+            let (expected, found) = (tally.rows, found.rows_of(name));
+            Err(BackupError::Inconsistent(match expected == found {
+                true => format!("the {found} rows of {name} are not those that were read"),
+                false => format!("{name} has {found} rows, and {expected} were read"),
+            }))
+        })
+    }
+}
+
+/// How far a long piece of work has come.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// What is being done.
+    pub step: &'static str,
+    /// The table at work.
+    pub table: &'a str,
+    /// Rows that are done.
+    pub done: u64,
+    /// Rows in all.
+    pub total: u64,
+}
+
+/// Hears of progress, often: it must be quick.
+pub type OnProgress = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
+
+/// Why a backup can't be made, read or restored. Holds no stored value.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// A part does not open under the key of the backup, or follows another part than it was written after.
+    #[error("the backup was altered or damaged (at its part {part}): nothing of it can be trusted. Use another one")]
+    Altered {
+        /// The number of the part, from 0.
+        part: u64,
+    },
+    /// The file ends before the backup does.
+    #[error("the backup was cut off: copy the file again, or use another one")]
+    CutOff,
+    /// A fault of this program.
+    #[error("the backup has a fault: {0}")]
+    Fault(String),
+    /// The place holds data.
+    #[error(
+        "the database holds data ({rows} rows in {table}): restore into an empty one. Move doorward.db away, or create \
+         another PostgreSQL database"
+    )]
+    Holds {
+        /// A table that has rows.
+        table: String,
+        /// How many, or at least so many.
+        rows: u64,
+    },
+    /// What was read does not agree with what was written.
+    #[error("{0}")]
+    Inconsistent(String),
+    /// The file can't be read or written.
+    #[error(transparent)]
+    Io(io::Error),
+    /// The master key that the backup was made under is not there.
+    #[error(
+        "the backup was made under the master key {needed}, and {}: put that key into the master key's file, or name the \
+         passphrase of a backup that includes it",
+        listed(.given)
+    )]
+    MasterKey {
+        /// Its id.
+        needed: String,
+        /// The ids of those that are.
+        given: Vec<String>,
+    },
+    /// A newer program wrote the file.
+    #[error("the backup was made by a newer version ({0}): use that version to restore it")]
+    Newer(String),
+    /// The backup includes no master key.
+    #[error("the backup includes no master key: it opens only beside the key's own file")]
+    NoMasterKey,
+    /// Another kind of file.
+    #[error("this is no backup of Doorward")]
+    NotABackup,
+    /// The passphrase is another one.
+    #[error("the passphrase does not open the master key of this backup")]
+    Passphrase,
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<io::Error> for BackupError {
+    fn from(error: io::Error) -> BackupError {
+        // The readers below speak in errors of I/O; their own causes come back as they were.
+        match error.downcast::<BackupError>() {
+            Ok(cause) => cause,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => BackupError::CutOff,
+            Err(error) => BackupError::Io(error),
+        }
+    }
+}
+
+fn listed(ids: &[String]) -> String {
+    match ids {
+        [] => "none is given".to_owned(),
+        [one] => format!("the one given is {one}"),
+        several => format!("those given are {}", several.join(", ")),
+    }
+}

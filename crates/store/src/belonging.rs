@@ -1,0 +1,149 @@
+//! What a database says of the server that it belongs to, in any schema: before it is migrated, or anything else is
+//! written into it.
+
+use std::collections::BTreeSet;
+
+use doorward_core::{
+    api::{ApiMetadata, ResourceIdentifier},
+    clock::Timestamp,
+};
+
+use crate::{
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
+    backup::{BackupError, FROM_A_BACKUP, IN_PLACE},
+    changes::hold_changes,
+    error::StoreError,
+    migrate::{newest, restoring},
+    record::json,
+    store::{Engine, Store},
+    tx::{Operation, Tx, TxError},
+};
+
+/// What a database says of the server that it belongs to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Belonging {
+    /// The newest migration that was applied; 0 for an empty database.
+    pub schema: i64,
+    /// Whether it has rows beside those that the migrations write.
+    pub has_data: bool,
+    /// Whether it is being filled from a backup, or that was killed.
+    pub is_being_filled: bool,
+    /// Whether a restore in place is under way, or was killed.
+    pub is_being_restored: bool,
+    /// The ids of the master keys that its signing keys are sealed under.
+    pub master_keys: BTreeSet<String>,
+    /// The identifier of the management API, which names the issuer.
+    pub management: Option<String>,
+}
+
+impl Store {
+    /// What the database says of the server that it belongs to. Changes nothing.
+    pub async fn belonging(&self, management: &'static str) -> Result<Belonging, StoreError> {
+        let has_data = match self.find_rows(false).await {
+            Ok(found) => found.is_some(),
+            // Where a newer version has worked there is data.
+            Err(BackupError::Store(StoreError::SchemaNewer { .. })) => true,
+            Err(BackupError::Store(error)) => return Err(error),
+            Err(error) => return Err(StoreError::Fault(error.to_string())),
+        };
+        self.read(ReadBelonging { catalogue: self.catalogue(), has_data, management }).await
+    }
+}
+
+impl Store {
+    /// How many connections of other processes work on the database that were there before this process asks for the
+    /// first time. Only PostgreSQL knows; SQLite's folder has a lock.
+    pub async fn others_at_work(&self) -> Result<u64, StoreError> {
+        match &*self.engine {
+            Engine::Sqlite(_) => Ok(0),
+            Engine::Postgres(_) => self.read(CountOthers).await,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct CountOthers;
+
+impl Operation for CountOthers {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        // Connections name themselves, all servers of one configuration alike. This process's own others are younger than
+        // its first one.
+        let sql = "SELECT count(*) FROM pg_stat_activity other, pg_stat_activity own
+                   WHERE own.pid = pg_backend_pid() AND other.datname = own.datname AND other.pid <> own.pid
+                     AND other.application_name = own.application_name AND other.backend_start <= own.backend_start";
+        let others = tx.query_one(sql, &[]).await?.int()?;
+        Ok(u64::try_from(others).unwrap_or_default())
+    }
+}
+
+#[derive(Clone)]
+struct ReadBelonging {
+    catalogue: &'static str,
+    has_data: bool,
+    management: &'static str,
+}
+
+impl Operation for ReadBelonging {
+    type Output = Belonging;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Belonging, TxError> {
+        if tx.query(self.catalogue, &[]).await?.is_empty() {
+            return Ok(Belonging::default());
+        }
+        let restoring = restoring(tx).await?;
+        let mut found = Belonging {
+            schema: newest(tx).await?,
+            has_data: self.has_data,
+            is_being_filled: restoring == Some(FROM_A_BACKUP),
+            is_being_restored: restoring == Some(IN_PLACE),
+            ..Belonging::default()
+        };
+        if found.schema < FIRST_TABLES {
+            return Ok(found);
+        }
+        for mut row in tx.query("SELECT DISTINCT sealed_under FROM signing_keys", &[]).await? {
+            found.master_keys.insert(row.text()?);
+        }
+        let named = tx.query_opt("SELECT identifier FROM apis WHERE name = $1", &[self.management.into()]).await?;
+        found.management = named.map(|mut row| row.text()).transpose()?;
+        Ok(found)
+    }
+}
+
+/// The migration that brings the tables of APIs and signing keys.
+const FIRST_TABLES: i64 = 2;
+
+/// Gives the management API the identifier of another issuer.
+#[derive(Clone, Debug)]
+pub struct ChangeIssuer {
+    /// The management API's name.
+    pub management: &'static str,
+    /// Its new identifier.
+    pub identifier: ResourceIdentifier,
+    /// When.
+    pub now: Timestamp,
+    /// Who does it.
+    pub audit: AuditContext,
+}
+
+impl Operation for ChangeIssuer {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        hold_changes(tx).await?;
+        let sql = "SELECT id, metadata FROM apis WHERE name = $1";
+        let Some(mut row) = tx.query_opt(sql, &[self.management.into()]).await? else { return Ok(()) };
+        let (id, metadata) = (row.text()?, row.json::<ApiMetadata>()?);
+        let (before, identifier) = (metadata.identifier, self.identifier.clone());
+        let metadata = ApiMetadata { identifier: identifier.clone(), ..metadata };
+        let sql = "UPDATE apis SET identifier = $1, metadata = $2 WHERE id = $3";
+        tx.execute(sql, &[identifier.as_str().into(), json(&metadata), id.as_str().into()]).await?;
+        let event = self.audit.event(AuditAction::IssuerChanged).about(&id);
+        event.with("before", before).with("after", identifier).append(tx).await?;
+        append_change(tx, ChangeKind::Api, &id, self.now).await?;
+        Ok(())
+    }
+}
