@@ -105,7 +105,7 @@ pub struct Limits {
 pub struct Audit {
     /// How long.
     pub retention: Duration,
-    /// How many equal events of one network in a minute have a row each; the rest become one counted row.
+    /// How many equal refusals of one network in a minute have a row each; the rest become one counted row.
     pub fold_after: u32,
     /// How many refusals of one network in a minute have a row each, over all codes.
     pub refusals_per_network: u32,

@@ -11,7 +11,7 @@ use doorward_core::{
     digest::Digest,
     network::Network,
     refusal::Refusal,
-    throttle::{FREE_BROWSERS, SLOW_AFTER, SLOW_PACE},
+    throttle::{DECAY, FREE_BROWSERS, SLOW_AFTER, SLOW_PACE},
     username,
 };
 use doorward_store::failures::{Counter, Lane, Reservation, ReserveAttempt, SettleAttempt, Slow};
@@ -38,7 +38,7 @@ impl Attempt {
         let max_wait = app.settings.throttle.max_wait;
         let (digest, network) = (name_digest(app, username), Network::of(origin.address));
         let of_all = subject("slow", &digest);
-        let of_network = Lane { subject: format!("{of_all}/{network}"), pace: max_wait };
+        let of_network = Lane { subject: format!("{of_all}/{network}"), pace: max_wait.min(DECAY) };
         let attempt = Self {
             name: subject("name", &digest),
             address: format!("address/{network}"),

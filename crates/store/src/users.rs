@@ -118,6 +118,8 @@ impl Operation for FindUser {
 pub struct FindForSignIn {
     /// The name as it was typed.
     pub username: String,
+    /// Drawn from the name by a secret: which user stands in for it.
+    pub lot: u64,
 }
 
 /// The user of a name, and somebody else's hash: what an unknown name has to cost.
@@ -125,8 +127,9 @@ pub struct FindForSignIn {
 pub struct SignInFacts {
     /// The user, if there is one.
     pub user: Option<UserRecord>,
-    /// The hash of the next user by name, who is the same each time; none where there are no users.
-    pub neighbour: Option<SecretString>,
+    /// The hash of some user, the same for a name each time; none where there are no users. Easy to get wrong: were it
+    /// the next user by name, the names at which the cost changes would be those of users.
+    pub stand_in: Option<SecretString>,
 }
 
 impl Operation for FindForSignIn {
@@ -137,16 +140,23 @@ impl Operation for FindForSignIn {
         let username = if self.username.contains('\0') { "" } else { &self.username };
         let user = by_username(tx, username).await?;
         // Read for known names as well, so that both cost the same.
-        let name = username::counted_as(username);
-        let next = "SELECT password_hash FROM users WHERE username_folded >= $1 ORDER BY username_folded LIMIT 1";
-        let mut neighbour = tx.query_opt(next, &[name.into()]).await?;
-        if neighbour.is_none() {
-            let first = "SELECT password_hash FROM users ORDER BY username_folded LIMIT 1";
-            neighbour = tx.query_opt(first, &[]).await?;
-        }
-        let neighbour = neighbour.map(|mut row| row.text()).transpose()?.map(SecretString::from);
-        Ok(SignInFacts { user, neighbour })
+        let mut ends = tx.query_one("SELECT min(id), max(id) FROM users", &[]).await?;
+        let (Some(first), Some(last)) = (ends.opt_text()?, ends.opt_text()?) else {
+            return Ok(SignInFacts { user, stand_in: None });
+        };
+        let sql = "SELECT password_hash FROM users WHERE id >= $1 ORDER BY id LIMIT 1";
+        let row = tx.query_opt(sql, &[between(&first, &last, self.lot).into()]).await?;
+        let stand_in = row.map(|mut row| row.text()).transpose()?.map(SecretString::from);
+        Ok(SignInFacts { user, stand_in })
     }
+}
+
+/// A place between two ids, at a part of the way that `lot` says.
+fn between(first: &str, last: &str, lot: u64) -> String {
+    let number = |id: &str| id.rsplit('_').next().and_then(|digits| u128::from_str_radix(digits, 16).ok()).unwrap_or(0);
+    let (low, way, lot) = (number(first), number(last).saturating_sub(number(first)), u128::from(lot));
+    let part = (way >> 64) * lot + (((way & u128::from(u64::MAX)) * lot) >> 64);
+    format!("usr_{:032x}", low + part)
 }
 
 /// Puts another hash of the same password in the place of one. Gives whether it was still there.
@@ -317,4 +327,20 @@ pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
 pub(crate) fn profile(row: &mut Row) -> Result<Profile, TxError> {
     let (metadata, created_at) = (row.json()?, row.time()?);
     Ok(Profile { metadata, updated_at: row.opt_time()?.unwrap_or(created_at) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::between;
+
+    #[test]
+    fn lot_is_a_part_of_the_way_between_two_ids() {
+        let id = |number: u128| format!("usr_{number:032x}");
+        let (first, last) = (id(1 << 120), id(3 << 120));
+        assert_eq!(between(&first, &last, 0), first);
+        assert_eq!(between(&first, &last, 1 << 63), id(2 << 120));
+        let end = between(&first, &last, u64::MAX);
+        assert!(end > id(2 << 120) && end <= last);
+        assert_eq!(between(&first, &first, u64::MAX), first);
+    }
 }

@@ -182,7 +182,7 @@ pub(super) static KEYS: &[Key] = &[
     key("throttle.free_failures_per_address", K::Count(1..=100_000, |c| &mut c.server.throttle.free_failures_per_address), Fixed,
         "Failed sign-ins from one address before the next must wait."),
     key("throttle.max_wait", K::Duration(minutes(1)..=hours(1), |c| &mut c.server.throttle.max_wait), Fixed,
-        "The longest wait."),
+        "The longest wait. After 100 failures in a row with one name, each network has one attempt in this time (15 minutes at most) until a success."),
     key("throttle.client_failures_per_minute", K::Count(20..=100_000, |c| &mut c.server.throttle.client_failures_per_minute), Fixed,
         "Failed client authentications from one address in a minute before further ones are answered 429."),
 

@@ -22,6 +22,9 @@ const MINUTE_MS: i64 = 60_000;
 /// The counted rows of a minute that name their network. The rest are counted by code only.
 const MAX_COUNTED: usize = 1_000;
 
+/// The tokens of one client and network in a minute that have a row each.
+const MAX_ISSUED: u32 = 1_000;
+
 /// Events that wait to be written.
 pub(crate) struct AuditQueue {
     budgets: Budgets,
@@ -33,7 +36,7 @@ pub(crate) struct AuditQueue {
 pub(crate) struct Budgets {
     /// Events that wait, and networks that are told apart.
     pub(crate) longest: usize,
-    /// Equal events of a network in a minute.
+    /// Equal refusals of a network in a minute.
     pub(crate) equal: u32,
     /// Refusals of a network in a minute.
     pub(crate) of_network: u32,
@@ -85,8 +88,8 @@ impl Budgets {
 }
 
 impl Fold {
-    /// Whether anybody can cause such events.
-    fn is_budgeted(&self) -> bool {
+    /// Whether it is of refusals, which anybody can cause. All else is of a client that is known.
+    fn is_of_refusals(&self) -> bool {
         self.action == AuditAction::RequestRefused
     }
 }
@@ -111,10 +114,10 @@ impl Pending {
         // Whoever comes from ever new addresses shares one budget, and keeps nobody else from being noted.
         let shared = Fold { network: None, actor: None, ..fold.clone() };
         let equal = slot(&mut self.of_fold, fold.clone(), shared, budgets.longest);
-        if *equal >= budgets.equal {
+        if *equal >= if fold.is_of_refusals() { budgets.equal } else { MAX_ISSUED } {
             return false;
         }
-        if fold.is_budgeted() {
+        if fold.is_of_refusals() {
             let of_network = slot(&mut self.of_network, fold.network, None, budgets.longest);
             if *of_network >= budgets.of_network || self.in_second >= budgets.in_a_second {
                 return false;
@@ -143,7 +146,8 @@ impl AuditQueue {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begin(now);
         if !state.takes(&fold, &self.budgets) {
-            let is_full = state.counted.len() >= MAX_COUNTED && !state.counted.contains_key(&fold);
+            let most = if fold.is_of_refusals() { MAX_COUNTED } else { MAX_COUNTED.max(self.budgets.longest) };
+            let is_full = state.counted.len() >= most && !state.counted.contains_key(&fold);
             let fold = if is_full { Fold { network: None, actor: None, ..fold } } else { fold };
             *state.counted.entry(fold).or_default() += i64::from(count);
             return Taken::Counted;

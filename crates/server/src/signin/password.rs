@@ -5,6 +5,7 @@ use doorward_core::{
     password,
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
+    username,
 };
 use doorward_store::users::{FindForSignIn, ReplaceHash, UserRecord};
 use http::HeaderMap;
@@ -25,13 +26,13 @@ pub(super) async fn check(
     username: &str,
     password: SecretString,
 ) -> Result<UserRecord, Refusal> {
-    let found = app.read(FindForSignIn { username: username.to_owned() }).await?;
+    let found = app.read(FindForSignIn { username: username.to_owned(), lot: lot(app, username) }).await?;
     let browser = found.user.as_ref().and_then(|user| device::known(app, headers, user));
     let attempt = Attempt::reserve(app, origin, username, browser).await?;
     let parties = attempt.parties();
     let against = match &found.user {
         Some(user) => Against::Hash(&user.password_hash),
-        None => Against::Nothing { like: found.neighbour.as_ref() },
+        None => Against::Nothing { like: found.stand_in.as_ref() },
     };
     let matches = match app.passwords.verify(&password, against, &parties).await {
         Ok(matches) => matches,
@@ -49,6 +50,12 @@ pub(super) async fn check(
             Ok(with_current_hash(app, user, &password, &parties).await)
         }
     }
+}
+
+/// Which user stands in for a name that nobody has: the same in each spelling, and known to nobody.
+fn lot(app: &App, username: &str) -> u64 {
+    let digest = app.peppers.digest(&format!("stand-in/{}", username::counted_as(username))).digest;
+    digest.as_bytes().iter().take(8).fold(0, |lot, byte| lot << 8 | u64::from(*byte))
 }
 
 /// Gives a user whose hash has an older cost one of today's. If there is no room for that now, the next sign-in does it.

@@ -1,6 +1,6 @@
 //! Every record reads back as it was written, with all and with none of what is optional.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
     api::{Api, ApiMetadata, Role, TokenFormat},
@@ -8,6 +8,7 @@ use doorward_core::{
     client::{AuthenticationMethod, Client},
     client_metadata::{ClientKeys, ClientMetadata},
     holder::{Holder, Owner},
+    id::UserId,
     jwk::Algorithm,
     jwk::SigningKey,
     random::SeededRng,
@@ -242,28 +243,36 @@ async fn a_role() {
 }
 
 #[tokio::test]
-async fn unknown_name_has_a_neighbour_whose_hash_says_what_it_costs() {
+async fn unknown_name_has_a_user_whose_hash_says_what_it_costs() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        for (username, hash) in [("bea", "$a$hash"), ("bob", "$b$hash")] {
-            let user = UserRecord { password_hash: hash.into(), ..world.fresh_user(username) };
+        for username in ["bea", "bob", "eve", "zoe"] {
+            let password_hash = format!("${username}$hash").into();
+            world.advance(3_600);
+            let id = UserId::new(world.now(), &world.rng);
+            let user = UserRecord { id, password_hash, ..world.fresh_user(username) };
             world.write(CreateUser { user, audit: world.audit() }).await;
         }
-        let find = async |username: &str| world.read(FindForSignIn { username: username.to_owned() }).await;
-        let neighbour = async |username: &str| {
-            let facts = find(username).await;
-            assert!(facts.user.is_none(), "{username}");
-            facts.neighbour.unwrap().expose_secret().to_owned()
+        let find = async |username: &str, lot| world.read(FindForSignIn { username: username.to_owned(), lot }).await;
+        let stand_in = async |username: &str, lot| {
+            let hash = find(username, lot).await.stand_in.unwrap();
+            hash.expose_secret().to_owned()
         };
-        assert_eq!(neighbour("bd").await, "$a$hash");
-        assert_eq!(neighbour("BEB").await, "$b$hash");
-        assert_eq!(neighbour("zzz").await, neighbour("\0").await, "behind the last one, the first");
-        assert!(find("Bob").await.user.is_some());
+        let mut found = BTreeSet::new();
+        for lot in (0..16).map(|lot| lot << 60) {
+            let hash = stand_in("nobody", lot).await;
+            for username in ["another", "\0", "bob"] {
+                assert_eq!(stand_in(username, lot).await, hash, "the name does not matter");
+            }
+            found.insert(hash);
+        }
+        assert!(found.len() >= 4, "it can be anybody: {found:?}");
+        assert!(find("nobody", 1).await.user.is_none() && find("Bob", 1).await.user.is_some());
 
-        let id = find("bob").await.user.unwrap().id;
+        let id = find("bob", 1).await.user.unwrap().id;
         let replace = |from: &str, to: &str| ReplaceHash { id: id.clone(), from: from.into(), to: to.into() };
-        assert!(world.write(replace("$b$hash", "$c$hash")).await);
-        assert!(!world.write(replace("$b$hash", "$d$hash")).await, "the password was changed meanwhile");
+        assert!(world.write(replace("$bob$hash", "$c$hash")).await);
+        assert!(!world.write(replace("$bob$hash", "$d$hash")).await, "the password was changed meanwhile");
     })
     .await;
 }
