@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
 use ipnet::IpNet;
 
-use crate::pages::accent::Accent;
+use crate::pages::{accent::Accent, logo::Logo};
 
 /// The settings of one authorization server.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct Settings {
     pub name: String,
     /// The accent of the pages.
     pub accent: Accent,
+    /// The logo of the pages.
+    pub logo: Option<Logo>,
+    /// What the pages link to.
+    pub links: Links,
     /// The proxies whose `X-Forwarded-For` is believed; nobody's if empty.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -109,6 +113,17 @@ pub struct Audit {
     pub fold_after: u32,
 }
 
+/// Pages of the operator, elsewhere, that people may look for.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where people get help.
+    pub help: Option<String>,
+    /// What is done with data about them.
+    pub privacy: Option<String>,
+    /// What they agree to.
+    pub terms: Option<String>,
+}
+
 impl Settings {
     /// The defaults for an issuer.
     pub fn new(issuer: &str) -> Self {
@@ -152,6 +167,8 @@ impl Settings {
             audit: Audit { retention: 90 * DAY, fold_after: 1_000 },
             name: "Doorward".into(),
             accent: Accent::default(),
+            logo: None,
+            links: Links::default(),
             trusted_proxies: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::{app::App, browser::device, origin::Origin, throttle::Attempt};
 
 /// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
-pub(super) async fn check(
+pub(crate) async fn check(
     app: &App,
     origin: &Origin,
     headers: &HeaderMap,
