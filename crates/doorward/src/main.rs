@@ -7,6 +7,7 @@ mod data;
 mod demo;
 mod failure;
 mod init;
+mod listening;
 mod logging;
 mod output;
 mod reload;

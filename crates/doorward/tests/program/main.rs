@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "linux")]
 mod broken_output;
+mod certificates;
 mod command_line;
 mod crash;
 mod demo;
