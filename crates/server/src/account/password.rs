@@ -1,6 +1,6 @@
-//! `/account/password`: changing one's password, after the present one (OWASP ASVS 5.0, V6.2.3 and V7.4.3).
+//! `/account/password`: changing one's password, after the current one (OWASP ASVS 5.0, V6.2.3 and V7.4.3).
 //!
-//! The present password is tried as at the sign-in page, and slowed down by the same counters: whoever finds an open
+//! The current password is tried as at the sign-in page, and slowed down by the same counters: whoever finds an open
 //! browser gets no more guesses than anybody else.
 
 use std::{sync::Arc, time::Duration};
@@ -48,9 +48,9 @@ struct PasswordPage<'a> {
 enum Problem {
     /// The new password can't be one.
     NewRejected(PasswordRejected),
-    /// The new password is the present one.
+    /// The new password is the current one.
     NotNew,
-    /// The present password is another one.
+    /// The current password is another one.
     OldWrong,
     /// Too many attempts; the next one is looked at after this time.
     Throttled(Duration),
@@ -87,7 +87,7 @@ impl PasswordPage<'_> {
             Some(Problem::NewRejected(PasswordRejected::TooShort(least))) => {
                 Some(format!("This password is too short. Use at least {least} characters."))
             }
-            Some(Problem::NotNew) => Some("This is the present password. Choose another.".to_owned()),
+            Some(Problem::NotNew) => Some("This is the current password. Choose another.".to_owned()),
             Some(Problem::OldWrong | Problem::Throttled(_)) | None => None,
         }
     }
@@ -131,7 +131,7 @@ pub(super) async fn submit(
     Ok(response)
 }
 
-/// Shows the page again where the present password was not accepted.
+/// Shows the page again where the current password was not accepted.
 fn refused(app: &App, visitor: &Visitor, session: &Session, refusal: Refusal) -> Answer {
     let problem = match refusal.denial {
         Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),

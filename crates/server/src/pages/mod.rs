@@ -7,6 +7,7 @@
 pub(crate) mod accent;
 pub(crate) mod assets;
 pub(crate) mod error;
+pub(crate) mod in_code;
 pub(crate) mod logo;
 pub(crate) mod scope_in_words;
 pub(crate) mod security_headers;

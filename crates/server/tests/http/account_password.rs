@@ -1,4 +1,4 @@
-//! `/account/password`: who knows the present password changes it, and nobody else.
+//! `/account/password`: who knows the current password changes it, and nobody else.
 
 use doorward_server::manage::audit::Explained;
 
@@ -30,7 +30,7 @@ async fn changed_password_ends_all_other_sessions_and_the_old_password() {
 }
 
 #[tokio::test]
-async fn wrong_present_password_changes_nothing_and_is_said_once_at_its_field() {
+async fn wrong_current_password_changes_nothing_and_is_said_once_at_its_field() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -41,7 +41,7 @@ async fn wrong_present_password_changes_nothing_and_is_said_once_at_its_field() 
 }
 
 #[tokio::test]
-async fn guesses_at_the_present_password_are_slowed_down_as_at_sign_in() {
+async fn guesses_at_the_current_password_are_slowed_down_as_at_sign_in() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -77,7 +77,7 @@ async fn new_passwords_that_cant_be_one_are_refused_before_any_guess_is_counted(
         }
     }
     let page = change(&browser, PASSWORD, PASSWORD).await.expect(422);
-    assert!(page.body.contains("This is the present password."), "{}", page.body);
+    assert!(page.body.contains("This is the current password."), "{}", page.body);
 }
 
 #[tokio::test]
