@@ -71,7 +71,6 @@ impl Found {
         };
         let mut settings = config.server.clone();
         settings.password.breached = Arc::new(serve::breached(program)?);
-        settings.logo = serve::logo(program)?;
         Ok(Self { settings, location, master_keys, folder })
     }
 

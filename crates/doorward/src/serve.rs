@@ -45,7 +45,8 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
 }
 
 async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging>) -> Result<(), Failure> {
-    let found = Found::configured(&config)?;
+    let mut found = Found::configured(&config)?;
+    found.settings.logo = logo(&config.program)?;
     prepare_folder(&found.folder)?;
     let lock = match &found.location {
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),

@@ -117,7 +117,7 @@ pub(super) async fn submit(
     let username = &session.user.metadata.username;
     let user = match password::check(&app, &form.origin, &form.head.headers, username, old.clone()).await {
         Ok(user) => user,
-        Err(refusal) => return refused(&app, &visitor, &session, refusal),
+        Err(refusal) => return Ok(refused(&app, &visitor, &session, refusal)?),
     };
     if old.expose_secret() == new.expose_secret() {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -132,11 +132,11 @@ pub(super) async fn submit(
 }
 
 /// Shows the page again where the current password was not accepted.
-fn refused(app: &App, visitor: &Visitor, session: &Session, refusal: Refusal) -> Answer {
+fn refused(app: &App, visitor: &Visitor, session: &Session, refusal: Refusal) -> Result<Response<Body>, Refusal> {
     let problem = match refusal.denial {
         Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
         denial if denial.class() == Class::Credential => Problem::OldWrong,
-        _ => return Err(refusal.into()),
+        _ => return Err(refusal),
     };
     let mut response = render(app, visitor, session, refused::status(refusal.denial), Some(problem))?;
     refused::retry_after(&mut response, &refusal);
