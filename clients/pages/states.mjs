@@ -116,8 +116,10 @@ export const STATES = {
     const asked = ask(web, { response_mode: "form_post", prompt: "consent" });
     await visitor.openConsent(asked);
     const posted = visitor.page.waitForRequest((request) => request.url() === demo.redirect_uri);
-    await visitor.press("#allow");
+    // The script sends the form before the page is loaded, so there is no event to land by.
+    await visitor.page.click("#allow", { noWaitAfter: true });
     await posted;
+    await visitor.page.waitForSelector("#continue");
     assert.deepEqual(sent.map((request) => request.method()), ["POST"], "the page's own script sent it, once");
     const fields = new URLSearchParams(sent[0].postData());
     assert.ok(fields.get("code"));

@@ -38,6 +38,7 @@ mod v1;
 
 pub use app::App;
 pub use pages::{
+    Links,
     accent::{Accent, InvalidAccent},
     logo::{InvalidLogo, Logo},
 };

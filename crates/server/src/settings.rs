@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
 use ipnet::IpNet;
 
-use crate::pages::{accent::Accent, logo::Logo};
+use crate::pages::{Links, accent::Accent, logo::Logo};
 
 /// The settings of one authorization server.
 #[derive(Clone, Debug)]
@@ -111,17 +111,6 @@ pub struct Audit {
     pub retention: Duration,
     /// How many equal events of one address in a minute have a row each; the rest become one counted row.
     pub fold_after: u32,
-}
-
-/// Pages of the operator, elsewhere, that people may look for.
-#[derive(Clone, Debug, Default)]
-pub struct Links {
-    /// Where people get help.
-    pub help: Option<String>,
-    /// What is done with data about them.
-    pub privacy: Option<String>,
-    /// What they agree to.
-    pub terms: Option<String>,
 }
 
 impl Settings {

@@ -14,7 +14,17 @@ pub(crate) mod security_headers;
 pub(crate) mod time_in_words;
 
 use self::assets::Assets;
-use crate::settings::Links;
+
+/// Pages of the operator, elsewhere, that people may look for.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where people get help.
+    pub help: Option<String>,
+    /// What is done with data about them.
+    pub privacy: Option<String>,
+    /// What they agree to.
+    pub terms: Option<String>,
+}
 
 /// The frame around each page. Made once at start.
 #[derive(Clone, Debug)]
