@@ -31,7 +31,7 @@ use crate::{
 
 type Answer = Result<Response<Body>, PageError>;
 
-/// The page. Its form sends `csrf`, `password` and `new_password`; `username` is there for password managers.
+/// The page. Its form sends `csrf`, `password` and `new_password`; `username` tells people and password managers whose it is.
 #[derive(Debug, Template)]
 #[template(path = "account/password.html")]
 struct PasswordPage<'a> {
