@@ -94,11 +94,11 @@ fn nodes_that_are_restarted_one_by_one_fail_no_request_of_a_client_that_tries_th
         })
         .collect();
 
-    for node in 0..3 {
+    for (node, place) in running.iter_mut().enumerate() {
         let before = answered.load(Ordering::SeqCst);
-        assert_eq!(running[node].take().expect("it runs").terminate(), Some(0));
+        assert_eq!(place.take().expect("it runs").terminate(), Some(0));
         eventually("requests are answered without it", || answered.load(Ordering::SeqCst) > before + 10);
-        running[node] = Some(nodes.start(node));
+        *place = Some(nodes.start(node));
     }
     is_over.store(true, Ordering::SeqCst);
     for caller in callers {
