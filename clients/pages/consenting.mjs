@@ -40,6 +40,16 @@ export async function consenting(suite, start) {
     assert.doesNotMatch(await visitor.page.innerText("main"), /Did you start this\?/);
   });
 
+  await each("on a small phone the warning and both buttons are in sight", async (visitor) => {
+    await visitor.page.setViewportSize({ width: 360, height: 740 });
+    await visitor.openConsent(ask(native));
+    for (const selector of [".notice", "#allow", "#deny"]) {
+      const { y, height } = await visitor.page.locator(selector).boundingBox();
+      assert.ok(y >= 0 && y + height <= 740, `${selector}: ${y} to ${y + height}`);
+    }
+    assert.equal(await visitor.page.evaluate(() => scrollY), 0);
+  });
+
   await each("the refusal is as easy to find, and comes back as access_denied with state and iss", async (visitor) => {
     const asked = ask(web, { prompt: "consent" });
     await visitor.openConsent(asked);

@@ -51,20 +51,20 @@ export async function keyboard(suite, start) {
     assert.equal(await page.getAttribute("#password", "type"), "password");
   });
 
-  await check("a mistake has the focus, stands in the title, and describes the fields", async () => {
+  await check("a wrong password stands in the title and at its field, which has the focus", async () => {
     await visitor.open(asked.url);
     await page.keyboard.type("nobody-at-the-keyboard");
     await tabTo(page, "password");
     await page.keyboard.type("certainly not this one");
     await enter();
-    assert.equal(await focused(page), "problem");
+    assert.equal(await focused(page), "password");
     assert.match(await page.title(), /^Wrong username or password/);
-    const described = await page.evaluate(() => ["username", "password"].map((id) => {
-      const field = document.getElementById(id);
-      return [field.ariaInvalid, document.getElementById(field.getAttribute("aria-describedby")).innerText.trim()];
-    }));
-    const mistake = "The username, the password or both are not right.";
-    assert.deepEqual(described, [["true", mistake], ["true", mistake]]);
+    const [mistake, ...others] = await page.locator("main .mistake, main .notice").allInnerTexts();
+    assert.match(mistake, /^Wrong username or password\. Check what you typed, and try again\.$/);
+    assert.deepEqual(others, [], "it is said once");
+    const described = await page.getAttribute("#password", "aria-describedby");
+    assert.equal((await page.innerText(`#${described}`)).trim(), mistake.trim());
+    assert.equal(await page.getAttribute("#username", "aria-invalid"), "true");
   });
 
   await check("Enter in the password signs in", async () => {

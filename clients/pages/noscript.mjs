@@ -14,7 +14,7 @@ export async function noscript(suite, start) {
     await visitor.open(asked.url);
     assert.equal(await page.locator("#show-password").count(), 0, "script runs");
     await visitor.signIn({ username: "nobody-without-script", password: "certainly not this one" });
-    assert.match(await page.innerText("#problem"), /Wrong username or password/);
+    assert.match(await page.innerText("#credentials-mistake"), /Wrong username or password/);
   });
 
   await check("signing in leads to the consent", async () => {

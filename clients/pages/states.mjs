@@ -70,6 +70,15 @@ export const STATES = {
     assert.match(await visitor.page.innerText("#problem"), /Your password was not checked\. Sign in again/);
   },
 
+  "sign-in with the hint of an id_token": async (visitor) => {
+    const asked = ask(web);
+    const tokens = await redeem(asked, await visitor.allow(asked));
+    await visitor.context.clearCookies();
+    await visitor.open(ask(web, { id_token_hint: tokens.id_token }).url);
+    assert.ok(visitor.isAt("/sign-in/"));
+    assert.equal(await visitor.page.inputValue("#username"), demo.username);
+  },
+
   "sign-in with another account": async (visitor) => {
     await visitor.openConsent(ask(web, { prompt: "consent" }));
     await visitor.press("#switch-account");
@@ -95,6 +104,27 @@ export const STATES = {
     await allowTooLate(visitor);
     assert.match(await visitor.page.title(), /^This page has expired – /);
     assert.equal(await visitor.page.isChecked('[id="scope-notes:write"]'), false, "as it was ticked");
+  },
+
+  "answer by form_post": async (visitor) => {
+    // The application answers that there is nothing to show, and the browser stays on the page.
+    const sent = [];
+    await visitor.context.route(demo.redirect_uri, (route) => {
+      sent.push(route.request());
+      return route.fulfill({ status: 204 });
+    });
+    const asked = ask(web, { response_mode: "form_post", prompt: "consent" });
+    await visitor.openConsent(asked);
+    const posted = visitor.page.waitForRequest((request) => request.url() === demo.redirect_uri);
+    // The script sends the form before the page is loaded, so there is no event to land by.
+    await visitor.page.click("#allow", { noWaitAfter: true });
+    await posted;
+    await visitor.page.waitForSelector("#continue");
+    assert.deepEqual(sent.map((request) => request.method()), ["POST"], "the page's own script sent it, once");
+    const fields = new URLSearchParams(sent[0].postData());
+    assert.ok(fields.get("code"));
+    assert.deepEqual([fields.get("state"), fields.get("iss")], [asked.state, demo.issuer]);
+    assert.equal(await visitor.heading(), "Back to the app");
   },
 
   "account with no app": (visitor) => visitor.openAccount(ADMIN),
@@ -125,11 +155,52 @@ export const STATES = {
     assert.match(await visitor.page.innerText("main"), /Look at this: .+ was disconnected/);
   },
 
+  "password": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.press("#change-password");
+    assert.equal(await visitor.heading(), "Change the password");
+    assert.equal(await visitor.page.locator("#show-password, #show-new-password").count(), 2);
+  },
+
+  "password after a new one that is too short": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open("/account/password");
+    await visitor.page.fill("#password", WRONG);
+    await visitor.page.fill("#new-password", "tiny");
+    await visitor.press("#save-password");
+    assert.equal(visitor.status(), 422);
+    assert.match(await visitor.page.title(), /^Choose another new password – /);
+    assert.equal(await visitor.page.evaluate(() => document.activeElement.id), "new-password");
+  },
+
+  "password after a wrong one": async (visitor) => {
+    await visitor.openAccount(ADMIN);
+    await visitor.open("/account/password");
+    await visitor.page.fill("#password", WRONG);
+    await visitor.page.fill("#new-password", "a staple of another horse");
+    await visitor.press("#save-password");
+    assert.equal(visitor.status(), 401);
+    assert.match(await visitor.page.title(), /^Wrong password – /);
+    assert.equal(await visitor.page.evaluate(() => document.activeElement.id), "password");
+  },
+
+  "sign-out at the wish of an app": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open(`/logout?client_id=${web.id}`);
+    assert.equal(await visitor.heading(), "Sign out?");
+  },
+
   "signed out": async (visitor) => {
     await visitor.openAccount();
     await visitor.press("#sign-out");
     assert.equal(await visitor.heading(), "You are signed out");
   },
+
+  "denials": (visitor) => visitor.open("/denials"),
+
+  "denial with one reason": (visitor) => visitor.open("/denials/scope_missing"),
+
+  "denial with several reasons": (visitor) => visitor.open("/denials/key_unknown"),
 
   "error, unknown client": async (visitor) => {
     await visitor.open(ask({ id: "cli_nobody" }).url);
@@ -189,6 +260,8 @@ export const STATES = {
   "error, nothing at this address": async (visitor) => {
     await visitor.open("/no-such-page");
     assert.equal(visitor.status(), 404);
+    assert.match(await visitor.page.innerText("main"), /Check the address for a typing mistake/);
+    assert.equal(await visitor.page.innerText("#way-on"), "Go to your account");
   },
 
   "error, the database is held by another program": async (visitor) => {

@@ -84,7 +84,7 @@ export async function stops(page) {
     scrollTo(0, 0);
   });
   const found = [];
-  for (let turn = 0; turn < 60; turn += 1) {
+  for (let turn = 0; turn < 200; turn += 1) {
     await page.keyboard.press("Tab");
     const stop = await page.evaluate(() => {
       const element = document.activeElement;

@@ -8,6 +8,7 @@ mod data;
 mod demo;
 mod failure;
 mod init;
+mod listening;
 mod logging;
 mod output;
 mod reload;

@@ -11,6 +11,7 @@ use tokio::signal::unix::Signal;
 use crate::{
     config::{Config, Environment, changed},
     logging::Logging,
+    serve,
 };
 
 /// What a running server was started with.
@@ -38,7 +39,10 @@ impl Running {
             }
         };
         match self.tls.as_ref().map(|tls| tls.refresh()) {
-            Some(Ok(true)) => tracing::info!("the certificate was read again"),
+            Some(Ok(true)) => {
+                tracing::info!("the certificate was read again");
+                serve::name_faults(self.tls.as_deref());
+            }
             Some(Err(error)) => tracing::error!(%error, "the new certificate can't be used; the former one stays"),
             Some(Ok(false)) | None => {}
         }

@@ -1,23 +1,27 @@
 //! `doorward serve`: the server for real use.
 
-use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
+use doorward_guard::SystemClock;
 use doorward_listen::{Serve, Shutdown, tls::Reloading};
 use doorward_server::{
-    App,
+    App, Logo,
     actor::Actor,
     manage,
     tasks::{self, Tasks, supervise},
 };
 use doorward_store::{FolderLock, KNOWN_SCHEMA, Location, Store, prepare_folder};
+use rustls_pki_types::ServerName;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
+use url::{Host, Url};
 
 use crate::{
     belonging,
     config::{Config, UnusableFile, settings::Program},
     data::{self, Found, ISSUER},
     failure::Failure,
+    listening::Passed,
     logging::{self, Logging},
     reload::Running,
 };
@@ -28,9 +32,10 @@ const TLS_CHECK: Duration = Duration::from_secs(10);
 /// Runs the server until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
+    let passed = Passed::take()?;
     let logging = Arc::new(logging::begin(&config.program));
     let runtime = runtime(config.program.threads)?;
-    runtime.block_on(serve(path, config, logging))
+    runtime.block_on(serve(path, config, passed, logging))
 }
 
 /// The async runtime, with so many threads.
@@ -42,8 +47,9 @@ pub(crate) fn runtime(threads: usize) -> Result<tokio::runtime::Runtime, Failure
     builder.enable_all().build().map_err(|error| Failure::system("the runtime", error))
 }
 
-async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(), Failure> {
-    let found = Found::configured(&config)?;
+async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging>) -> Result<(), Failure> {
+    let mut found = Found::configured(&config)?;
+    found.settings.logo = logo(&config.program)?;
     prepare_folder(&found.folder)?;
     let lock = match &found.location {
         Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
@@ -70,11 +76,11 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
     store.serve().await?;
     let folder = found.folder.clone();
     let app = data::app(found, store.clone()).await?;
-    let tls = tls(&config.program)?;
-    let mut listeners = Vec::new();
-    for address in &config.program.addresses {
-        let listener = doorward_listen::bind(*address).await;
-        listeners.push(listener.map_err(|error| Failure::system(&format!("listen.address {address}"), error))?);
+    let tls = tls(&config)?;
+    name_faults(tls.as_deref());
+    let (addresses, listeners): (Vec<_>, Vec<_>) = passed.or_bind(&config.program).await?.into_iter().unzip();
+    for warning in config.warnings(&addresses) {
+        tracing::warn!("{warning}");
     }
     ready(&app).await?;
     belonging::end_new(&folder)?;
@@ -89,7 +95,6 @@ async fn serve(path: &Path, config: Config, logging: Arc<Logging>) -> Result<(),
     let (forwarded_header, proxy_protocol) = (config.program.forwarded_header, config.program.proxy_protocol);
     let shutdown = Shutdown { delay: config.program.shutdown_delay, ..Shutdown::default() };
     let end = ending(app.clone())?;
-    let addresses = config.program.addresses.clone();
     let running = Running { path: path.to_owned(), config, tls: tls.clone(), logging };
     watching.push(tokio::spawn(running.reload_at(hangup)));
     for address in &addresses {
@@ -168,20 +173,46 @@ pub(crate) fn end() -> Result<impl Future<Output = ()>, Failure> {
 }
 
 /// The certificate and key that are configured, if any are.
-pub(crate) fn tls(program: &Program) -> Result<Option<Arc<Reloading>>, Failure> {
-    let Some(files) = program.tls.clone() else { return Ok(None) };
-    let reloading = Reloading::new(files).map_err(|error| Failure::system("listen.tls", error))?;
-    Ok(Some(Arc::new(reloading)))
+pub(crate) fn tls(config: &Config) -> Result<Option<Arc<Reloading>>, Failure> {
+    let Some(files) = config.program.tls.clone() else { return Ok(None) };
+    let reloading = Reloading::new(files, certified_host(config), Arc::new(SystemClock));
+    Ok(Some(Arc::new(reloading.map_err(|error| Failure::system("listen.tls", error))?)))
+}
+
+/// The host that the certificate is for: the issuer's, unless a proxy is the one who connects.
+fn certified_host(config: &Config) -> Option<ServerName<'static>> {
+    let url = Url::parse(&config.server.issuer).ok().filter(|_| !config.program.behind_proxy)?;
+    match url.host()? {
+        Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
+        Host::Ipv4(ip) => Some(IpAddr::V4(ip).into()),
+        Host::Ipv6(ip) => Some(IpAddr::V6(ip).into()),
+    }
+}
+
+/// Says why clients reject the present certificate, if they do.
+pub(crate) fn name_faults(tls: Option<&Reloading>) {
+    for fault in tls.map(Reloading::faults).unwrap_or_default() {
+        tracing::error!("listen.tls.certificate: {fault}");
+    }
 }
 
 async fn watch(tls: Arc<Reloading>) {
+    let mut last_error = None;
     loop {
         tokio::time::sleep(TLS_CHECK).await;
-        match tls.refresh() {
-            Ok(true) => tracing::info!("the certificate was read again"),
-            Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the new certificate can't be used; the former one stays"),
+        let refreshed = tls.refresh().map_err(|error| error.to_string());
+        match &refreshed {
+            Ok(true) => {
+                tracing::info!("the certificate was read again");
+                name_faults(Some(&tls));
+            }
+            // Each look meets the same files until somebody mends them.
+            Err(error) if last_error.as_ref() != Some(error) => {
+                tracing::error!(%error, "the new certificate can't be used; the former one stays");
+            }
+            Ok(false) | Err(_) => {}
         }
+        last_error = refreshed.err();
     }
 }
 
@@ -200,7 +231,15 @@ pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
             Err(error) => Err(Failure::system(&format!("{key} {}", path.display()), error)),
         });
         if opened.iter().all(Result::is_ok) {
-            check(&files.map(|(key, _)| key), tls(program).map(drop));
+            let keys = files.map(|(key, _)| key);
+            match tls(config) {
+                Ok(tls) => {
+                    for fault in tls.map(|tls| tls.faults()).unwrap_or_default() {
+                        check(&keys, Err(Failure::System(format!("listen.tls.certificate: {fault}"))));
+                    }
+                }
+                Err(unusable) => check(&keys, Err(unusable)),
+            }
         }
         for ((key, path), opened) in files.into_iter().zip(opened) {
             // One of the pair that is not given is a mistake of its own.
@@ -214,7 +253,16 @@ pub(crate) fn check_files(config: &Config) -> Vec<UnusableFile> {
         check(&["keys.master_key_file", "data.dir"], data::read_master_keys(&program.master_key_file).map(drop));
     }
     check(&["password.breached_list_file"], breached(program).map(drop));
+    check(&["pages.logo_file"], logo(program).map(drop));
     unusable
+}
+
+/// The logo of the pages, if there is one.
+pub(crate) fn logo(program: &Program) -> Result<Option<Logo>, Failure> {
+    let Some(path) = &program.logo_file else { return Ok(None) };
+    let what = format!("pages.logo_file {}", path.display());
+    let content = fs::read(path).map_err(|error| Failure::system(&what, error))?;
+    Logo::new(content).map(Some).map_err(|invalid| Failure::Configuration(format!("{what}: {invalid}")))
 }
 
 /// The breached passwords that are listed in a file, in small letters.

@@ -41,6 +41,7 @@
 
 mod answer;
 mod bounded;
+mod certificate;
 mod connection;
 mod exchange;
 mod forwarded;

@@ -1,4 +1,7 @@
 //! TLS from certificate files (RFC 8446), read again when they change.
+//!
+//! A certificate that no client would accept is served only while there is no better one: a renewal that went wrong
+//! must not replace a certificate that still works.
 
 use std::{
     fs, io,
@@ -7,8 +10,12 @@ use std::{
     time::SystemTime,
 };
 
+use doorward_core::clock::Clock;
 use rustls::ServerConfig;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
+
+pub use crate::certificate::CertificateFault;
+use crate::certificate::faults;
 
 /// Where certificate and key are.
 #[derive(Clone, Debug)]
@@ -28,6 +35,9 @@ pub enum TlsError {
     /// A file holds no PEM of the kind wanted.
     #[error("{0}: no usable PEM in it")]
     Pem(PathBuf),
+    /// The certificate has a fault that the present one does not have.
+    #[error(transparent)]
+    Fault(#[from] CertificateFault),
     /// Certificate and key don't fit, or can't be used.
     #[error("the certificate and its key can't be used: {0}")]
     Unusable(#[from] rustls::Error),
@@ -36,33 +46,61 @@ pub enum TlsError {
 /// The present configuration, and the files that it came from.
 pub struct Reloading {
     files: Files,
-    present: RwLock<(Arc<ServerConfig>, Stamp)>,
+    host: Option<ServerName<'static>>,
+    clock: Arc<dyn Clock>,
+    present: RwLock<Present>,
+}
+
+#[derive(Clone)]
+struct Present {
+    config: Arc<ServerConfig>,
+    certificate: CertificateDer<'static>,
+    stamp: Stamp,
 }
 
 type Stamp = [Option<SystemTime>; 2];
 
 impl Reloading {
-    /// Reads the files.
-    pub fn new(files: Files) -> Result<Self, TlsError> {
-        let stamp = stamp(&files);
-        let config = Arc::new(load(&files)?);
-        Ok(Self { files, present: RwLock::new((config, stamp)) })
+    /// Reads the files. `host` is the name or the address by which clients know the server; `None` if the certificate is
+    /// for others, for example for a proxy. A certificate with a [fault](Self::faults) is accepted.
+    pub fn new(files: Files, host: Option<ServerName<'static>>, clock: Arc<dyn Clock>) -> Result<Self, TlsError> {
+        let present = RwLock::new(load(&files)?);
+        Ok(Self { files, host, clock, present })
     }
 
     /// The present configuration.
     pub fn config(&self) -> Arc<ServerConfig> {
-        self.present.read().unwrap_or_else(std::sync::PoisonError::into_inner).0.clone()
+        self.present().config
     }
 
-    /// Reads the files again if they changed. Files that can't be used leave the present configuration in place.
+    /// Why clients reject the present certificate.
+    pub fn faults(&self) -> Vec<CertificateFault> {
+        self.faults_of(&self.present())
+    }
+
+    /// Reads the files again if they changed. The present configuration stays in place if the new files can't be used,
+    /// or if their certificate has a fault and the present one has none.
     pub fn refresh(&self) -> Result<bool, TlsError> {
-        let stamp = stamp(&self.files);
-        if self.present.read().unwrap_or_else(std::sync::PoisonError::into_inner).1 == stamp {
+        let present = self.present();
+        if present.stamp == stamp(&self.files) {
             return Ok(false);
         }
-        let config = Arc::new(load(&self.files)?);
-        *self.present.write().unwrap_or_else(std::sync::PoisonError::into_inner) = (config, stamp);
+        let new = load(&self.files)?;
+        if let Some(fault) = self.faults_of(&new).into_iter().next()
+            && self.faults_of(&present).is_empty()
+        {
+            return Err(fault.into());
+        }
+        *self.present.write().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
         Ok(true)
+    }
+
+    fn present(&self) -> Present {
+        self.present.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    fn faults_of(&self, configuration: &Present) -> Vec<CertificateFault> {
+        faults(&configuration.certificate, self.host.as_ref(), self.clock.now())
     }
 }
 
@@ -70,12 +108,15 @@ fn stamp(files: &Files) -> Stamp {
     [&files.certificate, &files.key].map(|path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok())
 }
 
-fn load(files: &Files) -> Result<ServerConfig, TlsError> {
+fn load(files: &Files) -> Result<Present, TlsError> {
+    // A file that changes while it is read is read once more.
+    let stamp = stamp(files);
     let read = |path: &PathBuf| fs::read(path).map_err(|error| TlsError::File(path.clone(), error));
     let certificate = read(&files.certificate)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&certificate).collect();
-    let chain = chain.ok().filter(|chain| !chain.is_empty());
-    let chain = chain.ok_or_else(|| TlsError::Pem(files.certificate.clone()))?;
+    let unusable = || TlsError::Pem(files.certificate.clone());
+    let chain = chain.map_err(|_| unusable())?;
+    let own = chain.first().ok_or_else(unusable)?.clone();
     let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(|_| TlsError::Pem(files.key.clone()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
@@ -83,5 +124,5 @@ fn load(files: &Files) -> Result<ServerConfig, TlsError> {
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    Ok(Present { config: Arc::new(config), certificate: own, stamp })
 }

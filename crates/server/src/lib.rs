@@ -37,6 +37,10 @@ mod signin;
 mod v1;
 
 pub use app::App;
-pub use pages::accent::{Accent, InvalidAccent};
+pub use pages::{
+    Links,
+    accent::{Accent, InvalidAccent},
+    logo::{InvalidLogo, Logo},
+};
 pub use router::router;
 pub use settings::Settings;

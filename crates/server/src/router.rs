@@ -17,7 +17,7 @@ use doorward_core::{credential::query_has_credential, denial::Denial, network::C
 use doorward_listen::HeadSize;
 use http::{
     HeaderValue, Response, StatusCode,
-    header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+    header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, X_CONTENT_TYPE_OPTIONS},
 };
 use percent_encoding::percent_decode_str;
 
@@ -107,6 +107,8 @@ async fn asset(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<
     let asset = app.assets.find(&format!("{}{name}", assets::PREFIX)).ok_or(Denial::NotFound)?;
     let mut response = respond::with_type(StatusCode::OK, asset.content_type, asset.body.clone());
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(assets::CACHE_CONTROL));
+    // A logo that is opened by itself is a document of this origin, and an SVG may hold script.
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(assets::ALONE));
     Ok(response)
 }
 

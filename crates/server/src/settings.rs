@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
 use ipnet::IpNet;
 
-use crate::pages::accent::Accent;
+use crate::pages::{Links, accent::Accent, logo::Logo};
 
 /// The settings of one authorization server.
 #[derive(Clone, Debug)]
@@ -32,6 +32,10 @@ pub struct Settings {
     pub name: String,
     /// The accent of the pages.
     pub accent: Accent,
+    /// The logo of the pages.
+    pub logo: Option<Logo>,
+    /// What the pages link to.
+    pub links: Links,
     /// The proxies whose `X-Forwarded-For` is believed; nobody's if empty.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -164,6 +168,8 @@ impl Settings {
             },
             name: "Doorward".into(),
             accent: Accent::default(),
+            logo: None,
+            links: Links::default(),
             trusted_proxies: Vec::new(),
         }
     }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use doorward_core::{
     clock::Timestamp,
+    denial::Denial,
     id::{AuditId, GrantId},
 };
 use serde_json::Map;
@@ -240,6 +241,26 @@ impl Operation for AuditOfUser {
             action::SHOWN_OF_GRANT
         );
         tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()
+    }
+}
+
+/// The newest refused sign-ins of a user with a wrong password, newest first.
+#[derive(Clone, Debug)]
+pub struct FailedSignIns {
+    /// The user's id.
+    pub user_id: doorward_core::id::UserId,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for FailedSignIns {
+    type Output = Vec<AuditEvent>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
+        let sql = sql!("{} WHERE subject = $1 AND action = $2 AND code = $3 ORDER BY id DESC LIMIT $4", SELECT);
+        let (action, code) = (AuditAction::RequestRefused, Denial::PasswordWrong.code());
+        let values = [self.user_id.as_str().into(), action.as_str().into(), code.into(), self.limit.into()];
+        tx.query(sql, &values).await?.iter_mut().map(event).collect()
     }
 }
 

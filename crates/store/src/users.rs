@@ -4,7 +4,11 @@
 //! older one stored other forms, so names are compared with each of [`username::stored_forms`].
 
 use doorward_core::{
-    clock::Timestamp, id::UserId, secret::ExposeSecret, secret::SecretString, user::UserMetadata, username,
+    clock::Timestamp,
+    id::{SessionId, UserId},
+    secret::{ExposeSecret, SecretString},
+    user::UserMetadata,
+    username,
 };
 
 use crate::{
@@ -223,6 +227,8 @@ pub enum UserChange {
     Password {
         /// The hash in PHC form.
         hash: SecretString,
+        /// The session in which the user changed it, which goes on.
+        keep: Option<SessionId>,
         /// Subjects of counters to forget.
         forget_failures: Vec<String>,
     },
@@ -286,8 +292,8 @@ impl Operation for ChangeUser {
                 grants::end_later(tx, grants::AllOf::User(&self.id), "user_disabled", self.now).await?;
             }
             UserChange::EmailVerified | UserChange::Enable => {}
-            UserChange::Password { forget_failures, .. } => {
-                sessions::end_all(tx, &self.id, None, self.now).await?;
+            UserChange::Password { keep, forget_failures, .. } => {
+                sessions::end_all(tx, &self.id, keep.as_ref(), self.now).await?;
                 for subject in forget_failures {
                     tx.execute("DELETE FROM failures WHERE subject = $1", &[subject.as_str().into()]).await?;
                 }

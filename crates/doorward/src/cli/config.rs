@@ -26,9 +26,12 @@ pub(super) fn run(verb: Verb, path: &Path, output: Output) -> Result<ExitCode, F
         Verb::Check => {
             let environment = Environment::of_process();
             match Config::load_with_files(path, &environment, serve::check_files) {
-                Ok(_) => {
-                    output
-                        .print(&serde_json::json!({"mistakes": []}), || format!("{}: no mistakes", path.display()))?;
+                Ok(config) => {
+                    let warnings = config.warnings(&config.program.addresses);
+                    output.print(&serde_json::json!({"mistakes": [], "warnings": warnings}), || {
+                        let told = warnings.iter().map(|warning| format!("Warning: {warning}.\n"));
+                        told.collect::<String>() + &format!("{}: no mistakes", path.display())
+                    })?;
                 }
                 Err(mistakes) if output.json => {
                     output.print(&serde_json::json!({"mistakes": mistakes.to_json()}), String::new)?;

@@ -24,6 +24,7 @@ impl Kind {
             Self::DatabaseUrl(_) => exposed(&old.program.postgres) == exposed(&new.program.postgres),
             Self::Duration(_, field) => field(old) == field(new),
             Self::Issuer(_) => old.server.issuer == new.server.issuer,
+            Self::Link(field) => field(old) == field(new),
             // From the environment alone, which a running process keeps.
             Self::MasterKey(_) => true,
             Self::Name(field) => field(old) == field(new),

@@ -3,10 +3,13 @@
 //! Clients compare it character by character, so the operator's text is kept as it is: the URL parser checks it,
 //! and its normalised form, with another slash or case, is never used.
 
-use std::fmt;
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
 use doorward_core::redirect_uri::is_loopback_host;
-use url::Url;
+use url::{Host, Url};
 
 /// An `https` URL, or an `http` one of a loopback host, without user, path, query and fragment; exactly as written.
 #[derive(Clone, Eq, PartialEq)]
@@ -57,9 +60,14 @@ impl Issuer {
         Ok(Self(text.to_owned()))
     }
 
-    /// The port, if it is one of this machine's by plain HTTP: then this server itself has to listen there.
-    pub(super) fn loopback_port(&self) -> Option<u16> {
-        Url::parse(&self.0).ok().filter(|url| url.scheme() == "http")?.port_or_known_default()
+    /// The address, if it is one of this machine's by plain HTTP: then this server itself has to listen there.
+    pub(super) fn loopback_address(&self) -> Option<SocketAddr> {
+        let url = Url::parse(&self.0).ok().filter(|url| url.scheme() == "http")?;
+        let ip = match url.host()? {
+            Host::Ipv6(ip) => IpAddr::V6(ip),
+            Host::Ipv4(_) | Host::Domain(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        Some(SocketAddr::new(ip, url.port_or_known_default()?))
     }
 
     /// The issuer as configured.

@@ -19,6 +19,7 @@ mod template;
 mod tests;
 mod units;
 mod value;
+mod warnings;
 
 use std::{fs, path::Path};
 

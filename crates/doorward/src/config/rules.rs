@@ -20,12 +20,10 @@ pub(super) fn check(draft: &mut Draft) {
 
 fn plain_http_stays_on_loopback(draft: &mut Draft) {
     let program = &draft.config.program;
-    let is_reachable = |address: &&std::net::SocketAddr| !address.ip().to_canonical().is_loopback();
-    let Some(address) = program.addresses.iter().find(is_reachable) else { return };
-    if program.tls.is_some() || program.behind_proxy {
+    let Some(reason) = program.addresses.iter().find_map(|address| program.refuses_plain_http_at(*address)) else {
         return;
-    }
-    let message = format!("`listen.address` is {address}, where others would speak plain HTTP with this server");
+    };
+    let message = format!("`listen.address` is {reason}");
     let help = "give `listen.tls.certificate` and `listen.tls.key`, or set `listen.behind_proxy` with `listen.trusted_proxies`";
     let involved = ["listen.address", "listen.behind_proxy", "listen.tls.certificate", "listen.tls.key"];
     draft.note_about(&involved, message, Some(help.into()));

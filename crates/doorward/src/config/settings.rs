@@ -47,10 +47,20 @@ pub(crate) struct Program {
     /// If not given, a file in `data_dir`.
     pub(crate) master_key_file: PathBuf,
     pub(crate) breached_list_file: Option<PathBuf>,
+    pub(crate) logo_file: Option<PathBuf>,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
     /// The threads that answer requests.
     pub(crate) threads: usize,
+}
+
+impl Program {
+    /// Why the server does not listen at `address`, if it doesn't: off loopback it speaks plain HTTP only with a proxy.
+    pub(crate) fn refuses_plain_http_at(&self, address: SocketAddr) -> Option<String> {
+        let is_reachable = !address.ip().to_canonical().is_loopback();
+        let refused = is_reachable && self.tls.is_none() && !self.behind_proxy;
+        refused.then(|| format!("{address}, where others would speak plain HTTP with this server"))
+    }
 }
 
 impl Default for Program {
@@ -68,6 +78,7 @@ impl Default for Program {
             master_key: None,
             master_key_file: PathBuf::new(),
             breached_list_file: None,
+            logo_file: None,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

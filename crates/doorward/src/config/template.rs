@@ -42,8 +42,8 @@ fn entry(key: &Key, issuer: &Issuer) -> String {
     let (note, assignment) = match key.default {
         DefaultValue::Fixed => {
             let text = key.kind.default_text();
-            match issuer.loopback_port().filter(|_| key.path == "listen.address") {
-                Some(port) if !text.ends_with(&format!(":{port}")) => (takes, format!("{name} = \"127.0.0.1:{port}\"")),
+            match issuer.loopback_address().filter(|_| key.path == "listen.address") {
+                Some(address) if text != address.to_string() => (takes, format!("{name} = \"{address}\"")),
                 _ => (takes, format!("#{name} = {}", key.kind.toml(&text))),
             }
         }

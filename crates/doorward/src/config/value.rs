@@ -16,6 +16,7 @@ use doorward_core::{digest::MasterKey, secret::SecretString};
 use doorward_server::Accent;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
+use url::Url;
 
 use super::{
     issuer::Issuer,
@@ -60,6 +61,7 @@ impl Key {
             Kind::DatabaseUrl(set) => set(config, text(input, "a URL").and_then(|url| database_url(&url))?),
             Kind::Duration(range, field) => *field(config) = duration(input, range)?,
             Kind::Issuer(set) => set(config, text(input, "a URL").and_then(|url| issuer(&url))?),
+            Kind::Link(field) => *field(config) = Some(text(input, "a URL").and_then(|url| link(&url))?),
             Kind::MasterKey(set) => set(config, text(input, "a key").and_then(|key| master_key(&key))?),
             Kind::Name(field) => *field(config) = text(input, "a name").and_then(|words| name(&words))?,
             Kind::Networks(field) => *field(config) = list(input, network)?,
@@ -84,6 +86,7 @@ impl Kind {
                 format!("a duration, {} to {}", format_duration(*range.start()), format_duration(*range.end()))
             }
             Self::Issuer(_) => "a URL".into(),
+            Self::Link(_) => "an https:// or mailto: URL".into(),
             Self::MasterKey(_) => "32 bytes in base64url".into(),
             Self::Name(_) => "a name, 1 to 60 characters".into(),
             Self::Networks(_) => "a list of networks, such as 10.0.0.0/8".into(),
@@ -99,7 +102,9 @@ impl Kind {
             Self::Addresses(field) => joined(field(config)),
             Self::Boolean(field) => field(config).to_string(),
             Self::Choice(names, _, position) => names[position(config)].into(),
-            Self::Colour(_) | Self::DatabaseUrl(_) | Self::Issuer(_) | Self::MasterKey(_) => String::new(),
+            Self::Colour(_) | Self::DatabaseUrl(_) | Self::Issuer(_) | Self::Link(_) | Self::MasterKey(_) => {
+                String::new()
+            }
             Self::Count(_, field) => field(config).to_string(),
             // What takes at most a minute is counted in seconds.
             Self::Duration(range, field) if range.end().as_secs() <= 60 => format!("{}s", field(config).as_secs()),
@@ -312,6 +317,13 @@ fn database_url(url: &str) -> Result<SecretString, Fault> {
 
 fn issuer(url: &str) -> Result<Issuer, Fault> {
     Issuer::parse(url).map_err(|invalid| Fault::new(format!("can't be `{url}`: {invalid}")))
+}
+
+fn link(url: &str) -> Result<String, Fault> {
+    let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
+    let parsed = Url::parse(url).ok().filter(|url| is_clean && matches!(url.scheme(), "https" | "mailto"));
+    let fault = || Fault::new(format!("takes a URL that begins with https:// or mailto:, and `{url}` is none"));
+    parsed.map(|_| url.to_owned()).ok_or_else(fault)
 }
 
 fn master_key(text: &str) -> Result<MasterKey, Fault> {

@@ -1,6 +1,6 @@
 //! What the demo says once it answers: commands to paste that work as printed, or one line of JSON.
 
-use std::time::Duration;
+use std::{io::IsTerminal, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,6 +12,9 @@ use crate::{
     failure::Failure,
     output::{Output, line},
 };
+
+/// The page that follows the demo step by step.
+const GUIDE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/guide/getting-started.md");
 
 /// Waits until what listens on `port` answers `GET /health` with 200.
 pub(super) async fn wait_for(port: u16) -> Result<(), Failure> {
@@ -48,38 +51,67 @@ pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16) -> Result<(
     let program = shell::program();
     let folder = shell::quoted(&seed.data);
     let Seed { issuer, api, api_key, api_key_read_only, client_id, client_secret, username, password, data, .. } = seed;
-    line(&format!(
+    let text = format!(
         r#"
+In a browser: open {api}/ and sign in as {username} with the password {password}
+
 Doorward demo
   authorization server  {issuer}
   sample API "notes"    {api}
   data                  {data}
+  guide                 {GUIDE}
 
 Try, in another terminal:
 
 # a key: 200
-curl -i {api}/notes -H 'X-API-Key: {api_key}'
+curl -iw '\n' {api}/notes -H 'X-API-Key: {api_key}'
 
 # no credential: 401
-curl -i {api}/notes
+curl -iw '\n' {api}/notes
 
 # a wrong key: 401
-curl -i {api}/notes -H 'X-API-Key: sk_live_00000000000000000000000000000000000000'
+curl -iw '\n' {api}/notes -H 'X-API-Key: sk_live_00000000000000000000000000000000000000'
 
 # a key without the scope: 403
-curl -i -X POST {api}/notes -H 'X-API-Key: {api_key_read_only}' -H 'Content-Type: application/json' -d '{{"text":"hello"}}'
+curl -iw '\n' -X POST {api}/notes -H 'X-API-Key: {api_key_read_only}' -H 'Content-Type: application/json' -d '{{"text":"hello"}}'
 
 # a client's token: 200
 TOKEN=$(curl -s {issuer}/token -u '{client_id}:{client_secret}' -d grant_type=client_credentials -d scope=notes:read | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
-curl -i {api}/notes -H "Authorization: Bearer $TOKEN"
+curl -iw '\n' {api}/notes -H "Authorization: Bearer $TOKEN"
 
 # the whole story of a refusal (every refusal's answer has a trace_id)
 {program} explain {trace_id} --data {folder}
 
-In a browser: open {api}/ and sign in as {username} with the password {password}
-
 Ctrl-C ends the demo.
 "#
-    ))?;
+    );
+    line(&if has_colour() { painted(&text) } else { text })?;
     Ok(())
+}
+
+/// Whether a person reads this who wants colour.
+fn has_colour() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+/// What is to be opened stands out, and so do commands among their comments.
+fn painted(text: &str) -> String {
+    let paint = |line: &str| match line {
+        line if line.starts_with("In a browser") => format!("\x1b[1;32m{line}\x1b[0m"),
+        line if line.starts_with("Doorward demo") => format!("\x1b[1m{line}\x1b[0m"),
+        line if line.starts_with("# ") => format!("\x1b[36m{line}\x1b[0m"),
+        line => line.to_owned(),
+    };
+    text.lines().map(paint).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_changes_no_command() {
+        let painted = painted("\nIn a browser: open it\n\n# a key: 200\ncurl -i x\n");
+        assert_eq!(painted, "\n\x1b[1;32mIn a browser: open it\x1b[0m\n\n\x1b[36m# a key: 200\x1b[0m\ncurl -i x");
+    }
 }

@@ -3,6 +3,7 @@
 mod backup;
 #[cfg(target_os = "linux")]
 mod broken_output;
+mod certificates;
 mod command_line;
 mod crash;
 mod demo;

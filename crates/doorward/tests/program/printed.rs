@@ -29,6 +29,9 @@ fn the_printed_commands_work_from_any_folder_as_they_stand() {
             shell.args(["-c", script]).current_dir(&elsewhere).env("PATH", &with_path).output().expect("a shell")
         };
 
+        assert!(told.trim_start().starts_with("In a browser: open http://localhost:"), "the link comes first: {told}");
+        assert!(told.contains("/docs/guide/getting-started.md"), "{told}");
+        assert!(!told.contains('\x1b'), "colour is for terminals");
         let mut promised = Vec::new();
         for (title, script) in told.split("\n\n").filter_map(|block| block.strip_prefix("# ")?.split_once('\n')) {
             let output = run(script);
@@ -36,6 +39,7 @@ fn the_printed_commands_work_from_any_folder_as_they_stand() {
             match title.rsplit_once(": ") {
                 Some((_, status)) => {
                     assert!(printed.starts_with(&format!("HTTP/1.1 {status} ")), "{title}\n{script}\n{printed}");
+                    assert!(printed.ends_with('\n'), "the next prompt begins a line: {script}\n{printed}");
                     promised.push(status);
                 }
                 None => {

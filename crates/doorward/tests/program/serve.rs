@@ -172,6 +172,7 @@ fn config_check_names_files_that_cant_be_used() {
         (&["DOORWARD_LISTEN__TLS__CERTIFICATE", "DOORWARD_LISTEN__TLS__KEY"][..], "listen.tls"),
         (&["DOORWARD_KEYS__MASTER_KEY_FILE"], "/nowhere"),
         (&["DOORWARD_PASSWORD__BREACHED_LIST_FILE"], "password.breached_list_file"),
+        (&["DOORWARD_PAGES__LOGO_FILE"], "pages.logo_file"),
     ] {
         let mut check = program();
         check.args(["config", "check", "--config"]).arg(&config);
@@ -187,7 +188,7 @@ fn config_check_names_unusable_files_together_with_the_other_mistakes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = init(folder.path(), "https://id.example.com");
     let certificate = folder.path().join("tls.pem");
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let made = rcgen::generate_simple_self_signed(["id.example.com".to_owned()]).expect("a certificate");
     fs::write(&certificate, made.cert.pem()).expect("written");
     set(&config, "tokens", "code_ttl = \"2m\"");
     set(&config, "password", "breached_list_file = \"no-list\"");

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use doorward_core::clock::{ManualClock, Timestamp};
 use doorward_listen::{
     Serve,
-    tls::{Files, Reloading},
+    tls::{CertificateFault, Files, Reloading, TlsError},
 };
 use http::Version;
 use tempfile::TempDir;
@@ -19,18 +20,35 @@ struct Secured {
     _folder: TempDir,
 }
 
+fn clock() -> Arc<ManualClock> {
+    // 2026-09-01.
+    Arc::new(ManualClock::at(Timestamp::from_secs(1_788_220_800)))
+}
+
 fn certify(files: &Files) -> Vec<u8> {
-    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    std::fs::write(&files.certificate, made.cert.pem()).unwrap();
-    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
-    made.cert.der().to_vec()
+    certify_for(files, "localhost", [2020, 2030])
+}
+
+/// Writes a certificate that is valid from the first year's beginning to the other one's.
+fn certify_for(files: &Files, host: &str, [from, to]: [i32; 2]) -> Vec<u8> {
+    let mut parameters = rcgen::CertificateParams::new([host.to_owned()]).unwrap();
+    (parameters.not_before, parameters.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = parameters.self_signed(&key).unwrap();
+    std::fs::write(&files.certificate, certificate.pem()).unwrap();
+    std::fs::write(&files.key, key.serialize_pem()).unwrap();
+    certificate.der().to_vec()
+}
+
+fn files(folder: &TempDir) -> Files {
+    Files { certificate: folder.path().join("tls.pem"), key: folder.path().join("tls.key") }
 }
 
 async fn secured() -> (Secured, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
-    let files = Files { certificate: folder.path().join("tls.pem"), key: folder.path().join("tls.key") };
+    let files = files(&folder);
     let certificate = certify(&files);
-    let tls = Arc::new(Reloading::new(files.clone()).unwrap());
+    let tls = Arc::new(Reloading::new(files.clone(), None, clock()).unwrap());
     let listener = Listener::start(Serve { router: hello(), tls: Some(tls.clone()), ..Serve::default() }).await;
     (Secured { base: format!("https://{}", listener.address), files, tls, _folder: folder }, certificate)
 }
@@ -78,4 +96,49 @@ async fn new_certificate_is_served_and_a_broken_one_is_not() {
     let second = certify(&secured.files);
     assert!(secured.tls.refresh().unwrap());
     assert_eq!(served().await, second);
+}
+
+#[test]
+fn faults_of_a_certificate_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(&folder);
+    let fault_at = |host: &str, years| {
+        certify_for(&files, "id.example.com", years);
+        let host = host.to_owned().try_into().unwrap();
+        let faults = Reloading::new(files.clone(), Some(host), clock()).unwrap().faults();
+        faults.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(fault_at("id.example.com", [2020, 2030]), [""; 0]);
+    let expired = fault_at("id.example.com", [2020, 2025]);
+    assert!(expired.len() == 1 && expired[0].contains("expired on 2025-01-01 00:00 UTC"), "{expired:?}");
+    let early = fault_at("id.example.com", [2028, 2030]);
+    assert!(early.len() == 1 && early[0].contains("not valid before 2028-01-01 00:00 UTC"), "{early:?}");
+    let other = fault_at("login.example.com", [2020, 2030]);
+    assert!(other.len() == 1 && other[0].contains("not valid for `login.example.com`"), "{other:?}");
+    assert_eq!(fault_at("127.0.0.1", [2020, 2025]).len(), 2);
+}
+
+#[test]
+fn certificate_with_a_fault_never_replaces_a_good_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = files(&folder);
+    let clock = clock();
+    certify(&files);
+    let tls = Reloading::new(files.clone(), Some("localhost".try_into().unwrap()), clock.clone()).unwrap();
+    for (host, years) in [("localhost", [2020, 2025]), ("localhost", [2028, 2035]), ("id.example.com", [2020, 2030])] {
+        certify_for(&files, host, years);
+        assert!(matches!(tls.refresh(), Err(TlsError::Fault(_))), "{host} {years:?}");
+        assert_eq!(tls.faults(), []);
+    }
+    // A certificate that came too early is used once it is valid.
+    certify_for(&files, "localhost", [2028, 2035]);
+    assert!(tls.refresh().is_err());
+    clock.set(Timestamp::from_secs(1_850_000_000));
+    assert!(tls.refresh().unwrap());
+    assert_eq!(tls.faults(), []);
+    // What has expired can be replaced by anything.
+    clock.set(Timestamp::from_secs(2_100_000_000));
+    assert!(matches!(tls.faults()[..], [CertificateFault::Expired(_)]));
+    certify_for(&files, "localhost", [2020, 2025]);
+    assert!(tls.refresh().unwrap());
 }

@@ -17,6 +17,8 @@ pub(crate) enum Done {
     Disconnected(ClientId),
     /// All other sessions were ended.
     OtherSessionsEnded,
+    /// The user changed the password.
+    PasswordChanged,
     /// A session was ended.
     SessionEnded,
     /// The user signed out.
@@ -27,7 +29,7 @@ impl Done {
     /// The page that says so.
     pub(super) fn leads_to(&self) -> &'static str {
         match self {
-            Self::Disconnected(_) | Self::OtherSessionsEnded | Self::SessionEnded => "/account",
+            Self::Disconnected(_) | Self::OtherSessionsEnded | Self::PasswordChanged | Self::SessionEnded => "/account",
             Self::SignedOut => "/signed-out",
         }
     }
@@ -38,6 +40,7 @@ impl Done {
             Self::SignedOut => return Cookie::Session.clear(app, headers),
             Self::Disconnected(client_id) => client_id.to_string(),
             Self::OtherSessionsEnded => "other-sessions".to_owned(),
+            Self::PasswordChanged => "password".to_owned(),
             Self::SessionEnded => "session".to_owned(),
         };
         Cookie::Done.set(app, headers, &value, Some(Duration::from_secs(60)));
@@ -47,6 +50,7 @@ impl Done {
     pub(crate) fn read(app: &App, headers: &HeaderMap) -> Option<Self> {
         match Cookie::Done.read(app, headers)? {
             "other-sessions" => Some(Self::OtherSessionsEnded),
+            "password" => Some(Self::PasswordChanged),
             "session" => Some(Self::SessionEnded),
             client_id => ClientId::parse(client_id).ok().map(Self::Disconnected),
         }
@@ -60,6 +64,7 @@ impl Done {
                 format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.metadata.client_name))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
+            Self::PasswordChanged => "The password is changed. All other browsers are signed out.".to_owned(),
             Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),
         })
     }

@@ -5,6 +5,7 @@ mod actions;
 mod done;
 mod logout;
 mod page;
+mod password;
 mod show;
 mod user_agent;
 
@@ -23,6 +24,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/account/disconnect", post(actions::disconnect))
         .route("/account/end-session", post(actions::end_session))
         .route("/account/end-other-sessions", post(actions::end_other_sessions))
+        .route("/account/password", get(password::show).post(password::submit))
         .route("/account/sign-out", post(actions::sign_out))
         .route("/logout", get(logout::begin).post(logout::forward))
         .route("/logout/confirm", post(logout::confirm))

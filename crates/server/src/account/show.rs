@@ -27,6 +27,8 @@ use crate::{
 
 /// Events on the page.
 const EVENTS: i64 = 20;
+/// Failed sign-ins that are counted. Those that follow each other are one line, so that guesses hide nothing else.
+const FAILURES: i64 = 200;
 
 pub(super) async fn handle(
     State(app): State<Arc<App>>,
@@ -48,7 +50,9 @@ async fn render(
 ) -> Result<Response<Body>, Refusal> {
     let done = Done::read(app, headers);
     let (user_id, now) = (&session.user.id, app.now());
-    let events = audit::of_user(app, user_id, EVENTS).await?;
+    let mut events = audit::of_user(app, user_id, EVENTS).await?;
+    events.extend(audit::failed_sign_ins(app, user_id, FAILURES).await?);
+    events.sort_by(|a, b| (b.at, b.id.as_str()).cmp(&(a.at, a.id.as_str())));
     let moment = |at: Timestamp| Moment { at, now };
     let mut shown: Vec<page::Session> = sessions::list(app, user_id)
         .await?
@@ -112,7 +116,16 @@ fn sentences(app: &App, scopes: &ScopeSet) -> Vec<String> {
 /// The events that people may want to know of, in words.
 async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result<Vec<SecurityEvent>, Refusal> {
     let mut described = Vec::new();
-    for event in events {
+    let mut events = events.into_iter().peekable();
+    while let Some(event) = events.next() {
+        if event.action == AuditAction::RequestRefused {
+            let mut count = event.count;
+            while let Some(earlier) = events.next_if(|earlier| earlier.action == AuditAction::RequestRefused) {
+                count += earlier.count;
+            }
+            described.push(failed_sign_ins(&event, count, now));
+            continue;
+        }
         let text = |name: &str| event.details.get(name).and_then(Value::as_str);
         let client_id = text("client_id").or(event.actor.as_deref()).unwrap_or_default();
         let client = app
@@ -128,6 +141,9 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
             AuditAction::SessionsEnded => ("You signed a browser out.".to_owned(), None, false),
             AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
             AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
+            AuditAction::UserPasswordSet if event.actor == event.subject => {
+                ("You changed the password.".to_owned(), None, false)
+            }
             AuditAction::UserPasswordSet => ("The password was changed by the operator.".to_owned(), None, true),
             AuditAction::UserEnabled => ("The account was enabled again.".to_owned(), None, false),
             AuditAction::CodeReplayed | AuditAction::RefreshTokenReused => (
@@ -140,4 +156,15 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
         described.push(SecurityEvent { sentence, detail, at: Moment { at: event.at, now }, alarming });
     }
     Ok(described)
+}
+
+/// Failed sign-ins that follow each other; `last` is the newest.
+fn failed_sign_ins(last: &AuditEvent, count: i64, now: Timestamp) -> SecurityEvent {
+    let from = last.address.as_deref().unwrap_or("an unknown address");
+    let (sentence, detail) = match count {
+        1 => ("A sign-in failed: wrong password.".to_owned(), format!("From {from}")),
+        count => (format!("{count} sign-ins failed: wrong password."), format!("Last from {from}")),
+    };
+    let detail = format!("{detail}. If it was not you, somebody is guessing; your password kept them out.");
+    SecurityEvent { sentence, detail: Some(detail), at: Moment { at: last.at, now }, alarming: false }
 }

@@ -94,7 +94,7 @@ impl App {
     /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
     pub async fn open(parts: Components) -> Result<Arc<Self>, OpenError> {
         let Components { settings, store, clock, rng, master_keys } = parts;
-        let assets = Assets::new(&settings.accent);
+        let assets = Assets::new(&settings.accent).with_logo(settings.logo.as_ref());
         let app = Self {
             peppers: needed_peppers(&store, &master_keys).await?,
             snapshots: Snapshots::load(&store, &master_keys).await?,
@@ -104,7 +104,7 @@ impl App {
             trusted_clock: TrustedClock::default(),
             passwords: Passwords::new(&settings.password),
             audit_ids: Sequence::default(),
-            layout: Layout::new(settings.name.clone(), &assets),
+            layout: Layout::new(settings.name.clone(), &assets).with_links(&settings.links),
             assets,
             uses: Default::default(),
             settings,

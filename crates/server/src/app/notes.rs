@@ -1,11 +1,12 @@
 //! Notes for the audit that change no state: refusals, and tokens that have no row.
 
 use doorward_core::{
-    access_token::Claims, api::Api, event::RefusalEvent, id::ClientId, network::Network, refusal::Refusal,
+    access_token::Claims, api::Api, denial::Denial, event::RefusalEvent, id::ClientId, network::Network,
+    refusal::Refusal,
 };
 use doorward_store::{
     StoreError,
-    audit::{AppendAudit, AuditAction},
+    audit::{AppendAudit, AuditAction, AuditEvent},
     tokens::StoreAccessToken,
 };
 
@@ -37,7 +38,12 @@ impl App {
                 &origin.path,
             );
             event.address = Some(origin.address.to_string());
-            refusal_row(self.audit_id(), event)
+            let row = refusal_row(self.audit_id(), event);
+            // Its user may see it on the account page.
+            match refusal.denial {
+                Denial::PasswordWrong => AuditEvent { subject: fact(refusal, "user"), ..row },
+                _ => row,
+            }
         });
         if taken == Taken::Single {
             tracing::info!(
@@ -93,4 +99,8 @@ impl App {
         }
         Ok(())
     }
+}
+
+fn fact(refusal: &Refusal, wanted: &str) -> Option<String> {
+    refusal.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
 }

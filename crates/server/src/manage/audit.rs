@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, trace::ISSUER_TRACE_FACT};
-use doorward_store::audit::{AuditAction, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail};
+use doorward_store::audit::{AuditAction, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail, FailedSignIns};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -151,6 +151,11 @@ pub async fn tail(
 ) -> Result<Vec<(String, Explained)>, ManageError> {
     let events = app.store.read(AuditTail { after, about, limit }).await?;
     Ok(events.into_iter().map(|event| (event.id.to_string(), event.into())).collect())
+}
+
+/// The newest sign-ins of a user that failed by a wrong password, newest first.
+pub async fn failed_sign_ins(app: &App, user_id: &UserId, limit: i64) -> Result<Vec<AuditEvent>, ManageError> {
+    Ok(app.store.read(FailedSignIns { user_id: user_id.clone(), limit }).await?)
 }
 
 /// The newest events that a user may want to know of, newest first.

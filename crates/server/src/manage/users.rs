@@ -3,8 +3,9 @@
 use doorward_core::{
     clock::Timestamp,
     holder::Holder,
-    id::UserId,
-    password, registration,
+    id::{SessionId, UserId},
+    password::{self, PasswordRejected},
+    registration,
     secret::{ExposeSecret, SecretString},
     user::UserMetadata,
 };
@@ -112,9 +113,25 @@ pub async fn set_password(app: &App, actor: &Actor, name: &str, password: Secret
     let hash = checked_hash(app, password).await?;
     let password = |user: &UserRecord| UserChange::Password {
         hash,
+        keep: None,
         forget_failures: throttle::subjects_of_name(app, &user.metadata.username),
     };
     change(app, actor, name, password).await
+}
+
+/// Gives a user, who has given the old password, another one; ends all sessions but the one in which it is done.
+pub(crate) async fn change_password(
+    app: &App,
+    actor: &Actor,
+    user: &UserRecord,
+    keep: SessionId,
+    password: SecretString,
+) -> Result<(), ManageError> {
+    let hash = checked_hash(app, password).await?;
+    let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
+    let change = UserChange::Password { hash, keep: Some(keep), forget_failures };
+    app.commit(ChangeUser { id: user.id.clone(), change, now: app.now(), audit: app.audit(actor) }).await?;
+    Ok(())
 }
 
 async fn change(
@@ -130,10 +147,13 @@ async fn change(
 }
 
 async fn checked_hash(app: &App, password: SecretString) -> Result<SecretString, ManageError> {
+    check_password(app, &password).map_err(|error| ManageError::invalid("password", error))?;
+    Ok(app.passwords.hash(password::prepared(password.expose_secret()), &[], &*app.rng).await?)
+}
+
+/// Whether a password may become somebody's.
+pub(crate) fn check_password(app: &App, password: &SecretString) -> Result<(), PasswordRejected> {
     let settings = &app.settings.password;
-    let password = password::prepared(password.expose_secret());
     let is_refused = |lower: &str| is_common(lower) || settings.breached.contains(lower);
-    password::check(password.expose_secret(), settings.min_length, is_refused)
-        .map_err(|error| ManageError::invalid("password", error))?;
-    Ok(app.passwords.hash(password, &[], &*app.rng).await?)
+    password::check(password::prepared(password.expose_secret()).expose_secret(), settings.min_length, is_refused)
 }

@@ -2,7 +2,8 @@
 //!
 //! The accent fills buttons whose text has the page's own colour, so a single ratio, accent to page, covers both.
 //! No colour reaches 4.5 to 1 on a light and on a dark page alike: the operator gives the light scheme's, and the
-//! dark scheme gets the same hue, lightened until it is legible there.
+//! dark scheme gets the same hue, lightened until it is legible there. It keeps its saturation: a greyish button looks
+//! as if it were disabled.
 
 use std::fmt;
 
@@ -111,12 +112,39 @@ impl Colour {
         if a > b { a / b } else { b / a }
     }
 
-    /// The first step from this colour towards white that is legible on a dark `page`.
+    /// The first step from this colour towards white, of the same hue and saturation, that is legible on a dark `page`.
     fn lightened_for(self, page: Self) -> Self {
-        (0..=32)
-            .map(|step| Self(self.0.map(|c| c + ((255 - u32::from(c)) * step / 32) as u8)))
+        let (hue, saturation, lightness) = self.hsl();
+        (0..=64)
+            .map(|step| Self::from_hsl(hue, saturation, lightness + (1.0 - lightness) * f64::from(step) / 64.0))
             .find(|colour| colour.contrast(page) >= LEGIBLE_ON_DARK)
             .unwrap_or(Self([255; 3]))
+    }
+
+    /// Hue in sixths of the circle, saturation and lightness from 0 to 1 (CSS Color Module Level 4 section 7).
+    fn hsl(self) -> (f64, f64, f64) {
+        let [r, g, b] = self.0.map(|channel| f64::from(channel) / 255.0);
+        let (most, least) = (r.max(g).max(b), r.min(g).min(b));
+        let (span, lightness) = (most - least, (most + least) / 2.0);
+        if span == 0.0 {
+            return (0.0, 0.0, lightness);
+        }
+        let hue = match most {
+            most if most == r => (g - b) / span,
+            most if most == g => (b - r) / span + 2.0,
+            _ => (r - g) / span + 4.0,
+        };
+        (hue.rem_euclid(6.0), span / (1.0 - (2.0 * lightness - 1.0).abs()), lightness)
+    }
+
+    fn from_hsl(hue: f64, saturation: f64, lightness: f64) -> Self {
+        let reach = saturation * lightness.min(1.0 - lightness);
+        let channel = |place: f64| {
+            let at = (place + 2.0 * hue).rem_euclid(12.0);
+            let value = lightness - reach * (at - 3.0).min(9.0 - at).clamp(-1.0, 1.0);
+            (value * 255.0).round() as u8
+        };
+        Self([channel(0.0), channel(8.0), channel(4.0)])
     }
 }
 
@@ -160,6 +188,9 @@ mod tests {
             let Ok(accent) = Accent::parse(&format!("#{packed:06x}")) else { continue };
             assert!(accent.light.contrast(LIGHT_PAGE) >= LEGIBLE);
             assert!(accent.dark.contrast(DARK_PAGE) >= LEGIBLE);
+            // As strong a colour as in the light scheme, but for the rounding of very dark ones.
+            let [light, dark] = [accent.light, accent.dark].map(|colour| colour.hsl().1);
+            assert!(dark > light - 0.05 || accent.dark == Colour([255; 3]), "#{packed:06x}: {light} {dark}");
             accepted += 1;
         }
         assert!(accepted > 1000);

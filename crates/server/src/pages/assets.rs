@@ -5,10 +5,18 @@
 
 use aws_lc_rs::digest;
 
-use super::accent::{Accent, stylesheet};
+use bytes::Bytes;
+
+use super::{
+    accent::{Accent, stylesheet},
+    logo::Logo,
+};
 
 /// `Cache-Control` of an asset: its name changes with its content (RFC 8246).
 pub(crate) const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
+
+/// `Content-Security-Policy` of an asset.
+pub(crate) const ALONE: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbox";
 
 /// Where assets are served.
 pub(crate) const PREFIX: &str = "/assets/";
@@ -18,6 +26,8 @@ pub(crate) const PREFIX: &str = "/assets/";
 pub(crate) struct Assets {
     /// The icon of the browser's tab.
     pub(crate) icon: Asset,
+    /// The operator's logo.
+    pub(crate) logo: Option<Asset>,
     /// Conveniences that no page depends on.
     pub(crate) script: Asset,
     /// The look, with the operator's accent.
@@ -32,7 +42,7 @@ pub(crate) struct Asset {
     /// Its `Content-Type`.
     pub(crate) content_type: &'static str,
     /// What is sent.
-    pub(crate) body: bytes::Bytes,
+    pub(crate) body: Bytes,
 }
 
 impl Assets {
@@ -40,22 +50,29 @@ impl Assets {
     pub(crate) fn new(accent: &Accent) -> Self {
         Self {
             icon: Asset::new("icon", "svg", "image/svg+xml", include_str!("icon.svg").into()),
+            logo: None,
             script: Asset::new("page", "js", "text/javascript; charset=utf-8", include_str!("page.js").into()),
-            style: Asset::new("style", "css", "text/css; charset=utf-8", stylesheet(accent)),
+            style: Asset::new("style", "css", "text/css; charset=utf-8", stylesheet(accent).into()),
         }
+    }
+
+    /// The same with the operator's logo.
+    pub(crate) fn with_logo(self, logo: Option<&Logo>) -> Self {
+        let logo = logo.map(|logo| Asset::new("logo", logo.extension, logo.content_type, logo.content.clone()));
+        Self { logo, ..self }
     }
 
     /// The asset with this path, and none for a name of another build.
     pub(crate) fn find(&self, path: &str) -> Option<&Asset> {
-        [&self.icon, &self.script, &self.style].into_iter().find(|asset| asset.path == path)
+        [&self.icon, &self.script, &self.style].into_iter().chain(&self.logo).find(|asset| asset.path == path)
     }
 }
 
 impl Asset {
-    fn new(name: &str, extension: &str, content_type: &'static str, body: String) -> Self {
-        let digest = digest::digest(&digest::SHA256, body.as_bytes());
+    fn new(name: &str, extension: &str, content_type: &'static str, body: Bytes) -> Self {
+        let digest = digest::digest(&digest::SHA256, &body);
         let hash: String = digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { path: format!("{PREFIX}{name}-{hash}.{extension}"), content_type, body: body.into() }
+        Self { path: format!("{PREFIX}{name}-{hash}.{extension}"), content_type, body }
     }
 }
 

@@ -5,7 +5,11 @@
 //! 4.1.2.1).
 
 use askama::Template;
-use doorward_core::{denial::Class, refusal::Refusal, trace::TraceId};
+use doorward_core::{
+    denial::{Class, Denial},
+    refusal::Refusal,
+    trace::TraceId,
+};
 
 use super::Layout;
 
@@ -21,8 +25,8 @@ pub(crate) struct ErrorPage<'a> {
     pub(crate) what_to_do: String,
     /// A way on, if there is one.
     pub(crate) way_on: Option<WayOn>,
-    /// The trace id: 32 hexadecimal digits that `doorward explain` understands.
-    pub(crate) reference: String,
+    /// The trace id: 32 hexadecimal digits that `doorward explain` understands. None where the operator can't help.
+    pub(crate) reference: Option<String>,
     /// Names and values for a developer: the code, the parameter, the value that was sent. Never a secret.
     pub(crate) details: Vec<(String, String)>,
 }
@@ -65,11 +69,27 @@ impl<'a> ErrorPage<'a> {
                 what_to_do => what_to_do.to_owned(),
             },
             way_on: None,
-            reference: trace_id.to_string(),
+            reference: Some(trace_id.to_string()),
             details: std::iter::once(code)
                 .chain(why)
                 .chain(facts.map(|(name, value)| ((*name).to_owned(), value.clone())))
                 .collect(),
+        }
+    }
+
+    /// There is no page at this address. Most who see it mistyped one, or followed an old link.
+    pub(crate) fn not_found(layout: &'a Layout, trace_id: TraceId) -> Self {
+        Self {
+            layout,
+            what_happened: "There is no page at this address".to_owned(),
+            what_to_do: "Check the address for a typing mistake. If an app sent you here, go back to it and try again."
+                .to_owned(),
+            way_on: Some(WayOn::new("/account", "Go to your account")),
+            reference: None,
+            details: vec![
+                ("code".to_owned(), Denial::NotFound.code().to_owned()),
+                ("trace_id".to_owned(), trace_id.to_string()),
+            ],
         }
     }
 
@@ -85,7 +105,7 @@ impl<'a> ErrorPage<'a> {
             what_happened: "This page has expired".to_owned(),
             what_to_do: what_to_do.to_owned(),
             way_on: start_over,
-            reference: trace_id.to_string(),
+            reference: Some(trace_id.to_string()),
             details: Vec::new(),
         }
     }

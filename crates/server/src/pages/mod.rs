@@ -7,11 +7,24 @@
 pub(crate) mod accent;
 pub(crate) mod assets;
 pub(crate) mod error;
+pub(crate) mod in_code;
+pub(crate) mod logo;
 pub(crate) mod scope_in_words;
 pub(crate) mod security_headers;
 pub(crate) mod time_in_words;
 
 use self::assets::Assets;
+
+/// Pages of the operator, elsewhere, that people may look for.
+#[derive(Clone, Debug, Default)]
+pub struct Links {
+    /// Where people get help.
+    pub help: Option<String>,
+    /// What is done with data about them.
+    pub privacy: Option<String>,
+    /// What they agree to.
+    pub terms: Option<String>,
+}
 
 /// The frame around each page. Made once at start.
 #[derive(Clone, Debug)]
@@ -24,6 +37,10 @@ pub(crate) struct Layout {
     pub(crate) script: String,
     /// Path of the icon.
     pub(crate) icon: String,
+    /// Path of the operator's logo, if there is one.
+    pub(crate) logo: Option<String>,
+    /// Links below each page: what they are about, and where they lead.
+    pub(crate) links: Vec<(&'static str, String)>,
 }
 
 impl Layout {
@@ -34,13 +51,22 @@ impl Layout {
             style: assets.style.path.clone(),
             script: assets.script.path.clone(),
             icon: assets.icon.path.clone(),
+            logo: assets.logo.as_ref().map(|logo| logo.path.clone()),
+            links: Vec::new(),
         }
+    }
+
+    /// The same with the operator's links.
+    pub(crate) fn with_links(self, Links { help, privacy, terms }: &Links) -> Self {
+        let links = [("Help", help), ("Privacy", privacy), ("Terms", terms)];
+        let links = links.into_iter().filter_map(|(label, href)| Some((label, href.clone()?))).collect();
+        Self { links, ..self }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 11] = [
+    const TEMPLATES: [(&str, &str); 12] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
         ("denial", include_str!("../denials/denial.html")),
@@ -49,6 +75,7 @@ mod tests {
         ("form_post", include_str!("../authorization/form_post.html")),
         ("layout", include_str!("layout.html")),
         ("logout", include_str!("../account/logout.html")),
+        ("password", include_str!("../account/password.html")),
         ("parts", include_str!("parts.html")),
         ("sign_in", include_str!("../signin/sign_in.html")),
         ("signed_out", include_str!("../account/signed_out.html")),

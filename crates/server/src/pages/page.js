@@ -23,7 +23,7 @@ for (const label of document.querySelectorAll("[data-show-password]")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "inline";
-  button.id = "show-password";
+  button.id = `show-${field.id}`;
   button.setAttribute("aria-controls", field.id);
   const show = (visible) => {
     field.type = visible ? "text" : "password";

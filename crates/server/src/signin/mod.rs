@@ -2,7 +2,7 @@
 
 mod handlers;
 mod page;
-mod password;
+pub(crate) mod password;
 
 use std::sync::Arc;
 

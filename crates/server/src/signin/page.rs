@@ -67,7 +67,7 @@ impl SignInPage<'_> {
         self.problem == Some(Problem::WrongCredentials)
     }
 
-    /// In the title and in the summary.
+    /// In the title, and once on the page: wrong credentials at the field that has the focus, all else in a summary.
     fn what_happened(&self) -> Option<&'static str> {
         self.problem.map(|problem| match problem {
             Problem::Expired => "This page has expired",
@@ -83,7 +83,7 @@ impl SignInPage<'_> {
             Problem::Throttled(wait) => {
                 format!("To protect this account, the next attempt is possible in {}.", time_in_words::wait(wait))
             }
-            Problem::WrongCredentials => "Check what you typed and try again.".to_owned(),
+            Problem::WrongCredentials => "Check what you typed, and try again.".to_owned(),
         })
     }
 }
@@ -130,12 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn wrong_credentials_are_named_in_title_summary_and_beside_the_field() {
+    fn wrong_credentials_are_said_once_at_the_field_that_has_the_focus() {
         let html = html(|page| page.problem = Some(Problem::WrongCredentials));
         assert!(html.contains("<title>Wrong username or password"), "{html}");
-        assert!(html.contains(r#"aria-invalid="true" aria-describedby="credentials-mistake""#), "{html}");
+        assert!(html.contains(r#"aria-invalid="true" aria-describedby="credentials-mistake" autofocus"#), "{html}");
         assert!(html.contains(r#"id="credentials-mistake""#), "{html}");
-        assert_eq!(html.matches("autofocus").count(), 1, "the summary alone has the focus");
+        assert_eq!(html.matches("autofocus").count(), 1, "the password alone has the focus");
+        assert_eq!(html.matches("Wrong username or password").count(), 2, "in the title, and once on the page");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
-pub(super) async fn check(
+pub(crate) async fn check(
     app: &App,
     origin: &Origin,
     headers: &HeaderMap,

@@ -152,6 +152,7 @@ fn oauth_error(origin: &Origin, asked: Asked, refusal: &Refusal) -> Response<Bod
 fn page(app: &App, origin: &Origin, refusal: &Refusal, way_on: Option<WayOn>) -> Response<Body> {
     let shown = match refusal.denial {
         Denial::InteractionUnknown => ErrorPage::expired(&app.layout, origin.trace_id(), way_on),
+        Denial::NotFound => ErrorPage::not_found(&app.layout, origin.trace_id()),
         _ => ErrorPage { way_on, ..ErrorPage::of_refusal(&app.layout, refusal, origin.trace_id()) },
     };
     let mut response = respond::page(status(refusal.denial), &shown, FormsEnd::Here)

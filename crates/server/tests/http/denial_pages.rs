@@ -41,3 +41,14 @@ async fn code_that_does_not_exist_has_no_page() {
         assert_eq!(server.caller.get(path).await.problem(), (404, "not_found".into()), "{path}");
     }
 }
+
+#[tokio::test]
+async fn what_is_to_be_typed_is_marked_as_code() {
+    let server = TestServer::start().await;
+    for path in ["/denials", "/denials/scope_missing"] {
+        let page = server.caller.get(path).await.expect(200).body;
+        assert!(!page.contains('`'), "{path}: {page}");
+    }
+    let page = server.caller.get("/denials/scope_missing").await.expect(200).body;
+    assert!(page.contains("<code>doorward client create --default-scope</code>"), "{page}");
+}

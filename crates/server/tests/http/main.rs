@@ -8,6 +8,7 @@
 mod harness;
 
 mod account;
+mod account_password;
 mod authorize;
 mod canary;
 mod consent;

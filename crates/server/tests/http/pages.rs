@@ -17,6 +17,9 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
     let account = browser.get("/account").await;
     let sign_out = Form::to(&account, "/account/sign-out", "");
     let logout = browser.get(&format!("/logout?client_id={}", server.world.web.id)).await;
+    let password = browser.get("/account/password").await;
+    let wrong_password =
+        browser.submit(&Form::of(&password), &[("password", "wrong"), ("new_password", "a staple of horses")]).await;
     let error = browser.get(&request.with("redirect_uri", "https://evil.example").path()).await;
     let signed_out = browser.follow(browser.submit(&sign_out, &[]).await).await;
     let nowhere = browser.get_with("/nowhere", &[("accept", "text/html,*/*;q=0.8")]).await.expect(404);
@@ -27,6 +30,8 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("consent", consent, true),
         ("consent again", consent_again, true),
         ("account", account, false),
+        ("password", password, false),
+        ("password again", wrong_password, false),
         ("logout", logout, true),
         ("signed out", signed_out, false),
         ("error", error, false),
@@ -100,6 +105,7 @@ async fn every_control_has_its_stable_id() {
         ("sign-in", &["username", "password", "sign-in"][..]),
         ("consent", &["allow", "deny", "switch-account"]),
         ("account", &["sign-out"]),
+        ("password", &["password", "new-password", "save-password", "back"]),
         ("logout", &["sign-out", "stay"]),
     ] {
         for id in ids {
@@ -130,5 +136,36 @@ async fn every_page_reads_as_it_was_approved() {
     for (name, page, _) in every_page(&server).await {
         let name = name.replace([' ', '-'], "_");
         insta::assert_snapshot!(name, settled(&server, &page));
+    }
+}
+
+#[tokio::test]
+async fn mistyped_address_is_explained_to_a_person_with_a_way_on() {
+    let server = TestServer::start().await;
+    for path in ["/acount", "/assets/none.css", "/%ff"] {
+        let page = server.caller.get_with(path, &[("accept", "text/html")]).await.expect(404);
+        assert!(page.body.contains("Check the address for a typing mistake."), "{}", page.body);
+        assert!(page.body.contains(r#"<a class="button" id="way-on" href="/account">"#), "{}", page.body);
+        assert!(!page.body.contains("to whoever runs"), "the operator can't help: {}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn operators_logo_and_links_stand_on_every_page() {
+    let logo = br#"<svg xmlns="http://www.w3.org/2000/svg" width="32" height="32"/>"#;
+    let server = TestServer::start_with(|settings| {
+        settings.logo = Some(doorward_server::Logo::new(logo.to_vec()).unwrap());
+        settings.links.help = Some("https://www.example.com/help?a=1&b=2".into());
+        settings.links.terms = Some("https://www.example.com/terms".into());
+    })
+    .await;
+    for (name, page, _) in every_page(&server).await {
+        let image = page.body.split(r#"<img src=""#).nth(1).and_then(|rest| rest.split('"').next()).expect(name);
+        let file = server.caller.get(image).await.expect(200);
+        assert_eq!((file.header("content-type"), file.body.as_bytes()), (Some("image/svg+xml"), &logo[..]));
+        // Opened by itself, it runs no script in this origin.
+        assert!(file.header("content-security-policy").unwrap().contains("sandbox"));
+        assert!(page.body.contains(r#"href="https://www.example.com/help?a=1&#38;b=2""#), "{name}: {}", page.body);
+        assert!(page.body.contains(">Terms</a>") && !page.body.contains(">Privacy</a>"), "{name}: {}", page.body);
     }
 }

@@ -131,7 +131,7 @@ async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
         begun(&world, None).await;
         // Checked before the change, and written after it.
         let (late, _) = begin(&world, None);
-        let change = UserChange::Password { hash: "$argon2id$new".into(), forget_failures: vec![] };
+        let change = UserChange::Password { hash: "$argon2id$new".into(), keep: None, forget_failures: vec![] };
         let audit = world.audit();
         assert!(world.write(ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit }).await);
         assert!(live(&world).await.is_empty());

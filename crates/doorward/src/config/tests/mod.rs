@@ -207,6 +207,7 @@ fn another_value(key: &Key) -> String {
             format!("{}s", next(parse_duration(&default).unwrap().as_secs(), range.end().as_secs()))
         }
         Kind::Issuer(_) => "https://other.example".into(),
+        Kind::Link(_) => "https://www.example.com/other".into(),
         Kind::MasterKey(_) => unreachable!("the file can't hold it"),
         Kind::Name(_) => "Example".into(),
         Kind::Networks(_) => "10.0.0.0/8".into(),

@@ -117,3 +117,12 @@ fn an_accent_is_judged_by_the_pages() {
     let config = parse(&with("pages.accent = \"#7A1FA2\"")).unwrap();
     assert_eq!(config.server.accent, Accent::parse("#7a1fa2").unwrap());
 }
+
+#[test]
+fn links_of_pages_lead_to_the_web_or_to_a_mailbox() {
+    assert!(parse(&with("[pages]\nhelp_url = \"mailto:help@example.com\"")).is_ok());
+    for url in ["javascript:alert(1)", "http://example.com", "/help", "https://exa mple.com", ""] {
+        let told = mistake(&format!("[pages]\nhelp_url = \"{url}\""));
+        assert!(told.contains("https:// or mailto:"), "{told}");
+    }
+}

@@ -81,7 +81,8 @@ async fn an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_pr
     let server = TestServer::start().await;
     let browser = server.browser();
     let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];
-    assert_eq!(browser.get_with("/nowhere", &html).await.error_page(), (404, "not_found".into()));
+    let page = browser.get_with("/nowhere", &html).await.expect(404).body;
+    assert!(page.contains("<h1>There is no page at this address</h1>") && page.contains("not_found"), "{page}");
     assert_eq!(browser.get_with("/account/disconnect", &html).await.error_page(), (405, "method_not_allowed".into()));
     assert_eq!(browser.get("/nowhere").await.problem(), (404, "not_found".into()));
 }

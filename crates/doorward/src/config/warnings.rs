@@ -1,0 +1,30 @@
+//! What is probably a mistake in a configuration, and may be meant: a port can be forwarded by what this server can't see.
+
+use std::net::SocketAddr;
+
+use url::Url;
+
+use super::settings::Config;
+
+impl Config {
+    /// Warnings about a server that listens at `addresses`, each a sentence.
+    pub(crate) fn warnings(&self, addresses: &[SocketAddr]) -> Vec<String> {
+        self.port_is_elsewhere(addresses).into_iter().collect()
+    }
+
+    /// Clients connect to the issuer's port. Behind a proxy that is the proxy's.
+    fn port_is_elsewhere(&self, addresses: &[SocketAddr]) -> Option<String> {
+        let issuer = &self.server.issuer;
+        let port = Url::parse(issuer).ok()?.port_or_known_default()?;
+        let is_found = addresses.iter().any(|address| [0, port].contains(&address.port()));
+        if self.program.behind_proxy || is_found {
+            return None;
+        }
+        let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        Some(format!(
+            "clients connect to port {port}, by the issuer {issuer}, and this server listens at {}. Change `issuer` or \
+             `listen.address`, or set `listen.behind_proxy`; nothing needs to change if the port is forwarded",
+            addresses.join(", ")
+        ))
+    }
+}

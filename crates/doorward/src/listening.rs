@@ -1,0 +1,49 @@
+//! The sockets that the server listens at: those that systemd passed (sd_listen_fds(3)), or else those of `listen.address`.
+
+use std::net::SocketAddr;
+
+use listenfd::ListenFd;
+use tokio::net::TcpListener;
+
+use crate::{config::settings::Program, failure::Failure};
+
+/// Sockets that a service manager opened for this process.
+pub(crate) struct Passed(Vec<std::net::TcpListener>);
+
+impl Passed {
+    /// Takes them over. It removes what names them from the environment, so it comes before any other thread.
+    pub(crate) fn take() -> Result<Self, Failure> {
+        let mut passed = ListenFd::from_env();
+        let mut sockets = Vec::new();
+        for index in 0..passed.len() {
+            let socket = passed.take_tcp_listener(index);
+            let socket = socket.map_err(|error| {
+                Failure::System(format!("socket {index} that was passed is no TCP socket that listens: {error}"))
+            })?;
+            sockets.extend(socket);
+        }
+        Ok(Self(sockets))
+    }
+
+    /// The listeners with their addresses. Passed sockets replace the configured addresses.
+    pub(crate) async fn or_bind(self, program: &Program) -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
+        let mut listeners = Vec::new();
+        if self.0.is_empty() {
+            for address in &program.addresses {
+                let failed = |error| Failure::system(&format!("listen.address {address}"), error);
+                listeners.push((*address, doorward_listen::bind(*address).await.map_err(failed)?));
+            }
+            return Ok(listeners);
+        }
+        let failed = |error| Failure::system("a socket that was passed", error);
+        for socket in self.0 {
+            let address = socket.local_addr().map_err(failed)?;
+            if let Some(reason) = program.refuses_plain_http_at(address) {
+                return Err(Failure::Configuration(format!("a socket that was passed listens at {reason}")));
+            }
+            socket.set_nonblocking(true).map_err(failed)?;
+            listeners.push((address, TcpListener::from_std(socket).map_err(failed)?));
+        }
+        Ok(listeners)
+    }
+}

@@ -1,0 +1,117 @@
+//! `/account/password`: who knows the current password changes it, and nobody else.
+
+use doorward_server::manage::audit::Explained;
+
+use crate::harness::*;
+
+const NEW: &str = "a staple of another horse";
+const WRONG: &str = "a wrong password of mine";
+
+async fn change(browser: &Browser, old: &str, new: &str) -> Answer {
+    let page = browser.get("/account/password").await.expect(200);
+    browser.submit(&Form::of(&page), &[("username", ALICE), ("password", old), ("new_password", new)]).await
+}
+
+#[tokio::test]
+async fn changed_password_ends_all_other_sessions_and_the_old_password() {
+    on_each_engine(async |server| {
+        let (this, other) = (server.browser(), server.browser());
+        for browser in [&this, &other] {
+            browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        }
+        let page = this.follow(change(&this, PASSWORD, NEW).await.expect(303)).await.expect(200);
+        assert!(page.body.contains("The password is changed. All other browsers are signed out."), "{}", page.body);
+        assert!(page.body.contains("You changed the password."), "{}", page.body);
+        assert_eq!(other.get("/account").await.location(), "/sign-in");
+        server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
+        server.browser().sign_in(ALICE, NEW).await.expect(303);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_current_password_changes_nothing_and_is_said_once_at_its_field() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let page = change(&browser, WRONG, NEW).await.expect(401);
+    assert!(page.body.contains(r#"aria-describedby="password-mistake" autofocus"#), "{}", page.body);
+    assert_eq!(page.body.matches("Wrong password").count(), 2, "in the title, and once on the page: {}", page.body);
+    server.browser().sign_in(ALICE, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn guesses_at_the_current_password_are_slowed_down_as_at_sign_in() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    for _ in 0..5 {
+        change(&browser, WRONG, NEW).await.expect(401);
+    }
+    let before = server.app.passwords.computed();
+    let page = change(&browser, PASSWORD, NEW).await.expect(429);
+    assert_eq!(page.header("retry-after"), Some("2"));
+    assert!(page.body.contains("Too many attempts"), "{}", page.body);
+    assert_eq!(server.app.passwords.computed(), before, "nothing is hashed");
+    // The sign-in page has the same counters.
+    browser.forget_cookie("doorward-session");
+    browser.sign_in(ALICE, PASSWORD).await.expect(429);
+    server.advance_secs(2);
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    change(&browser, PASSWORD, NEW).await.expect(303);
+}
+
+#[tokio::test]
+async fn new_passwords_that_cant_be_one_are_refused_before_any_guess_is_counted() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    for (new, told) in [
+        ("tiny", "too short. Use at least 15 characters."),
+        ("aaaaaaaaaaaaaaaaaaaa", "known from breaches"),
+        (&"long".repeat(200), "too long"),
+    ] {
+        for _ in 0..4 {
+            let page = change(&browser, WRONG, new).await.expect(422);
+            assert!(page.body.contains(told) && !page.body.contains(new), "{}", page.body);
+        }
+    }
+    let page = change(&browser, PASSWORD, PASSWORD).await.expect(422);
+    assert!(page.body.contains("This is the current password."), "{}", page.body);
+}
+
+#[tokio::test]
+async fn only_our_own_page_changes_the_password_of_who_is_signed_in() {
+    let server = TestServer::start().await;
+    let browser = server.browser();
+    assert_eq!(browser.get("/account/password").await.location(), "/sign-in");
+    assert_eq!(browser.post("/account/password", &[]).await.location(), "/sign-in");
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let fields = [("csrf", "stale"), ("password", PASSWORD), ("new_password", NEW)];
+    browser.post("/account/password", &fields).await.expect(403);
+    server.browser().sign_in(ALICE, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn failed_sign_ins_are_shown_to_their_user_as_one_line() {
+    on_each_engine(async |server| {
+        let stranger = server.browser();
+        for _ in 0..3 {
+            stranger.sign_in(ALICE, WRONG).await.expect(401);
+            server.advance_secs(1);
+        }
+        let are_there = |events: &[Explained]| {
+            events.iter().filter(|event| event.code.as_deref() == Some("password_wrong")).count() == 3
+        };
+        server.audit("the refusals are in the audit", are_there).await;
+        let browser = server.browser();
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let page = browser.get("/account").await.expect(200);
+        assert!(page.body.contains("3 sign-ins failed: wrong password."), "{}", page.body);
+        assert_eq!(page.body.matches("failed: wrong password").count(), 1, "{}", page.body);
+        let bob = server.browser();
+        bob.sign_in(BOB, PASSWORD).await.expect(303);
+        assert!(!bob.get("/account").await.expect(200).body.contains("failed"), "they are Alice's alone");
+    })
+    .await;
+}
