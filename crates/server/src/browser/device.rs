@@ -6,16 +6,11 @@
 
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use doorward_core::{
-    checksummed,
-    clock::Timestamp,
-    secret::{ExposeSecret, constant_time_eq},
-};
+use doorward_core::{checksummed, clock::Timestamp, secret::ExposeSecret};
 use doorward_store::users::UserRecord;
 use http::HeaderMap;
 
-use super::cookies::Cookie;
+use super::{cookies::Cookie, mac};
 use crate::app::App;
 
 /// For how long a browser is remembered as one that signed in.
@@ -28,8 +23,8 @@ const SKEW: Duration = Duration::from_secs(60);
 pub(crate) fn cookie(app: &App, user: &UserRecord) -> String {
     let random = checksummed::random_text(22, &*app.rng);
     let text = format!("{}.{}.{}", user.id, random.expose_secret(), app.now().as_secs());
-    let mac = app.peppers.digest(&authenticated(&text, user)).digest;
-    format!("{text}.{}", URL_SAFE_NO_PAD.encode(mac.as_bytes()))
+    let mac = mac::of(app, &authenticated(&text, user));
+    format!("{text}.{mac}")
 }
 
 /// A browser that signed in to an account before, by its counters.
@@ -45,10 +40,7 @@ pub(crate) struct KnownBrowser {
 pub(crate) fn known(app: &App, headers: &HeaderMap, user: &UserRecord) -> Option<KnownBrowser> {
     let cookie = Cookie::Device.read(app, headers)?;
     let (text, mac) = cookie.rsplit_once('.')?;
-    let is_valid = app.candidates(&authenticated(text, user)).iter().any(|candidate| {
-        constant_time_eq(URL_SAFE_NO_PAD.encode(candidate.digest.as_bytes()).as_bytes(), mac.as_bytes())
-    });
-    if !is_valid {
+    if !mac::is_of(app, &authenticated(text, user), mac) {
         return None;
     }
     let [of, random, issued] = text.split('.').collect::<Vec<_>>().try_into().ok()?;

@@ -3,15 +3,11 @@
 //! A form's token is an HMAC over the browser's cookie, which no other site can read or set, and over the session if
 //! there is one; so a form filled before a sign-in is not good after it.
 
-use doorward_core::{
-    denial::Denial,
-    refusal::Refusal,
-    secret::{ExposeSecret, constant_time_eq},
-};
+use doorward_core::{denial::Denial, refusal::Refusal, secret::ExposeSecret};
 use http::HeaderMap;
 
+use super::mac;
 use crate::{app::App, browser::Cookie};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 /// Which browser a request comes from, and whether that is new.
 pub(crate) struct Browser {
@@ -63,17 +59,15 @@ impl Browser {
 
     /// The token of a form shown to this browser, in this session.
     pub(crate) fn form_token(&self, app: &App, session: Option<&str>) -> String {
-        let digest = app.peppers.digest(&form_text(&self.id, session)).digest;
-        URL_SAFE_NO_PAD.encode(digest.as_bytes())
+        mac::of(app, &form_text(&self.id, session))
     }
 
     /// Refuses a form whose token was not made for this browser and session.
     pub(crate) fn check_form(&self, app: &App, session: Option<&str>, token: &str) -> Result<(), Refusal> {
-        let candidates = app.candidates(&form_text(&self.id, session));
-        let fits = |candidate: &doorward_core::digest::KeyedDigest| {
-            constant_time_eq(URL_SAFE_NO_PAD.encode(candidate.digest.as_bytes()).as_bytes(), token.as_bytes())
-        };
-        if candidates.iter().any(fits) { Ok(()) } else { Err(Denial::FormExpired.into()) }
+        match mac::is_of(app, &form_text(&self.id, session), token) {
+            true => Ok(()),
+            false => Err(Denial::FormExpired.into()),
+        }
     }
 }
 

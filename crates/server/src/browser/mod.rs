@@ -3,6 +3,7 @@
 pub(crate) mod cookies;
 pub(crate) mod device;
 mod identity;
+mod mac;
 pub(crate) mod session;
 mod visitor;
 
