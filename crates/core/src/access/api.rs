@@ -242,8 +242,10 @@ impl ApiMetadata {
     }
 
     /// ES256, which every library in use verifies. EdDSA is quicker, and many of them don't know it.
+    pub const DEFAULT_SIGNING_ALGORITHM: Algorithm = Algorithm::ES256;
+
     const fn default_algorithm() -> Algorithm {
-        Algorithm::ES256
+        Self::DEFAULT_SIGNING_ALGORITHM
     }
 
     const fn default_ttl() -> Duration {

@@ -46,10 +46,11 @@ impl GrantType {
 
 /// How a client authenticates (OpenID Connect Core section 9). A client with a secret may use Basic or post unless its
 /// registration names one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthenticationMethod {
     /// A secret, in either place.
+    #[default]
     ClientSecret,
     /// A secret, in the Authorization header.
     ClientSecretBasic,

@@ -51,18 +51,23 @@ pub struct ClientMetadata {
     pub assertion_for_token_endpoint: bool,
 }
 
+impl ClientMetadata {
+    /// RS256, which every client knows (OpenID Connect Registration section 2).
+    pub const DEFAULT_ID_TOKEN_ALGORITHM: Algorithm = Algorithm::RS256;
+}
+
 impl Default for ClientMetadata {
     fn default() -> Self {
         Self {
             client_name: String::new(),
             client_uri: None,
-            token_endpoint_auth_method: AuthenticationMethod::ClientSecret,
+            token_endpoint_auth_method: AuthenticationMethod::default(),
             grant_types: BTreeSet::new(),
             redirect_uris: Vec::new(),
             post_logout_redirect_uris: Vec::new(),
             scope: ScopeSet::default(),
             default_scope: ScopeSet::default(),
-            id_token_signed_response_alg: Algorithm::RS256,
+            id_token_signed_response_alg: Self::DEFAULT_ID_TOKEN_ALGORITHM,
             id_token_claims: IdTokenClaims::default(),
             profile: ClientProfile::default(),
             jwks: None,

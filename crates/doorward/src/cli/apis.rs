@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use doorward_core::{
     api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
-    api_key::KeyPrefix,
+    api_key::{DEFAULT_PREFIX, KeyPrefix},
     jwk::Algorithm,
     scope::Scope,
     secret::ExposeSecret,
@@ -51,17 +51,18 @@ pub(super) struct CreateArgs {
     #[arg(long = "role", value_name = "ROLE", value_parser = Role::parse)]
     roles: Vec<Role>,
     /// The form of its access tokens
-    #[arg(long, value_name = "FORM", default_value = "jwt", value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
+    #[arg(long, value_name = "FORM", default_value = TokenFormat::default().as_str(),
+          value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
     token_format: TokenFormat,
     /// What its JWTs are signed with
-    #[arg(long, value_name = "ALG", default_value = "ES256",
+    #[arg(long, value_name = "ALG", default_value = ApiMetadata::DEFAULT_SIGNING_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     algorithm: Algorithm,
     /// How long its access tokens live; without it, as the configuration says (5m)
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     access_token_ttl: Option<Duration>,
     /// What its keys begin with
-    #[arg(long, value_name = "PREFIX", default_value = "sk", value_parser = KeyPrefix::parse)]
+    #[arg(long, value_name = "PREFIX", default_value = DEFAULT_PREFIX, value_parser = KeyPrefix::parse)]
     key_prefix: KeyPrefix,
 }
 

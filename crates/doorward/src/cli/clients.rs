@@ -60,7 +60,7 @@ pub(super) struct CreateArgs {
     #[arg(long, conflicts_with = "auth_method")]
     public: bool,
     /// How it authenticates; `client_secret` takes Basic and post
-    #[arg(long, value_name = "METHOD", default_value = "client_secret",
+    #[arg(long, value_name = "METHOD", default_value = AuthenticationMethod::default().as_str(),
           value_parser = word(&AuthenticationMethod::CONFIDENTIAL, AuthenticationMethod::as_str))]
     auth_method: AuthenticationMethod,
     /// A way to get tokens; may be repeated
@@ -75,7 +75,7 @@ pub(super) struct CreateArgs {
     post_logout_redirect_uris: Vec<RedirectUri>,
     /// What its authorization requests must have: PKCE, or with `oidc-basic` neither PKCE nor a nonce; for confidential
     /// clients that can't do better
-    #[arg(long, value_name = "PROFILE", default_value = "oauth-2.1",
+    #[arg(long, value_name = "PROFILE", default_value = ClientProfile::default().as_str(),
           value_parser = word(&ClientProfile::ALL, ClientProfile::as_str))]
     profile: ClientProfile,
     /// What it may ask for: scopes with spaces between, or the flag repeated; at least one
@@ -85,11 +85,11 @@ pub(super) struct CreateArgs {
     #[arg(long = "default-scope", value_name = "SCOPES")]
     default_scopes: Vec<String>,
     /// What its id_tokens are signed with
-    #[arg(long, value_name = "ALG", default_value = "RS256",
+    #[arg(long, value_name = "ALG", default_value = ClientMetadata::DEFAULT_ID_TOKEN_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     id_token_alg: Algorithm,
     /// What its id_tokens say of the user: the claims of the granted scopes, or only who signed in
-    #[arg(long, value_name = "CLAIMS", default_value = "scopes",
+    #[arg(long, value_name = "CLAIMS", default_value = IdTokenClaims::default().as_str(),
           value_parser = word(&IdTokenClaims::ALL, IdTokenClaims::as_str))]
     id_token_claims: IdTokenClaims,
     /// A file with its public keys as a JWK set, for private_key_jwt

@@ -1,7 +1,7 @@
 //! `doorward jwks …`
 
 use clap::Subcommand;
-use doorward_core::jwk::Algorithm;
+use doorward_core::{api::ApiMetadata, jwk::Algorithm};
 use doorward_server::{
     App,
     actor::Actor,
@@ -21,7 +21,7 @@ pub(super) enum Verb {
     /// Make a successor: published now, signing after `signing.publish_before_use`, when every API has fetched it
     Rotate {
         /// Of which algorithm
-        #[arg(long, value_name = "ALG", default_value = "ES256",
+        #[arg(long, value_name = "ALG", default_value = ApiMetadata::DEFAULT_SIGNING_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
         algorithm: Algorithm,
     },
