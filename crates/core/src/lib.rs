@@ -17,7 +17,9 @@ mod refusals;
 mod values;
 
 pub use access::{api, holder, policy, principal, scope};
-pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, signing};
+pub use credentials::{
+    access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, new_api_key, signing,
+};
 pub use oauth::{
     authorization_request, authorization_response, client, client_auth, client_metadata, form, grant, logout,
     navigation, next_step, pkce, redirect_uri, registration,

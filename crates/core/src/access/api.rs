@@ -187,6 +187,9 @@ pub struct DescribedScope {
     pub description: String,
 }
 
+/// The name of the API that manages Doorward itself.
+pub const MANAGEMENT: &str = "doorward";
+
 /// An API: a resource server that takes our credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Api {

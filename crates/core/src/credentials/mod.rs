@@ -9,4 +9,5 @@ pub mod jwk;
 pub mod jws;
 mod masked;
 pub mod new_access_token;
+pub mod new_api_key;
 pub mod signing;

@@ -30,7 +30,7 @@ pub struct InvalidRegistration {
 }
 
 impl InvalidRegistration {
-    fn new(member: &'static str, why: impl ToString) -> Self {
+    pub(crate) fn new(member: &'static str, why: impl ToString) -> Self {
         Self { member, why: why.to_string() }
     }
 }

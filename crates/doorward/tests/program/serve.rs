@@ -418,3 +418,13 @@ fn tls_is_served_and_its_certificate_is_read_again_when_it_changes() {
     let second = write();
     eventually("the new certificate is served", || served() == Some(second.clone()));
 }
+
+#[test]
+fn server_whose_signing_keys_are_published_for_a_minute_only_starts() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, url) = made(folder.path());
+    set(&config, "signing", "retire_after = \"1m\"");
+    set(&config, "tokens", "access_token_ttl = \"1m\"\nid_token_ttl = \"1m\"");
+    assert!(configured(&config, &["config", "check"]).status.success());
+    Running::serve(&config, &url);
+}

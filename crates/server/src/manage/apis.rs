@@ -20,11 +20,11 @@ use doorward_store::{
 };
 use serde::Serialize;
 
+pub use doorward_core::api::MANAGEMENT;
+
 use super::{ManageError, times};
 use crate::{actor::Actor, app::App};
 
-/// The name of the API that manages Doorward itself.
-pub const MANAGEMENT: &str = "doorward";
 /// Lets a key ask whether other keys are valid.
 pub const KEYS_VERIFY: &str = "keys:verify";
 
@@ -171,6 +171,8 @@ fn management(app: &App) -> Result<ApiMetadata, ManageError> {
     Ok(ApiMetadata {
         scopes: vec![DescribedScope { scope, description }],
         key_prefix: KeyPrefix::parse("mk").map_err(|why| ManageError::invalid("key_prefix", why))?,
+        // Its tokens live as long as all others, which the keys that sign them outlive.
+        access_token_ttl: app.settings.tokens.access_token_ttl,
         ..ApiMetadata::new(MANAGEMENT, app.management_audience())
     })
 }

@@ -1,38 +1,22 @@
 //! The key service: making, listing, revoking and verifying API keys.
 
-use std::{sync::Arc, time::Duration};
-
 use doorward_core::{
-    api::{Api, Role},
-    api_key::{ApiKey, Environment, KeyMetadata},
+    api_key::{ApiKey, Environment},
     clock::Timestamp,
     denial::Denial,
     grant::audience::Apis,
     holder::Owner,
     id::{ApiId, ClientId, KeyId},
-    registration,
+    new_api_key::NewApiKey,
     scope::ScopeSet,
 };
 use doorward_store::keys::{CreateKey, FindKey, KeyRecord, KeyRevocation, ListKeys, RevokeKey};
 use serde::Serialize;
 
+pub use doorward_core::new_api_key::Expiry;
+
 use super::{ManageError, roles, times};
 use crate::{actor::Actor, app::App};
-
-/// How long a key lives unless said otherwise.
-pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
-
-/// When a new key ends.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Expiry {
-    /// After this time.
-    After(Duration),
-    /// After [`DEFAULT_LIFETIME`].
-    #[default]
-    Default,
-    /// Never: must be asked for by name, and is flagged in lists.
-    Never,
-}
 
 /// A key that is to be made.
 #[derive(Clone, Debug)]
@@ -148,62 +132,31 @@ pub async fn create_shown<E: From<ManageError>>(
 }
 
 async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, CreatedKey), ManageError> {
-    let name = registration::display_name("name", &new.name)?;
     let known = super::apis::all(app).await?;
     let apis = super::apis::all_named(&known, &new.apis)?;
-    let first = apis.first().ok_or_else(|| ManageError::invalid("apis", "a key names at least one API"))?;
     let limited_to = super::apis::all_named(&known, &new.limited_to)?;
-    if !limited_to.is_empty() && !apis.iter().any(|api| api.metadata.name == super::apis::MANAGEMENT) {
-        return Err(ManageError::invalid(
-            "limited_to",
-            format!("only keys of the API {:?} can be limited", super::apis::MANAGEMENT),
-        ));
-    }
-    let foreign = new.scopes.filtered(|scope| !apis.iter().any(|api| api.has_scope(scope)));
-    if !foreign.is_empty() {
-        return Err(ManageError::invalid("scope", format!("{foreign} is no scope of the named APIs")));
-    }
-    let mut roles = Vec::new();
-    for text in &new.roles {
-        let (api, role) = match (text.split_once(':'), &apis[..]) {
-            (Some((api, role)), _) => (apis.iter().find(|known| known.metadata.name == api), role),
-            (None, [only]) => (Some(only), text.as_str()),
-            (None, _) => (None, text.as_str()),
-        };
-        let api = api.ok_or_else(|| ManageError::invalid("roles", "write API:ROLE, with an API that the key names"))?;
-        let role = Role::parse(role).map_err(|error| ManageError::invalid("roles", error))?;
-        if !api.metadata.roles.contains(&role) {
-            return Err(ManageError::NotFound { kind: "role", name: format!("{role} at {}", api.metadata.name) });
-        }
-        roles.push((api.id.clone(), role));
-    }
+    let asked = NewApiKey {
+        name: &new.name,
+        apis: &apis,
+        limited_to: &limited_to,
+        scope: &new.scopes,
+        roles: &new.roles,
+        environment: new.environment,
+    };
+    let (metadata, roles) = (asked.metadata()?, asked.roles()?);
     let owner = match &new.owner {
         None => None,
         Some(id) if ClientId::parse(id).is_ok() => Some(Owner::Client(super::clients::find(app, id).await?.id)),
         Some(name) => Some(Owner::User(super::users::find(app, name).await?.id)),
     };
     let now = app.now();
-    let expires_at = match new.expiry {
-        Expiry::Never => None,
-        Expiry::Default => Some(now.plus(DEFAULT_LIFETIME)),
-        Expiry::After(lifetime) if lifetime < Duration::from_secs(1) => {
-            return Err(ManageError::invalid("expires_in", "at least a second"));
-        }
-        Expiry::After(lifetime) => Some(now.plus(lifetime)),
-    };
-    let key = ApiKey::generate(&first.metadata.key_prefix, new.environment, &*app.rng);
-    let ids = |apis: &[Arc<Api>]| apis.iter().map(|api| api.id.clone()).collect();
+    let expires_at = new.expiry.expires_at(now)?;
+    let key = asked.generate(&*app.rng)?;
     let record = KeyRecord {
         id: KeyId::new(now, &*app.rng),
         digest: app.peppers.digest(key.reveal()),
         hint: key.hint(),
-        metadata: KeyMetadata {
-            name,
-            apis: ids(&apis),
-            limited_to: ids(&limited_to),
-            scope: new.scopes,
-            environment: new.environment,
-        },
+        metadata,
         owner,
         roles,
         created_at: now,
