@@ -16,7 +16,7 @@ use crate::{
     form::Parameters,
     grant::audience::Apis,
     id::UserId,
-    id_token::IssuedIdTokens,
+    id_token::{IdTokenHint, IssuedIdTokens},
     pkce::{self, CodeChallenge},
     refusal::Refusal,
     scope::{self, ScopeSet},
@@ -115,7 +115,7 @@ impl AuthorizationRequest {
         };
         let resources = apis.resources(form.all("resource"))?;
         let max_age = form.optional("max_age")?.map(|text| text.parse().map(Duration::from_secs));
-        Ok(Self {
+        let request = Self {
             client_id: client.id.clone(),
             scopes: requested_scopes(form, client, &resources, apis)?,
             resources,
@@ -124,9 +124,25 @@ impl AuthorizationRequest {
             prompt: Prompt::parse(form.optional("prompt")?.unwrap_or_default()).ok_or_else(|| invalid("prompt"))?,
             max_age: max_age.transpose().map_err(|_| invalid("max_age"))?,
             login_hint: bounded("login_hint", MAX_LOGIN_HINT)?,
-            expected_user: expected_user(form, client, id_tokens)?,
+            expected_user: None,
             target,
-        })
+        };
+        match id_token_hint(form, client, id_tokens)? {
+            Some(hint) => request.expecting(hint),
+            None => Ok(request),
+        }
+    }
+
+    /// The same for the user that the client expects. A hint that names nobody can't say that the right user is signed
+    /// in, so somebody has to sign in.
+    fn expecting(self, hint: IdTokenHint) -> Result<Self, Refusal> {
+        match hint {
+            IdTokenHint::Verified(hint) => Ok(Self { expected_user: Some(hint.user), ..self }),
+            IdTokenHint::KeyGone if self.prompt.none => {
+                Err(Refusal::new(Denial::LoginRequired).fact("id_token_hint", "its key is gone"))
+            }
+            IdTokenHint::KeyGone => Ok(Self { prompt: Prompt { select_account: true, ..self.prompt }, ..self }),
+        }
     }
 
     /// Whether the client may still have an answer: it may have been disabled or changed while the user looked at a
@@ -232,18 +248,20 @@ fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeC
     CodeChallenge::parse(challenge).map(Some).map_err(invalid)
 }
 
-/// The user of `id_token_hint`, which must be an id_token that was issued to this client.
-fn expected_user(
+/// `id_token_hint`, which must be an id_token that was issued to this client.
+fn id_token_hint(
     form: &Parameters<'_>,
     client: &Client,
     id_tokens: IssuedIdTokens<'_>,
-) -> Result<Option<UserId>, Refusal> {
+) -> Result<Option<IdTokenHint>, Refusal> {
     let Some(token) = form.optional("id_token_hint")? else { return Ok(None) };
     let hint = id_tokens.read_hint(token)?;
-    match hint.audience.iter().any(|audience| audience == client.id.as_str()) {
-        true => Ok(Some(hint.user)),
-        false => Err(Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", "another client")),
+    if let IdTokenHint::Verified(hint) = &hint
+        && !hint.audience.iter().any(|audience| audience == client.id.as_str())
+    {
+        return Err(Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", "another client"));
     }
+    Ok(Some(hint))
 }
 
 fn requested_scopes(
@@ -399,6 +417,20 @@ pub(crate) mod tests {
         assert!(!request.demands_sign_in(&user(1), at(1), at(100), at(100)));
         assert!(request.demands_sign_in(&user(2), at(1), at(100), at(100)));
         assert!(!request.demands_sign_in(&user(2), at(100), at(100), at(100)), "asking once is enough");
+    }
+
+    #[test]
+    fn hint_that_names_nobody_has_somebody_sign_in() {
+        let expecting = |request: AuthorizationRequest| request.expecting(IdTokenHint::KeyGone);
+        let refused = expecting(with("prompt", "none").unwrap()).unwrap_err();
+        assert_eq!(refused.denial, Denial::LoginRequired);
+        let request = expecting(parse(GOOD).unwrap()).unwrap();
+        let demands = |auth_time: i64| {
+            let at = Timestamp::from_secs;
+            request.demands_sign_in(&user(1), at(auth_time), at(100), at(101))
+        };
+        assert!(demands(99) && !demands(100), "once, and anybody may");
+        assert_eq!(request.expected_user, None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ macro_rules! authorization_redirect {
             remedy: "Send plain parameters." }
         LoginRequired { code: "login_required", status: 400, error: "login_required", class: Credential,
             sentence: "The user has to sign in.",
-            cause: "`prompt=none`, and there is no session that will do; or another user signed in than the `id_token_hint` names.",
+            cause: "`prompt=none`, and there is no session that will do; or another user signed in than the `id_token_hint` names; or the key of the hint was removed, so that it names nobody.",
             remedy: "The client should ask again without prompt=none, or without the hint." }
         ConsentRequired { code: "consent_required", status: 400, error: "consent_required", class: Permission,
             sentence: "The user has to consent.",
