@@ -8,7 +8,7 @@ macro_rules! authorization_redirect {
             remedy: "Set the client to the code flow." }
         ResponseModeUnsupported { code: "response_mode_unsupported", status: 400, error: "invalid_request", class: Request,
             sentence: "This response_mode is not supported.",
-            cause: "The `response_mode` is neither `query` nor `form_post`.",
+            cause: "The `response_mode` is none of `query`, `fragment` and `form_post`.",
             remedy: "Remove it from the client's configuration." }
         PkceMissing { code: "pkce_missing", status: 400, error: "invalid_request", class: Request,
             sentence: "PKCE is required: send code_challenge and code_challenge_method=S256.",

@@ -15,7 +15,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         RedirectUriNotRegistered => good.with("redirect_uri", "https://evil.example/cb"),
         ParameterInvalid => good.with("prompt", "made_up"),
         ResponseTypeUnsupported => good.with("response_type", "token"),
-        ResponseModeUnsupported => good.with("response_mode", "fragment"),
+        ResponseModeUnsupported => good.with("response_mode", "made_up"),
         PkceMissing => good.without("code_challenge"),
         PkceMethodUnsupported => good.with("code_challenge_method", "plain"),
         RequestObjectUnsupported => good.with("request", "e30.e30."),
