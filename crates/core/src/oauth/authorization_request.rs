@@ -235,10 +235,11 @@ pub fn consent_to(client: &Client, granted: &ScopeSet, asked: &ScopeSet) -> Scop
 fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeChallenge>, Refusal> {
     let method = form.optional("code_challenge_method")?;
     let Some(challenge) = form.optional("code_challenge")? else {
-        // A method without a challenge: somebody cut PKCE out of the request.
-        return match client.may_leave_out_pkce() && method.is_none() {
-            true => Ok(None),
-            false => Err(Denial::PkceMissing.into()),
+        return match (client.may_leave_out_pkce(), method) {
+            (true, None) => Ok(None),
+            // The client uses PKCE after all, and somebody cut the challenge out of the request.
+            (true, Some(_)) => Err(Denial::PkceChallengeMissing.into()),
+            (false, _) => Err(Denial::PkceMissing.into()),
         };
     };
     if method != Some(pkce::METHOD) {
@@ -450,7 +451,9 @@ pub(crate) mod tests {
         let none = without(&["code_challenge", "code_challenge_method"]);
         assert_eq!(parse_of(&basic, &none).unwrap().code_challenge, None);
         assert!(parse_of(&basic, GOOD).unwrap().code_challenge.is_some(), "what is sent counts");
-        assert_eq!(parse_of(&basic, &without(&["code_challenge"])).unwrap_err(), Denial::PkceMissing);
+        let no_challenge = without(&["code_challenge"]);
+        assert_eq!(parse_of(&basic, &no_challenge).unwrap_err(), Denial::PkceChallengeMissing);
+        assert_eq!(parse(&no_challenge).unwrap_err(), Denial::PkceMissing);
         let no_method = without(&["code_challenge_method"]);
         assert_eq!(parse_of(&basic, &no_method).unwrap_err(), Denial::PkceMethodUnsupported);
         assert_eq!(parse(&none).unwrap_err(), Denial::PkceMissing);

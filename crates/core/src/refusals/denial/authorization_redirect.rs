@@ -14,6 +14,10 @@ macro_rules! authorization_redirect {
             sentence: "PKCE is required: send code_challenge and code_challenge_method=S256.",
             cause: "No `code_challenge` came (RFC 7636 section 4.4.1).",
             remedy: "Turn PKCE on in the client's library. For a confidential client that has none: `doorward client create --profile oidc-basic`." }
+        PkceChallengeMissing { code: "pkce_challenge_missing", status: 400, error: "invalid_request", class: Request,
+            sentence: "code_challenge_method was sent without code_challenge. Send both, or neither.",
+            cause: "A client of the profile `oidc-basic` may leave out PKCE, but only all of it: a method without its challenge is what remains when somebody cuts the challenge out (RFC 9700 section 4.8.2).",
+            remedy: "If the client sends the method alone, turn PKCE on or off in its library. Otherwise the request was changed on its way." }
         PkceMethodUnsupported { code: "pkce_method_unsupported", status: 400, error: "invalid_request", class: Request,
             sentence: "Only code_challenge_method=S256 is supported.",
             cause: "The `code_challenge_method` is missing or `plain` (RFC 7636 section 4.4.1).",
