@@ -20,7 +20,7 @@ pub use access::{api, holder, policy, principal, scope};
 pub use credentials::{access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, signing};
 pub use oauth::{
     authorization_request, authorization_response, client, client_auth, client_metadata, form, grant, logout,
-    navigation, next_step, pkce, redirect_uri, registration,
+    navigation, next_step, pkce, redirect_uri, registration, web_page,
 };
 pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};
