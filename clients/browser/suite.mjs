@@ -5,6 +5,7 @@ import { chromium } from "playwright-core";
 import { atHash, Checks, demo, notes } from "../harness/checks.mjs";
 import { CHROMIUM } from "../harness/person.mjs";
 import { serve } from "./application.mjs";
+import { carried } from "./carried.mjs";
 import { crossOrigin } from "./cross_origin.mjs";
 
 const checks = new Checks();
@@ -18,11 +19,12 @@ const page = await context.newPage();
 const isReady = () => page.waitForFunction(() => "manager" in globalThis);
 
 /** Sends the person to the pages by the library, and comes back to the application with an answer. */
-async function goThrough(parameters = {}, decision = "allow") {
+async function goThrough(parameters = {}, { decision = "allow", settings = {}, separator = "?" } = {}) {
   await page.goto(application.redirectUri);
   await isReady();
   // It leaves this page and so never settles.
-  page.evaluate((given) => manager.signinRedirect(given), parameters).catch(() => {});
+  const signIn = ([own, given]) => managerWith(own).signinRedirect(given);
+  page.evaluate(signIn, [settings, parameters]).catch(() => {});
   await page.waitForURL(`${demo.issuer}/**`);
   if (new URL(page.url()).pathname.startsWith("/sign-in/")) {
     await page.fill("#username", demo.username);
@@ -31,7 +33,7 @@ async function goThrough(parameters = {}, decision = "allow") {
     await page.waitForURL(`${demo.issuer}/consent/**`);
   }
   await page.click(`#${decision}`);
-  await page.waitForURL((url) => url.href.startsWith(`${application.redirectUri}?`));
+  await page.waitForURL((url) => url.href.startsWith(`${application.redirectUri}${separator}`));
   await isReady();
 }
 
@@ -173,12 +175,21 @@ try {
   });
 
   await check("a refusal by the person is told as access_denied", async () => {
-    await goThrough({}, "deny");
+    await goThrough({}, { decision: "deny" });
     const { name, error } = await callback();
     assert.deepEqual([name, error], ["ErrorResponse", "access_denied"]);
   });
 
+  await check("an answer in the fragment is read by the library that asks for it", async () => {
+    await goThrough({}, { settings: { response_mode: "fragment" }, separator: "#" });
+    const read = () => managerWith({ response_mode: "fragment" }).signinRedirectCallback();
+    const { user, ...problem } = await settle(read);
+    assert.ok(user?.access_token, JSON.stringify(problem));
+    await page.evaluate(() => manager.removeUser());
+  });
+
   await crossOrigin(checks, page, context);
+  await carried(checks, page, context);
 } finally {
   await browser.close();
   await application.close();

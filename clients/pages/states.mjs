@@ -190,6 +190,23 @@ export const STATES = {
     assert.equal(await visitor.heading(), "Sign out?");
   },
 
+  "sign-out posted by an app": async (visitor) => {
+    await visitor.openAccount();
+    // What the page sends on is answered with nothing to show, and the browser stays on the page.
+    const target = `${demo.issuer}/logout/continue`;
+    await visitor.context.route(target, (route) => route.fulfill({ status: 204 }));
+    const sent = visitor.page.waitForRequest(target);
+    await visitor.page.evaluate((id) => {
+      const form = Object.assign(document.createElement("form"), { method: "post", action: "/logout" });
+      form.append(Object.assign(document.createElement("input"), { name: "client_id", value: id }));
+      document.body.append(form);
+      form.submit();
+    }, web.id);
+    assert.equal(new URLSearchParams((await sent).postData()).get("client_id"), web.id);
+    await visitor.page.waitForSelector("#continue");
+    assert.equal(await visitor.heading(), "Signing out");
+  },
+
   "signed out": async (visitor) => {
     await visitor.openAccount();
     await visitor.press("#sign-out");

@@ -4,7 +4,8 @@
 const settings = await (await fetch("/settings.json")).json();
 const here = `${location.origin}${location.pathname}`;
 
-globalThis.manager = new oidc.UserManager({
+/** Another manager of the same application, with settings of its own. */
+globalThis.managerWith = (own) => new oidc.UserManager({
   ...settings,
   redirect_uri: here,
   silent_redirect_uri: here,
@@ -13,7 +14,9 @@ globalThis.manager = new oidc.UserManager({
   silentRequestTimeoutInSeconds: 10,
   stateStore: new oidc.WebStorageStateStore({ store: sessionStorage }),
   userStore: new oidc.WebStorageStateStore({ store: sessionStorage }),
+  ...own,
 });
+globalThis.manager = managerWith({});
 
 // The library's hidden frame comes back to this same page.
 if (window.parent !== window) await manager.signinSilentCallback();

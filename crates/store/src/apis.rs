@@ -14,7 +14,7 @@ use crate::{
     audit::{AuditAction, AuditContext},
     changes::hold_changes,
     clients,
-    record::json,
+    record::{json, readable_page},
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -112,7 +112,8 @@ async fn insert_scopes(tx: &mut impl Tx, api: &ApiId, scopes: &[DescribedScope])
     Ok(())
 }
 
-/// APIs in the order that they were made.
+/// APIs in the order that they were made. One whose metadata this program can't read is not among them: nothing is issued
+/// for it here, and nothing of it is accepted.
 #[derive(Clone, Debug)]
 pub struct ListApis {
     /// Only APIs made after this one.
@@ -132,7 +133,7 @@ impl Operation for ListApis {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
         let after = self.after.as_ref().map_or("", ApiId::as_str);
         let sql = sql!("SELECT {} FROM apis WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(api).collect()
+        readable_page(tx, "API", sql, after, self.limit, api).await
     }
 }
 

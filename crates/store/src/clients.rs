@@ -8,11 +8,13 @@ use doorward_core::{
     jwk::Algorithm,
 };
 
+use serde::Deserialize;
+
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     grants,
-    record::json,
+    record::{json, readable_page},
     roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -76,6 +78,29 @@ impl Operation for FindClient {
     }
 }
 
+/// The name of a client, also of one whose other metadata this program can't read.
+#[derive(Clone, Debug)]
+pub struct FindClientName {
+    /// Its id.
+    pub id: ClientId,
+}
+
+impl Operation for FindClientName {
+    type Output = Option<String>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<String>, TxError> {
+        let sql = "SELECT metadata FROM clients WHERE id = $1";
+        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
+        let Named { client_name } = row.json()?;
+        Ok(Some(client_name))
+    }
+}
+
+#[derive(Deserialize)]
+struct Named {
+    client_name: String,
+}
+
 /// Clients in the order that they were made, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
@@ -91,7 +116,7 @@ impl Operation for ListClients {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
         let after = self.after.as_ref().map_or("", ClientId::as_str);
         let sql = sql!("{} WHERE id > $1 AND api_id IS NULL ORDER BY id LIMIT $2", SELECT);
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(client).collect()
+        readable_page(tx, "client", sql, after, self.limit, client).await
     }
 }
 

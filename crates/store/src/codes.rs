@@ -9,7 +9,7 @@ use doorward_core::{
     denial::Denial,
     digest::KeyedDigest,
     grant::{
-        audience::{Access, Apis},
+        audience::{Access, Apis, RequestedAccess},
         code::{self, CodeDecision, CodeFacts, CodeRedemption},
     },
     id::FamilyId,
@@ -39,8 +39,8 @@ pub struct RedeemCode {
     pub redemption: CodeRedemption,
     /// All APIs.
     pub apis: Arc<Apis>,
-    /// `resource`, if sent.
-    pub resource: Option<String>,
+    /// What the access token is to be for, or why that can't be read.
+    pub asked: Result<RequestedAccess, Refusal>,
     /// The access token that would be made.
     pub access_token: NewAccessToken,
     /// The refresh family that would begin, with the digest of its first token and its end.
@@ -107,7 +107,7 @@ impl Operation for RedeemCode {
             user_is_unavailable: row.opt_time()?.is_some(),
         };
         let user = users::profile(&mut row)?;
-        let asked = grant.access_request(&self.apis, None, self.resource.as_deref());
+        let asked = grant.access_request(&self.apis, &self.asked);
         let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
             CodeDecision::Refuse(refusal) => return Ok(Err(refusal)),
@@ -151,7 +151,7 @@ const COLUMNS: &str = "redirect_uri, code_challenge, expires_at, redeemed_at";
 fn code_challenge(row: &mut Row) -> Result<Option<CodeChallenge>, TxError> {
     match row.text()?.as_str() {
         "" => Ok(None),
-        text => CodeChallenge::parse(text).map(Some).map_err(|_| row.error("does not read back")),
+        text => CodeChallenge::parse(text).map(Some).map_err(|_| row.unreadable()),
     }
 }
 

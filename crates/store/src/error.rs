@@ -49,7 +49,9 @@ impl From<TxError> for StoreError {
     fn from(error: TxError) -> StoreError {
         match error {
             TxError::Conflict => StoreError::Conflict,
-            TxError::Column { .. } | TxError::Defect(_) => StoreError::Fault(error.to_string()),
+            TxError::Column { .. } | TxError::Defect(_) | TxError::Unreadable { .. } => {
+                StoreError::Fault(error.to_string())
+            }
             TxError::Retry => StoreError::Unavailable("the operation kept losing against others".to_owned()),
             TxError::Unavailable(reason) => StoreError::Unavailable(reason),
         }

@@ -11,8 +11,9 @@ use doorward_core::{
     api::ResourceIdentifier,
     clock::Timestamp,
     digest::KeyedDigest,
-    grant::audience::{AccessRequest, Apis},
+    grant::audience::{AccessRequest, Apis, RequestedAccess},
     id::{ClientId, GrantId, SessionId, UserId},
+    refusal::Refusal,
     scope::ScopeSet,
     session::SignInMethod,
 };
@@ -67,16 +68,14 @@ impl GrantRecord {
     pub(crate) fn access_request<'a>(
         &'a self,
         apis: &'a Apis,
-        scopes: Option<&'a ScopeSet>,
-        resource: Option<&'a str>,
+        asked: &'a Result<RequestedAccess, Refusal>,
     ) -> AccessRequest<'a> {
         AccessRequest {
             apis,
             granted: &self.scopes,
             requested: &self.requested_scopes,
             granted_resources: &self.resources,
-            scopes,
-            resource,
+            asked,
         }
     }
 }

@@ -12,7 +12,7 @@ use doorward_core::{
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
-    record::{by_digest, json},
+    record::{by_digest, json, readable_page},
     roles,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -142,7 +142,7 @@ impl Operation for ListKeys {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
         let after = self.after.as_ref().map_or("", KeyId::as_str);
         let sql = sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT);
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(key).collect()
+        readable_page(tx, "key", sql, after, self.limit, key).await
     }
 }
 

@@ -1,6 +1,8 @@
 //! How the values of `core` stand in columns: times as milliseconds, sets as JSON, ids as text.
 //!
-//! A row that does not read back is corrupt, and says which column: never a guess, never a default.
+//! A row that does not read back is corrupt, or a newer program wrote it, and says which column: never a guess, never a
+//! default. Whoever needs it gets an error. A list passes over it, so that one row does not stop everything: what is not
+//! on a list is refused.
 
 use doorward_core::{
     clock::Timestamp,
@@ -68,10 +70,56 @@ impl Row {
             Some(pepper) => Ok(Some(KeyedDigest { pepper, digest: self.digest()? })),
         }
     }
+}
 
-    fn unreadable(&self) -> TxError {
-        self.error("does not read back")
+/// A list, without what this program can't read, for each of which the log has a warning. The first column of a row is
+/// its id.
+pub(crate) fn readable<T>(
+    kind: &'static str,
+    rows: Vec<Row>,
+    read: impl Fn(&mut Row) -> Result<T, TxError>,
+) -> Result<Vec<T>, TxError> {
+    let mut list = Vec::with_capacity(rows.len());
+    for mut row in rows {
+        let id = row.next_text().unwrap_or_default().to_owned();
+        match read(&mut row) {
+            Ok(entry) => list.push(entry),
+            Err(error @ TxError::Unreadable { .. }) => {
+                tracing::warn!(kind, id, %error, "passed over: this program can't read it, a newer one may");
+            }
+            Err(error) => return Err(error),
+        }
     }
+    Ok(list)
+}
+
+/// The same for a page of a list. `sql` gives the rows after the id `$1` in the order of their ids, at most `$2`. What is
+/// passed over makes room for the next, so a page that is not full is the last.
+pub(crate) async fn readable_page<T>(
+    tx: &mut impl Tx,
+    kind: &'static str,
+    sql: &'static str,
+    after: &str,
+    limit: i64,
+    read: impl Fn(&mut Row) -> Result<T, TxError>,
+) -> Result<Vec<T>, TxError> {
+    let (mut after, mut page, mut wanted) = (after.to_owned(), Vec::new(), limit);
+    loop {
+        let rows = tx.query(sql, &[after.as_str().into(), wanted.into()]).await?;
+        let found = count(&rows);
+        after = rows.last().and_then(Row::next_text).unwrap_or_default().to_owned();
+        let read = readable(kind, rows, &read)?;
+        let is_last = found < wanted;
+        wanted -= count(&read);
+        page.extend(read);
+        if is_last || wanted <= 0 {
+            return Ok(page);
+        }
+    }
+}
+
+fn count<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
 }
 
 /// The row with one of these digests, which the statement compares with `$1`, and their peppers with `$2`.

@@ -15,12 +15,11 @@ use doorward_core::{
     denial::Denial,
     digest::KeyedDigest,
     grant::{
-        audience::Apis,
+        audience::{Apis, RequestedAccess},
         refresh::{self, Consequence, RefreshDecision, RefreshLimits, RefreshRequest},
     },
     new_access_token::NewAccessToken,
     refusal::Refusal,
-    scope::ScopeSet,
     secret::SecretString,
 };
 
@@ -47,10 +46,8 @@ pub struct Refresh {
     pub request: RefreshRequest,
     /// All APIs.
     pub apis: Arc<Apis>,
-    /// `scope`, if sent: what the access token is narrowed to.
-    pub scopes: Option<ScopeSet>,
-    /// `resource`, if sent.
-    pub resource: Option<String>,
+    /// What the access token is to be for, or why that can't be read.
+    pub asked: Result<RequestedAccess, Refusal>,
     /// The successor that would be made.
     pub successor: SecretString,
     /// The successor's digest.
@@ -82,7 +79,7 @@ impl Operation for Refresh {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
         let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
-        let asked = grant.access_request(&self.apis, self.scopes.as_ref(), self.resource.as_deref());
+        let asked = grant.access_request(&self.apis, &self.asked);
         let facts = presented.facts(&grant);
         let (access, refresh_token, action) =
             match refresh::decide(&self.request, &facts, &asked, &self.limits, self.now) {

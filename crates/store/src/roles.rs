@@ -87,8 +87,7 @@ pub(crate) fn of_holder(row: &mut Row) -> Result<Vec<(ApiId, Role)>, TxError> {
         let (api, role) = pair.split_once(' ')?;
         Some((ApiId::parse(api).ok()?, Role::parse(role).ok()?))
     };
-    let mut roles: Vec<_> =
-        pairs.split(',').map(pair).collect::<Option<_>>().ok_or_else(|| row.error("does not read back"))?;
+    let mut roles: Vec<_> = pairs.split(',').map(pair).collect::<Option<_>>().ok_or_else(|| row.unreadable())?;
     roles.sort();
     Ok(roles)
 }

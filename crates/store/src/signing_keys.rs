@@ -1,5 +1,7 @@
 //! Signing keys: sealed, with the times that give their state.
 
+use std::collections::BTreeSet;
+
 use doorward_core::{
     clock::Timestamp,
     signing::{self, KeyTimes, RotationSchedule},
@@ -9,6 +11,7 @@ use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     changes::hold_changes,
+    record::readable,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -26,7 +29,7 @@ pub struct SigningKeyRecord {
     pub public_jwk: String,
 }
 
-/// Every signing key.
+/// Every signing key whose algorithm this program knows.
 #[derive(Clone, Debug)]
 pub struct ListSigningKeys;
 
@@ -35,7 +38,20 @@ impl Operation for ListSigningKeys {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let sql = sql!("SELECT {} FROM signing_keys ORDER BY id", COLUMNS);
-        tx.query(sql, &[]).await?.iter_mut().map(signing_key).collect()
+        readable("signing key", tx.query(sql, &[]).await?, signing_key)
+    }
+}
+
+/// The ids of the master keys that signing keys are sealed under, also those that this program can't use.
+#[derive(Clone, Debug)]
+pub struct SealingMasterKeys;
+
+impl Operation for SealingMasterKeys {
+    type Output = BTreeSet<String>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let sql = "SELECT DISTINCT sealed_under FROM signing_keys";
+        tx.query(sql, &[]).await?.iter_mut().map(Row::text).collect()
     }
 }
 

@@ -204,10 +204,26 @@ impl Row {
 
     /// What is wrong with the field that was taken last, after its column's name in a sentence.
     pub(crate) fn error(&self, problem: &'static str) -> TxError {
-        match self.columns.split('\0').nth(self.taken.saturating_sub(1)) {
-            Some(column) => TxError::column(column, problem),
-            None => TxError::column(&self.taken.to_string(), problem),
+        TxError::Column { column: self.column(), problem }
+    }
+
+    /// The field that was taken last holds a text that this program can't read.
+    pub(crate) fn unreadable(&self) -> TxError {
+        TxError::Unreadable { column: self.column() }
+    }
+
+    /// The next field, without taking it, if it is a `text`.
+    pub(crate) fn next_text(&self) -> Option<&str> {
+        match self.fields.as_slice().first() {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
         }
+    }
+
+    /// The name of the column whose field was taken last, or its number.
+    fn column(&self) -> String {
+        let name = self.columns.split('\0').nth(self.taken.saturating_sub(1));
+        name.map_or_else(|| self.taken.to_string(), str::to_owned)
     }
 
     fn take(&mut self) -> Result<Value, TxError> {
@@ -242,6 +258,12 @@ pub enum TxError {
     /// The database can't be reached, or can't do its work now.
     #[error("{0}")]
     Unavailable(String),
+    /// A column holds a text that this program can't read: a newer one may have written it.
+    #[error("column {column} does not read back")]
+    Unreadable {
+        /// Its name in the answer.
+        column: String,
+    },
 }
 
 impl TxError {

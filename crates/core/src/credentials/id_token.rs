@@ -1,14 +1,15 @@
 //! id_tokens (OpenID Connect Core section 2): who signed in, for the client only.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     access_token::{as_secs, audience, optional_as_secs, text},
     clock::Timestamp,
     denial::Denial,
-    id::UserId,
+    id::{SessionId, UserId},
     jwk::{Algorithm, InvalidSigningKey, KeySet, SigningKey},
-    jws::{self, KeyChoice},
+    jws::{self, Header, KeyChoice},
     refusal::Refusal,
     scope::{self, ScopeSet},
     session::SignInMethod,
@@ -122,11 +123,22 @@ pub struct IssuedIdTokens<'a> {
     pub keys: &'a KeySet,
 }
 
-/// What an `id_token_hint` says: an id_token of ours, given back.
+/// An `id_token_hint`: an id_token of ours, given back.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct IdTokenHint {
+pub enum IdTokenHint {
+    /// It says that it is one of ours, but the key that would verify it was removed since. It names nobody.
+    KeyGone,
+    /// It is one of ours.
+    Verified(HintedSignIn),
+}
+
+/// What a verified `id_token_hint` says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HintedSignIn {
     /// The user.
     pub user: UserId,
+    /// The session in which the user signed in.
+    pub session: Option<SessionId>,
     /// Whom the token was issued to.
     pub audience: Vec<String>,
 }
@@ -135,21 +147,43 @@ impl IssuedIdTokens<'_> {
     /// Reads an `id_token_hint`: signature, type and issuer must be right. It may have expired (OpenID Connect Core
     /// section 3.1.2.1); whether it was issued to the client that sends it is for the caller to check.
     pub fn read_hint(&self, token: &str) -> Result<IdTokenHint, Refusal> {
-        let unusable = |why: &str| Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", why);
-        let flawed = |refusal: Refusal| unusable(refusal.denial.code());
-        let verified = jws::verify(token, self.keys, &Algorithm::ALL, KeyChoice::ByKid).map_err(flawed)?;
-        if !verified.header.has_type(TYPE) {
+        match jws::verify(token, self.keys, &Algorithm::ALL, KeyChoice::ByKid) {
+            Ok(verified) => self.stated_sign_in(&verified.header, &verified.claims).map(IdTokenHint::Verified),
+            Err(refusal) if refusal.denial == Denial::TokenKeyUnknown && self.may_have_issued(token) => {
+                Ok(IdTokenHint::KeyGone)
+            }
+            Err(refusal) => Err(flawed(&refusal)),
+        }
+    }
+
+    /// Whether a token that nothing verifies reads like one of ours.
+    fn may_have_issued(&self, token: &str) -> bool {
+        let (header, decoded) = (Header::peek(token), jws::decode_unverified(token));
+        header.zip(decoded).is_some_and(|(header, (_, claims))| self.stated_sign_in(&header, &claims).is_ok())
+    }
+
+    fn stated_sign_in(&self, header: &Header, claims: &Map<String, Value>) -> Result<HintedSignIn, Refusal> {
+        let text = |name| text(claims, name).map_err(|refusal| flawed(&refusal));
+        if !header.has_type(TYPE) {
             return Err(unusable("not an id_token"));
         }
-        let claims = &verified.claims;
-        if text(claims, "iss").map_err(flawed)? != self.issuer {
+        if text("iss")? != self.issuer {
             return Err(unusable("another issuer"));
         }
-        Ok(IdTokenHint {
-            user: UserId::parse(text(claims, "sub").map_err(flawed)?).map_err(|_| unusable("sub is no user"))?,
-            audience: audience(claims).map_err(flawed)?,
+        Ok(HintedSignIn {
+            user: UserId::parse(text("sub")?).map_err(|_| unusable("sub is no user"))?,
+            session: claims.get("sid").and_then(Value::as_str).and_then(|sid| SessionId::parse(sid).ok()),
+            audience: audience(claims).map_err(|refusal| flawed(&refusal))?,
         })
     }
+}
+
+fn unusable(why: &str) -> Refusal {
+    Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", why)
+}
+
+fn flawed(refusal: &Refusal) -> Refusal {
+    unusable(refusal.denial.code())
 }
 
 impl Claims {
@@ -209,10 +243,28 @@ mod tests {
     }
 
     #[test]
-    fn hint_names_user_and_client_after_it_expired() {
-        let read = hint(&claims().sign(&key()).unwrap()).unwrap();
-        assert_eq!(read.user.as_str(), claims().subject);
-        assert_eq!(read.audience, ["cli_1"]);
+    fn hint_names_user_session_and_client_after_it_expired() {
+        let session = SessionId::new(NOW, &SeededRng::new(3));
+        let with_sid = Claims { sid: Some(session.to_string()), ..claims() };
+        for (claims, session) in [(claims(), None), (with_sid, Some(session))] {
+            let user = UserId::parse(&claims.subject).unwrap();
+            let verified = HintedSignIn { user, session, audience: vec!["cli_1".into()] };
+            assert_eq!(hint(&claims.sign(&key()).unwrap()), Ok(IdTokenHint::Verified(verified)));
+        }
+    }
+
+    #[test]
+    fn hint_of_ours_whose_key_is_gone_names_nobody() {
+        let gone = SigningKey::generate("k0".into(), Algorithm::EdDSA, &SeededRng::new(8)).unwrap();
+        assert_eq!(hint(&claims().sign(&gone).unwrap()), Ok(IdTokenHint::KeyGone));
+        let payload = serde_json::to_vec(&claims()).unwrap();
+        for (token, what) in [
+            (jws::sign(&gone, "at+jwt", &payload).unwrap(), "an access token"),
+            (Claims { issuer: "https://other.example".into(), ..claims() }.sign(&gone).unwrap(), "another issuer"),
+            (Claims { subject: "cli_1".into(), ..claims() }.sign(&gone).unwrap(), "no user"),
+        ] {
+            assert_eq!(hint(&token), Err(Denial::ParameterInvalid), "{what}");
+        }
     }
 
     #[test]

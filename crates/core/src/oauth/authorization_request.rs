@@ -16,7 +16,7 @@ use crate::{
     form::Parameters,
     grant::audience::Apis,
     id::UserId,
-    id_token::IssuedIdTokens,
+    id_token::{IdTokenHint, IssuedIdTokens},
     pkce::{self, CodeChallenge},
     refusal::Refusal,
     scope::{self, ScopeSet},
@@ -115,7 +115,7 @@ impl AuthorizationRequest {
         };
         let resources = apis.resources(form.all("resource"))?;
         let max_age = form.optional("max_age")?.map(|text| text.parse().map(Duration::from_secs));
-        Ok(Self {
+        let request = Self {
             client_id: client.id.clone(),
             scopes: requested_scopes(form, client, &resources, apis)?,
             resources,
@@ -124,9 +124,25 @@ impl AuthorizationRequest {
             prompt: Prompt::parse(form.optional("prompt")?.unwrap_or_default()).ok_or_else(|| invalid("prompt"))?,
             max_age: max_age.transpose().map_err(|_| invalid("max_age"))?,
             login_hint: bounded("login_hint", MAX_LOGIN_HINT)?,
-            expected_user: expected_user(form, client, id_tokens)?,
+            expected_user: None,
             target,
-        })
+        };
+        match id_token_hint(form, client, id_tokens)? {
+            Some(hint) => request.expecting(hint),
+            None => Ok(request),
+        }
+    }
+
+    /// The same for the user that the client expects. A hint that names nobody can't say that the right user is signed
+    /// in, so somebody has to sign in.
+    fn expecting(self, hint: IdTokenHint) -> Result<Self, Refusal> {
+        match hint {
+            IdTokenHint::Verified(hint) => Ok(Self { expected_user: Some(hint.user), ..self }),
+            IdTokenHint::KeyGone if self.prompt.none => {
+                Err(Refusal::new(Denial::LoginRequired).fact("id_token_hint", "its key is gone"))
+            }
+            IdTokenHint::KeyGone => Ok(Self { prompt: Prompt { select_account: true, ..self.prompt }, ..self }),
+        }
     }
 
     /// Whether the client may still have an answer: it may have been disabled or changed while the user looked at a
@@ -219,10 +235,11 @@ pub fn consent_to(client: &Client, granted: &ScopeSet, asked: &ScopeSet) -> Scop
 fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeChallenge>, Refusal> {
     let method = form.optional("code_challenge_method")?;
     let Some(challenge) = form.optional("code_challenge")? else {
-        // A method without a challenge: somebody cut PKCE out of the request.
-        return match client.may_leave_out_pkce() && method.is_none() {
-            true => Ok(None),
-            false => Err(Denial::PkceMissing.into()),
+        return match (client.may_leave_out_pkce(), method) {
+            (true, None) => Ok(None),
+            // The client uses PKCE after all, and somebody cut the challenge out of the request.
+            (true, Some(_)) => Err(Denial::PkceChallengeMissing.into()),
+            (false, _) => Err(Denial::PkceMissing.into()),
         };
     };
     if method != Some(pkce::METHOD) {
@@ -232,18 +249,20 @@ fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeC
     CodeChallenge::parse(challenge).map(Some).map_err(invalid)
 }
 
-/// The user of `id_token_hint`, which must be an id_token that was issued to this client.
-fn expected_user(
+/// `id_token_hint`, which must be an id_token that was issued to this client.
+fn id_token_hint(
     form: &Parameters<'_>,
     client: &Client,
     id_tokens: IssuedIdTokens<'_>,
-) -> Result<Option<UserId>, Refusal> {
+) -> Result<Option<IdTokenHint>, Refusal> {
     let Some(token) = form.optional("id_token_hint")? else { return Ok(None) };
     let hint = id_tokens.read_hint(token)?;
-    match hint.audience.iter().any(|audience| audience == client.id.as_str()) {
-        true => Ok(Some(hint.user)),
-        false => Err(Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", "another client")),
+    if let IdTokenHint::Verified(hint) = &hint
+        && !hint.audience.iter().any(|audience| audience == client.id.as_str())
+    {
+        return Err(Refusal::new(Denial::ParameterInvalid).parameter("id_token_hint").fact("why", "another client"));
     }
+    Ok(Some(hint))
 }
 
 fn requested_scopes(
@@ -341,8 +360,8 @@ pub(crate) mod tests {
             ("response_type", "", Denial::ParameterMissing),
             ("response_type", "token", Denial::ResponseTypeUnsupported),
             ("response_type", "code+id_token", Denial::ResponseTypeUnsupported),
-            ("response_mode", "fragment", Denial::ResponseModeUnsupported),
             ("response_mode", "query.jwt", Denial::ResponseModeUnsupported),
+            ("response_mode", "Fragment", Denial::ResponseModeUnsupported),
             ("code_challenge", "", Denial::PkceMissing),
             ("code_challenge", "short", Denial::ParameterInvalid),
             ("code_challenge_method", "plain", Denial::PkceMethodUnsupported),
@@ -402,6 +421,20 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn hint_that_names_nobody_has_somebody_sign_in() {
+        let expecting = |request: AuthorizationRequest| request.expecting(IdTokenHint::KeyGone);
+        let refused = expecting(with("prompt", "none").unwrap()).unwrap_err();
+        assert_eq!(refused.denial, Denial::LoginRequired);
+        let request = expecting(parse(GOOD).unwrap()).unwrap();
+        let demands = |auth_time: i64| {
+            let at = Timestamp::from_secs;
+            request.demands_sign_in(&user(1), at(auth_time), at(100), at(101))
+        };
+        assert!(demands(99) && !demands(100), "once, and anybody may");
+        assert_eq!(request.expected_user, None);
+    }
+
+    #[test]
     fn pkce_can_be_left_out_whole_by_clients_of_the_basic_profile_only() {
         let basic = Client {
             metadata: ClientMetadata {
@@ -418,7 +451,9 @@ pub(crate) mod tests {
         let none = without(&["code_challenge", "code_challenge_method"]);
         assert_eq!(parse_of(&basic, &none).unwrap().code_challenge, None);
         assert!(parse_of(&basic, GOOD).unwrap().code_challenge.is_some(), "what is sent counts");
-        assert_eq!(parse_of(&basic, &without(&["code_challenge"])).unwrap_err(), Denial::PkceMissing);
+        let no_challenge = without(&["code_challenge"]);
+        assert_eq!(parse_of(&basic, &no_challenge).unwrap_err(), Denial::PkceChallengeMissing);
+        assert_eq!(parse(&no_challenge).unwrap_err(), Denial::PkceMissing);
         let no_method = without(&["code_challenge_method"]);
         assert_eq!(parse_of(&basic, &no_method).unwrap_err(), Denial::PkceMethodUnsupported);
         assert_eq!(parse(&none).unwrap_err(), Denial::PkceMissing);

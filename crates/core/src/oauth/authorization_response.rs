@@ -24,7 +24,7 @@ const MAX_STATE: usize = 4_096;
 pub enum ResponseMode {
     /// The browser posts it, by a form that submits itself (OAuth 2.0 Form Post Response Mode).
     FormPost,
-    /// In the fragment: the default of response types that are all refused here, so only errors go this way.
+    /// In the fragment, where the page's script reads it. Also the default of the response types that are refused here.
     Fragment,
     /// In the query: the default of `code`.
     #[default]
@@ -33,7 +33,7 @@ pub enum ResponseMode {
 
 impl ResponseMode {
     /// The modes that a client can ask for.
-    pub const SUPPORTED: [Self; 2] = [Self::Query, Self::FormPost];
+    pub const SUPPORTED: [Self; 3] = [Self::Query, Self::Fragment, Self::FormPost];
 
     /// The mode as it is written.
     pub const fn as_str(self) -> &'static str {
@@ -46,11 +46,19 @@ impl ResponseMode {
 
     /// The mode that a request asks for. One that is not supported is refused in the default mode of its response type.
     fn asked(form: &Parameters<'_>) -> Self {
-        let response_type = form.all("response_type").next().unwrap_or_default();
-        match form.all("response_mode").next() {
-            Some(mode) if mode == Self::FormPost.as_str() => Self::FormPost,
-            _ if response_type.split(' ').any(|part| matches!(part, "token" | "id_token")) => Self::Fragment,
-            _ => Self::Query,
+        let stated = form.all("response_mode").next().unwrap_or_default();
+        match Self::SUPPORTED.into_iter().find(|mode| mode.as_str() == stated) {
+            Some(Self::FormPost) => Self::FormPost,
+            Some(Self::Fragment) => Self::Fragment,
+            Some(Self::Query) | None => Self::default_of(form.all("response_type").next().unwrap_or_default()),
+        }
+    }
+
+    /// The default of a response type. No answer to a type whose default is the fragment goes into a query.
+    fn default_of(response_type: &str) -> Self {
+        match response_type.split(' ').any(|part| matches!(part, "token" | "id_token")) {
+            true => Self::Fragment,
+            false => Self::Query,
         }
     }
 }
@@ -227,6 +235,19 @@ mod tests {
             let url = redirect(error(&query, Denial::ResponseTypeUnsupported));
             assert!(url.starts_with("https://app.example/cb#error="), "{url}");
         }
+    }
+
+    #[test]
+    fn fragment_carries_codes_and_errors_where_it_is_asked_for() {
+        let query = format!("{GOOD}&response_mode=fragment");
+        assert_eq!(
+            redirect(find(&query).unwrap().success("abc", ISSUER)),
+            "https://app.example/cb#code=abc&iss=https%3A%2F%2Fissuer.example&state=xyz"
+        );
+        let denied = redirect(error(&query, Denial::AccessDenied));
+        assert!(denied.starts_with("https://app.example/cb#error=access_denied&"), "{denied}");
+        let unknown = redirect(error(&format!("{GOOD}&response_mode=jwt"), Denial::ResponseModeUnsupported));
+        assert!(unknown.starts_with("https://app.example/cb?error=invalid_request&"), "{unknown}");
     }
 
     #[test]

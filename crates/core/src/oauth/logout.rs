@@ -1,18 +1,27 @@
 //! Signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0 section 2).
 //!
-//! Easy to get wrong: any site can send a browser here. Without an id_token of the user who is signed in, the person is
-//! asked first; and nobody is sent on to an address that a known client did not register.
+//! Easy to get wrong: any site can send a browser here. Without an id_token of the very session that would end, the
+//! person is asked first; and nobody is sent on to an address that a known client did not register.
 
 use crate::{
-    authorization_response, client::Client, denial::Denial, form::Parameters, id::UserId, id_token::IssuedIdTokens,
-    redirect_uri, refusal::Refusal,
+    authorization_response,
+    client::Client,
+    denial::Denial,
+    form::Parameters,
+    id::{SessionId, UserId},
+    id_token::{HintedSignIn, IdTokenHint, IssuedIdTokens},
+    redirect_uri,
+    refusal::Refusal,
 };
+
+/// The parameters of a request.
+pub const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"];
 
 /// A request to sign out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LogoutRequest {
-    /// The user that the application names by `id_token_hint`; `None` also where the hint can't be read.
-    pub hinted_user: Option<UserId>,
+    /// The sign-in that the application names by `id_token_hint`; `None` also where the hint can't be verified.
+    pub hint: Option<HintedSignIn>,
     /// The application, as `client_id` or the hint names it.
     pub client_id: Option<String>,
     /// Where to go afterwards.
@@ -36,8 +45,11 @@ impl LogoutRequest {
     /// Reads a request. Refused are parameters that contradict each other, on a page.
     pub fn parse(form: &Parameters<'_>, id_tokens: IssuedIdTokens<'_>) -> Result<Self, Refusal> {
         form.refuse_repeated(&[])?;
-        // A hint whose key is gone is no reason to leave the person signed in: the page asks.
-        let hint = form.optional("id_token_hint")?.and_then(|token| id_tokens.read_hint(token).ok());
+        // A hint that can't be verified is no reason to leave the person signed in: the page asks.
+        let hint = form.optional("id_token_hint")?.and_then(|token| match id_tokens.read_hint(token) {
+            Ok(IdTokenHint::Verified(hint)) => Some(hint),
+            Ok(IdTokenHint::KeyGone) | Err(_) => None,
+        });
         let stated = form.optional("client_id")?;
         if let (Some(hint), Some(stated)) = (&hint, stated)
             && !hint.audience.iter().any(|audience| audience == stated)
@@ -47,7 +59,7 @@ impl LogoutRequest {
         let hinted = || hint.as_ref().and_then(|hint| hint.audience.first()).map(String::as_str);
         Ok(Self {
             client_id: stated.or_else(hinted).map(str::to_owned),
-            hinted_user: hint.map(|hint| hint.user),
+            hint,
             post_logout_redirect_uri: form.optional("post_logout_redirect_uri")?.map(str::to_owned),
             state: authorization_response::state(form)?,
         })
@@ -69,12 +81,14 @@ impl LogoutRequest {
         }))
     }
 
-    /// What is to be done for who is signed in.
-    pub fn step(&self, signed_in: Option<&UserId>) -> LogoutStep {
-        match signed_in {
-            None => LogoutStep::Nothing,
-            Some(user) if self.hinted_user.as_ref() == Some(user) => LogoutStep::SignOut,
-            Some(_) => LogoutStep::Ask,
+    /// What is to be done for who is signed in, and in which session. An id_token of another session is suspect, also of
+    /// the same user (RP-Initiated Logout 1.0 section 2).
+    pub fn step(&self, signed_in: Option<(&UserId, &SessionId)>) -> LogoutStep {
+        let Some((user, session)) = signed_in else { return LogoutStep::Nothing };
+        let is_meant = |hint: &HintedSignIn| hint.user == *user && hint.session.as_ref() == Some(session);
+        match self.hint.as_ref().is_some_and(is_meant) {
+            true => LogoutStep::SignOut,
+            false => LogoutStep::Ask,
         }
     }
 }
@@ -100,6 +114,10 @@ mod tests {
         UserId::new(NOW, &SeededRng::new(seed))
     }
 
+    fn session(seed: u64) -> SessionId {
+        SessionId::new(NOW, &SeededRng::new(seed))
+    }
+
     fn app() -> Client {
         let post_logout_redirect_uris = vec![RedirectUri::parse(BYE).unwrap()];
         Client { metadata: ClientMetadata { post_logout_redirect_uris, ..client().metadata }, ..client() }
@@ -107,27 +125,33 @@ mod tests {
 
     fn parse(form: &str) -> Result<LogoutRequest, Denial> {
         let key = SigningKey::generate("k1".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap();
-        let claims = serde_json::json!({"iss": ISSUER, "sub": user(1), "aud": app().id, "exp": 1});
-        let hint = jws::sign(&key, "JWT", claims.to_string().as_bytes()).unwrap();
-        let form = form.replace("HINT", &hint);
+        let gone = SigningKey::generate("k0".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap();
+        let mut claims = serde_json::json!({"iss": ISSUER, "sub": user(1), "aud": app().id, "exp": 1});
+        let without_sid = jws::sign(&key, "JWT", claims.to_string().as_bytes()).unwrap();
+        claims["sid"] = session(1).as_str().into();
+        let sign = |key: &SigningKey| jws::sign(key, "JWT", claims.to_string().as_bytes()).unwrap();
+        let form = form.replace("HINT", &sign(&key)).replace("GONE", &sign(&gone)).replace("NO_SID", &without_sid);
         let keys = KeySet::new(vec![key.verifying_key()]);
         let id_tokens = IssuedIdTokens { issuer: ISSUER, keys: &keys };
         LogoutRequest::parse(&Parameters::parse(form.as_bytes()).unwrap(), id_tokens).map_err(|refusal| refusal.denial)
     }
 
     #[test]
-    fn hint_of_the_user_signs_out_and_everything_else_is_asked_about() {
-        let step = |form, signed_in: Option<u64>| parse(form).unwrap().step(signed_in.map(user).as_ref());
-        assert_eq!(step("id_token_hint=HINT", Some(1)), LogoutStep::SignOut);
-        assert_eq!(step("id_token_hint=HINT", Some(2)), LogoutStep::Ask);
-        assert_eq!(step("id_token_hint=nonsense", Some(1)), LogoutStep::Ask);
-        assert_eq!(step("", Some(1)), LogoutStep::Ask);
-        assert_eq!(step("id_token_hint=HINT", None), LogoutStep::Nothing);
+    fn hint_of_the_session_signs_out_and_everything_else_is_asked_about() {
+        let step = |form, of: u64, session_of: u64| parse(form).unwrap().step(Some((&user(of), &session(session_of))));
+        assert_eq!(step("id_token_hint=HINT", 1, 1), LogoutStep::SignOut);
+        assert_eq!(step("id_token_hint=HINT", 2, 1), LogoutStep::Ask, "another user");
+        assert_eq!(step("id_token_hint=HINT", 1, 2), LogoutStep::Ask, "another session of the user");
+        for form in ["id_token_hint=NO_SID", "id_token_hint=GONE", "id_token_hint=nonsense", ""] {
+            assert_eq!(step(form, 1, 1), LogoutStep::Ask, "{form}");
+        }
+        assert_eq!(parse("id_token_hint=HINT").unwrap().step(None), LogoutStep::Nothing);
     }
 
     #[test]
     fn client_is_the_hints_and_another_contradicts_it() {
         assert_eq!(parse("id_token_hint=HINT").unwrap().client_id, Some(app().id.to_string()));
+        assert_eq!(parse("id_token_hint=GONE").unwrap().client_id, None, "nobody vouches for what it says");
         let same = format!("id_token_hint=HINT&client_id={}", app().id);
         assert_eq!(parse(&same).unwrap().client_id, Some(app().id.to_string()));
         assert_eq!(parse("id_token_hint=HINT&client_id=other"), Err(Denial::ParameterInvalid));

@@ -13,3 +13,4 @@ pub mod next_step;
 pub mod pkce;
 pub mod redirect_uri;
 pub mod registration;
+pub mod web_page;

@@ -167,13 +167,14 @@ pub fn is_loopback_host(host: &str) -> bool {
     matches!(host, "127.0.0.1" | "[::1]" | "localhost")
 }
 
-fn authority(text: &str) -> &str {
+/// The authority as it is written (RFC 3986 section 3.2); empty where there is none.
+pub(crate) fn authority(text: &str) -> &str {
     let rest = text.split_once("://").map_or("", |(_, rest)| rest);
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
 /// Host and port of an authority without a user, as they are written.
-fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // The last colon of an IPv6 address without a port stands in the brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use url::Url;
-
 use crate::{
     api::{ApiMetadata, DescribedScope, is_api_name},
     client::{AuthenticationMethod, GrantType},
     client_metadata::{ClientMetadata, ClientProfile},
     grant::audience::Apis,
-    redirect_uri::is_loopback_host,
     scope::ScopeSet,
     text::is_presentable,
     user::UserMetadata,
     username,
+    web_page::check_web_page,
 };
 
 /// The most redirect URIs of one client.
@@ -47,30 +45,12 @@ pub fn display_name(member: &'static str, name: &str) -> Result<String, InvalidR
     Ok(name.to_owned())
 }
 
-/// Refuses what is no address of a web page. It becomes a link on pages of this server, so it must not be a script.
-fn check_web_page(member: &'static str, address: &str) -> Result<(), InvalidRegistration> {
-    // What the parser reads must be what stands there, but for the slash that it adds to a bare host.
-    let is_as_written = |url: &Url| url.as_str().starts_with(address) && address.len() <= 2_000;
-    let names_a_user = |url: &Url| !url.username().is_empty() || url.password().is_some();
-    let url = Url::parse(address).ok().filter(|url| is_as_written(url) && !names_a_user(url));
-    let is_web_page = url.is_some_and(|url| match url.scheme() {
-        "https" => true,
-        "http" => url.host_str().is_some_and(is_loopback_host),
-        _ => false,
-    });
-    match is_web_page {
-        true => Ok(()),
-        false => Err(InvalidRegistration::new(
-            member,
-            "must be an https URL without a user name or password; http is for localhost only",
-        )),
-    }
-}
-
 /// Refuses metadata whose parts don't go together, or that asks for what no API has.
 pub fn check_client(metadata: &ClientMetadata, apis: &Apis) -> Result<(), InvalidRegistration> {
     let invalid = |member, why: &str| Err(InvalidRegistration::new(member, why));
-    metadata.client_uri.as_deref().map_or(Ok(()), |uri| check_web_page("client_uri", uri))?;
+    if let Some(address) = &metadata.client_uri {
+        check_web_page(address).map_err(|why| InvalidRegistration::new("client_uri", why))?;
+    }
     if metadata.redirect_uris.len() > MAX_REDIRECT_URIS {
         return Err(InvalidRegistration::new("redirect_uris", format!("at most {MAX_REDIRECT_URIS}")));
     }
@@ -318,29 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn address_of_a_client_is_a_web_page_that_is_safe_to_link_to() {
+    fn address_of_a_client_is_that_of_a_web_page() {
         let with =
             |uri: &str| ClientMetadata { client_uri: Some(uri.to_owned()), ..client(&[GrantType::AuthorizationCode]) };
-        for page in ["https://app.example", "https://app.example/about?lang=en", "http://localhost:8080/"] {
-            assert_eq!(check_client(&with(page), &notes()), Ok(()), "{page}");
-        }
-        let long = format!("https://app.example/{}", "a".repeat(2_000));
-        for other in [
-            "",
-            "app.example",
-            "javascript:alert(1)",
-            "data:text/html,hi",
-            "http://app.example/",
-            "https://issuer.example@app.example/",
-            "https://:secret@app.example/",
-            "http://:secret@localhost/",
-            " https://app.example/",
-            "https://app.exam\nple/",
-            &long,
-        ] {
-            let error = check_client(&with(other), &notes()).map_err(|error| error.member);
-            assert_eq!(error, Err("client_uri"), "{other:?}");
-        }
+        assert_eq!(check_client(&with("https://app.example/about"), &notes()), Ok(()));
+        let error = check_client(&with("javascript:alert(1)"), &notes()).unwrap_err();
+        assert_eq!(error.to_string(), "client_uri: use https://; http:// is for localhost only");
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub(super) static KEYS: &[Key] = &[
     key("signing.publish_before_use", K::Duration(hours(1)..=days(30), |c| &mut c.server.signing.publish_before_use), Fixed,
         "How long a new key is published before it signs, so that every cache has it by then."),
     key("signing.retire_after", K::Duration(seconds(30)..=days(365), |c| &mut c.server.signing.retire_after), Fixed,
-        "How long a key that no longer signs stays published. Not shorter than the longest token lives."),
+        "How long a key that no longer signs stays published, and verifies `id_token_hint`. Not shorter than the longest token lives."),
 
     key("session.idle", K::Duration(minutes(5)..=days(365), |c| &mut c.server.session.idle), Fixed,
         "How long a session lasts without being used."),

@@ -12,11 +12,10 @@ use std::{
     time::Duration,
 };
 
-use doorward_core::{digest::MasterKey, secret::SecretString};
+use doorward_core::{digest::MasterKey, secret::SecretString, web_page::check_web_page};
 use doorward_server::Accent;
 use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
-use url::Url;
 
 use super::{
     issuer::Issuer,
@@ -320,10 +319,16 @@ fn issuer(url: &str) -> Result<Issuer, Fault> {
 }
 
 fn link(url: &str) -> Result<String, Fault> {
-    let is_clean = url.bytes().all(|byte| byte.is_ascii_graphic());
-    let parsed = Url::parse(url).ok().filter(|url| is_clean && matches!(url.scheme(), "https" | "mailto"));
-    let fault = || Fault::new(format!("takes a URL that begins with https:// or mailto:, and `{url}` is none"));
-    parsed.map(|_| url.to_owned()).ok_or_else(fault)
+    let none = || Fault::new(format!("takes a URL that begins with https:// or mailto:, and `{url}` is none"));
+    match url.split_once(':') {
+        Some(("https", _)) => {
+            let fault = |why| Fault::new(format!("takes the address of a web page, and `{url}` is none: {why}"));
+            check_web_page(url).map_err(fault)?;
+        }
+        Some(("mailto", to)) if to.bytes().all(|byte| byte.is_ascii_graphic()) && to.contains('@') => {}
+        _ => return Err(none()),
+    }
+    Ok(url.to_owned())
 }
 
 fn master_key(text: &str) -> Result<MasterKey, Fault> {

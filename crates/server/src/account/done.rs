@@ -60,8 +60,8 @@ impl Done {
     pub(crate) async fn sentence(&self, app: &App) -> Result<String, Refusal> {
         Ok(match self {
             Self::Disconnected(client_id) => {
-                let client = app.client(client_id.as_str()).await?;
-                format!("{} is disconnected.", client.as_ref().map_or("The app", |client| &client.metadata.client_name))
+                let client = app.client_name(client_id.as_str()).await?;
+                format!("{} is disconnected.", client.as_deref().unwrap_or("The app"))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
             Self::PasswordChanged => "The password is changed. All other browsers are signed out.".to_owned(),

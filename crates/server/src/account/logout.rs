@@ -1,23 +1,23 @@
 //! Signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0).
 //!
-//! `GET /logout` signs out at once where the application shows an id_token of the user, and asks otherwise. What the
+//! `GET /logout` signs out at once where the application shows an id_token of the session, and asks otherwise. What the
 //! person is asked travels through the page and is checked again when it comes back: nothing is stored for a request
-//! that any site can send.
+//! that any site can send. Easy to get wrong: what came in a body must not go on in a URL, where histories and logs keep
+//! it.
 
 use std::sync::Arc;
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
-    form::{self, Parameters},
+    form::Parameters,
     id_token::IssuedIdTokens,
-    logout::{LogoutRequest, LogoutStep},
-    redirect_uri,
+    logout::{LogoutRequest, LogoutStep, PARAMETERS},
     refusal::Refusal,
 };
 use doorward_store::sessions::WhichSessions;
 use http::{Response, StatusCode, Uri};
 
-use super::page::LogoutPage;
+use super::page::{LogoutForwardPage, LogoutPage};
 use crate::{
     app::App,
     browser::{Cookie, Session, Visitor},
@@ -40,19 +40,34 @@ pub(super) async fn begin(
     visitor: Visitor,
     uri: Uri,
 ) -> Answer {
-    let asked = Asked::read(&app, &Parameters::parse(uri.query().unwrap_or_default().as_bytes())?).await?;
-    match (asked.request.step(visitor.session.as_ref().map(|session| &session.user.id)), &visitor.session) {
-        (LogoutStep::Nothing, _) | (_, None) => Ok(asked.leave()?),
-        (LogoutStep::SignOut, Some(session)) => Ok(asked.sign_out(&app, &origin, session).await?),
-        (LogoutStep::Ask, Some(session)) => Ok(asked.ask(&app, &visitor, session, StatusCode::OK)?),
-    }
+    let parameters = Parameters::parse(uri.query().unwrap_or_default().as_bytes())?;
+    take(&app, &origin, &visitor, &parameters).await
 }
 
-/// `POST /logout`: another site's POST carries no Lax cookie, so who is signed in shows in a `GET` of our own.
-pub(super) async fn forward(form: Form<PageError>) -> Answer {
-    let pairs: Vec<_> = form::pairs(form.bytes()).collect();
-    let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-    Ok(respond::redirect(&redirect_uri::with_query("/logout", pairs))?)
+/// `POST /logout`: another site's POST carries no Lax cookie, so who is signed in shows in a request of our own. The
+/// page makes it, with the same parameters.
+pub(super) async fn forward(State(app): State<Arc<App>>, form: Form<PageError>) -> Answer {
+    let parameters = form.parameters()?;
+    Asked::read(&app, &parameters).await?;
+    let sent = |name: &'static str| parameters.all(name).next().map(|value| (name, value.to_owned()));
+    let page = LogoutForwardPage { layout: &app.layout, fields: PARAMETERS.into_iter().filter_map(sent).collect() };
+    Ok(respond::page(StatusCode::OK, &page, FormsEnd::AtClient)?)
+}
+
+/// `POST /logout/continue`: what the page of [`forward`] sends.
+pub(super) async fn proceed(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
+    take(&app, &form.origin, &visitor, &form.parameters()?).await
+}
+
+/// Signs out, asks, or does nothing.
+async fn take(app: &App, origin: &Origin, visitor: &Visitor, parameters: &Parameters<'_>) -> Answer {
+    let asked = Asked::read(app, parameters).await?;
+    let signed_in = visitor.session.as_ref().map(|session| (&session.user.id, &session.record.id));
+    match (asked.request.step(signed_in), &visitor.session) {
+        (LogoutStep::Nothing, _) | (_, None) => Ok(asked.leave()?),
+        (LogoutStep::SignOut, Some(session)) => Ok(asked.sign_out(app, origin, session).await?),
+        (LogoutStep::Ask, Some(session)) => Ok(asked.ask(app, visitor, session, StatusCode::OK)?),
+    }
 }
 
 /// `POST /logout/confirm`: the person agreed.

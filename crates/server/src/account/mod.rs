@@ -28,5 +28,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/account/sign-out", post(actions::sign_out))
         .route("/logout", get(logout::begin).post(logout::forward))
         .route("/logout/confirm", post(logout::confirm))
+        .route("/logout/continue", post(logout::proceed))
         .route("/signed-out", get(actions::signed_out))
 }

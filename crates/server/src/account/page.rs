@@ -106,6 +106,17 @@ pub(crate) struct LogoutPage<'a> {
     pub(crate) state: Option<String>,
 }
 
+/// Carries a request that was posted to `/logout` on to this server, as a request of its own. The script submits its form
+/// at once. Without script people press the button.
+#[derive(Template)]
+#[template(path = "account/logout_forward.html")]
+pub(crate) struct LogoutForwardPage<'a> {
+    /// The frame.
+    pub(crate) layout: &'a Layout,
+    /// Names and values of the fields. They may hold an id_token.
+    pub(crate) fields: Vec<(&'static str, String)>,
+}
+
 /// What people see after they signed out.
 #[derive(Debug, Template)]
 #[template(path = "account/signed_out.html")]

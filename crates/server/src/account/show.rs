@@ -128,10 +128,7 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
         }
         let text = |name: &str| event.details.get(name).and_then(Value::as_str);
         let client_id = text("client_id").or(event.actor.as_deref()).unwrap_or_default();
-        let client = app
-            .client(client_id)
-            .await?
-            .map_or_else(|| "An app".to_owned(), |client| client.metadata.client_name.clone());
+        let client = app.client_name(client_id).await?.unwrap_or_else(|| "An app".to_owned());
         let (sentence, detail, alarming) = match event.action {
             AuditAction::SessionBegan => {
                 let browser = describe_user_agent(text("user_agent").unwrap_or_default());

@@ -21,7 +21,7 @@ use doorward_core::{
     refusal::Refusal,
 };
 use doorward_store::{
-    clients::FindClient,
+    clients::{FindClient, FindClientName},
     keys::{FindKeyByDigest, KeyRecord},
 };
 use quick_cache::sync::Cache;
@@ -119,6 +119,16 @@ impl App {
             self.caches.clients.remove(id);
         }
         Ok(Some(client))
+    }
+
+    /// The name of a client, for people. A client that this program can't read has one all the same: pages that list
+    /// clients must not fail because of it.
+    pub(crate) async fn client_name(&self, id: &str) -> Result<Option<String>, Refusal> {
+        match (self.client(id).await, ClientId::parse(id)) {
+            (Ok(found), _) => Ok(found.map(|client| client.metadata.client_name.clone())),
+            (Err(_), Ok(id)) => self.read(FindClientName { id }).await,
+            (Err(refusal), Err(_)) => Err(refusal),
+        }
     }
 
     /// The key that `secret` is.

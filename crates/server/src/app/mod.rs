@@ -3,7 +3,7 @@
 //! [`App`] is put together here; what it can do stands in a file per part: what is kept in memory and for how long,
 //! what is committed, what is noted for the audit, and how changes by other processes are followed.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use doorward_core::{
     api::ResourceIdentifier,
@@ -12,7 +12,7 @@ use doorward_core::{
     id::Sequence,
     random::{self, Rng},
 };
-use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::ListSigningKeys};
+use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::SealingMasterKeys};
 
 use crate::{
     audit::{AuditQueue, Budgets},
@@ -156,7 +156,7 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
             return Ok(Peppers::new(master_keys));
         }
     };
-    let sealed: BTreeSet<_> = store.read(ListSigningKeys).await?.into_iter().map(|key| key.sealed_under).collect();
+    let sealed = store.read(SealingMasterKeys).await?;
     for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
         tracing::info!(master_key = unneeded, "nothing needs this master key any more: its line can be removed");
     }

@@ -72,7 +72,8 @@ impl SigningKeys {
             in_use.contains(&times.algorithm) && signing::state(times, &self.times, schedule, now) != KeyState::Gone
         };
         let mut published: Vec<_> = self.public.iter().filter(|(times, _)| is_published(times)).collect();
-        // python-jose fails at the first key of another type than the token's, and APIs sign with ES256 by default.
+        // Given the whole set, python-jose fails at the first key of another type than the token's, and APIs sign with
+        // ES256 by default.
         published.sort_by_key(|(times, _)| times.algorithm != Algorithm::ES256);
         let keys: Vec<_> = published.into_iter().map(|(_, jwk)| jwk).collect();
         json!({ "keys": keys })

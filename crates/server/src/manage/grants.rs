@@ -49,7 +49,7 @@ pub async fn connected_clients(app: &App, user_id: &UserId) -> Result<Vec<Connec
     }
     let mut clients: Vec<_> = by_client.into_values().collect();
     for client in &mut clients {
-        client.name = app.client(client.client_id.as_str()).await?.map(|found| found.metadata.client_name.clone());
+        client.name = app.client_name(client.client_id.as_str()).await?;
     }
     clients.sort_by_key(|client| std::cmp::Reverse(client.last_used_at.max(Some(client.since))));
     Ok(clients)

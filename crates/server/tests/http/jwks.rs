@@ -3,22 +3,12 @@
 use std::collections::BTreeSet;
 
 use doorward_core::jwk::Algorithm;
-use doorward_server::{
-    manage::{apis, clients, signing_keys},
-    tasks,
-};
+use doorward_server::manage::{apis, clients, signing_keys};
 
 use crate::harness::*;
 
 const HOUR: u64 = 3_600;
 const DAY: u64 = 24 * HOUR;
-
-/// Does what is due, and learns of it as any server does.
-async fn due(server: &TestServer) {
-    let position = server.app.store.position().await.unwrap();
-    tasks::run_due(&server.app).await.unwrap();
-    server.app.catch_up(position).await.unwrap();
-}
 
 /// The names of the keys that are published.
 async fn published(server: &TestServer) -> BTreeSet<String> {
@@ -97,7 +87,7 @@ async fn a_key_is_published_before_it_signs_and_after_it_signed() {
     let server = TestServer::start().await;
     let old = kid(&token(&server).await);
     server.advance_secs(29 * DAY);
-    due(&server).await;
+    server.run_due().await;
     let with_successor = published(&server).await;
     assert_eq!(kid(&token(&server).await), old, "the successor does not sign yet");
     server.advance_secs(DAY - 1);
@@ -110,7 +100,7 @@ async fn a_key_is_published_before_it_signs_and_after_it_signed() {
     assert!(published(&server).await.contains(&old), "what it signed is verified on");
     assert!(server.caller.is_active(&server.world.notes, &last).await);
     server.advance_secs(DAY);
-    due(&server).await;
+    server.run_due().await;
     assert!(!published(&server).await.contains(&old));
 }
 
@@ -125,7 +115,7 @@ async fn through_many_rotations_every_token_verifies_by_a_key_set_of_the_hour_be
     let (mut before, mut pending, mut signers) = (published(&server).await, None::<String>, BTreeSet::new());
     for hour in 0..7 * 24 {
         server.advance_secs(HOUR);
-        due(&server).await;
+        server.run_due().await;
         let token = token(&server).await;
         assert!(before.contains(&kid(&token)), "hour {hour}: a verifier that fetched an hour ago");
         before = published(&server).await;

@@ -43,11 +43,66 @@ async fn id_token_of_the_user_signs_out_and_leads_back_with_the_state() {
         let old = server.browser();
         old.set_cookie("doorward-session", &session);
         assert!(!is_signed_in(&old).await, "the session is over, not only forgotten");
-        // Once more, by POST: there is nothing to do, and the way back is the same.
-        let answer = browser.follow(browser.post("/logout", &pairs).await).await;
-        assert_eq!(answer.location(), format!("{BYE}&state=a+b"));
+        // Once more: there is nothing to do, and the way back is the same.
+        assert_eq!(browser.get(&path(&pairs)).await.location(), format!("{BYE}&state=a+b"));
     })
     .await;
+}
+
+#[tokio::test]
+async fn posted_request_goes_on_by_a_form_and_puts_no_token_into_a_url() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE), ("state", "a \"b")];
+    // Another site's POST carries no cookie; what comes of it has to be seen by a request of this site.
+    let page = server.caller.post("/logout", &pairs).await.expect(200);
+    assert!(page.body.contains(r#"<form method="post" action="/logout/continue" data-submit>"#), "{}", page.body);
+    assert!(!page.header("content-security-policy").unwrap().contains("form-action"));
+    let sent = ["id_token_hint", "client_id", "post_logout_redirect_uri", "state"].map(|name| {
+        let start = format!(r#"<input type="hidden" name="{name}" value=""#);
+        (name, between(&page.body, &start, "\"").map(|value| value.replace("&#34;", "\"")))
+    });
+    let sent: Vec<_> = sent.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
+    assert_eq!(sent, pairs);
+    assert!(is_signed_in(&browser).await, "nothing happened yet");
+    assert_eq!(browser.post("/logout/continue", &sent).await.location(), format!("{BYE}&state=a+%22b"));
+    assert!(!is_signed_in(&browser).await);
+    // Mistakes are reported at once.
+    let odd = [pairs[0], ("post_logout_redirect_uri", "https://evil.example/")];
+    let answer = server.caller.post("/logout", &odd).await;
+    assert_eq!(answer.error_page(), (400, "post_logout_redirect_uri_not_registered".into()));
+}
+
+#[tokio::test]
+async fn id_token_of_another_session_of_the_user_is_asked_about() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let other = server.browser();
+    other.sign_in(ALICE, PASSWORD).await.expect(303);
+    let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE)];
+    let page = other.get(&path(&pairs)).await.expect(200);
+    assert!(page.body.contains("<h1>Sign out?</h1>"), "{}", page.body);
+    assert!(is_signed_in(&other).await && is_signed_in(&browser).await);
+    assert_eq!(browser.get(&path(&pairs)).await.location(), BYE);
+    assert!(is_signed_in(&other).await, "the session of the id_token ended, and no other");
+}
+
+#[tokio::test]
+async fn id_token_whose_key_is_gone_is_asked_about_and_leads_nowhere() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (_, id_token) = signed_in(&server, &bye).await;
+    server.retire_signing_keys().await;
+    server.remove_retired_signing_keys().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE)];
+    let page = browser.get(&path(&pairs)).await.expect(200);
+    assert!(page.body.contains("<h1>Sign out?</h1>") && !page.body.contains(BYE), "{}", page.body);
+    assert!(is_signed_in(&browser).await);
+    assert_eq!(server.browser().get(&path(&pairs)).await.location(), "/signed-out");
 }
 
 #[tokio::test]

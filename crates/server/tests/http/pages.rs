@@ -17,6 +17,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
     let account = browser.get("/account").await;
     let sign_out = Form::to(&account, "/account/sign-out", "");
     let logout = browser.get(&format!("/logout?client_id={}", server.world.web.id)).await;
+    let signing_out = browser.post("/logout", &[("client_id", &server.world.web.id)]).await;
     let password = browser.get("/account/password").await;
     let wrong_password =
         browser.submit(&Form::of(&password), &[("password", "wrong"), ("new_password", "a staple of horses")]).await;
@@ -33,6 +34,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("password", password, false),
         ("password again", wrong_password, false),
         ("logout", logout, true),
+        ("signing out", signing_out, true),
         ("signed out", signed_out, false),
         ("error", error, false),
         ("nothing here", nowhere, false),
@@ -107,6 +109,7 @@ async fn every_control_has_its_stable_id() {
         ("account", &["sign-out"]),
         ("password", &["password", "new-password", "save-password", "back"]),
         ("logout", &["sign-out", "stay"]),
+        ("signing out", &["continue"]),
     ] {
         for id in ids {
             assert_eq!(page(name).matches(&format!(r#" id="{id}""#)).count(), 1, "{name}: {id}");

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use doorward_core::{digest::MasterKey, secret::ExposeSecret};
+use doorward_core::{
+    client::AuthenticationMethod, client_metadata::ClientMetadata, digest::MasterKey, jwk::Algorithm,
+    secret::ExposeSecret,
+};
 use doorward_guard::SystemRng;
 use doorward_server::{App, app::Components, manage::keys};
 
@@ -122,4 +125,48 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
         assert_eq!(peppers(vec![old(), new()]).await, [old().id(), new().id()], "what can't be known is kept");
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_only_a_newer_program_can_read_stops_nothing_else() {
+    let logs = Logs::listen();
+    on_each_engine(async |server| {
+        let world = &server.world;
+        let newer = client("Newer", AuthenticationMethod::ClientSecret, "https://newer.example/cb");
+        let newer = ClientMetadata { id_token_signed_response_alg: Algorithm::EdDSA, ..newer };
+        let newer = register(&server.app, newer).await;
+        server.tokens(&newer).await;
+        for (sql, id) in [
+            (
+                "UPDATE clients SET metadata = replace(metadata, '\"refresh_token\"', '\"newer\"') WHERE id = $1",
+                &newer.id,
+            ),
+            (
+                "UPDATE apis SET metadata = replace(metadata, 'signing_algorithm\":\"', 'signing_algorithm\":\"NEWER-')
+                 WHERE id = (SELECT api_id FROM clients WHERE id = $1)",
+                &world.mails.id,
+            ),
+        ] {
+            assert_eq!(server.app.store.write(Run { sql, params: vec![id.as_str().into()] }).await.unwrap(), 1);
+        }
+        let sql = "UPDATE signing_keys SET algorithm = 'ML-DSA-44' WHERE algorithm = 'EdDSA'";
+        assert_eq!(server.app.store.write(Run { sql, params: vec![] }).await.unwrap(), 1);
+
+        let beside = server.beside().await;
+
+        let caller = &beside.caller;
+        let token = caller.client_credentials(&world.web, "notes:read").await.expect(200).text("access_token");
+        assert!(caller.is_active(&world.notes, &token).await);
+        // What can't be read is refused.
+        assert_eq!(caller.client_credentials(&world.web, "mails:read").await.oauth_error().2, "scope_invalid");
+        let code = [("grant_type", "authorization_code"), ("code", "dw_ac_x"), ("code_verifier", VERIFIER)];
+        caller.token(&newer, &code).await.expect(503);
+        // Pages that only name it go on.
+        let browser = beside.browser();
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let account = browser.get("/account").await.expect(200);
+        assert!(account.body.contains("You gave Newer access."), "{}", account.body);
+    })
+    .await;
+    assert!(logs.text().contains("passed over: this program can't read it"));
 }

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_core::{api::TokenFormat, client::GrantType, denial::Denial};
+use doorward_core::{api::TokenFormat, client::GrantType, denial::Denial, grant::audience::RequestedAccess};
 use doorward_store::{
     codes::RedeemCode,
     grants::DisconnectClient,
@@ -73,7 +73,7 @@ async fn an_invalid_attempt_consumes_nothing_and_revokes_nothing() {
             assert_eq!(denied(&world, attempt).await, denial);
         }
         let (mut resource, _) = world.redeem(&given);
-        resource.resource = Some("https://other.example".to_owned());
+        resource.asked = Ok(RequestedAccess { scopes: None, resource: Some("https://other.example".to_owned()) });
         assert_eq!(denied(&world, resource).await, Denial::ResourceUnknown);
         assert_eq!(world.live_grants().await[0].last_used_at, Some(world.now()));
 

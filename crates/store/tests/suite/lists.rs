@@ -9,7 +9,7 @@ use doorward_core::{
 use doorward_store::{
     Operation,
     apis::{CreateApi, ListApis},
-    clients::{ChangeClient, ClientChange, CreateClient, FindClient, ListClients},
+    clients::{ChangeClient, ClientChange, CreateClient, FindClient, FindClientName, ListClients},
     grants::{DisconnectClient, GrantRecord, ListGrants},
     keys::{FindKeyByDigest, KeyRecord, ListKeys},
     roles::ChangeRole,
@@ -18,7 +18,7 @@ use doorward_store::{
 };
 
 use crate::{
-    harness::{Database, Plan, Recorded, on_each_engine},
+    harness::{Database, Plan, Recorded, Run, on_each_engine},
     keys, sessions,
     world::World,
 };
@@ -99,6 +99,37 @@ async fn apis_are_listed_page_by_page() {
         let after = |api: &Api| api.id.clone();
         assert_eq!(pages(&world, |last| ListApis { after: last.map(after), limit: 2 }).await, apis);
         assert_eq!(world.read(ListApis::ALL).await, apis);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn row_of_a_newer_program_is_passed_over_and_hides_no_other() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let mut clients = vec![world.confidential.id.clone(), world.public.id.clone()];
+        clients.sort();
+        // More than a page of them, one after the other.
+        for _ in 0..5 {
+            let newer = new_client(&world).await;
+            let sql = "UPDATE clients SET metadata =
+                         replace(metadata, 'id_token_signed_response_alg\":\"', 'id_token_signed_response_alg\":\"NEWER-')
+                       WHERE id = $1";
+            assert_eq!(world.write(Run::new(sql, [newer.id.as_str().into()])).await, 1);
+            let read = world.store.read(FindClient { id: newer.id.clone() }).await;
+            assert!(read.is_err(), "nobody takes it for a client that does not exist");
+            assert_eq!(world.read(FindClientName { id: newer.id }).await, Some(newer.metadata.client_name));
+        }
+        clients.push(new_client(&world).await.id);
+        let after = |client: &Client| client.id.clone();
+        let listed = pages(&world, |last| ListClients { after: last.map(after), limit: 2 }).await;
+        assert_eq!(listed.iter().map(after).collect::<Vec<_>>(), clients);
+
+        let newer = new_api(&world, "newer").await;
+        let sql = "UPDATE apis SET metadata =
+                     replace(metadata, 'signing_algorithm\":\"', 'signing_algorithm\":\"NEWER-') WHERE id = $1";
+        assert_eq!(world.write(Run::new(sql, [newer.id.as_str().into()])).await, 1);
+        assert_eq!(world.read(ListApis::ALL).await, [(*world.api).clone()]);
     })
     .await;
 }

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use doorward_core::{
     client::Client,
     denial::Denial,
-    grant::refresh::successor_key,
+    grant::{audience::RequestedAccess, refresh::successor_key},
+    refusal::Refusal,
+    scope::ScopeSet,
     seal,
     secret::{ExposeSecret, SecretString},
 };
@@ -22,6 +24,11 @@ use crate::{
 
 fn same(left: &SecretString, right: &SecretString) -> bool {
     left.expose_secret() == right.expose_secret()
+}
+
+/// A request for some of the granted scopes.
+fn asked(scopes: &str) -> Result<RequestedAccess, Refusal> {
+    Ok(RequestedAccess { scopes: Some(ScopeSet::parse(scopes).unwrap()), resource: None })
 }
 
 async fn seals(world: &World) -> usize {
@@ -202,11 +209,11 @@ async fn a_scope_beyond_the_grant_consumes_nothing() {
         let world = World::new(&database).await;
         let (first, _) = world.sign_in(&world.public).await;
         let mut beyond = world.refresh(&first, &world.public, 1);
-        beyond.scopes = Some(doorward_core::scope::ScopeSet::parse("openid").unwrap());
+        beyond.asked = asked("openid");
         assert_eq!(outcome(world.write(beyond).await).err(), Some(Denial::ScopeExceedsGrant));
 
         let mut narrowed = world.refresh(&first, &world.public, 1);
-        narrowed.scopes = Some(doorward_core::scope::ScopeSet::parse("notes1:read").unwrap());
+        narrowed.asked = asked("notes1:read");
         let successor = narrowed.successor.clone();
         let refreshed = world.write(narrowed).await.unwrap();
         assert_eq!(refreshed.issued.scopes.to_string(), "notes1:read");

@@ -7,10 +7,12 @@ use doorward_core::{
     jwk::Algorithm,
     signing::{KeyTimes, RotationSchedule},
 };
-use doorward_store::signing_keys::{AddSigningKey, ListSigningKeys, RemoveSigningKey, SigningKeyRecord};
+use doorward_store::signing_keys::{
+    AddSigningKey, ListSigningKeys, RemoveSigningKey, SealingMasterKeys, SigningKeyRecord,
+};
 
 use crate::{
-    harness::on_each_engine,
+    harness::{Run, on_each_engine},
     world::{World, race},
 };
 
@@ -71,6 +73,25 @@ async fn a_key_reads_back_and_is_removed_once() {
         assert!(world.write(remove()).await);
         assert!(!world.write(remove()).await);
         assert!(world.read(ListSigningKeys).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_of_an_unknown_algorithm_is_passed_over_and_keeps_its_master_key() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let newer = add(&world, Algorithm::RS256, None);
+        let newer = AddSigningKey { key: SigningKeyRecord { sealed_under: "older".to_owned(), ..newer.key }, ..newer };
+        world.write(newer.clone()).await;
+        let known = add(&world, Algorithm::ES256, None);
+        world.write(known.clone()).await;
+        let sql = "UPDATE signing_keys SET algorithm = 'ML-DSA-44' WHERE id = $1";
+        assert_eq!(world.write(Run::new(sql, [newer.key.times.id.as_str().into()])).await, 1);
+        let listed = world.read(ListSigningKeys).await;
+        assert_eq!(listed.into_iter().map(|key| key.times).collect::<Vec<_>>(), [known.key.times]);
+        let sealing: Vec<_> = world.read(SealingMasterKeys).await.into_iter().collect();
+        assert_eq!(sealing, ["master", "older"]);
     })
     .await;
 }

@@ -11,7 +11,7 @@ use doorward_core::{
     denial::Denial,
     digest::{KeyedDigest, MasterKey, Peppers},
     grant::{
-        audience::Apis,
+        audience::{Apis, RequestedAccess},
         code::CodeRedemption,
         refresh::{RefreshLimits, RefreshRequest},
     },
@@ -221,7 +221,7 @@ impl World {
                 redirect_uri: Some(REDIRECT_URI.to_owned()),
             },
             apis: self.apis.clone(),
-            resource: None,
+            asked: Ok(RequestedAccess::default()),
             access_token: self.access_token().0,
             family: NewFamily {
                 id: FamilyId::new(self.now(), &self.rng),
@@ -250,8 +250,7 @@ impl World {
             candidates: vec![self.digest(token)],
             request: RefreshRequest { client_id: client.id.clone(), address: IpAddr::from([192, 0, 2, address]) },
             apis: self.apis.clone(),
-            scopes: None,
-            resource: None,
+            asked: Ok(RequestedAccess::default()),
             successor_digest: self.digest(&successor),
             successor,
             seal_nonce: random::bytes(&self.rng),

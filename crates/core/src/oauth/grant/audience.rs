@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use crate::{
     api::{Api, ResourceIdentifier, TokenFormat},
+    client::Client,
     denial::Denial,
+    form::Parameters,
     refusal::Refusal,
     scope::{self, Scope, ScopeSet},
 };
@@ -101,6 +103,44 @@ impl Apis {
     }
 }
 
+/// What a request at /token asks its access token to be for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RequestedAccess {
+    /// `scope`, if sent (RFC 6749 section 6).
+    pub scopes: Option<ScopeSet>,
+    /// `resource`, if sent (RFC 8707 section 2.2).
+    pub resource: Option<String>,
+}
+
+impl RequestedAccess {
+    /// Reads a request that redeems a code, whose scopes were asked for at /authorize.
+    pub fn with_code(form: &Parameters<'_>) -> Result<Self, Refusal> {
+        form.refuse_repeated(&REPEATABLE)?;
+        Ok(Self { scopes: None, resource: one_resource(form)?.map(str::to_owned) })
+    }
+
+    /// Reads any other request.
+    pub fn parse(form: &Parameters<'_>) -> Result<Self, Refusal> {
+        let malformed = |scope| Refusal::new(Denial::ScopeMalformed).fact("scope", scope);
+        let read = Self::with_code(form)?;
+        let scopes = form.optional("scope")?.map(|scope| ScopeSet::parse(scope).map_err(|_| malformed(scope)));
+        Ok(Self { scopes: scopes.transpose()?, ..read })
+    }
+}
+
+/// Parameters that may be sent more than once at /token: `audience` belongs to RFC 8693 and is ignored.
+const REPEATABLE: [&str; 2] = ["resource", "audience"];
+
+/// `resource` at /token names one API (RFC 8707 section 2.2).
+fn one_resource<'a>(form: &'a Parameters<'_>) -> Result<Option<&'a str>, Refusal> {
+    let mut resources = form.all("resource").filter(|resource| !resource.is_empty());
+    let first = resources.next();
+    match resources.next() {
+        None => Ok(first),
+        Some(_) => Err(Refusal::new(Denial::ParameterRepeated).parameter("resource")),
+    }
+}
+
 /// What a client asks an access token for, and what was granted.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRequest<'a> {
@@ -112,10 +152,9 @@ pub struct AccessRequest<'a> {
     pub requested: &'a ScopeSet,
     /// The resources that were named when they were granted.
     pub granted_resources: &'a [ResourceIdentifier],
-    /// `scope`, if sent (RFC 6749 section 6).
-    pub scopes: Option<&'a ScopeSet>,
-    /// `resource`, if sent (RFC 8707 section 2.2).
-    pub resource: Option<&'a str>,
+    /// What is asked for, or why that can't be read. Whoever decides about a code or a refresh token comes to it last:
+    /// a replay must not hide behind a malformed `scope`.
+    pub asked: &'a Result<RequestedAccess, Refusal>,
 }
 
 /// What one access token is for.
@@ -133,10 +172,11 @@ impl AccessRequest<'_> {
     /// `resource` must be one of the granted resources, or, where none was named, the API of the scopes. Without it the
     /// first named resource counts.
     pub fn narrow(&self) -> Result<Access, Refusal> {
-        let granted = &self.narrowed_scopes()?;
+        let RequestedAccess { scopes, resource } = self.asked.as_ref().map_err(Refusal::clone)?;
+        let granted = &self.narrowed_scopes(scopes.as_ref())?;
         let named = self.granted_resources;
         let of_scopes = self.apis.of_scopes(granted);
-        let api = match self.resource {
+        let api = match resource {
             None if named.is_empty() && of_scopes.len() > 1 => {
                 return Err(Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", granted));
             }
@@ -162,8 +202,8 @@ impl AccessRequest<'_> {
 
     /// The scopes that are asked for, as far as they were granted. A client may repeat what it first asked for, also
     /// where the user allowed less (RFC 6749 section 6 forbids asking for more); of that it gets what was allowed.
-    fn narrowed_scopes(&self) -> Result<ScopeSet, Refusal> {
-        let Some(asked) = self.scopes else { return Ok(self.granted.clone()) };
+    fn narrowed_scopes(&self, asked: Option<&ScopeSet>) -> Result<ScopeSet, Refusal> {
+        let Some(asked) = asked else { return Ok(self.granted.clone()) };
         let was_asked = |scope: &Scope| {
             // With `openid`, scopes that nobody knows were passed over at /authorize.
             self.requested.contains(scope.as_str())
@@ -182,12 +222,11 @@ impl AccessRequest<'_> {
 /// `openid` or `offline_access`; all of them the client's, and of one API.
 pub fn client_credentials(
     apis: &Apis,
-    client: &crate::client::Client,
-    asked: Option<&str>,
-    resource: Option<&str>,
+    client: &Client,
+    RequestedAccess { scopes, resource }: RequestedAccess,
 ) -> Result<(Arc<Api>, ScopeSet), Refusal> {
-    let scopes = match asked {
-        Some(text) => ScopeSet::parse(text).map_err(|_| Refusal::new(Denial::ScopeMalformed).fact("scope", text))?,
+    let scopes = match scopes {
+        Some(scopes) => scopes,
         None if client.metadata.default_scope.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
         None => client.metadata.default_scope.clone(),
     };
@@ -199,16 +238,10 @@ pub fn client_credentials(
     if !forbidden.is_empty() {
         return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
     }
-    let resources = apis.resources(resource.into_iter())?;
+    let resources = apis.resources(resource.as_deref().into_iter())?;
     apis.check_together(&scopes, &resources)?;
-    let request = AccessRequest {
-        apis,
-        granted: &scopes,
-        requested: &scopes,
-        granted_resources: &resources,
-        scopes: None,
-        resource: None,
-    };
+    let asked = &Ok(RequestedAccess::default());
+    let request = AccessRequest { apis, granted: &scopes, requested: &scopes, granted_resources: &resources, asked };
     let access = request.narrow()?;
     Ok((access.api.ok_or(Denial::ScopeMissing)?, access.scopes))
 }
@@ -258,8 +291,8 @@ pub(crate) mod tests {
         let apis = apis();
         let resources = apis.resources(resources.iter().copied()).map_err(|refusal| refusal.denial)?;
         let (granted, granted_resources) = (&scopes(granted), &resources[..]);
-        let request =
-            AccessRequest { apis: &apis, granted, requested: granted, granted_resources, scopes: None, resource };
+        let asked = &Ok(RequestedAccess { scopes: None, resource: resource.map(str::to_owned) });
+        let request = AccessRequest { apis: &apis, granted, requested: granted, granted_resources, asked };
         let access = request.narrow().map_err(|refusal| refusal.denial)?;
         Ok((access.api.map(|api| api.metadata.name.clone()), access.scopes.to_string()))
     }
@@ -290,10 +323,9 @@ pub(crate) mod tests {
     fn repeated_request_gets_what_the_user_allowed_of_it() {
         let apis = apis();
         let again = |requested: &str, granted: &str, asked: &str| {
-            let (granted, requested, asked) = (&scopes(granted), &scopes(requested), &scopes(asked));
-            let scopes = Some(asked);
-            let request =
-                AccessRequest { apis: &apis, granted, requested, granted_resources: &[], scopes, resource: None };
+            let (granted, requested) = (&scopes(granted), &scopes(requested));
+            let asked = &Ok(RequestedAccess { scopes: Some(scopes(asked)), resource: None });
+            let request = AccessRequest { apis: &apis, granted, requested, granted_resources: &[], asked };
             request.narrow().map(|access| access.scopes.to_string()).map_err(|refusal| refusal.denial)
         };
         let all = "openid notes:read notes:write";
@@ -303,6 +335,27 @@ pub(crate) mod tests {
         assert_eq!(again("openid notes:read", "openid notes:read", all), Err(Denial::ScopeExceedsGrant));
         assert_eq!(again("openid", "openid", "openid address"), Ok("openid".into()));
         assert_eq!(again("notes:read", "notes:read", "notes:read address"), Err(Denial::ScopeExceedsGrant));
+    }
+
+    #[test]
+    fn request_that_can_not_be_read_is_refused_where_it_is_narrowed() {
+        let read = |form: &str| RequestedAccess::parse(&Parameters::parse(form.as_bytes()).unwrap());
+        let expected = RequestedAccess { scopes: Some(scopes("a")), resource: Some("https://r.example".into()) };
+        assert_eq!(read("scope=a&resource=https://r.example&resource=&audience=x&audience=y"), Ok(expected));
+        for (form, denial) in [
+            ("scope=%22", Denial::ScopeMalformed),
+            ("scope=a&scope=a", Denial::ParameterRepeated),
+            ("resource=https://a.example&resource=https://b.example", Denial::ParameterRepeated),
+            ("made_up=1&made_up=1", Denial::ParameterRepeated),
+        ] {
+            let (apis, granted) = (apis(), scopes("openid"));
+            let asked = &read(form);
+            let request =
+                AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
+            assert_eq!(request.narrow().unwrap_err().denial, denial, "{form}");
+        }
+        let with_code = RequestedAccess::with_code(&Parameters::parse(b"scope=%22").unwrap());
+        assert_eq!(with_code, Ok(RequestedAccess::default()), "with a code, `scope` is no parameter");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The order is fixed: the code, its expiry, the verifier, the redirect URI, and only then the redemption. A request
 //! that fails earlier consumes nothing and revokes nothing, so that whoever only saw a code can't end what it gave.
-//! What is asked for comes last, so that a replay can't hide behind a `resource` that was not granted.
+//! What is asked for comes last, so that a replay can't hide behind a `resource` that was not granted or can't be read.
 
 use std::sync::Arc;
 
@@ -121,7 +121,10 @@ fn check_verifier(verifier: Option<&str>, challenge: Option<&CodeChallenge>) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::{super::audience::Apis, *};
+    use super::{
+        super::audience::{Apis, RequestedAccess},
+        *,
+    };
     use crate::{authorization_request::tests::client, random::SeededRng};
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -144,16 +147,12 @@ mod tests {
         CodeRedemption { client: Arc::new(client()), code_verifier: Some(VERIFIER.into()), redirect_uri: None }
     }
 
-    fn decision(request: &CodeRedemption, facts: &CodeFacts, resource: Option<&str>) -> CodeDecision {
+    type Asked = Result<RequestedAccess, Refusal>;
+
+    fn decision(request: &CodeRedemption, facts: &CodeFacts, asked: &Asked) -> CodeDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::default());
-        let asked = AccessRequest {
-            apis: &apis,
-            granted: &granted,
-            requested: &granted,
-            granted_resources: &[],
-            scopes: None,
-            resource,
-        };
+        let asked =
+            AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
         decide(request, facts, &asked, NOW)
     }
 
@@ -167,23 +166,28 @@ mod tests {
     }
 
     fn decided(request: CodeRedemption, facts: CodeFacts) -> Option<(Denial, bool)> {
-        refused(decision(&request, &facts, None))
+        refused(decision(&request, &facts, &Ok(RequestedAccess::default())))
     }
 
     #[test]
     fn a_valid_request_redeems_and_a_second_one_ends_the_grant() {
-        let redeemed = decision(&request(), &facts(), None);
+        let redeemed = decision(&request(), &facts(), &Ok(RequestedAccess::default()));
         assert!(matches!(redeemed, CodeDecision::Redeem { refresh_token: Some(Binding::None), .. }), "{redeemed:?}");
         let redeemed = CodeFacts { is_redeemed: true, ..facts() };
         assert_eq!(decided(request(), redeemed), Some((Denial::CodeReplayed, true)));
     }
 
     #[test]
-    fn unknown_resource_consumes_nothing_and_hides_no_replay() {
-        let with_resource = |facts| refused(decision(&request(), &facts, Some("https://other.example")));
-        assert_eq!(with_resource(facts()), Some((Denial::ResourceUnknown, false)));
-        let redeemed = CodeFacts { is_redeemed: true, ..facts() };
-        assert_eq!(with_resource(redeemed), Some((Denial::CodeReplayed, true)));
+    fn what_is_asked_for_consumes_nothing_and_hides_no_replay() {
+        let unknown = RequestedAccess { resource: Some("https://other.example".into()), ..Default::default() };
+        for (asked, denial) in
+            [(Ok(unknown), Denial::ResourceUnknown), (Err(Denial::ParameterRepeated.into()), Denial::ParameterRepeated)]
+        {
+            let decided = |facts| refused(decision(&request(), &facts, &asked));
+            assert_eq!(decided(facts()), Some((denial, false)));
+            let redeemed = CodeFacts { is_redeemed: true, ..facts() };
+            assert_eq!(decided(redeemed), Some((Denial::CodeReplayed, true)));
+        }
     }
 
     #[test]

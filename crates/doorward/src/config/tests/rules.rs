@@ -121,8 +121,18 @@ fn an_accent_is_judged_by_the_pages() {
 #[test]
 fn links_of_pages_lead_to_the_web_or_to_a_mailbox() {
     assert!(parse(&with("[pages]\nhelp_url = \"mailto:help@example.com\"")).is_ok());
-    for url in ["javascript:alert(1)", "http://example.com", "/help", "https://exa mple.com", ""] {
+    for (url, why) in [
+        ("javascript:alert(1)", "https:// or mailto:"),
+        ("http://example.com", "https:// or mailto:"),
+        ("/help", "https:// or mailto:"),
+        ("mailto:", "https:// or mailto:"),
+        ("", "https:// or mailto:"),
+        ("https://exa mple.com", "printable ASCII"),
+        ("https://user@example.com", "no user name"),
+        ("https://../help", "the host"),
+        ("https://example.com/../help", "the path"),
+    ] {
         let told = mistake(&format!("[pages]\nhelp_url = \"{url}\""));
-        assert!(told.contains("https:// or mailto:"), "{told}");
+        assert!(told.contains(why), "{told}");
     }
 }

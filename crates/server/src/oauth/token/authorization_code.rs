@@ -7,17 +7,14 @@ use doorward_core::{
     client::Client,
     denial::Denial,
     form::Parameters,
-    grant::code::CodeRedemption,
+    grant::{audience::RequestedAccess, code::CodeRedemption},
     id::FamilyId,
     refusal::Refusal,
     secret::ExposeSecret,
 };
 use doorward_store::codes::{NewFamily, RedeemCode};
 
-use super::{
-    issue::{self, TokenResponse},
-    one_resource,
-};
+use super::issue::{self, TokenResponse};
 use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
@@ -46,7 +43,7 @@ pub(super) async fn grant(
         candidates: app.candidates(code),
         redemption,
         apis,
-        resource: one_resource(form)?.map(str::to_owned),
+        asked: RequestedAccess::with_code(form),
         access_token,
         family: NewFamily {
             id: FamilyId::new(now, &*app.rng),

@@ -1,15 +1,17 @@
 //! `client_credentials`: the client acts for itself (RFC 6749 section 4.4). A JWT costs no write.
 
 use doorward_core::{
-    api::TokenFormat, client::Client, form::Parameters, grant::audience, new_access_token::Bearer, refusal::Refusal,
+    api::TokenFormat,
+    client::Client,
+    form::Parameters,
+    grant::audience::{self, RequestedAccess},
+    new_access_token::Bearer,
+    refusal::Refusal,
     secret::ExposeSecret,
 };
 use doorward_store::tokens::StoreAccessToken;
 
-use super::{
-    issue::{self, TokenResponse},
-    one_resource,
-};
+use super::issue::{self, TokenResponse};
 use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
@@ -19,8 +21,7 @@ pub(super) async fn grant(
     form: &Parameters<'_>,
 ) -> Result<TokenResponse, Refusal> {
     let apis = app.snapshots.apis();
-    let resource = one_resource(form)?;
-    let (api, scopes) = audience::client_credentials(&apis, client, form.optional("scope")?, resource)?;
+    let (api, scopes) = audience::client_credentials(&apis, client, RequestedAccess::parse(form)?)?;
     let (token, opaque) = issue::new_access_token(app, api.metadata.token_format == TokenFormat::Opaque);
     let bearer = Bearer {
         subject: client.id.to_string(),

@@ -1,4 +1,8 @@
 //! The token endpoint (OAuth 2.1 section 3.2): a file per grant, and one that makes the answer.
+//!
+//! Easy to get wrong: whether a code or a refresh token is replayed is decided before what the request asks for. So
+//! mistakes in `scope` and `resource`, and parameters that come twice, are reported only after the credential was looked
+//! at; only what names or proves it is needed first.
 
 use std::sync::Arc;
 
@@ -26,7 +30,6 @@ mod refresh_token;
 
 pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) -> Result<Response<Body>, OAuthError> {
     let parameters = form.parameters()?;
-    parameters.refuse_repeated(&["resource", "audience"])?;
     let client = client_authentication::client(&app, &form.origin, &form.head, &parameters).await?;
     Ok(respond::json_no_store(&grant(&app, &form.origin, client, &parameters).await?)?)
 }
@@ -38,7 +41,9 @@ async fn grant(
     form: &Parameters<'_>,
 ) -> Result<TokenResponse, Refusal> {
     app.ensure_fresh()?;
-    let stated = form.required("grant_type")?;
+    // One that comes twice is refused with the other parameters that do.
+    let stated = form.all("grant_type").next().filter(|stated| !stated.is_empty());
+    let stated = stated.ok_or_else(|| Refusal::new(Denial::ParameterMissing).parameter("grant_type"))?;
     let grant_type = GrantType::parse(stated);
     let grant_type = grant_type.ok_or_else(|| Refusal::new(Denial::GrantTypeUnsupported).fact("grant_type", stated))?;
     if !client.allows(grant_type) {
@@ -49,15 +54,5 @@ async fn grant(
         GrantType::AuthorizationCode => Box::pin(authorization_code::grant(app, origin, client, form)).await,
         GrantType::ClientCredentials => client_credentials::grant(app, origin, &client, form).await,
         GrantType::RefreshToken => Box::pin(refresh_token::grant(app, origin, client, form)).await,
-    }
-}
-
-/// `resource` at /token names one API (RFC 8707 section 2.2).
-fn one_resource<'a>(form: &'a Parameters<'_>) -> Result<Option<&'a str>, Refusal> {
-    let mut resources = form.all("resource").filter(|resource| !resource.is_empty());
-    let first = resources.next();
-    match resources.next() {
-        None => Ok(first),
-        Some(_) => Err(Refusal::new(Denial::ParameterRepeated).parameter("resource")),
     }
 }

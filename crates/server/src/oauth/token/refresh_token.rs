@@ -7,17 +7,13 @@ use doorward_core::{
     client::Client,
     denial::Denial,
     form::Parameters,
-    grant::refresh::RefreshRequest,
+    grant::{audience::RequestedAccess, refresh::RefreshRequest},
     refusal::Refusal,
-    scope::ScopeSet,
     secret::ExposeSecret,
 };
 use doorward_store::refresh::Refresh;
 
-use super::{
-    issue::{self, TokenResponse},
-    one_resource,
-};
+use super::issue::{self, TokenResponse};
 use crate::{app::App, origin::Origin};
 
 pub(super) async fn grant(
@@ -27,13 +23,6 @@ pub(super) async fn grant(
     form: &Parameters<'_>,
 ) -> Result<TokenResponse, Refusal> {
     let token = form.required("refresh_token")?;
-    let scopes = match form.optional("scope")? {
-        None => None,
-        Some(text) => {
-            let scopes = ScopeSet::parse(text);
-            Some(scopes.map_err(|_| Refusal::new(Denial::ScopeMalformed).fact("scope", text))?)
-        }
-    };
     if !checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
         return Err(Denial::RefreshTokenUnknown.into());
     }
@@ -46,8 +35,7 @@ pub(super) async fn grant(
         candidates: app.candidates(token),
         request: RefreshRequest { client_id: client.id.clone(), address: origin.address },
         apis,
-        scopes,
-        resource: one_resource(form)?.map(str::to_owned),
+        asked: RequestedAccess::parse(form),
         successor_digest: app.peppers.digest(successor.expose_secret()),
         successor,
         seal_nonce: app.random(),

@@ -27,7 +27,6 @@ async fn each_mistake_has_its_error_and_the_state_comes_back() {
         ("response_type", "", "invalid_request"),
         ("response_type", "made_up", "unsupported_response_type"),
         ("response_type", "none", "unsupported_response_type"),
-        ("response_mode", "fragment", "invalid_request"),
         ("response_mode", "made_up", "invalid_request"),
         ("id_token_hint", "e30.e30.AA", "invalid_request"),
         ("code_challenge", "", "invalid_request"),

@@ -133,11 +133,37 @@ async fn who_signs_in_as_another_than_the_hint_names_is_reported() {
 }
 
 #[tokio::test]
+async fn hint_whose_key_is_gone_names_nobody() {
+    let server = TestServer::start().await;
+    let web = &server.world.web;
+    let id_token = server.tokens(web).await["id_token"].as_str().unwrap().to_owned();
+    let hinted = AuthorizationRequest::of(web).with("id_token_hint", &id_token);
+    let silent = hinted.with("prompt", "none");
+
+    server.retire_signing_keys().await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    assert!(browser.get(&silent.path()).await.sent("code").is_some(), "a retired key still verifies");
+
+    server.remove_retired_signing_keys().await;
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    server.advance_secs(1);
+    assert_eq!(browser.get(&silent.path()).await.sent("error").as_deref(), Some("login_required"));
+    let page = browser.follow(browser.get(&hinted.path()).await).await.expect(200);
+    assert!(Form::of(&page).action.starts_with("/sign-in/") && !page.body.contains("readonly"), "{}", page.body);
+    let signed_in = browser.submit(&Form::of(&page), &[("username", ALICE), ("password", PASSWORD)]).await;
+    assert!(browser.follow(signed_in).await.sent("code").is_some());
+}
+
+#[tokio::test]
 async fn hint_of_another_client_or_of_another_kind_is_an_invalid_request() {
     let server = TestServer::start().await;
     let tokens = server.tokens(&server.world.spa).await;
     let own = server.tokens(&server.world.web).await;
+    let (signed, signature) = own["id_token"].as_str().unwrap().rsplit_once('.').unwrap();
+    let forged = serde_json::Value::from(format!("{signed}.{}", signature.chars().rev().collect::<String>()));
     for (hint, what) in [
+        (&forged, "another signature"),
         (&tokens["id_token"], "another client's"),
         (&own["access_token"], "an access token"),
         (&own["refresh_token"], "a refresh token"),

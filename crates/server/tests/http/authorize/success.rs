@@ -101,6 +101,23 @@ async fn form_post_brings_code_and_error_by_a_form_that_may_be_redirected_and_sa
     server.redeem(&server.world.web, &posted(&answer, "code").unwrap()).await.expect(200);
 }
 
+#[tokio::test]
+async fn fragment_brings_code_and_error_behind_the_redirect_uri() {
+    let server = TestServer::start().await;
+    let (spa, browser) = (&server.world.spa, server.browser());
+    let request = AuthorizationRequest::of(spa).with("response_mode", "fragment");
+    let silent = browser.get(&request.with("prompt", "none").path()).await;
+    assert_eq!(silent.sent("error").as_deref(), Some("login_required"));
+    let answer = browser.authorize(&request).await;
+    for answer in [&silent, &answer] {
+        assert!(answer.location().starts_with("https://spa.example/cb#"), "{}", answer.location());
+        assert_eq!(answer.sent("state").as_deref(), Some("xyz"));
+        assert_eq!(answer.sent("iss").as_deref(), Some(server.issuer()));
+        assert_eq!(answer.header("referrer-policy"), Some("no-referrer"));
+    }
+    server.redeem(spa, &answer.sent("code").unwrap()).await.expect(200);
+}
+
 /// A field of the form on a page.
 fn posted(page: &Answer, name: &str) -> Option<String> {
     let start = format!(r#"<input type="hidden" name="{name}" value=""#);

@@ -15,7 +15,11 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         RedirectUriNotRegistered => good.with("redirect_uri", "https://evil.example/cb"),
         ParameterInvalid => good.with("prompt", "made_up"),
         ResponseTypeUnsupported => good.with("response_type", "token"),
-        ResponseModeUnsupported => good.with("response_mode", "fragment"),
+        ResponseModeUnsupported => good.with("response_mode", "made_up"),
+        PkceChallengeMissing => {
+            let basic = register(&server.app, basic_client()).await;
+            AuthorizationRequest::of(&basic).without("code_challenge")
+        }
         PkceMissing => good.without("code_challenge"),
         PkceMethodUnsupported => good.with("code_challenge_method", "plain"),
         RequestObjectUnsupported => good.with("request", "e30.e30."),

@@ -192,6 +192,27 @@ impl TestServer {
         self.master_key.expose_secret()
     }
 
+    /// Does what is due, and learns of it as any server does.
+    pub(crate) async fn run_due(&self) {
+        let position = self.app.store.position().await.unwrap();
+        tasks::run_due(&self.app).await.unwrap();
+        self.app.catch_up(position).await.unwrap();
+    }
+
+    /// Lets the time pass until the present signing keys have retired.
+    pub(crate) async fn retire_signing_keys(&self) {
+        let schedule = self.app.settings.signing;
+        self.advance(schedule.rotate_every - schedule.publish_before_use);
+        self.run_due().await;
+        self.advance(schedule.publish_before_use);
+    }
+
+    /// Lets the time pass until signing keys that have retired are removed.
+    pub(crate) async fn remove_retired_signing_keys(&self) {
+        self.advance(self.app.settings.signing.retire_after);
+        self.run_due().await;
+    }
+
     /// What `explain` says of a trace, once the queue was written.
     pub(crate) async fn explain(&self, trace_id: &str) -> Vec<Explained> {
         self.app.flush_audit().await.unwrap();

@@ -263,6 +263,38 @@ async fn replay_with_an_unknown_resource_revokes_the_tokens() {
 }
 
 #[tokio::test]
+async fn replay_with_a_repeated_parameter_revokes_the_tokens() {
+    on_each_engine(async |server| {
+        let web = &server.world.web;
+        let notes = ("resource", "https://notes.example");
+        for extra in [
+            &[notes, ("resource", "https://mails.example/v1")][..],
+            &[("scope", "notes:read"), ("scope", "notes:read")],
+            &[("made_up", "1"), ("made_up", "1")],
+            &[("grant_type", "authorization_code")],
+        ] {
+            let code = server.code(web).await;
+            let repeated = [&redemption(web, &code)[..], extra].concat();
+            let answer = server.caller.token(web, &repeated).await;
+            assert_eq!(answer.oauth_error(), (400, "invalid_request".into(), "parameter_repeated".into()), "{extra:?}");
+            // That request consumed nothing.
+            let tokens = server.redeem(web, &code).await.expect(200).json();
+            assert_eq!(server.caller.token(web, &repeated).await.oauth_error(), refused("code_replayed"), "{extra:?}");
+            assert_dead(server, web, &tokens).await;
+        }
+        // What proves the code must be right, or whoever only saw it could end what it gave.
+        let code = server.code(web).await;
+        let tokens = server.redeem(web, &code).await.expect(200);
+        for proof in [("code_verifier", VERIFIER), ("redirect_uri", &web.redirect_uri), ("code", &code)] {
+            let repeated = [&redemption(web, &code)[..], &[proof]].concat();
+            assert_eq!(server.caller.token(web, &repeated).await.oauth_error().2, "parameter_repeated", "{}", proof.0);
+        }
+        assert!(server.caller.is_active(&server.world.notes, &tokens.text("access_token")).await);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn one_of_the_resources_that_were_asked_can_be_named() {
     let server = TestServer::start().await;
     let web = &server.world.web;

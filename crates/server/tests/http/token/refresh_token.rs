@@ -113,6 +113,36 @@ async fn reuse_ends_the_family_and_its_access_tokens_and_explain_names_both_part
 }
 
 #[tokio::test]
+async fn reuse_with_a_malformed_request_ends_the_family() {
+    on_each_engine(async |server| {
+        for (client, extra, mistake) in [
+            (&server.world.web, &[("scope", "\"")][..], "scope_malformed"),
+            (&server.world.native, &[("scope", "openid"), ("scope", "openid")], "parameter_repeated"),
+            (
+                &server.world.web,
+                &[("resource", "https://notes.example"), ("resource", "https://mails.example/v1")],
+                "parameter_repeated",
+            ),
+            (&server.world.native, &[("made_up", "1"), ("made_up", "1")], "parameter_repeated"),
+            (&server.world.web, &[("grant_type", "refresh_token")], "parameter_repeated"),
+        ] {
+            let with_mistake = async |token: &str| {
+                let form = [("grant_type", "refresh_token"), ("refresh_token", token)];
+                server.caller.token(client, &[&form[..], extra].concat()).await
+            };
+            let oldest = first(server, client).await;
+            assert_eq!(with_mistake(&oldest).await.oauth_error().2, mistake, "{extra:?}");
+            // That request used nothing up.
+            let middle = next(server, client, &oldest).await;
+            let newest = next(server, client, &middle).await;
+            assert_eq!(with_mistake(&oldest).await.oauth_error(), refused("refresh_token_reused"), "{extra:?}");
+            assert_eq!(server.caller.refresh(client, &newest).await.oauth_error(), refused("grant_ended"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_confidential_client_repeats_until_the_successor_is_used() {
     let server = TestServer::start().await;
     let web = &server.world.web;

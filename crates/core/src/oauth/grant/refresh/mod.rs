@@ -172,7 +172,11 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{super::audience::Apis, family::DAY, *};
+    use super::{
+        super::audience::{Apis, RequestedAccess},
+        family::DAY,
+        *,
+    };
     use crate::{random::SeededRng, scope::ScopeSet};
 
     const START: Timestamp = Timestamp::from_secs(1_700_000_000);
@@ -204,16 +208,12 @@ mod tests {
         RefreshFacts { generation: 2, last_rotation: Some(Rotation { at: START, address: address(1) }), ..live() }
     }
 
-    fn decision(facts: &RefreshFacts, resource: Option<&str>, from: IpAddr, now: Timestamp) -> RefreshDecision {
+    type Asked = Result<RequestedAccess, Refusal>;
+
+    fn decision(facts: &RefreshFacts, asked: &Asked, from: IpAddr, now: Timestamp) -> RefreshDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::parse("openid").unwrap());
-        let asked = AccessRequest {
-            apis: &apis,
-            granted: &granted,
-            requested: &granted,
-            granted_resources: &[],
-            scopes: None,
-            resource,
-        };
+        let asked =
+            AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
         let request = RefreshRequest { client_id: client(1), address: from };
         decide(&request, facts, &asked, &RefreshLimits::default(), now)
     }
@@ -227,7 +227,7 @@ mod tests {
     use Decided::{Refused, Repeated, Rotated};
 
     fn decided(facts: &RefreshFacts, from: IpAddr, after: u64) -> Decided {
-        match decision(facts, None, from, START.plus(Duration::from_secs(after))) {
+        match decision(facts, &Ok(RequestedAccess::default()), from, START.plus(Duration::from_secs(after))) {
             RefreshDecision::Refuse { why, and } => Refused(why.denial, and),
             RefreshDecision::Repeat { counted, .. } => Repeated(counted),
             RefreshDecision::Rotate(_) => Rotated,
@@ -289,16 +289,23 @@ mod tests {
     }
 
     #[test]
-    fn unknown_resource_does_not_hide_reuse() {
-        let refused = |facts: &RefreshFacts| match decision(facts, Some("https://other.example"), address(2), START) {
-            RefreshDecision::Refuse { why, and } => (why.denial, and),
-            allowed => panic!("{allowed:?}"),
-        };
-        let nothing = (Denial::ResourceUnknown, Consequence::Nothing);
-        assert_eq!(refused(&live()), nothing);
-        assert_eq!(refused(&predecessor()), nothing);
-        let reused = RefreshFacts { generation: 1, ..live() };
-        assert_eq!(refused(&reused), (Denial::RefreshTokenReused, Consequence::EndGrant));
+    fn what_is_asked_for_does_not_hide_reuse() {
+        let unknown = RequestedAccess { resource: Some("https://other.example".into()), ..Default::default() };
+        for (asked, denial) in [
+            (Ok(unknown), Denial::ResourceUnknown),
+            (Err(Denial::ScopeMalformed.into()), Denial::ScopeMalformed),
+            (Err(Denial::ParameterRepeated.into()), Denial::ParameterRepeated),
+        ] {
+            let refused = |facts: &RefreshFacts| match decision(facts, &asked, address(2), START) {
+                RefreshDecision::Refuse { why, and } => (why.denial, and),
+                allowed => panic!("{allowed:?}"),
+            };
+            let nothing = (denial, Consequence::Nothing);
+            assert_eq!(refused(&live()), nothing);
+            assert_eq!(refused(&predecessor()), nothing);
+            let reused = RefreshFacts { generation: 1, ..live() };
+            assert_eq!(refused(&reused), (Denial::RefreshTokenReused, Consequence::EndGrant));
+        }
     }
 
     /// A family as the store keeps it, with the tokens by their generation.
@@ -354,7 +361,7 @@ mod tests {
                     ..model.facts[presented].clone()
                 };
                 let was_ended = model.ended;
-                match decision(&facts, None, from, now) {
+                match decision(&facts, &Ok(RequestedAccess::default()), from, now) {
                     RefreshDecision::Rotate(_) => {
                         prop_assert_eq!(presented, newest, "only the live token gets a successor");
                         model.last_rotation = Some(Rotation { at: now, address: from });
