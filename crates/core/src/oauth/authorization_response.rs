@@ -3,6 +3,8 @@
 //! [`Target`] is made only by comparison with what the client registered. A doubt about client, redirect URI or `state`
 //! is shown on a page: an answer that can't reach the client as it expects must not be sent.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -10,6 +12,7 @@ use crate::{
     client_auth,
     denial::Denial,
     form::Parameters,
+    jws,
     redirect_uri::{self, RedirectUri},
     refusal::Refusal,
     trace::TraceId,
@@ -46,8 +49,8 @@ impl ResponseMode {
 
     /// The mode that a request asks for. One that is not supported is refused in the default mode of its response type.
     fn asked(form: &Parameters<'_>) -> Self {
-        let stated = form.all("response_mode").next().unwrap_or_default();
-        match Self::SUPPORTED.into_iter().find(|mode| mode.as_str() == stated) {
+        let stated = form.all("response_mode").next().map(Cow::from).or_else(|| in_request_object(form));
+        match Self::SUPPORTED.into_iter().find(|mode| Some(mode.as_str()) == stated.as_deref()) {
             Some(Self::FormPost) => Self::FormPost,
             Some(Self::Fragment) => Self::Fragment,
             Some(Self::Query) | None => Self::default_of(form.all("response_type").next().unwrap_or_default()),
@@ -61,6 +64,13 @@ impl ResponseMode {
             false => Self::Query,
         }
     }
+}
+
+/// The `response_mode` of a request that has it in its request object alone. Request objects are refused, and the client
+/// can take that refusal only where it expects the answer; nothing else of one is read.
+fn in_request_object<'a>(form: &Parameters<'_>) -> Option<Cow<'a, str>> {
+    let claims = jws::claims_unverified(form.all("request").next()?)?;
+    Some(claims.get("response_mode")?.as_str()?.to_owned().into())
 }
 
 /// Where the response goes.
@@ -161,6 +171,8 @@ pub(crate) fn state(form: &Parameters<'_>) -> Result<Option<String>, Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
     use crate::{
         authorization_request::tests::{GOOD, client},
@@ -248,6 +260,25 @@ mod tests {
         assert!(denied.starts_with("https://app.example/cb#error=access_denied&"), "{denied}");
         let unknown = redirect(error(&format!("{GOOD}&response_mode=jwt"), Denial::ResponseModeUnsupported));
         assert!(unknown.starts_with("https://app.example/cb?error=invalid_request&"), "{unknown}");
+    }
+
+    #[test]
+    fn refusal_of_a_request_object_goes_where_the_object_says_that_the_client_listens() {
+        let object = |claims: &str| format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims));
+        let refused = |request: &str| error(&format!("{GOOD}&request={request}"), Denial::RequestObjectUnsupported);
+        let posted = refused(&object(r#"{"response_mode":"form_post","redirect_uri":"https://evil.example"}"#));
+        let AuthorizationResponse::FormPost { action, .. } = posted else { panic!("{posted:?}") };
+        assert_eq!(action, "https://app.example/cb");
+        let fragment = redirect(refused(&object(r#"{"response_mode":"fragment"}"#)));
+        assert!(fragment.starts_with("https://app.example/cb#error=request_not_supported&"), "{fragment}");
+        let own = error(
+            &format!("{GOOD}&response_mode=query&request={}", object(r#"{"response_mode":"form_post"}"#)),
+            Denial::RequestObjectUnsupported,
+        );
+        assert!(redirect(own).starts_with("https://app.example/cb?error="));
+        for unreadable in ["x", "e30.e30.", "e30.!.", &object("[]"), &object(r#"{"response_mode":1}"#)] {
+            assert!(redirect(refused(unreadable)).starts_with("https://app.example/cb?error="), "{unreadable}");
+        }
     }
 
     #[test]
