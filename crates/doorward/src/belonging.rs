@@ -62,7 +62,7 @@ enum Mismatch {
          into the master key's file. Without it none of the database's keys and secrets can be used"
     )]
     OtherMasterKey { needed: String, given: String },
-    #[error("holds what a restore or a move left that did not come to its end: run the same command again")]
+    #[error("holds an unfinished restore or move: run that command again")]
     Unfinished,
 }
 

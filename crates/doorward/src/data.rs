@@ -2,7 +2,7 @@
 
 use std::{
     ffi::OsString,
-    fs,
+    fmt, fs,
     io::{self, Write},
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
@@ -43,6 +43,16 @@ pub(crate) enum Place {
     Data(PathBuf),
 }
 
+/// As it is named on the command line.
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(path) => write!(f, "--config {}", path.display()),
+            Self::Data(folder) => write!(f, "--data {}", folder.display()),
+        }
+    }
+}
+
 /// What was found at a place, ready to be opened.
 pub(crate) struct Found {
     pub(crate) settings: Settings,
@@ -53,6 +63,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Keeps every other process off a data folder that holds a database.
+    pub(crate) fn lock(&self) -> Result<Option<FolderLock>, Failure> {
+        match &self.location {
+            Location::Sqlite(folder) => Ok(Some(FolderLock::acquire(folder)?)),
+            Location::Postgres(_) => Ok(None),
+        }
+    }
+
     /// What a configuration names.
     pub(crate) fn configured(config: &Config) -> Result<Self, Failure> {
         refuse_unfinished_demo(&config.program.data_dir)?;

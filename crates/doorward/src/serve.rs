@@ -10,7 +10,7 @@ use doorward_server::{
     manage,
     tasks::{self, Tasks, supervise},
 };
-use doorward_store::{FolderLock, KNOWN_SCHEMA, Location, Store, prepare_folder};
+use doorward_store::{KNOWN_SCHEMA, Store, prepare_folder};
 use rustls_pki_types::ServerName;
 use sd_notify::NotifyState;
 use tokio::signal::unix::{SignalKind, signal};
@@ -51,10 +51,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     let mut found = Found::configured(&config)?;
     found.settings.logo = logo(&config.program)?;
     prepare_folder(&found.folder)?;
-    let lock = match &found.location {
-        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
-        Location::Postgres(_) => None,
-    };
+    let lock = found.lock()?;
     let store = found.open_store().await?;
     data::write_secret(&found.folder.join(ISSUER), &*config.server.issuer)?;
     data::record_configuration(&found.folder, path)?;

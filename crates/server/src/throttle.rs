@@ -49,7 +49,9 @@ impl Attempt {
         match app.write(ReserveAttempt { counters: attempt.counters(app), max_wait, now: app.now() }).await? {
             Reservation::Go => Ok(attempt),
             Reservation::Wait(wait) => refused("too many failures", wait),
-            Reservation::Slow(wait) => refused("very many failures in a row: a slow pace until a success", wait),
+            Reservation::Slow(wait) => {
+                refused("too many failures in a row: one attempt at a time until one succeeds", wait)
+            }
         }
     }
 

@@ -57,7 +57,7 @@ impl Contents {
         differing.map_or(Ok(()), |(name, tally)| {
             let (expected, found) = (tally.rows, found.rows_of(name));
             Err(BackupError::Inconsistent(match expected == found {
-                true => format!("the {found} rows of {name} are not those that were read"),
+                true => format!("{name} has all {found} rows, but their contents differ"),
                 false => format!("{name} has {found} rows, and {expected} were read"),
             }))
         })
@@ -132,7 +132,7 @@ pub enum BackupError {
     #[error("the backup includes no master key: it opens only beside the key's own file")]
     NoMasterKey,
     /// Another kind of file.
-    #[error("this is no backup of Doorward")]
+    #[error("the file is no Doorward backup")]
     NotABackup,
     /// The passphrase is another one.
     #[error("the passphrase does not open the master key of this backup")]

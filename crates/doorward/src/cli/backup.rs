@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use doorward_core::{clock::Clock, secret::SecretString};
+use doorward_core::{clock::Clock, digest::MasterKey, secret::SecretString};
 use doorward_guard::{SystemClock, SystemRng};
 use doorward_server::actor::Actor;
 use doorward_store::{
@@ -28,7 +28,7 @@ use crate::{
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct BackupArgs {
     #[command(subcommand)]
-    verb: Option<Verb>,
+    pub(super) verb: Option<Verb>,
     /// The file to write; it must not exist
     #[arg(required = true)]
     file: Option<PathBuf>,
@@ -40,13 +40,13 @@ pub(super) struct BackupArgs {
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+pub(super) enum Verb {
     /// Read a backup to its end: that nothing is missing, altered or damaged
     Verify(VerifyArgs),
 }
 
 #[derive(Args, Debug)]
-struct VerifyArgs {
+pub(super) struct VerifyArgs {
     /// The backup
     file: PathBuf,
     #[command(flatten)]
@@ -60,26 +60,13 @@ pub(super) struct PassphraseArgs {
     passphrase_file: Option<PathBuf>,
 }
 
-impl BackupArgs {
-    /// Whether the command needs no server's place: it verifies a backup that includes its master key.
-    pub(super) fn needs_no_place(&self) -> bool {
-        matches!(&self.verb, Some(Verb::Verify(verify)) if verify.passphrase.passphrase_file.is_some())
+pub(super) async fn run(args: BackupArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let file = args.file.ok_or_else(|| Failure::Usage("name the file to write".to_owned()))?;
+    let passphrase = args.include_master_key.then(|| args.passphrase.new_one()).transpose()?;
+    if passphrase.is_none() && args.passphrase.is_named() {
+        return Err(Failure::Usage("a passphrase is only for a backup with --include-master-key".to_owned()));
     }
-}
-
-pub(super) async fn run(args: BackupArgs, place: Option<&Place>, actor: &Actor, output: Output) -> Result<(), Failure> {
-    match (args.verb, args.file, place) {
-        (Some(Verb::Verify(verify)), _, place) => self::verify(verify, place, output).await,
-        (None, Some(file), Some(place)) => {
-            let passphrase = args.include_master_key.then(|| args.passphrase.new_one()).transpose()?;
-            if passphrase.is_none() && args.passphrase.passphrase_file.is_some() {
-                let told = "a passphrase is only for a backup with --include-master-key".to_owned();
-                return Err(Failure::Usage(told));
-            }
-            create(&file, passphrase, place, actor, output).await
-        }
-        _ => Err(Failure::Usage("name the file to write".to_owned())),
-    }
+    create(&file, passphrase, place, actor, output).await
 }
 
 async fn create(
@@ -124,14 +111,18 @@ async fn create(
     output.print(&told(&heading, &contents), || {
         let file = path.display();
         let key = match &heading.enclosed {
-            Some(_) => "It includes the master key, under the passphrase: keep that apart.".to_owned(),
+            Some(_) => format!(
+                "It includes the master key, under the passphrase: keep that apart.\nVerify it where it is kept: doorward \
+                 backup verify {file}"
+            ),
             None => format!(
-                "It opens with the master key {} only, which is not in it: keep a copy of that apart.",
+                "It opens with the master key {} only, which is not in it: keep a copy of that apart.\nVerify it where a \
+                 server has that key: doorward backup verify {file} {place}",
                 heading.master_key
             ),
         };
         format!(
-            "{file} holds {} rows, of {}. {key}\nVerify it where it is kept: doorward backup verify {file}",
+            "{file} holds {} rows, of {}. {key}",
             contents.rows(),
             time(heading.created_at)
         )
@@ -142,16 +133,28 @@ async fn create(
 async fn note(store: &Store, heading: &Heading, contents: &Contents, actor: &Actor) {
     let (id, rows) = (heading.id.clone(), contents.rows());
     if let Err(error) = store.write(NoteBackup { id, rows, audit: belonging::audit(actor) }).await {
-        tracing::warn!(%error, "the audit has no word about this backup");
+        tracing::warn!(%error, "this backup could not be recorded in the audit");
     }
 }
 
-async fn verify(args: VerifyArgs, place: Option<&Place>, output: Output) -> Result<(), Failure> {
+/// Reads a backup to its end. It is opened by the master key of the place, if there is one that has it, or else by the one
+/// that the backup includes.
+pub(super) fn verify(
+    args: VerifyArgs,
+    place: impl FnOnce() -> Result<Place, Failure>,
+    output: Output,
+) -> Result<(), Failure> {
     let backup = open(&args.file)?;
-    let master_keys = match (&args.passphrase.passphrase_file, place) {
-        (Some(_), _) => backup.enclosed_keys(&args.passphrase.known_one()?)?,
-        (None, Some(place)) => place.target(&backup.heading.issuer)?.found.master_keys,
-        (None, None) => Vec::new(),
+    let of_place = || Ok::<_, Failure>(place()?.target(&backup.heading.issuer)?.found.master_keys);
+    let is_needed = |key: &MasterKey| key.id() == backup.heading.master_key;
+    let master_keys = match backup.heading.enclosed.is_some() {
+        false => of_place()?,
+        true if args.passphrase.is_named() => backup.enclosed_keys(&args.passphrase.known_one()?)?,
+        true => match of_place() {
+            Ok(keys) if keys.iter().any(is_needed) => keys,
+            // A backup that includes its key needs no server beside it.
+            Ok(_) | Err(_) => backup.enclosed_keys(&args.passphrase.known_one()?)?,
+        },
     };
     let bar = Bar::begin(output);
     let verified = backup.verify(&master_keys, &bar.show())?;
@@ -224,7 +227,7 @@ impl PassphraseArgs {
             }
         };
         if passphrase.expose_secret().chars().count() < SHORTEST_PASSPHRASE {
-            let told = format!("a passphrase of a backup has {SHORTEST_PASSPHRASE} characters or more");
+            let told = format!("the passphrase must have at least {SHORTEST_PASSPHRASE} characters");
             return Err(Failure::Usage(told));
         }
         Ok(passphrase)

@@ -10,9 +10,11 @@ mod explain;
 mod jwks;
 mod keys;
 mod log_line;
+mod migrate;
 mod moving;
 mod owner;
 mod progress;
+mod reference;
 mod restore;
 mod roles;
 mod sweep;
@@ -27,10 +29,10 @@ use clap::{
     error::ErrorKind,
     parser::ValueSource,
 };
-use doorward_server::{App, actor::Actor, manage::ManageError};
+use doorward_server::{actor::Actor, manage::ManageError};
 
+use self::backup::BackupArgs;
 use crate::{
-    belonging::Accepted,
     data::{self, Place},
     demo,
     failure::{EXIT_CODES, Failure},
@@ -93,17 +95,42 @@ enum Command {
     Serve,
     /// Make a new server: configuration, data folder, master key, signing keys
     Init(InitArgs),
+    #[command(flatten)]
+    OnStore(StoreCommand),
+    /// Check the configuration, or list its keys
+    #[command(subcommand)]
+    Config(config::Verb),
+    #[command(flatten)]
+    OnServer(ServerCommand),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the page of all commands, in Markdown
+    #[command(hide = true)]
+    Commands,
+    /// Print the page of all denials, in Markdown
+    #[command(hide = true)]
+    Denials,
+}
+
+/// Commands that work on the store.
+#[derive(Debug, Subcommand)]
+enum StoreCommand {
     /// Bring the database's schema up to this version
-    Migrate(MigrateArgs),
+    Migrate(migrate::MigrateArgs),
     /// Write everything that the database holds into one file, beside the running server
     Backup(backup::BackupArgs),
     /// Fill an empty database from a backup, and end what may have been revoked since
     Restore(restore::RestoreArgs),
     /// Move the SQLite database of the data folder into the PostgreSQL that the configuration names
     Move,
-    /// Check the configuration, or list its keys
-    #[command(subcommand)]
-    Config(config::Verb),
+}
+
+/// Commands that do what the server does, on its store.
+#[derive(Debug, Subcommand)]
+enum ServerCommand {
     /// API keys
     #[command(subcommand)]
     Key(keys::Verb),
@@ -132,27 +159,6 @@ enum Command {
     Audit(audit::Verb),
     /// Remove now what has ended; a running server does so all the time
     Sweep(sweep::SweepArgs),
-    /// Print completions for a shell
-    Completions {
-        /// The shell
-        shell: clap_complete::Shell,
-    },
-    /// Print the page of all commands, in Markdown
-    #[command(hide = true)]
-    Commands,
-    /// Print the page of all denials, in Markdown
-    #[command(hide = true)]
-    Denials,
-}
-
-#[derive(Args, Debug)]
-struct MigrateArgs {
-    /// Begin an empty database, for a new server whose master key was made elsewhere
-    #[arg(long)]
-    new: bool,
-    /// Accept that the server has another address than the database was used with
-    #[arg(long)]
-    change_issuer: bool,
 }
 
 #[derive(Args, Debug)]
@@ -261,6 +267,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         let where_to = || Failure::Usage(format!("say where: --config FILE or --data DIR; there is no {CONFIG} here"));
         config.or_else(here).ok_or_else(where_to)
     };
+    let as_owner = || {
+        let place = place()?;
+        owner::become_owner(&place)?;
+        Ok::<_, Failure>(place)
+    };
     match command {
         Command::Demo(args) => {
             if global.config.is_some() {
@@ -300,104 +311,49 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Cli::command(), "doorward", &mut script);
             crate::output::line(String::from_utf8_lossy(&script).trim_end())?;
         }
-        Command::Commands => crate::output::line(&page_of_commands())?,
+        Command::Commands => crate::output::line(&reference::page())?,
         Command::Denials => crate::output::line(&explain::page_of_denials())?,
-        Command::Token(tokens::Verb::Decode(args)) => tokens::decode(args, output)?,
-        Command::Explain(args) if args.log.is_some() => explain::from_log(args, output)?,
-        Command::Backup(args) if args.needs_no_place() => {
-            let actor = Actor::command_line(&data::os_user());
-            serve::runtime(1)?.block_on(backup::run(args, None, &actor, output))?;
+        Command::OnServer(ServerCommand::Token(tokens::Verb::Decode(args))) => tokens::decode(args, output)?,
+        Command::OnServer(ServerCommand::Explain(args)) if args.log.is_some() => explain::from_log(args, output)?,
+        Command::OnStore(StoreCommand::Backup(BackupArgs { verb: Some(backup::Verb::Verify(args)), .. })) => {
+            backup::verify(args, place, output)?;
         }
-        command => {
-            let place = place()?;
-            owner::become_owner(&place)?;
-            return serve::runtime(1)?.block_on(on_the_store(command, &place, output));
+        Command::OnStore(command) => {
+            let place = as_owner()?;
+            serve::runtime(1)?.block_on(run_on_store(command, &place, output))?;
+        }
+        Command::OnServer(command) => {
+            let place = as_owner()?;
+            serve::runtime(1)?.block_on(run_on_server(command, &place, output))?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Commands that work on the store, beside a server that may run.
-async fn on_the_store(command: Command, place: &Place, output: Output) -> Result<ExitCode, Failure> {
+async fn run_on_store(command: StoreCommand, place: &Place, output: Output) -> Result<(), Failure> {
     let actor = Actor::command_line(&data::os_user());
     match command {
-        Command::Backup(args) => backup::run(args, Some(place), &actor, output).await?,
-        Command::Migrate(args) => migrate(args, place, &actor, output).await?,
-        Command::Move => moving::run(place, &actor, output).await?,
-        Command::Restore(args) => restore::run(args, place, &actor, output).await?,
-        command => with_the_server(command, &*place.open().await?, &actor, output).await?,
+        StoreCommand::Backup(args) => backup::run(args, place, &actor, output).await,
+        StoreCommand::Migrate(args) => migrate::run(args, place, &actor, output).await,
+        StoreCommand::Move => moving::run(place, &actor, output).await,
+        StoreCommand::Restore(args) => restore::run(args, place, &actor, output).await,
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-/// Commands that do what the server does, on its store.
-async fn with_the_server(command: Command, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+async fn run_on_server(command: ServerCommand, place: &Place, output: Output) -> Result<(), Failure> {
+    let actor = Actor::command_line(&data::os_user());
+    let app = &*place.open().await?;
     match command {
-        Command::Api(verb) => apis::run(verb, app, actor, output).await?,
-        Command::Audit(verb) => audit::run(verb, app, output).await?,
-        Command::Client(verb) => clients::run(verb, app, actor, output).await?,
-        Command::Explain(args) => explain::run(args, app, output).await?,
-        Command::Jwks(verb) => jwks::run(verb, app, actor, output).await?,
-        Command::Key(verb) => keys::run(verb, app, actor, output).await?,
-        Command::Role(verb) => roles::run(verb, app, actor, output).await?,
-        Command::Sweep(args) => sweep::run(args, app, output).await?,
-        Command::Token(verb) => tokens::run(verb, app, output).await?,
-        Command::User(verb) => users::run(verb, app, actor, output).await?,
-        Command::Backup(_)
-        | Command::Commands
-        | Command::Completions { .. }
-        | Command::Config(_)
-        | Command::Demo(_)
-        | Command::Denials
-        | Command::Init(_)
-        | Command::Migrate(_)
-        | Command::Move
-        | Command::Restore(_)
-        | Command::Serve => unreachable!("these need no opened store and were run before"),
-    }
-    Ok(())
-}
-
-async fn migrate(args: MigrateArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
-    use doorward_store::{FolderLock, Location};
-    let found = place.find()?;
-    // Held while migrating: a server that runs migrates itself, at its start.
-    let _lock = match &found.location {
-        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
-        Location::Postgres(_) => None,
-    };
-    let accepted = Accepted { new: args.new, other_issuer: args.change_issuer, ..Accepted::default() };
-    let store = found.open_accepted(accepted).await?;
-    let applied = store.migrate().await?;
-    if args.change_issuer {
-        found.change_issuer(&store, actor).await?;
-    }
-    store.close().await;
-    let value = serde_json::json!({"from": applied.from, "to": applied.to});
-    output.print(&value, || match applied.from == applied.to {
-        true => format!("The schema is at {}; there was nothing to do.", applied.to),
-        false => format!("The schema went from {} to {}.", applied.from, applied.to),
-    })
-}
-
-/// The page of all commands for the documentation.
-fn page_of_commands() -> String {
-    let mut command = Cli::command().term_width(100);
-    command.build();
-    let mut page = String::from(
-        "# Commands\n\nWhat `--help` says of each command. This page is made by `doorward commands`; shell completions \
-         by `doorward completions SHELL`.\n",
-    );
-    describe_command(&mut command, "doorward", &mut page);
-    page
-}
-
-fn describe_command(command: &mut clap::Command, name: &str, page: &mut String) {
-    let help = command.render_help().to_string();
-    page.push_str(&format!("\n## {name}\n\n```text\n{}\n```\n", help.trim_end()));
-    for subcommand in command.get_subcommands_mut().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
-        let name = format!("{name} {}", subcommand.get_name());
-        describe_command(subcommand, &name, page);
+        ServerCommand::Api(verb) => apis::run(verb, app, &actor, output).await,
+        ServerCommand::Audit(verb) => audit::run(verb, app, output).await,
+        ServerCommand::Client(verb) => clients::run(verb, app, &actor, output).await,
+        ServerCommand::Explain(args) => explain::run(args, app, output).await,
+        ServerCommand::Jwks(verb) => jwks::run(verb, app, &actor, output).await,
+        ServerCommand::Key(verb) => keys::run(verb, app, &actor, output).await,
+        ServerCommand::Role(verb) => roles::run(verb, app, &actor, output).await,
+        ServerCommand::Sweep(args) => sweep::run(args, app, output).await,
+        ServerCommand::Token(verb) => tokens::run(verb, app, output).await,
+        ServerCommand::User(verb) => users::run(verb, app, &actor, output).await,
     }
 }
 

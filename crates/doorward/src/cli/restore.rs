@@ -6,7 +6,7 @@ use clap::Args;
 use doorward_core::digest::MasterKey;
 use doorward_server::actor::Actor;
 use doorward_store::{
-    FolderLock, Location, Store,
+    Store,
     backup::{Backup, BackupError, Contents, EndedByRestore, Heading, Restored},
     prepare_folder,
 };
@@ -32,10 +32,10 @@ pub(super) struct RestoreArgs {
     /// was issued is ended
     #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
     in_place: bool,
-    /// Keep sessions, grants and tokens as they were: also what was revoked after the backup works again
+    /// Keep sessions, grants and tokens as they were, including what was revoked after the backup was made
     #[arg(long)]
     keep_issued: bool,
-    /// The server has another address than the one of the backup
+    /// Accept that the server's address differs from the backup's
     #[arg(long)]
     change_issuer: bool,
     #[command(flatten)]
@@ -64,10 +64,7 @@ async fn from_backup(
     prepare_folder(&found.folder)?;
     data::refuse_unfinished_demo(&found.folder)?;
     // Held until the end: no server starts on what is half.
-    let _lock = match &found.location {
-        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
-        Location::Postgres(_) => None,
-    };
+    let _lock = found.lock()?;
     let is_unused = found.is_unused();
     if !found.has_no_file() {
         // Before the backup is read, which may take long.
@@ -152,10 +149,7 @@ impl MasterKeys {
 
 async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let found = place.find()?;
-    let _lock = match &found.location {
-        Location::Sqlite(folder) => Some(FolderLock::acquire(folder)?),
-        Location::Postgres(_) => None,
-    };
+    let _lock = found.lock()?;
     Store::accept_copy(&found.location).await?;
     let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;

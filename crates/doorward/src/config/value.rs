@@ -322,7 +322,7 @@ fn link(url: &str) -> Result<String, Fault> {
     let none = || Fault::new(format!("takes a URL that begins with https:// or mailto:, and `{url}` is none"));
     match url.split_once(':') {
         Some(("https", _)) => {
-            let fault = |why| Fault::new(format!("takes the address of a web page, and `{url}` is none: {why}"));
+            let fault = |why| Fault::new(format!("`{url}` is no address of a web page: {why}"));
             check_web_page(url).map_err(fault)?;
         }
         Some(("mailto", to)) if to.bytes().all(|byte| byte.is_ascii_graphic()) && to.contains('@') => {}

@@ -209,6 +209,30 @@ fn backup_of_postgresql_is_restored_into_sqlite() {
     backup_survives_the_loss_of_the_folder(Some(from), None);
 }
 
+#[test]
+fn backup_that_includes_its_key_is_verified_wherever_it_lies() {
+    let (site, other) = (Site::new(None), Site::new(None));
+    let (file, passphrase) = (site.file("backup"), site.file("passphrase"));
+    fs::write(&passphrase, format!("{PASSPHRASE}\n")).expect("written");
+    json(&site.config, &["backup", &file, "--include-master-key", "--passphrase-file", &passphrase]);
+    json(&site.config, &["backup", "verify", &file]);
+    json(&other.config, &["backup", "verify", &file, "--passphrase-file", &passphrase]);
+    let nowhere = program().current_dir(other.folder.path().join("data")).args(["backup", "verify", &file]).output();
+    for asks in [configured(&other.config, &["backup", "verify", &file]), nowhere.expect("the program runs")] {
+        assert!(asks.status.code() == Some(2) && told(&asks).contains("--passphrase-file"), "{}", told(&asks));
+    }
+}
+
+#[test]
+fn backup_without_its_key_says_where_it_can_be_verified() {
+    let site = Site::new(None);
+    let file = site.file("backup");
+    let made = configured(&site.config, &["backup", &file]);
+    let hint = String::from_utf8_lossy(&made.stdout).into_owned();
+    let hint = hint.split_once("doorward backup verify ").expect("a command").1.trim();
+    assert_eq!(hint, format!("{file} --config {}", site.config.display()));
+}
+
 /// Starts a command and kills it as soon as `is_at_work`.
 fn killed(config: &Path, arguments: &[&str], is_at_work: impl Fn() -> bool) {
     let mut command = program();

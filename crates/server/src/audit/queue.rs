@@ -200,7 +200,7 @@ fn counted_row(fold: &Fold, count: i64, context: impl Fn(&Actor) -> AuditContext
     event.count = count;
     if let Some(code) = fold.code {
         let network = address.map_or_else(|| "many".to_owned(), |address| address.to_string());
-        tracing::info!(code, network, count, "refused more often than has lines of its own");
+        tracing::info!(code, network, count, "more refusals like this one, counted in one line");
     }
     event
 }

@@ -237,7 +237,7 @@ impl Operation for Fill {
         while let Some(heading) = reader.next_table().map_err(give_up)? {
             let table = expected.next().filter(|table| table.name == heading.name && table.columns == heading.columns);
             let Some(table) = table else {
-                let told = format!("the backup has a table {} that its schema has not, or not there", heading.name);
+                let told = format!("the backup's tables do not match its schema: unexpected table {}", heading.name);
                 return Err(give_up(BackupError::Inconsistent(told)));
             };
             let full = BATCH * table.columns.len();

@@ -9,7 +9,7 @@ macro_rules! authorization_page {
         AuthorizeNotNavigated { code: "authorize_not_navigated", status: 400, error: "invalid_request", class: Request,
             sentence: "Signing in needs a page of its own. Open the app again in a window of your browser.",
             cause: "An image, a script, a frame or `fetch` of some page asked for the authorization endpoint (`Sec-Fetch-Dest`, `Sec-Fetch-Mode`), where only a page could go on.",
-            remedy: "An app sends the browser to the endpoint (`location.href = …`); in a frame it needs `prompt=none`. Many of them from other sites are an attack; nothing was stored." }
+            remedy: "An app sends the browser to the endpoint (`location.href = …`); in a frame it needs `prompt=none`. Many such requests from other sites suggest an attack; nothing was stored." }
         AuthorizeThrottled { code: "authorize_throttled", status: 429, error: "temporarily_unavailable", class: Request,
             sentence: "Too many sign-ins were begun here and not finished. Wait, then try again.",
             cause: "As many authorization requests of this network, all of them of people who are signed in, wait for an answer as `limits.open_requests_per_network` permits.",
