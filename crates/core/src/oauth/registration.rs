@@ -8,7 +8,7 @@ use crate::{
     client_metadata::{ClientMetadata, ClientProfile},
     grant::audience::Apis,
     scope::ScopeSet,
-    text::is_presentable,
+    text::{is_name, is_presentable},
     user::UserMetadata,
     username,
     web_page::check_web_page,
@@ -33,13 +33,14 @@ impl InvalidRegistration {
     }
 }
 
-/// A name for people: 1 to 100 characters, all of which are seen and mislead nobody.
+/// A name for people: 1 to 100 characters that are seen and mislead nobody.
 pub fn display_name(member: &'static str, name: &str) -> Result<String, InvalidRegistration> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > 100 || !name.chars().all(is_presentable) {
+    if name.chars().count() > 100 || !is_name(name) {
         return Err(InvalidRegistration::new(
             member,
-            "1 to 100 characters, none of them invisible, changing the direction of the text, or a control character",
+            "1 to 100 characters with a letter or a digit among them, none of them invisible, changing the direction of \
+             the text, or a control character",
         ));
     }
     Ok(name.to_owned())

@@ -1,0 +1,35 @@
+//! `doorward migrate`.
+
+use clap::Args;
+use doorward_server::actor::Actor;
+use serde_json::json;
+
+use crate::{belonging::Accepted, data::Place, failure::Failure, output::Output};
+
+#[derive(Args, Debug)]
+pub(super) struct MigrateArgs {
+    /// Begin an empty database, for a new server whose master key was made elsewhere
+    #[arg(long)]
+    new: bool,
+    /// Accept that the server has another address than the database was used with
+    #[arg(long)]
+    change_issuer: bool,
+}
+
+pub(super) async fn run(args: MigrateArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let found = place.find()?;
+    // A server that runs migrates itself, at its start.
+    let _lock = found.lock()?;
+    let accepted = Accepted { new: args.new, other_issuer: args.change_issuer, ..Accepted::default() };
+    let store = found.open_accepted(accepted).await?;
+    let applied = store.migrate().await?;
+    if args.change_issuer {
+        found.change_issuer(&store, actor).await?;
+    }
+    store.close().await;
+    let value = json!({"from": applied.from, "to": applied.to});
+    output.print(&value, || match applied.from == applied.to {
+        true => format!("The schema is at {}; there was nothing to do.", applied.to),
+        false => format!("The schema went from {} to {}.", applied.from, applied.to),
+    })
+}
