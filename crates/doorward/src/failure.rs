@@ -6,7 +6,7 @@ use doorward_server::{app::OpenError, manage::ManageError};
 use doorward_store::{FolderError, StoreError};
 use serde_json::json;
 
-use crate::output::Output;
+use crate::output::{Output, shown};
 
 /// What every command may exit with; shown by `doorward --help`.
 pub(crate) const EXIT_CODES: &str = "\
@@ -67,7 +67,8 @@ impl Failure {
         let text = match self {
             _ if output.json => json!({"error": self.kind(), "message": message.trim_end()}).to_string(),
             Self::Configuration(_) => message.trim_end().to_owned(),
-            _ => format!("error: {message}"),
+            // Others may have written what it quotes: a file, a server, a log.
+            _ => format!("error: {}", shown(&message)),
         };
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(std::io::stderr(), "{text}");

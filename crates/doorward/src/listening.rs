@@ -16,11 +16,15 @@ impl Passed {
         let mut passed = ListenFd::from_env();
         let mut sockets = Vec::new();
         for index in 0..passed.len() {
-            let socket = passed.take_tcp_listener(index);
-            let socket = socket.map_err(|error| {
+            let unusable = |error: &dyn std::fmt::Display| {
                 Failure::System(format!("socket {index} that was passed is no TCP socket that listens: {error}"))
-            })?;
-            sockets.extend(socket);
+            };
+            let Some(socket) = passed.take_tcp_listener(index).map_err(|error| unusable(&error))? else { continue };
+            match rustix::net::sockopt::socket_acceptconn(&socket) {
+                Ok(true) => sockets.push(socket),
+                Ok(false) => return Err(unusable(&"it is not listening")),
+                Err(error) => return Err(unusable(&error)),
+            }
         }
         Ok(Self(sockets))
     }

@@ -40,7 +40,7 @@ impl Output {
     fn text(self, value: &impl Serialize, human: impl FnOnce() -> String) -> String {
         match self.json {
             true => serde_json::to_string(value).expect("a value of views, numbers and text with text as names"),
-            false => human(),
+            false => shown(&human()),
         }
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
 }
 
 /// A text as a terminal may get it, whoever wrote it. Its lines stay, which are ours: no text of others has any.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     text.split('\n').map(presentable).collect::<Vec<_>>().join("\n")
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A guard logs each refusal as JSON. Around it stand what loggers and collectors add: a time, a syslog or journald prefix,
 //! the fields of spans, or JSON of their own in which the event is a text: `fields.message` of `tracing_subscriber`, `msg`
-//! of bunyan, `MESSAGE` of journald, `log` of Docker. So every JSON value of a line is looked at, and every text in it.
+//! of bunyan, `MESSAGE` of journald, `log` of Docker. So every JSON value of a line is looked at, and every text in a member
+//! that loggers write events into. Other members may hold what a caller sent: a header that looks like an event is none.
 
 use doorward_core::{event::RefusalEvent, trace::TraceId};
 use serde_json::{Deserializer, Value};
@@ -29,7 +30,7 @@ fn search(text: &str, depth: usize, found: &mut Vec<RefusalEvent>) {
         match values.next() {
             Some(Ok(value)) => {
                 rest = &rest[values.byte_offset()..];
-                look_into(value, depth, found);
+                look_into(value, false, depth, found);
             }
             // The fields of a span, or something else in braces.
             _ => rest = &rest[1..],
@@ -37,16 +38,21 @@ fn search(text: &str, depth: usize, found: &mut Vec<RefusalEvent>) {
     }
 }
 
-fn look_into(value: Value, depth: usize, found: &mut Vec<RefusalEvent>) {
+fn look_into(value: Value, is_of_logger: bool, depth: usize, found: &mut Vec<RefusalEvent>) {
     match value {
-        Value::Array(values) => values.into_iter().for_each(|value| look_into(value, depth, found)),
+        Value::Array(values) => values.into_iter().for_each(|value| look_into(value, is_of_logger, depth, found)),
         Value::Object(members) => match serde_json::from_value(Value::Object(members.clone())) {
             Ok(event) => found.push(event),
-            Err(_) => members.into_iter().for_each(|(_, value)| look_into(value, depth, found)),
+            Err(_) => members.into_iter().for_each(|(name, value)| look_into(value, holds_events(&name), depth, found)),
         },
-        Value::String(text) if depth > 0 => search(&text, depth - 1, found),
+        Value::String(text) if is_of_logger && depth > 0 => search(&text, depth - 1, found),
         _ => {}
     }
+}
+
+/// Whether loggers or collectors write events into members of this name.
+fn holds_events(name: &str) -> bool {
+    ["message", "msg", "log", "event", "body", "text"].iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
@@ -94,6 +100,18 @@ mod tests {
             json!({"event": event}).to_string(),
         ] {
             assert_eq!(found(&line), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_a_caller_wrote_into_a_header_is_no_event() {
+        let event = event();
+        for line in [
+            json!({"msg": "request", "user_agent": event, "trace_id": ID}).to_string(),
+            json!({"fields": {"message": "request", "uri": event}}).to_string(),
+            json!({"message": "request", "headers": {"user-agent": event, "x": [event]}}).to_string(),
+        ] {
+            assert_eq!(found(&line), 0, "{line}");
         }
     }
 

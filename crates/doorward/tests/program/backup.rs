@@ -224,6 +224,19 @@ fn backup_that_includes_its_key_is_verified_wherever_it_lies() {
 }
 
 #[test]
+fn what_a_file_says_of_itself_reaches_no_terminal_as_it_is() {
+    let site = Site::new(None);
+    let file = site.file("forged");
+    for forged in ["doorward-backup \u{1b}]0;pwned\u{7}\u{202e}\n{}\n", "doorward-backup 1\n{\"\u{1b}[2J\"}\n"] {
+        fs::write(&file, forged).expect("written");
+        let refused = configured(&site.config, &["backup", "verify", &file]);
+        let told = told(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{told}");
+        assert!(!told.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{told:?}");
+    }
+}
+
+#[test]
 fn backup_without_its_key_says_where_it_can_be_verified() {
     let site = Site::new(None);
     let file = site.file("backup");

@@ -113,6 +113,17 @@ fn sockets_that_are_passed_replace_the_configured_address() {
 }
 
 #[test]
+fn passed_socket_that_does_not_listen_is_refused() {
+    use rustix::net::{AddressFamily, SocketType, socket};
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = init(folder.path(), "http://localhost:8400");
+    let idle = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    let refused = serve_with(TcpListener::from(idle), &config).output().expect("the program runs");
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && told.contains("it is not listening"), "{told}");
+}
+
+#[test]
 fn passed_socket_off_loopback_needs_tls_or_a_proxy_too() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = init(folder.path(), "http://localhost:8400");

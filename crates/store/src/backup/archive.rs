@@ -82,7 +82,7 @@ impl Backup {
         }
         let mut line = Vec::new();
         reader.read_until(b'\n', &mut line)?;
-        let heading = serde_json::from_slice(&line).map_err(|_| BackupError::NotABackup)?;
+        let heading: Heading = serde_json::from_slice(&line).map_err(|_| BackupError::NotABackup)?;
         let start = (form.len() + line.len()) as u64;
         let digest = hexadecimal(&Digest::sha256(&[form, line].concat()));
         Ok(Backup { heading, file, start, digest })

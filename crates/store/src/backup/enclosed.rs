@@ -56,7 +56,10 @@ impl Enclosed {
 
     fn key(&self, passphrase: &SecretString) -> Result<Zeroizing<[u8; 32]>, BackupError> {
         // The cost is the file's word, which anybody may have written.
-        let is_bounded = self.memory_kib <= 1024 * 1024 && self.passes <= 64 && self.lanes <= 64;
+        let (memory_kib, passes, lanes) = COST;
+        let work = |memory_kib, passes| u64::from(memory_kib) * u64::from(passes);
+        let is_bounded =
+            work(self.memory_kib, self.passes) <= MOST_WORK * work(memory_kib, passes) && self.lanes <= 16 * lanes;
         let params = Params::new(self.memory_kib, self.passes, self.lanes, Some(32)).ok().filter(|_| is_bounded);
         let (Some(params), Ok(salt)) = (params, URL_SAFE_NO_PAD.decode(&self.salt)) else {
             return Err(BackupError::NotABackup);
@@ -76,6 +79,9 @@ fn context(id: &str) -> String {
 /// Memory in KiB, passes, lanes: RFC 9106 section 4, second recommendation.
 const COST: (u32, u32, u32) = (64 * 1024, 3, 4);
 
+/// How many times as much work a newer program may have asked for.
+const MOST_WORK: u64 = 16;
+
 #[cfg(test)]
 mod tests {
     use doorward_core::random::SeededRng;
@@ -94,7 +100,13 @@ mod tests {
         assert!(matches!(enclosed.open(&"wrong".into(), "id"), Err(BackupError::Passphrase)));
         assert!(matches!(enclosed.open(&"right".into(), "other"), Err(BackupError::Passphrase)));
 
-        let costly = Enclosed { memory_kib: u32::MAX, ..enclosed };
-        assert!(matches!(costly.open(&"right".into(), "id"), Err(BackupError::NotABackup)));
+        let costly = [
+            Enclosed { memory_kib: u32::MAX, ..enclosed.clone() },
+            Enclosed { passes: 49, ..enclosed.clone() },
+            Enclosed { lanes: 65, ..enclosed },
+        ];
+        for costly in costly {
+            assert!(matches!(costly.open(&"right".into(), "id"), Err(BackupError::NotABackup)), "{costly:?}");
+        }
     }
 }
