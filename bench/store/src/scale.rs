@@ -33,6 +33,9 @@ pub(crate) struct Options {
     /// How many refresh families have ended and wait to be removed
     #[arg(long, default_value_t = 60_000)]
     ended: u64,
+    /// In how many rounds the servers take turns
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
+    rounds: u64,
 }
 
 /// What the almost empty database has.
@@ -44,7 +47,7 @@ pub(crate) async fn measure(doorward: &Path, folder: &Path, options: &Options) -
     let few = filled(doorward, &folder.join("few"), databases.next(), FEW).await?;
     let many = filled(doorward, &folder.join("many"), databases.next(), many).await?;
     let mut report = Report::new(&many.site.location, many.size, options.ended);
-    report.rounds(&rounds::measure(&few, &many).await?);
+    report.rounds(&rounds::measure(&few, &many, options.rounds).await?);
     eprintln!("ending");
     let of_few = ending::measure(&few).await?;
     let of_many = ending::measure(&many).await?;

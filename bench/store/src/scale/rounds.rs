@@ -24,18 +24,17 @@ pub(super) struct Rounds {
 }
 
 /// The medians of the almost empty server and of the full one.
-pub(super) async fn measure(few: &Filled, many: &Filled) -> Result<[Rounds; 2]> {
-    let mut servers = [Measured::new(few), Measured::new(many)];
-    for round in 0..ROUNDS {
+pub(super) async fn measure(few: &Filled, many: &Filled, rounds: u64) -> Result<[Rounds; 2]> {
+    let mut servers = [Measured::new(few, rounds), Measured::new(many, rounds)];
+    for round in 0..rounds {
         for server in &mut servers {
-            eprintln!("round {} of {ROUNDS}: {} grants", round + 1, server.of.size.grants);
+            eprintln!("round {} of {rounds}: {} grants", round + 1, server.of.size.grants);
             server.round(round).await?;
         }
     }
     Ok(servers.map(Measured::medians))
 }
 
-const ROUNDS: u64 = 5;
 /// Requests with one key, which the server remembers.
 const SAME_KEY: usize = 20_000;
 /// Requests with keys that the server has not seen since it started.
@@ -52,10 +51,10 @@ struct Measured<'a> {
 }
 
 impl<'a> Measured<'a> {
-    fn new(of: &'a Filled) -> Self {
+    fn new(of: &'a Filled, rounds: u64) -> Self {
         let crowd = of.size.shares().crowd;
         // The last ones are for those who look when the client is refused.
-        let count = (crowd.end - crowd.start - RESERVED).min(ROUNDS * REFRESHES as u64);
+        let count = (crowd.end - crowd.start - RESERVED).min(rounds * REFRESHES as u64);
         let numbers = spread(count, crowd.end - crowd.start - RESERVED, 0);
         let tokens: VecDeque<_> = numbers.map(|number| fill::refresh_token(crowd.start + number)).collect();
         let tokens = Arc::new(Mutex::new(tokens));
