@@ -13,7 +13,7 @@ use doorward_core::{
 use crate::{
     ChangeKind, append_change,
     sql::sql,
-    tx::{Operation, Tx, TxError, Value},
+    tx::{Operation, Tx, TxError, Urgency, Value},
 };
 
 /// When the grant `g` ended, if it did: by its own row, or with all that its client or its user had by that time.
@@ -100,6 +100,8 @@ impl EndGrants {
 impl Operation for EndGrants {
     /// Whether nothing is left to be ended.
     type Output = bool;
+
+    const URGENCY: Urgency = Urgency::Patient;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let sql = "SELECT subject, before, why FROM ending_grants ORDER BY subject LIMIT 1";
