@@ -56,7 +56,7 @@ pub(crate) async fn measure(doorward: &Path, folder: &Path, options: &Options) -
     let before = folder.join("before.db");
     fs::copy(&database, &before)?;
     let store = site.store().await?;
-    let opaque = Arc::new(find(&store, &site.machine).await?);
+    let opaque = find(&store, &site.machine).await?;
     let world = Arc::new(world);
     let refreshes = record(&store, REFRESHING, options.operations, |store, caller, count| {
         refresh(world.clone(), store, caller, count)
@@ -192,7 +192,7 @@ async fn refresh(world: Arc<World>, store: Recording, caller: usize, count: usiz
 
 async fn get_opaque(
     world: Arc<World>,
-    client: Arc<Arc<Client>>,
+    client: Arc<Client>,
     store: Recording,
     caller: usize,
     count: usize,
