@@ -6,7 +6,7 @@ mod report;
 mod rounds;
 mod sweeping;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use anyhow::Result;
 use doorward_store::{Location, Store};
@@ -49,8 +49,8 @@ pub(crate) async fn measure(doorward: &Path, folder: &Path, options: &Options) -
     let mut report = Report::new(&many.site.location, many.size, options.ended);
     report.rounds(&rounds::measure(&few, &many, options.rounds).await?);
     eprintln!("ending");
-    let of_few = ending::measure(&few).await?;
-    let of_many = ending::measure(&many).await?;
+    let of_few = ending::measure(&few, Duration::ZERO).await?;
+    let of_many = ending::measure(&many, ending::WATCHED).await?;
     report.endings(&of_few, &of_many);
     eprintln!("sweeping");
     report.sweeping(&sweeping::measure(&many, options.ended, &of_many).await?, &of_many);

@@ -35,7 +35,8 @@ pub(super) struct Ending {
     pub(super) others: Times,
 }
 
-pub(super) async fn measure(filled: &Filled) -> Result<Endings> {
+/// Watches other callers for so long before, and as long after.
+pub(super) async fn measure(filled: &Filled, watched: Duration) -> Result<Endings> {
     let site = &filled.site;
     let mut servers = vec![site.start().await?.0];
     if matches!(site.location, doorward_store::Location::Postgres(_)) {
@@ -45,7 +46,7 @@ pub(super) async fn measure(filled: &Filled) -> Result<Endings> {
     let tokens = (0..OTHERS).map(|nth| fill::refresh_token(others.start + nth)).collect();
     // What is done once at the beginning is not usual.
     let (_, tokens) = usual(filled, &servers, tokens, WARM_UP).await?;
-    let (before, mut tokens) = usual(filled, &servers, tokens, USUAL).await?;
+    let (before, mut tokens) = usual(filled, &servers, tokens, watched).await?;
     let mut end = async |client: &Credential, last: u64, grants: u64, command: &str| {
         let mut probes = JoinSet::new();
         for (server, nth) in servers.iter().zip(1..=RESERVED) {
@@ -61,7 +62,7 @@ pub(super) async fn measure(filled: &Filled) -> Result<Endings> {
     let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy").await?;
     let command = format!("client disable {}", site.crowd.client_id);
     let of_client = end(&site.crowd, crowd.end, crowd.end - crowd.start, &command).await?;
-    let (after, tokens) = usual(filled, &servers, tokens, USUAL).await?;
+    let (after, tokens) = usual(filled, &servers, tokens, watched).await?;
     for server in servers {
         server.stop().await?;
     }
@@ -149,7 +150,7 @@ impl Probe {
 /// Callers of another client.
 const OTHERS: u64 = 16;
 const WARM_UP: Duration = Duration::from_secs(2);
-/// Before and after.
-const USUAL: Duration = Duration::from_secs(8);
+/// How long they are watched where the figures are reported.
+pub(super) const WATCHED: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(2);
 const LIMIT: Duration = Duration::from_secs(600);
