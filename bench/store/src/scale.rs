@@ -9,14 +9,13 @@ mod sweeping;
 use std::{path::Path, time::Duration};
 
 use anyhow::Result;
-use doorward_store::{Location, Store};
+use doorward_store::{Location, Operation, Store, Tx, TxError, Urgency};
 
 use self::report::Report;
 use crate::{
     caller::Target,
     fill::{self, Size},
     site::{Credential, Site},
-    template::Ask,
 };
 
 #[derive(Debug, clap::Args)]
@@ -84,9 +83,24 @@ async fn filled(doorward: &Path, folder: &Path, postgres: Option<String>, size: 
 /// PostgreSQL collects statistics by itself, a minute later.
 async fn settle(site: &Site, store: &Store) -> Result<()> {
     if matches!(site.location, Location::Postgres(_)) {
-        store.write(Ask { sql: "ANALYZE", params: vec![] }).await?;
+        store.write(Analyze).await?;
     }
     Ok(())
+}
+
+#[derive(Clone)]
+struct Analyze;
+
+impl Operation for Analyze {
+    type Output = ();
+
+    const URGENCY: Urgency = Urgency::Patient;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        // It takes longer than a statement of a server may.
+        tx.execute("SET LOCAL statement_timeout = 0", &[]).await?;
+        tx.execute("ANALYZE", &[]).await.map(drop)
+    }
 }
 
 /// The middle one.
