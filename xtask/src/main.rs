@@ -72,6 +72,7 @@ mod tests {
             ("xtask ci --onyl unit", "'--only'"),
             ("xtask bench --only nothing", "failed-attempts"),
             ("xtask bench --seconds 0", "1..=120"),
+            ("xtask bench scale --only mysql", "postgresql"),
         ] {
             let error = Cli::try_parse_from(line.split_whitespace()).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

@@ -4,7 +4,7 @@
 
 mod counts;
 mod manifest;
-mod postgres;
+pub(crate) mod postgres;
 mod suite;
 mod summary;
 mod unit;

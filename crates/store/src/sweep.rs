@@ -14,7 +14,7 @@ use doorward_core::{
 use crate::{
     changes::SweepChanges,
     refresh::RemoveEndedFamilies,
-    tx::{Operation, Tx, TxError, Value},
+    tx::{Operation, Tx, TxError, Urgency, Value},
 };
 
 /// Removes rows of one table that have ended, [`Sweep::STEP`] at most.
@@ -87,6 +87,9 @@ impl Sweep {
 impl Operation for Sweep {
     /// How many rows were removed, and seals erased. As many as [`Sweep::STEP`]: more may be waiting.
     type Output = u64;
+
+    // A step has hundreds of statements. Cut off like a request, it would never get done over a slow network.
+    const URGENCY: Urgency = Urgency::Patient;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
         let before = |ago: Duration| Value::from(self.now.minus(ago));

@@ -3,7 +3,7 @@
 //! Easy to get wrong: a limit is computed from figures of the same run, and never from those of another day. If one of
 //! them was not measured, nothing is reported.
 
-use super::alone::{self, Rounds, Signature};
+use super::alone::{self, Commit, Rounds, Signature};
 use super::rows::{FLOOR, Row};
 use super::{ROUNDS, load::Sample};
 
@@ -38,10 +38,11 @@ pub(super) fn report(setting: &str, seconds: u64, sections: Vec<Section>) -> Str
     text
 }
 
-/// The rows, round by round, and the signatures that limit them.
+/// The rows, round by round, and the signatures and commits that limit them.
 pub(super) struct Rows<'a> {
     pub(super) samples: Vec<(&'a Row, Vec<Sample>)>,
     pub(super) signatures: Rounds<Signature>,
+    pub(super) commits: Rounds<Commit>,
 }
 
 impl Rows<'_> {
@@ -52,20 +53,20 @@ impl Rows<'_> {
 
     pub(super) fn section(&self) -> Section {
         let targets = self.samples.iter().flat_map(|(row, _)| {
-            let share = self
-                .of_limit(row)
-                .map(|share| target(format!("{}: 0.6 of the limit", row.name), format!("{share:.2}"), share >= 0.6));
-            let factor = self.factor(row).filter(|_| row.signature.is_some()).map(|factor| {
+            let least = row.limit.as_ref().and_then(|limit| limit.to_reach);
+            let share = least.zip(self.of_limit(row)).map(|(least, share)| {
+                target(format!("{}: {least} of the limit", row.name), format!("{share:.2}"), share >= least)
+            });
+            let is_signed = row.limit.as_ref().is_some_and(|limit| !limit.signatures.is_empty());
+            let factor = self.factor(row).filter(|_| is_signed).map(|factor| {
                 target(format!("{}: 8 times oidc-provider", row.name), format!("{factor:.1} times"), factor >= 8.0)
             });
             share.into_iter().chain(factor)
         });
-        let refresh = self.rate("refresh");
-        let refresh = refresh.map(|rate| target("refresh: 8,000 a second", thousands(rate), rate >= 8_000.0));
         Section {
             header: include_str!("rows.md"),
             rows: self.samples.iter().filter_map(|(row, samples)| self.row(row, samples)).collect(),
-            targets: targets.chain(refresh).collect(),
+            targets: targets.collect(),
         }
     }
 
@@ -92,10 +93,17 @@ impl Rows<'_> {
         median(samples.iter().map(Sample::rate))
     }
 
-    /// A row's share of what it could do with only the floor's work and the signature.
+    /// A row's share of what it could do with only the floor's work, the signatures and the commit.
     fn of_limit(&self, row: &Row) -> Option<f64> {
-        let signature = alone::median_of(&self.signatures, row.signature?, |signature| signature.sign_us)? / 1e6;
-        Some(self.rate(row.name)? * (1.0 / self.rate(FLOOR)? + signature))
+        let limit = row.limit.as_ref()?;
+        let mut us = 1e6 / self.rate(FLOOR)?;
+        for algorithm in limit.signatures {
+            us += alone::median_of(&self.signatures, algorithm, |signature| signature.sign_us)?;
+        }
+        if let Some(commit) = limit.commit {
+            us += alone::median_of(&self.commits, commit, |commit| commit.commit_us)?;
+        }
+        Some(self.rate(row.name)? * us / 1e6)
     }
 
     /// How many times as fast as its peer a row is.
@@ -130,8 +138,14 @@ mod tests {
         let sample = |rate| Sample { requests: rate, duration: 1e6, p50: 300.0, p99: 900.0, errors, peak_kib: 20_000 };
         let row = |name| ROWS.iter().find(|row| row.name == name).expect("the row exists");
         let samples = rates.iter().map(|(name, rates)| (row(*name), rates.map(sample).to_vec())).collect();
-        let signatures = vec![serde_json::from_str(r#"{"EdDSA": {"sign_us": 10.0, "verify_us": 37.0}}"#).unwrap()];
-        Rows { samples, signatures }
+        let signatures = vec![
+            serde_json::from_str(
+                r#"{"EdDSA": {"sign_us": 10.0, "verify_us": 37.0}, "ES256": {"sign_us": 20.0, "verify_us": 50.0}}"#,
+            )
+            .unwrap(),
+        ];
+        let commits = vec![serde_json::from_str(r#"{"refresh": {"commit_us": 30.0}}"#).unwrap()];
+        Rows { samples, signatures, commits }
     }
 
     fn text(rows: &Rows) -> String {
@@ -154,12 +168,13 @@ mod tests {
 
     #[test]
     fn errors_and_missed_targets_are_reported() {
-        let rows = rows(&[("refresh", [7_000.0, 999.4, 1_234_567.0])], 1);
+        let rows = rows(&[("floor", [100_000.0; 3]), ("refresh", [7_000.0, 999.4, 1_234_567.0])], 1);
 
         let text = text(&rows);
 
         assert!(!rows.are_valid());
         assert!(text.contains("| 7,000 | 999–1,234,567 | 0.30 | 0.90 | 20 | **3: the row is invalid** |"), "{text}");
-        assert!(text.contains("| refresh: 8,000 a second | 7,000 | **no** |\n"), "{text}");
+        // 10 µs of the floor, 20 µs for the signature and 30 µs for the commit.
+        assert!(text.contains("| refresh: 0.6 of the limit | 0.42 | **no** |\n"), "{text}");
     }
 }

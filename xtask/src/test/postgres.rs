@@ -15,9 +15,9 @@ use tempfile::TempDir;
 use crate::{leash::leash, server::Server};
 
 /// A running cluster. Dropping it ends the server and removes the folder.
-pub(super) struct Postgres {
+pub(crate) struct Postgres {
     /// For `DOORWARD_TEST_POSTGRES`: the superuser's URL.
-    pub(super) url: String,
+    pub(crate) url: String,
     // Fields are dropped in this order: the server ends before its folder is removed.
     _server: Server,
     _folder: TempDir,
@@ -25,7 +25,7 @@ pub(super) struct Postgres {
 
 impl Postgres {
     /// Creates and starts a cluster with the programs beside `initdb`, and returns when it accepts connections.
-    pub(super) fn start(initdb: &Path) -> Result<Self> {
+    pub(crate) fn start(initdb: &Path) -> Result<Self> {
         let initdb = initdb.canonicalize().with_context(|| initdb.display().to_string())?;
         let folder = tempfile::Builder::new().prefix("doorward-postgres-").tempdir()?;
         let mut password = [0; 16];

@@ -13,7 +13,7 @@ use doorward_core::{
 use crate::{
     ChangeKind, append_change,
     sql::sql,
-    tx::{Operation, Tx, TxError, Value},
+    tx::{Operation, Tx, TxError, Urgency, Value},
 };
 
 /// When the grant `g` ended, if it did: by its own row, or with all that its client or its user had by that time.
@@ -101,6 +101,8 @@ impl Operation for EndGrants {
     /// Whether nothing is left to be ended.
     type Output = bool;
 
+    const URGENCY: Urgency = Urgency::Patient;
+
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let sql = "SELECT subject, before, why FROM ending_grants ORDER BY subject LIMIT 1";
         let Some(mut ending) = tx.query_opt(sql, &[]).await? else { return Ok(true) };
@@ -118,8 +120,7 @@ impl Operation for EndGrants {
         // The statement has a place for each grant of a whole step; no grant has the name of what fills the rest.
         families.resize(1 + Self::STEP as usize, "".into());
         tx.execute(sql!("{} AND grant_id IN ({})", END_FAMILIES, PLACES), &families).await?;
-        // What was allowed without being asked again goes with a client that is gone.
-        let forgotten = tx.execute(CONSENTS, &[subject.as_str().into(), Self::STEP.into()]).await?;
+        let forgotten = forget_consents(tx, &subject).await?;
         if (ended.len() as i64) < Self::STEP && (forgotten as i64) < Self::STEP {
             // Another end that was noted meanwhile stays.
             let sql = "DELETE FROM ending_grants WHERE subject = $1 AND before = $2";
@@ -127,6 +128,16 @@ impl Operation for EndGrants {
         }
         Ok(false)
     }
+}
+
+/// What was allowed without being asked again goes with a client that is gone. Gives how many consents were forgotten, a
+/// step at most.
+///
+/// Whether the client is gone is asked first: as a condition beside the others, SQLite would look at each consent of a
+/// client that is still there, in each step.
+async fn forget_consents(tx: &mut impl Tx, subject: &str) -> Result<u64, TxError> {
+    let exists = tx.query_opt("SELECT 1 AS found FROM clients WHERE id = $1", &[subject.into()]).await?.is_some();
+    if exists { Ok(0) } else { tx.execute(CONSENTS, &[subject.into(), EndGrants::STEP.into()]).await }
 }
 
 /// As many as [`EndGrants::STEP`].
@@ -137,7 +148,7 @@ const PLACES: &str = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $
     $82, $83, $84, $85, $86, $87, $88, $89, $90, $91, $92, $93, $94, $95, $96, $97, $98, $99, $100, $101";
 
 const CONSENTS: &str = "DELETE FROM consents WHERE client_id = $1 AND user_id IN
-      (SELECT user_id FROM consents WHERE client_id = $1 AND NOT EXISTS (SELECT 1 FROM clients WHERE id = $1) LIMIT $2)";
+      (SELECT user_id FROM consents WHERE client_id = $1 LIMIT $2)";
 
 const OF_CLIENT: &str = sql!(
     "{} AND id IN (SELECT id FROM grants WHERE client_id = $3 AND ended_at IS NULL AND created_at <= $1 LIMIT $4)

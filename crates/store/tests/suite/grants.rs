@@ -223,6 +223,24 @@ async fn consents_of_a_deleted_client_go_with_its_grants() {
     .await;
 }
 
+/// A client can have a consent of each of a million users.
+#[tokio::test]
+async fn ending_grants_of_a_disabled_client_reads_no_consents() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        world.sign_in(&world.public).await;
+        world.write(change_client(&world, ClientChange::Disable)).await;
+
+        let (nothing_left, statements) = world.write(Recorded(EndGrants)).await;
+
+        assert!(!nothing_left);
+        assert!(statements.iter().all(|(sql, _)| !sql.contains("consents")), "{statements:?}");
+        let consent = FindConsent { user_id: world.user.id.clone(), client_id: world.public.id.clone() };
+        assert!(world.read(consent).await.is_some());
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn deleting_a_client_ends_its_grants_and_is_done_once() {
     on_each_engine(async |database| {

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use doorward_core::{checksummed, clock::Timestamp, denial::Denial, id::TokenId};
 use doorward_store::{
+    Operation, Urgency,
     assertions::UseAssertion,
-    grants::DisconnectClient,
+    grants::{DisconnectClient, EndGrants},
     sessions::{BeginSession, EndSessions, WhichSessions},
     sweep::Sweep,
     tokens::{IsTokenRevoked, RevokeAccessToken},
@@ -17,6 +18,14 @@ use crate::{
 };
 
 const DAY: u64 = 86_400;
+
+/// A step takes hundreds of statements. What is cut off after as long as a request may take is never done where each
+/// statement is slow.
+#[test]
+fn sweeping_and_ending_have_no_deadline_of_a_request() {
+    assert_eq!(Sweep::URGENCY, Urgency::Patient);
+    assert_eq!(EndGrants::URGENCY, Urgency::Patient);
+}
 
 async fn swept(world: &World) -> u64 {
     world.sweep(Duration::from_secs(10 * DAY)).await
