@@ -85,7 +85,7 @@ impl Operation for Refresh {
             match refresh::decide(&self.request, &facts, &asked, &self.limits, self.now) {
                 RefreshDecision::Refuse { why, and } => {
                     self.refuse(tx, &grant, &why, and).await?;
-                    return Ok(Err(why));
+                    return Ok(Err(why.fact("grant_id", &grant.id)));
                 }
                 RefreshDecision::Repeat { access, counted } => {
                     let Some(successor) = presented.open_successor(&self.token) else {

@@ -57,6 +57,57 @@ impl Operation for ChangeRole {
     }
 }
 
+/// A role that somebody has.
+#[derive(Clone, Debug)]
+pub struct RoleGrant {
+    /// Who.
+    pub holder: Holder,
+    /// The API.
+    pub api: ApiId,
+    /// The role.
+    pub role: Role,
+    /// The user's name, if the holder is a user.
+    pub username: Option<String>,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+/// Who has which role, in the order of holder, API and role.
+#[derive(Clone, Debug)]
+pub struct ListRoleGrants {
+    /// Only those after this one.
+    pub after: Option<(Holder, ApiId, Role)>,
+    /// At most so many.
+    pub limit: i64,
+}
+
+impl Operation for ListRoleGrants {
+    type Output = Vec<RoleGrant>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<RoleGrant>, TxError> {
+        let after = self.after.as_ref();
+        let (holder, api, role) =
+            after.map_or(("", "", ""), |(holder, api, role)| (holder.as_str(), api.as_str(), role.as_str()));
+        let sql = "SELECT g.holder, g.api_id, g.role, u.username, g.created_at
+                   FROM role_grants g LEFT JOIN users u ON u.id = g.holder
+                   WHERE (g.holder, g.api_id, g.role) > ($1, $2, $3)
+                   ORDER BY g.holder, g.api_id, g.role LIMIT $4";
+        let parameters = [holder.into(), api.into(), role.into(), self.limit.into()];
+        tx.query(sql, &parameters).await?.iter_mut().map(role_grant).collect()
+    }
+}
+
+fn role_grant(row: &mut Row) -> Result<RoleGrant, TxError> {
+    let holder = row.text()?.parse();
+    Ok(RoleGrant {
+        holder: holder.map_err(|_| row.unreadable())?,
+        api: row.parsed()?,
+        role: row.parsed()?,
+        username: row.opt_text()?,
+        created_at: row.time()?,
+    })
+}
+
 /// The roles of a holder at every API.
 #[derive(Clone, Debug)]
 pub struct RolesOf {

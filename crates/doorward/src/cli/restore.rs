@@ -211,8 +211,9 @@ fn stays(contents: &Contents) -> String {
         ("api_keys", "API keys", "doorward key list"),
         ("clients", "secrets of clients and APIs", "doorward client list, doorward api list"),
         ("users", "users and their passwords", "doorward user list"),
+        ("role_grants", "roles of users, clients and keys", "doorward role list"),
     ]
-    .map(|(table, what, command)| format!("  {:>8} {what:27} {command}\n", contents.rows_of(table)))
+    .map(|(table, what, command)| format!("  {:>8} {what:33} {command}\n", contents.rows_of(table)))
     .concat()
 }
 

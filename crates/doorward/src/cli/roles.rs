@@ -1,10 +1,18 @@
 //! `doorward role …`
 
 use clap::{Args, Subcommand};
-use doorward_server::{App, actor::Actor, manage::roles};
+use doorward_server::{
+    App,
+    actor::Actor,
+    manage::roles::{self, RoleGrantView},
+};
 use serde_json::json;
 
-use crate::{failure::Failure, output::Output};
+use super::every;
+use crate::{
+    failure::Failure,
+    output::{Output, table, time},
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -12,6 +20,8 @@ pub(super) enum Verb {
     Grant(RoleArgs),
     /// Take a role back
     Withdraw(RoleArgs),
+    /// Who has which role
+    List,
 }
 
 #[derive(Args, Debug)]
@@ -27,6 +37,7 @@ pub(super) struct RoleArgs {
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let (args, changed, word) = match verb {
+        Verb::List => return list(app, output).await,
         Verb::Grant(args) => {
             let changed = roles::grant(app, actor, &args.holder, &args.api, &args.role).await?;
             (args, changed, if changed { "now has" } else { "already had" })
@@ -41,4 +52,15 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         format!("{holder} {word} the role {role} of {api}.")
     })?;
     Ok(())
+}
+
+async fn list(app: &App, output: Output) -> Result<(), Failure> {
+    let grants = every(async |last, limit| roles::list(app, last, limit).await).await?;
+    output.print(&grants, || {
+        let row = |grant: &RoleGrantView| {
+            let holder = grant.username.clone().unwrap_or_else(|| grant.holder.clone());
+            [holder, grant.api.clone(), grant.role.to_string(), time(grant.created_at), grant.holder.clone()]
+        };
+        table(["HOLDER", "API", "ROLE", "SINCE", "ID"], grants.iter().map(row))
+    })
 }

@@ -90,7 +90,11 @@ async fn count_failure(app: &App, origin: &Origin, refusal: Refusal) -> Refusal 
     let now = app.now();
     let minute = now.as_secs().div_euclid(60);
     let rest = Duration::from_secs(u64::try_from(60 - now.as_secs().rem_euclid(60)).unwrap_or(60));
-    let throttled = || Refusal::new(Denial::ClientThrottled).fact("instead_of", refusal.denial).retry_after(rest);
+    // What is known of the client stays: the operator looks for the one that is misconfigured.
+    let throttled = || {
+        Refusal { facts: refusal.facts.clone(), ..Refusal::new(Denial::ClientThrottled).retry_after(rest) }
+            .fact("instead_of", refusal.denial)
+    };
     let subject = format!("client/{}/{minute}", Network::of(origin.address));
     if app.caches.throttled.get(&subject).is_some() {
         return throttled();

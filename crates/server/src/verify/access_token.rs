@@ -50,7 +50,13 @@ fn leeway(app: &App) -> Leeway {
 }
 
 async fn check_not_revoked(app: &App, token: &AccessToken) -> Result<(), Refusal> {
-    let revoked = || Refusal::new(Denial::TokenRevoked).fact("jti", &token.id);
+    let revoked = || {
+        let refusal = Refusal::new(Denial::TokenRevoked).fact("jti", &token.id);
+        match &token.grant_id {
+            Some(grant_id) => refusal.fact("grant_id", grant_id),
+            None => refusal,
+        }
+    };
     if app.read(IsTokenRevoked { id: token.id.clone(), grant_id: token.grant_id.clone() }).await? {
         return Err(revoked());
     }

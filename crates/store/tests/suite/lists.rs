@@ -12,7 +12,7 @@ use doorward_store::{
     clients::{ChangeClient, ClientChange, CreateClient, FindClient, FindClientName, ListClients},
     grants::{DisconnectClient, GrantRecord, ListGrants},
     keys::{FindKeyByDigest, KeyRecord, ListKeys},
-    roles::ChangeRole,
+    roles::{ChangeRole, ListRoleGrants, RoleGrant},
     sessions::{EndSessions, FindSession, ListSessions, SessionRecord, TouchSession, WhichSessions},
     users::{ChangeUser, CreateUser, ListUsers, UserChange},
 };
@@ -99,6 +99,21 @@ async fn apis_are_listed_page_by_page() {
         let after = |api: &Api| api.id.clone();
         assert_eq!(pages(&world, |last| ListApis { after: last.map(after), limit: 2 }).await, apis);
         assert_eq!(world.read(ListApis::ALL).await, apis);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn roles_are_listed_page_by_page_with_the_names_of_users() {
+    on_each_engine(async |database| {
+        let world = full_world(&database).await;
+        let place = |grant: &RoleGrant| (grant.holder.clone(), grant.api.clone(), grant.role.clone());
+        let listed = pages(&world, |last| ListRoleGrants { after: last.map(place), limit: 2 }).await;
+
+        assert_eq!(listed.len(), 4);
+        assert!(listed.is_sorted_by_key(|grant| grant.holder.as_str().to_owned()));
+        let named: Vec<_> = listed.iter().filter_map(|grant| grant.username.as_deref()).collect();
+        assert_eq!(named, [world.user.metadata.username.as_str()]);
     })
     .await;
 }
@@ -237,6 +252,7 @@ async fn list_is_one_statement_whatever_it_shows() {
         assert!(clients.len() > 1 && clients.iter().any(|client| client.roles.len() == 1));
         assert!(read_at_once(&world, &database, ListApis { after: None, limit }).await.len() > 1);
         assert!(read_at_once(&world, &database, ListUsers { after: None, limit }).await.len() > 1);
+        assert!(read_at_once(&world, &database, ListRoleGrants { after: None, limit }).await.len() > 1);
         let grants = ListGrants { user_id: user_id.clone(), now, after: None, limit };
         assert!(read_at_once(&world, &database, grants).await.len() > 1);
         assert!(read_at_once(&world, &database, ListSessions { user_id, after: None, limit }).await.len() > 1);

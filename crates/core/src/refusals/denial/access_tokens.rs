@@ -60,7 +60,8 @@ macro_rules! access_tokens {
             remedy: "The client should refresh, or start over. `doorward audit tail` shows revocations." }
         TokenRevoked { code: "token_revoked", status: 401, error: "invalid_token", class: Credential,
             sentence: "The access token was revoked.",
-            cause: "The token, its grant or its client was ended before its expiry.",
-            remedy: "See `doorward audit tail` for when and by whom." }
+            cause: "The token, its grant or its client was ended before its expiry, or a backup was restored.",
+            remedy: "See `doorward audit tail --about GRANT_ID`, or the client's id, for when and by whom. A restore is an \
+                     event of its own, `backup.restored`." }
     } };
 }

@@ -72,8 +72,10 @@ macro_rules! token_endpoint {
             remedy: "The client lost an answer and came back late; a confidential client has no such limit." }
         GrantEnded { code: "grant_ended", status: 400, error: "invalid_grant", class: Credential,
             sentence: "The access was withdrawn. The user has to sign in and allow it again.",
-            cause: "The grant was ended: by the user, by reuse, by the end of the user's account, or by an operator.",
-            remedy: "See the grant's events in `doorward audit tail`." }
+            cause: "The grant was ended: by the user, by reuse, by the end of the user's account, by an operator, or by a \
+                    restore of a backup.",
+            remedy: "See the grant's events: `doorward audit tail --about GRANT_ID`. A restore is an event of its own, \
+                     `backup.restored`." }
         UserUnavailable { code: "user_unavailable", status: 400, error: "invalid_grant", class: Credential,
             shown_as: "grant_ended", sentence: "The access was withdrawn. The user has to sign in and allow it again.",
             cause: "The user is disabled.",

@@ -95,7 +95,10 @@ async fn reuse_ends_the_family_and_its_access_tokens_and_explain_names_both_part
             let answer = thief.refresh(client, &oldest).await;
             assert_eq!(answer.oauth_error(), refused("refresh_token_reused"));
             for token in [&middle, &newest.text("refresh_token")] {
-                assert_eq!(server.caller.refresh(client, token).await.oauth_error(), refused("grant_ended"));
+                let ended = server.caller.refresh(client, token).await;
+                assert_eq!(ended.oauth_error(), refused("grant_ended"));
+                let story = server.explain(&ended.text("trace_id")).await;
+                assert!(story[0].details["grant_id"].as_str().is_some_and(|id| id.starts_with("grt_")), "{story:?}");
             }
             assert!(!server.caller.is_active(&server.world.notes, &newest.text("access_token")).await);
             let story = server.explain(&answer.text("trace_id")).await;

@@ -23,6 +23,9 @@ async fn twenty_failures_a_minute_are_free_and_then_guesses_wait_while_the_right
             let expected = (429, "temporarily_unavailable".to_owned(), "client_throttled".to_owned());
             assert_eq!(throttled.oauth_error(), expected);
             assert_eq!(throttled.header("retry-after"), Some("60"));
+            let story = server.explain(&throttled.text("trace_id")).await;
+            let details = &story.last().expect("an event").details;
+            assert_eq!(details["client_id"], server.world.web.id, "the operator looks for the misconfigured client");
         }
         server.caller.token(&server.world.web, &[GRANT]).await.expect(200);
         // Another address has a minute of its own, and so has the next minute.
