@@ -5,6 +5,7 @@
 //! own, or it would replace the one that is tested.
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -14,20 +15,27 @@ use crate::support::PROGRAM;
 
 const NAME: &str = "doorward-next-version";
 
+/// A test of the program's package, which is emptied: it would need a program by the usual name.
+const TEST: &str = "docs";
+
+const MIGRATIONS: &str = "crates/store/migrations/";
+
+/// What the migration adds.
+const SQL: &str = "ALTER TABLE clients ADD COLUMN next_version text;\n\
+                   CREATE TABLE next_version (id text NOT NULL PRIMARY KEY);\n";
+
 /// Builds it, and gives the program.
 pub(crate) fn build() -> PathBuf {
     let profile = Path::new(PROGRAM).parent().expect("a folder of the profile");
     let target = profile.parent().expect("the target folder");
     let source = target.join("chaos/next-version");
-    copy(&source);
-    add_migration(&source.join("crates/store"));
-    let manifest = source.join("crates/doorward/Cargo.toml");
-    let text = fs::read_to_string(&manifest).expect("the manifest");
-    fs::write(&manifest, format!("{text}\n[[bin]]\nname = \"{NAME}\"\npath = \"src/main.rs\"\n")).expect("written");
+    for (file, content) in files() {
+        write(&source.join(file), &content);
+    }
 
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
     // A test is named so that features are those of the workspace's tests, and dependencies are not built again.
-    cargo.args(["build", "--workspace", "--bin", NAME, "--test", "docs", "--target-dir"]).arg(target);
+    cargo.args(["build", "--workspace", "--bin", NAME, "--test", TEST, "--target-dir"]).arg(target);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
@@ -35,41 +43,45 @@ pub(crate) fn build() -> PathBuf {
     profile.join(NAME)
 }
 
-/// Copies the workspace. Files that are the same stay as they are, so that a second build has little to do.
-fn copy(to: &Path) {
+/// The workspace's files with what is new in them.
+fn files() -> BTreeMap<String, Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut list = Command::new("git");
     list.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]).current_dir(&root);
-    let files = list.output().expect("git runs");
-    assert!(files.status.success(), "the files of the workspace are listed");
-    for file in String::from_utf8_lossy(&files.stdout).split_terminator('\0') {
-        // One that was removed is still listed until that is staged.
-        let Ok(content) = fs::read(root.join(file)) else { continue };
-        let copy = to.join(file);
-        if fs::read(&copy).is_ok_and(|own| own == content) {
-            continue;
-        }
-        fs::create_dir_all(copy.parent().expect("a folder")).expect("a folder");
-        fs::write(copy, content).expect("written");
-    }
+    let listed = list.output().expect("git runs");
+    assert!(listed.status.success(), "the files of the workspace are listed");
+    let listed = String::from_utf8(listed.stdout).expect("names in UTF-8");
+    let read = |file: &str| Some((file.to_owned(), fs::read(root.join(file)).ok()?));
+    // One that was removed is listed until that is staged.
+    let mut files: BTreeMap<_, _> = listed.split_terminator('\0').filter_map(read).collect();
+
+    let known = files.keys().filter(|file| file.starts_with(MIGRATIONS)).count();
+    let (next, file) = (known + 1, format!("{:04}_next_version.sql", known + 1));
+    files.insert(format!("{MIGRATIONS}{file}"), SQL.into());
+    let migration = format!(
+        "Migration {{ usable_from: {known}, ..Migration::new({next}, \"next_version\", \
+         include_str!(\"../migrations/{file}\")) }},"
+    );
+    change(&mut files, "crates/store/src/migrate.rs", |text| {
+        let (before, after) = text.split_once("\n];").expect("the list of migrations ends");
+        format!("{before}\n    {migration}\n];{after}")
+    });
+    let program = format!("\n[[bin]]\nname = \"{NAME}\"\npath = \"src/main.rs\"\n");
+    change(&mut files, "crates/doorward/Cargo.toml", |text| text + &program);
+    change(&mut files, &format!("crates/doorward/tests/{TEST}.rs"), |_| String::new());
+    files
 }
 
-fn add_migration(store: &Path) {
-    let number = fs::read_dir(store.join("migrations")).expect("the migrations").filter(|file| {
-        let file = file.as_ref().expect("an entry").file_name();
-        !file.to_string_lossy().ends_with("_next_version.sql")
-    });
-    let known = number.count();
-    let file = format!("{:04}_next_version.sql", known + 1);
-    let sql = "ALTER TABLE clients ADD COLUMN next_version text;\n\
-               CREATE TABLE next_version (id text NOT NULL PRIMARY KEY);\n";
-    fs::write(store.join("migrations").join(&file), sql).expect("written");
-    let code = store.join("src/migrate.rs");
-    let text = fs::read_to_string(&code).expect("the list of migrations");
-    let (before, after) = text.split_once("\n];").expect("the list's end");
-    let migration = format!(
-        "Migration {{ usable_from: {known}, ..Migration::new({}, \"next_version\", include_str!(\"../migrations/{file}\")) }},",
-        known + 1
-    );
-    fs::write(code, format!("{before}\n    {migration}\n];{after}")).expect("written");
+fn change(files: &mut BTreeMap<String, Vec<u8>>, file: &str, to: impl FnOnce(String) -> String) {
+    let content = files.get_mut(file).unwrap_or_else(|| panic!("{file} is there"));
+    *content = to(String::from_utf8(content.clone()).expect("UTF-8")).into();
+}
+
+/// A file that is the same stays as it is, so that a second build has little to do.
+fn write(file: &Path, content: &[u8]) {
+    if fs::read(file).is_ok_and(|own| own == content) {
+        return;
+    }
+    fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+    fs::write(file, content).expect("written");
 }
