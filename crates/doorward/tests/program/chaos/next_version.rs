@@ -1,8 +1,8 @@
 //! The next version of this program, as far as nodes of this version notice one: the same source with one more migration,
 //! which adds a column and a table.
 //!
-//! Easy to get wrong: it is built in the same target folder, so that its dependencies are. Its program has a name of its
-//! own, or it would replace the one that is tested.
+//! Easy to get wrong: Cargo gives the packages of a copied workspace the same names as those of the original, and would
+//! mix both in one target folder. The copy has its own, which shares only the dependencies.
 
 use std::{
     collections::BTreeMap,
@@ -13,9 +13,7 @@ use std::{
 
 use crate::support::PROGRAM;
 
-const NAME: &str = "doorward-next-version";
-
-/// A test of the program's package, which is emptied: it would need a program by the usual name.
+/// A test of the program's package, emptied so that it needs no time.
 const TEST: &str = "docs";
 
 const MIGRATIONS: &str = "crates/store/migrations/";
@@ -27,20 +25,42 @@ const SQL: &str = "ALTER TABLE clients ADD COLUMN next_version text;\n\
 /// Builds it, and gives the program.
 pub(crate) fn build() -> PathBuf {
     let profile = Path::new(PROGRAM).parent().expect("a folder of the profile");
-    let target = profile.parent().expect("the target folder");
-    let source = target.join("chaos/next-version");
+    let chaos = profile.parent().expect("the target folder").join("chaos");
+    let (source, target) = (chaos.join("source"), chaos.join("target"));
     for (file, content) in files() {
         write(&source.join(file), &content);
     }
+    let own_profile = target.join(profile.file_name().expect("a name"));
+    if !own_profile.exists() {
+        take_dependencies(profile, &own_profile);
+    }
 
     let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    // A test is named so that features are those of the workspace's tests, and dependencies are not built again.
-    cargo.args(["build", "--workspace", "--bin", NAME, "--test", TEST, "--target-dir"]).arg(target);
+    // With tests, so that the features of dependencies are those that were built already.
+    cargo.args(["build", "--workspace", "--bin", "doorward", "--test", TEST, "--target-dir"]).arg(&target);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
     assert!(cargo.current_dir(&source).status().expect("Cargo starts").success(), "the next version is built");
-    profile.join(NAME)
+    own_profile.join("doorward")
+}
+
+/// Links what was built of other packages. Those of the workspace have the same names in both versions, and are left out.
+fn take_dependencies(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for folder in ["build", "deps", ".fingerprint"] {
+        let linked = Command::new("cp").arg("-al").arg(from.join(folder)).arg(to).status();
+        assert!(linked.expect("cp runs").success(), "{folder} is linked");
+        for entry in fs::read_dir(to.join(folder)).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if !["doorward", "xtask"].iter().any(|own| name.trim_start_matches("lib").starts_with(own)) {
+                continue;
+            }
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            removed.expect("it is removed");
+        }
+    }
 }
 
 /// The workspace's files with what is new in them.
@@ -66,8 +86,6 @@ fn files() -> BTreeMap<String, Vec<u8>> {
         let (before, after) = text.split_once("\n];").expect("the list of migrations ends");
         format!("{before}\n    {migration}\n];{after}")
     });
-    let program = format!("\n[[bin]]\nname = \"{NAME}\"\npath = \"src/main.rs\"\n");
-    change(&mut files, "crates/doorward/Cargo.toml", |text| text + &program);
     change(&mut files, &format!("crates/doorward/tests/{TEST}.rs"), |_| String::new());
     files
 }
