@@ -7,6 +7,8 @@
 //! Easy to get wrong: a load that stopped would prove nothing. So each phase of a scenario waits until requests of every
 //! kind were answered in it.
 
+#![expect(clippy::print_stdout, reason = "a scenario reports what happened in it")]
+
 mod browser;
 mod clock;
 mod database;
