@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Leave out this part and what only it needs; may be repeated
     #[arg(long, value_name = "PART", value_parser = part)]
     without: Vec<String>,
-    /// Run the chaos suite, too: it breaks disks, clocks, databases and nodes of the real program under load, about 12 minutes
+    /// Run the chaos suite, too: it breaks disks, clocks, databases and nodes of the real program under load, for 7 to 14 minutes
     #[arg(long)]
     long: bool,
     /// Arguments for Cargo's test programs; implies `--only unit`
