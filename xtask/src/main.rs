@@ -68,7 +68,7 @@ mod tests {
             ("xtask tset", "'test'"),
             ("xtask test refresh", "'refresh'"),
             ("xtask test --without", "'--without <PART>'"),
-            ("xtask test --only client", "unit, clients, browser, go"),
+            ("xtask test --only client", "unit, chaos, clients, browser, go"),
             ("xtask ci --onyl unit", "'--only'"),
             ("xtask bench --only nothing", "failed-attempts"),
             ("xtask bench --seconds 0", "1..=120"),

@@ -22,8 +22,8 @@ use crate::{process::Run, workspace};
 /// Builds the workspace once, starts its own PostgreSQL in a temporary folder, runs Cargo's tests and then each client
 /// suite in clients/ against a fresh `doorward demo`. As root on Debian it installs what is missing.
 ///
-/// The parts are `unit` for Cargo's unit, integration and documentation tests, `clients` for every client suite, and the
-/// name of each suite. The last line is `N passed, M failed`.
+/// The parts are `unit` for Cargo's unit, integration and documentation tests, `clients` for every client suite, the name
+/// of each suite, and `chaos` for outages under load, which takes long. The last line is `N passed, M failed`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Run only this part; may be repeated
@@ -32,6 +32,9 @@ pub(crate) struct Options {
     /// Leave out this part and what only it needs; may be repeated
     #[arg(long, value_name = "PART", value_parser = part)]
     without: Vec<String>,
+    /// Run the chaos suite, too: it breaks disks, clocks, databases and nodes of the real program under load, for 7 to 14 minutes
+    #[arg(long)]
+    long: bool,
     /// Arguments for Cargo's test programs; implies `--only unit`
     #[arg(last = true, value_name = "FILTER")]
     pub(crate) filter: Vec<String>,
@@ -48,6 +51,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         Some(why) => summary.left_out(UNIT.to_owned(), why),
         None => unit::run(&target, &tools.programs[&Tool::PostgreSql], &options.filter, &mut summary)?,
     }
+    match options.leaves_out_chaos() {
+        Some(why) => summary.left_out(CHAOS.to_owned(), why),
+        None => unit::run_chaos(&target, &tools.path, &mut summary)?,
+    }
     for manifest in &suites {
         let part = format!("clients/{}", manifest.name);
         match options.leaves_out(&[CLIENTS, &manifest.name]) {
@@ -62,6 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     Ok(summary.is_success())
 }
 
+const CHAOS: &str = "chaos";
 const UNIT: &str = "unit";
 const CLIENTS: &str = "clients";
 
@@ -78,9 +86,16 @@ impl Options {
         }
     }
 
+    /// Why the chaos suite is left out, which runs only if it is asked for.
+    fn leaves_out_chaos(&self) -> Option<String> {
+        let is_asked_for = self.long || self.only.iter().any(|part| part == CHAOS);
+        self.leaves_out(&[CHAOS]).or_else(|| (!is_asked_for).then(|| "only with --long".to_owned()))
+    }
+
     /// The tools of the parts to run.
     fn needs(&self, suites: &[Manifest]) -> BTreeSet<Tool> {
-        let unit = self.leaves_out(&[UNIT]).is_none().then_some(Tool::PostgreSql);
+        let needs_postgres = self.leaves_out(&[UNIT]).is_none() || self.leaves_out_chaos().is_none();
+        let unit = needs_postgres.then_some(Tool::PostgreSql);
         let suites = suites.iter().filter(|suite| self.leaves_out(&[CLIENTS, &suite.name]).is_none());
         unit.into_iter().chain(suites.flat_map(|suite| suite.needs.iter().copied())).collect()
     }
@@ -89,7 +104,8 @@ impl Options {
 /// A misspelt part is an error, or a run that tested nothing would look good.
 fn part(name: &str) -> Result<String> {
     let suites = Manifest::all()?;
-    let parts: Vec<&str> = [UNIT, CLIENTS].into_iter().chain(suites.iter().map(|suite| suite.name.as_str())).collect();
+    let parts: Vec<&str> =
+        [UNIT, CHAOS, CLIENTS].into_iter().chain(suites.iter().map(|suite| suite.name.as_str())).collect();
     if !parts.contains(&name) {
         bail!("there is no part `{name}`; the parts are {}", parts.join(", "));
     }
@@ -119,6 +135,7 @@ mod tests {
             ("--without clients", [None, without, without], &[Tool::PostgreSql]),
             ("--only=go", [only_go, None, only_go], &[Tool::Chromium, Tool::Go]),
             ("--only go --without clients", [only_go, without, without], &[]),
+            ("--only chaos --without clients", [Some("--only chaos"), without, without], &[Tool::PostgreSql]),
             ("-- refresh --nocapture", [None, only_unit, only_unit], &[Tool::PostgreSql]),
         ] {
             let Line { options } = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
@@ -126,6 +143,7 @@ mod tests {
             assert_eq!(left_out.each_ref().map(Option::as_deref), why, "{line}");
             assert_eq!(Vec::from_iter(options.needs(&suites)), needs, "{line}");
             assert_eq!(options.filter.join(" "), line.strip_prefix("-- ").unwrap_or_default());
+            assert_eq!(options.leaves_out_chaos().is_none(), line.contains("chaos"), "{line}");
         }
     }
 }

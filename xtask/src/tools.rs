@@ -12,6 +12,8 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tool {
     Chromium,
+    /// Gives the chaos suite a clock that jumps.
+    Faketime,
     Go,
     Node,
     PostgreSql,

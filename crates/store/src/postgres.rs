@@ -8,6 +8,7 @@
 //! asked what became of it, since a client that is told to come back would else replay its own code.
 
 mod connection;
+mod fate;
 mod listener;
 mod transaction;
 
@@ -21,6 +22,7 @@ use tokio::time::{sleep, timeout};
 use tokio_postgres::{IsolationLevel, error::SqlState};
 
 use self::connection::Server;
+use self::fate::Name;
 use self::listener::Listener;
 use self::transaction::{PostgresTx, explain};
 use crate::error::StoreError;
@@ -108,13 +110,13 @@ impl Postgres {
         let transaction = begin(client, Access::Write).await?;
         let mut tx = PostgresTx::new(&transaction, true);
         // The name of the transaction is asked for on the way of its first statement, so that it costs no time.
-        let (id, outcome) = tokio::join!(transaction::id(&transaction), operation.run(&mut tx));
+        let (name, outcome) = tokio::join!(Name::of(&transaction), operation.run(&mut tx));
         let announced = tx.announced();
         let output = tx.end(outcome).map_err(|error| nothing_happened(error, &transaction))?;
-        let id = id?;
+        let name = name?;
         if let Err(error) = transaction.commit().await {
             match explain(&error) {
-                TxError::Unavailable(reason) => self.await_fate(&id, reason).await?,
+                TxError::Unavailable(reason) => self.await_fate(&name, reason).await?,
                 error => return Err(error),
             }
         }
@@ -128,11 +130,11 @@ impl Postgres {
     }
 
     /// What became of a transaction whose COMMIT was not answered: done, or to be run again.
-    async fn await_fate(&self, id: &(String, String), reason: String) -> Result<(), TxError> {
+    async fn await_fate(&self, name: &Name, reason: String) -> Result<(), TxError> {
         let unknown = || TxError::Unavailable(format!("{reason}; whether the transaction was committed is not known"));
         for attempt in 1..=ATTEMPTS {
             if let Ok(client) = self.client(Urgency::Vital).await {
-                match transaction::fate(&client, id).await.as_deref() {
+                match name.fate(&client).await.as_deref() {
                     Ok("committed") => return Ok(()),
                     Ok("aborted") => return Err(TxError::Retry),
                     Ok("in progress") | Err(TxError::Unavailable(_)) => {}

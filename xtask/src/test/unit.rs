@@ -11,28 +11,42 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::{UNIT, counts::Counts, postgres::Postgres, summary::Summary};
+use super::{CHAOS, UNIT, counts::Counts, postgres::Postgres, summary::Summary};
 use crate::leash::{Leashed, leash};
+use crate::tools::{self, Tool};
 use crate::{process::Run, workspace};
 
 /// Runs the tests, shows their output as it comes, and adds the row.
 pub(super) fn run(target: &Path, initdb: &Path, filter: &[String], summary: &mut Summary) -> Result<()> {
     let postgres = Postgres::start(initdb)?;
-    let mut tests = Tests { target, postgres: &postgres.url, counts: Counts::default() };
+    let mut tests = Tests { target, postgres: &postgres.url, path: None, counts: Counts::default() };
     let has_nextest = filter.is_empty() && workspace::cargo().args(["nextest", "--version"]).read().is_ok();
     let succeeded = if has_nextest {
         tests.nextest()? & tests.cargo_test(&["--doc"])?
     } else {
         tests.cargo_test(&["--"].into_iter().chain(filter.iter().map(String::as_str)).collect::<Vec<_>>())?
     };
-    let crashed = "Cargo failed without a failed test: a test program crashed".to_owned();
-    summary.ran(UNIT.to_owned(), tests.counts, Some(crashed).filter(|_| !succeeded && tests.counts.failed == 0));
+    summary.ran(UNIT.to_owned(), tests.counts, tests.crash(succeeded));
+    Ok(())
+}
+
+/// Runs the outages under load one by one, which start a PostgreSQL each, and adds the row. `path` is a PATH that has it.
+pub(super) fn run_chaos(target: &Path, path: &str, summary: &mut Summary) -> Result<()> {
+    // The suite says what it does not try without it.
+    if let Err(missing) = tools::ready(&[Tool::Faketime].into()) {
+        println!("{missing}");
+    }
+    let mut tests = Tests { target, postgres: "", path: Some(path), counts: Counts::default() };
+    let options = ["--ignored", "--nocapture", "--test-threads=1"];
+    let succeeded = tests.cargo_test(&[&["--test", "program", "--", "chaos::"], &options[..]].concat())?;
+    summary.ran(CHAOS.to_owned(), tests.counts, tests.crash(succeeded));
     Ok(())
 }
 
 struct Tests<'a> {
     target: &'a Path,
     postgres: &'a str,
+    path: Option<&'a str>,
     counts: Counts,
 }
 
@@ -53,6 +67,12 @@ impl Tests<'_> {
         self.cargo(&[&["test", "--workspace", "--no-fail-fast"], arguments].concat())
     }
 
+    /// What is wrong beyond the counts, if something is.
+    fn crash(&self, succeeded: bool) -> Option<String> {
+        let crashed = "Cargo failed without a failed test: a test program crashed".to_owned();
+        Some(crashed).filter(|_| !succeeded && self.counts.failed == 0)
+    }
+
     /// Returns whether Cargo succeeded, and counts the results that `cargo test` prints.
     fn cargo(&mut self, arguments: &[&str]) -> Result<bool> {
         println!("$ cargo {}", arguments.join(" "));
@@ -62,6 +82,7 @@ impl Tests<'_> {
                 .current_dir(workspace::root())
                 .env("DOORWARD_TEST_POSTGRES", self.postgres)
                 .env("DOORWARD_TEST_BIN", self.target.join("debug/doorward"))
+                .envs(self.path.map(|path| ("PATH", path)))
                 .stdout(Stdio::piped()),
         )?;
         let output = BufReader::new(tests.take_stdout().expect("standard output is piped above"));

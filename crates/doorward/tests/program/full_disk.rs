@@ -6,7 +6,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use crate::support::{Answer, Running, eventually, form, http, with_key};
 
 /// Lets no file of the process grow beyond `bytes`, or lifts that.
-fn limit_files(demo: &Running, bytes: Option<u64>) {
+pub(crate) fn limit_files(demo: &Running, bytes: Option<u64>) {
     let pid = i32::try_from(demo.pid()).ok().and_then(Pid::from_raw).expect("a process id");
     let limit = Rlimit { current: bytes, maximum: None };
     prlimit(Some(pid), Resource::Fsize, limit).expect("the limit is set");

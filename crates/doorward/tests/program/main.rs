@@ -4,6 +4,8 @@ mod backup;
 #[cfg(target_os = "linux")]
 mod broken_output;
 mod certificates;
+#[cfg(target_os = "linux")]
+mod chaos;
 mod command_line;
 mod crash;
 mod demo;

@@ -215,11 +215,19 @@ pub(crate) fn eventually(what: &str, mut done: impl FnMut() -> bool) {
 /// An answer over HTTP.
 pub(crate) struct Answer {
     pub(crate) status: u16,
+    /// In lower case, to look for words in it.
     pub(crate) head: String,
     pub(crate) body: String,
+    head_as_sent: String,
 }
 
 impl Answer {
+    /// The values of a header.
+    pub(crate) fn headers(&self, name: &str) -> impl Iterator<Item = &str> {
+        let lines = self.head_as_sent.lines().filter_map(|line| line.split_once(": "));
+        lines.filter(move |(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     /// The body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
@@ -243,7 +251,7 @@ pub(crate) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str
     stream.read_to_string(&mut answer).ok()?;
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let status = head.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { status, head: head.to_lowercase(), body: body.to_owned() })
+    Some(Answer { status, head: head.to_lowercase(), body: body.to_owned(), head_as_sent: head.to_owned() })
 }
 
 /// Posts a form.

@@ -7,7 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use deadpool_postgres::{Client, Transaction};
+use deadpool_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, WrongType, to_sql_checked};
 use tokio_postgres::{Column, Statement};
@@ -113,31 +113,6 @@ impl Tx for PostgresTx<'_> {
     fn announce(&mut self, _: Change) {
         self.announced = true;
     }
-}
-
-/// The name of a transaction that writes, by which [`fate`] finds it: its number, and the server's timeline (the first 8
-/// digits of the log's file), since a promoted replica gives numbers once more that the lost primary had given.
-pub(super) async fn id(transaction: &Transaction<'_>) -> Result<(String, String), TxError> {
-    let name = async {
-        let statement = transaction
-            .prepare_cached("SELECT CAST(pg_current_xact_id() AS text), left(pg_walfile_name(pg_current_wal_lsn()), 8)")
-            .await?;
-        let row = transaction.query_one(&statement, &[]).await?;
-        Ok((row.try_get(0)?, row.try_get(1)?))
-    };
-    name.await.map_err(|error: tokio_postgres::Error| match is_broken(&error) {
-        true => TxError::Retry,
-        false => explain(&error),
-    })
-}
-
-/// What became of a transaction (PostgreSQL manual, 9.27.8): `committed`, `aborted`, `in progress`, or nothing if that
-/// is not known any more.
-pub(super) async fn fate(client: &Client, (number, timeline): &(String, String)) -> Result<String, TxError> {
-    let sql = "SELECT CASE WHEN left(pg_walfile_name(pg_current_wal_lsn()), 8) = $2
-                 THEN coalesce(pg_xact_status(CAST(CAST($1 AS text) AS xid8)), '') ELSE '' END";
-    let row = client.query_one(sql, &[number, timeline]).await.map_err(|error| explain(&error))?;
-    row.try_get(0).map_err(|error| explain(&error))
 }
 
 /// PostgreSQL's error as callers must tell them apart.
