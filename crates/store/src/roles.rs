@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::{api::Role, clock::Timestamp, holder::Holder, id::ApiId};
+use doorward_core::{api::Role, clock::Timestamp, holder::Holder, id::ApiId, user::UserMetadata};
 
 use crate::{
     ChangeKind, append_change,
@@ -88,7 +88,7 @@ impl Operation for ListRoleGrants {
         let after = self.after.as_ref();
         let (holder, api, role) =
             after.map_or(("", "", ""), |(holder, api, role)| (holder.as_str(), api.as_str(), role.as_str()));
-        let sql = "SELECT g.holder, g.api_id, g.role, u.username, g.created_at
+        let sql = "SELECT g.holder, g.api_id, g.role, g.created_at, u.metadata
                    FROM role_grants g LEFT JOIN users u ON u.id = g.holder
                    WHERE (g.holder, g.api_id, g.role) > ($1, $2, $3)
                    ORDER BY g.holder, g.api_id, g.role LIMIT $4";
@@ -99,13 +99,11 @@ impl Operation for ListRoleGrants {
 
 fn role_grant(row: &mut Row) -> Result<RoleGrant, TxError> {
     let holder = row.text()?.parse();
-    Ok(RoleGrant {
-        holder: holder.map_err(|_| row.unreadable())?,
-        api: row.parsed()?,
-        role: row.parsed()?,
-        username: row.opt_text()?,
-        created_at: row.time()?,
-    })
+    let holder = holder.map_err(|_| row.unreadable())?;
+    let (api, role, created_at) = (row.parsed()?, row.parsed()?, row.time()?);
+    let user: Option<serde_json::Result<UserMetadata>> = row.opt_text()?.map(|text| serde_json::from_str(&text));
+    let user = user.transpose().map_err(|_| row.unreadable())?;
+    Ok(RoleGrant { holder, api, role, username: user.map(|user| user.username), created_at })
 }
 
 /// The roles of a holder at every API.
