@@ -16,11 +16,12 @@ use doorward_core::{
     checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     client::Client,
     grant::{
-        audience::{self, Apis},
+        audience::{self, Apis, RequestedAccess},
         refresh::{RefreshLimits, RefreshRequest},
     },
     new_access_token::Bearer,
     random::{self, SeededRng},
+    scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::{
@@ -175,8 +176,7 @@ async fn refresh(world: Arc<World>, store: Recording, caller: usize, count: usiz
             token,
             request: RefreshRequest { client_id: client.id.clone(), address: [127, 0, 0, 1].into() },
             apis: apis.clone(),
-            scopes: None,
-            resource: None,
+            asked: Ok(RequestedAccess::default()),
             successor_digest: site.peppers.digest(successor.expose_secret()),
             successor,
             seal_nonce: random::bytes(&rng),
@@ -199,7 +199,8 @@ async fn get_opaque(
 ) -> Result<()> {
     let World { site, apis, .. } = &*world;
     let rng = SeededRng::new((1 << 51) | caller as u64);
-    let access = audience::client_credentials(apis, &client, Some("opaque"), None);
+    let asked = RequestedAccess { scopes: Some(ScopeSet::parse("opaque")?), resource: None };
+    let access = audience::client_credentials(apis, &client, asked);
     let (api, scopes) = access.ok().context("the client may not have an opaque token")?;
     for _ in 0..count {
         let (now, opaque) = (now(), checksummed::generate(ACCESS_TOKEN_PREFIX, &rng));
