@@ -181,7 +181,8 @@ fn okp_key(x: &[u8]) -> Result<ParsedPublicKey, InvalidJwk> {
 }
 
 fn ec_key(x: &[u8], y: &[u8]) -> Result<ParsedPublicKey, InvalidJwk> {
-    if x.len() != 32 || y.len() != 32 {
+    // A point has 65 bytes, so that `y` then has 32 as well.
+    if x.len() != 32 {
         return Err(InvalidJwk::Material);
     }
     let point = [&[4], x, y].concat();
