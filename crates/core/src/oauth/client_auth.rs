@@ -326,6 +326,7 @@ mod tests {
             "Basic ",
             "Basic !!!!",
             "Bearer abc",
+            &basic_header("cli_1:x").replace("Basic", "Bearer"),
             &basic_header("nocolon"),
             &basic_header(":x"),
             "Basic \u{e4}",

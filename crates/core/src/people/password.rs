@@ -122,4 +122,21 @@ mod tests {
         assert_eq!(checked("aaaaaaaaaaaaaaaaa"), Err(PasswordRejected::Common));
         assert_eq!(checked("abcabcabcabcabcab"), Err(PasswordRejected::Common));
     }
+
+    #[test]
+    fn pieces_of_four_characters_that_are_repeated_are_refused() {
+        for repeated in ["aaa", "ababa", "abcabca", "abcdabcda"] {
+            assert!(is_repetition(repeated), "{repeated}");
+        }
+        for varied in ["aa", "abab", "abcabc", "abcdabcd", "abcdeabcdeabcde", "aaaaaaab"] {
+            assert!(!is_repetition(varied), "{varied}");
+        }
+    }
+
+    #[test]
+    fn password_has_512_bytes_at_most_and_as_many_characters_as_demanded() {
+        let varied = |length: usize| ('a'..='z').cycle().take(length).collect::<String>();
+        assert_eq!((checked(&varied(512)), checked(&varied(513))), (Ok(()), Err(PasswordRejected::TooLong)));
+        assert_eq!((checked(&varied(15)), checked(&varied(14))), (Ok(()), Err(PasswordRejected::TooShort(15))));
+    }
 }

@@ -190,4 +190,14 @@ mod tests {
         assert!(UserId::parse("usr_").is_err());
         assert!(UserId::parse(&id.as_str().to_uppercase()).is_err());
     }
+
+    #[test]
+    fn id_is_written_as_text_and_reads_back() {
+        let id = KeyId::new(Timestamp::from_millis(1_000), &SeededRng::new(1));
+        assert_eq!(format!("{id:?} {id}"), format!("{0} {0}", id.as_str()));
+        let written = serde_json::to_value(&id).unwrap();
+        assert_eq!(written, id.as_str());
+        assert_eq!(serde_json::from_value::<KeyId>(written).unwrap(), id);
+        assert_eq!(String::from(id.clone()), id.as_str());
+    }
 }

@@ -150,4 +150,23 @@ mod tests {
         assert!(parse(b"{} {}").is_err());
         assert!(parse(b"\"\xff\"").is_err());
     }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let text = r#"{"a":[null,true,-1,1,1.5,"x","\n"]}"#;
+        assert_eq!(parse(text.as_bytes()).unwrap(), json!({"a": [null, true, -1, 1, 1.5, "x", "\n"]}));
+        assert!(parse_object(b"[]").is_err());
+        assert_eq!(parse_as::<Vec<u8>>(b"[1]").unwrap(), [1]);
+        assert!(parse_as::<Vec<u8>>(b"[-1]").is_err());
+    }
+
+    #[test]
+    fn largest_exact_integers_are_read_and_no_larger_ones() {
+        for good in ["9007199254740992", "-9007199254740992", "9007199254740992.0"] {
+            assert!(parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["9007199254740993", "-9007199254740993", "9007199254740994.0", "-1e300"] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
 }

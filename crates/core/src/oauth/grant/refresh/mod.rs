@@ -333,6 +333,27 @@ mod tests {
         ]
     }
 
+    #[test]
+    fn user_who_is_unavailable_gets_no_tokens() {
+        let facts = RefreshFacts { user_is_unavailable: true, ..live() };
+        assert_eq!(decided(&facts, address(1), 1), Refused(Denial::UserUnavailable, Consequence::Nothing));
+    }
+
+    #[test]
+    fn fourth_repeat_from_elsewhere_is_the_fifth_of_the_day() {
+        let four = RefreshFacts { other_repeats: OtherRepeats { count: 4, since: START }, ..predecessor() };
+        assert_eq!(decided(&four, address(2), 1), Repeated(Some(OtherRepeats { count: 5, since: START })));
+    }
+
+    #[test]
+    fn key_of_a_successor_depends_on_token_family_and_generation() {
+        let key = |token, family, generation| *successor_key(token, family, generation);
+        assert_eq!(key("a", "fam_1", 1), key("a", "fam_1", 1));
+        for other in [key("b", "fam_1", 1), key("a", "fam_2", 1), key("a", "fam_1", 2)] {
+            assert_ne!(other, key("a", "fam_1", 1));
+        }
+    }
+
     proptest! {
         /// No schedule made only of first uses and repeats ends a family or gives two successors of one token; every
         /// reuse ends it.
