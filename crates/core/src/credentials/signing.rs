@@ -157,6 +157,15 @@ mod tests {
         assert_eq!(active(Algorithm::EdDSA, &keys, at(5)), Some(&keys[1]));
     }
 
+    #[test]
+    fn states_are_named_as_they_are_shown() {
+        use KeyState::*;
+        assert_eq!(
+            [Published, Active, Retired, Gone].map(KeyState::as_str),
+            ["published", "active", "retired", "gone"]
+        );
+    }
+
     proptest! {
         /// Whoever fetched the JWKS within the publication time has the key of every token that he sees.
         #[test]

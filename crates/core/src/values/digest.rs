@@ -224,4 +224,13 @@ mod tests {
         assert!(Digest::sha256(b"a").matches(&Digest::from_bytes(*Digest::sha256(b"a").as_bytes())));
         assert!(!Digest::sha256(b"a").matches(&Digest::sha256(b"b")));
     }
+
+    #[test]
+    fn master_key_and_pepper_are_named_by_eight_characters() {
+        let rng = SeededRng::new(1);
+        let (one, other) = (MasterKey::generate(&rng), MasterKey::generate(&rng));
+        assert_eq!((one.id().len(), one.id() == other.id()), (8, false));
+        let shown = format!("{one:?} {:?} {:?}", one.pepper(), one.pepper().digest("secret"));
+        assert_eq!(shown, format!("MasterKey({0}) Pepper({0}) Digest(…)", one.id()));
+    }
 }

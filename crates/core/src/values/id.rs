@@ -200,4 +200,15 @@ mod tests {
         assert_eq!(serde_json::from_value::<KeyId>(written).unwrap(), id);
         assert_eq!(String::from(id.clone()), id.as_str());
     }
+
+    #[test]
+    fn id_of_a_sequence_lies_in_its_millisecond_and_the_4097th_in_the_next() {
+        let (rng, sequence) = (SeededRng::new(1), Sequence::default());
+        let floor = |millis| AuditId::floor(Timestamp::from_millis(millis));
+        let next = || AuditId::in_order(&sequence, Timestamp::from_millis(1_700_000_000_000), &rng);
+        for id in (0..4_096).map(|_| next()) {
+            assert!(*floor(1_700_000_000_000) <= *id.as_str() && *id.as_str() < *floor(1_700_000_000_001), "{id}");
+        }
+        assert!(*next().as_str() >= *floor(1_700_000_000_001));
+    }
 }

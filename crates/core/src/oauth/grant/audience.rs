@@ -309,6 +309,12 @@ pub(crate) mod tests {
     fn a_resource_narrows_and_never_widens() {
         let both = &["https://notes.example", "https://mails.example/"];
         assert_eq!(narrow("notes:read mails:read", both, None), Ok((Some("notes".into()), "notes:read".into())));
+        let mails_first = &["https://mails.example", "https://notes.example"];
+        assert_eq!(
+            narrow("notes:read mails:read", mails_first, None),
+            Ok((Some("mails".into()), "mails:read".into())),
+            "the first one that was named"
+        );
         assert_eq!(
             narrow("notes:read mails:read", both, Some("https://mails.example")),
             Ok((Some("mails".into()), "mails:read".into()))
@@ -409,7 +415,9 @@ pub(crate) mod tests {
         ] {
             assert_eq!(got(&own, Some(asked), resource), Err(denial), "{asked}");
         }
-        assert_eq!(got(&client("notes:read", ""), None, None), Err(Denial::ScopeMissing));
+        for resource in [None, Some("https://notes.example")] {
+            assert_eq!(got(&client("notes:read", ""), None, resource), Err(Denial::ScopeMissing));
+        }
     }
 
     #[test]
