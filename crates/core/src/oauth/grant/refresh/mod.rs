@@ -262,6 +262,8 @@ mod tests {
         let first = OtherRepeats { count: 1, since: START.plus(Duration::from_secs(1)) };
         let yesterday = of_day(5, START.minus(DAY));
         assert_eq!(decided(&yesterday, address(2), 1), Repeated(Some(first)));
+        let day_ago = of_day(5, START.plus(Duration::from_secs(1)).minus(DAY));
+        assert_eq!(decided(&day_ago, address(2), 1), Repeated(Some(first)));
     }
 
     #[test]
