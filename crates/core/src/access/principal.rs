@@ -117,7 +117,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn principal_is_written_with_the_names_of_the_claims_and_reads_back() {
+    fn principal_is_written_by_names_of_claims_and_reads_back() {
         let written = json!({
             "kind": "user", "sub": "usr_1", "credential": "access_token_jwt", "audience": "https://api.example",
             "scope": "notes:read", "roles": ["admin"], "exp": 1_700_000_000,

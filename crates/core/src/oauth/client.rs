@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn pkce_may_be_left_out_by_confidential_clients_of_the_basic_profile_only() {
+    fn only_confidential_basic_clients_may_leave_out_pkce() {
         for (method, profile, may) in [
             (AuthenticationMethod::ClientSecret, ClientProfile::OidcBasic, true),
             (AuthenticationMethod::ClientSecret, ClientProfile::OAuth21, false),

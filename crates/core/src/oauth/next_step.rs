@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn request_without_pages_gets_an_error_where_one_would_be_needed() {
+    fn silent_request_gets_an_error_where_a_page_is_needed() {
         let silent = AuthorizationRequest { prompt: Prompt { none: true, ..Prompt::default() }, ..request() };
         assert_eq!(step(&silent, None, ""), NextStep::Answer(Err(Denial::LoginRequired)));
         assert_eq!(step(&silent, Some(1), ""), NextStep::Answer(Err(Denial::ConsentRequired)));

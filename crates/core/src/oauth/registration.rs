@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_of_a_client_that_signs_users_in_may_hold_scopes_of_openid_connect_only() {
+    fn client_that_signs_users_in_may_have_oidc_scopes_only() {
         let with = |grant_types: &[GrantType], scope| {
             let metadata = ClientMetadata { scope: ScopeSet::parse(scope).unwrap(), ..client(grant_types) };
             check_client(&metadata, &notes()).map_err(|error| error.member)

@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn address_has_2000_characters_at_most_and_hosts_may_have_underscores() {
+    fn address_has_2000_characters_at_most() {
         let of_length = |length: usize| format!("https://app.example/{}", "a".repeat(length - 20));
         assert_eq!(check_web_page(&of_length(2_000)), Ok(()));
         assert_eq!(check_web_page(&of_length(2_001)), Err(InvalidWebPage::Malformed));

@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn password_has_512_bytes_at_most_and_as_many_characters_as_demanded() {
+    fn password_keeps_within_its_shortest_and_longest_length() {
         let varied = |length: usize| ('a'..='z').cycle().take(length).collect::<String>();
         assert_eq!((checked(&varied(512)), checked(&varied(513))), (Ok(()), Err(PasswordRejected::TooLong)));
         assert_eq!((checked(&varied(15)), checked(&varied(14))), (Ok(()), Err(PasswordRejected::TooShort(15))));

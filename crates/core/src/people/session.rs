@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn use_is_noted_once_a_minute_or_in_a_twentieth_of_a_short_idle_time() {
+    fn use_of_a_session_is_noted_once_a_minute() {
         let at = Timestamp::from_secs;
         let times = SessionTimes { created_at: at(0), last_seen_at: at(100), ended_at: None };
         let is_worth = |idle, now| {

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn attempts_for_a_name_that_is_too_long_are_counted_under_its_beginning() {
+    fn attempts_for_a_long_name_are_counted_under_its_beginning() {
         let name = "a".repeat(300);
         assert_eq!(counted_as(&name).chars().count(), 255);
         assert_eq!(counted_as(&name), counted_as(&name.to_uppercase()));

@@ -91,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn event_reads_back_and_stands_for_one_refusal_unless_it_says_otherwise() {
+    fn event_reads_back_and_stands_for_one_refusal_by_default() {
         let one = event("GET", "/notes");
         let written = serde_json::to_value(&one).unwrap();
         assert_eq!(

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn id_of_a_sequence_lies_in_its_millisecond_and_the_4097th_in_the_next() {
+    fn sequence_borrows_from_the_next_millisecond_after_4096() {
         let (rng, sequence) = (SeededRng::new(1), Sequence::default());
         let floor = |millis| AuditId::floor(Timestamp::from_millis(millis));
         let next = || AuditId::in_order(&sequence, Timestamp::from_millis(1_700_000_000_000), &rng);

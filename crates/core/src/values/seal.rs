@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn sealed_value_begins_with_its_nonce_and_no_byte_of_it_can_change() {
+    fn sealed_value_begins_with_its_nonce_and_can_not_change() {
         let sealed = seal_with_nonce(&[1; 32], "context", b"plain", [7; NONCE_LEN]);
         assert_eq!((&sealed[..12], sealed.len()), (&[7; 12][..], 12 + 5 + 16));
         for at in 0..sealed.len() {

@@ -385,7 +385,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn client_that_acts_for_itself_gets_scopes_of_one_api_that_are_its_own() {
+    fn client_credentials_give_own_scopes_of_one_api() {
         let client = |scope: &str, default_scope: &str| {
             let plain = crate::authorization_request::tests::client();
             let metadata = crate::client_metadata::ClientMetadata {

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn code_of_an_ended_grant_or_of_a_user_who_is_unavailable_gives_nothing() {
+    fn code_of_an_ended_grant_or_unavailable_user_is_refused() {
         let ended = CodeFacts { grant_has_ended: true, ..facts() };
         assert_eq!(decided(request(), ended), Some((Denial::GrantEnded, false)));
         let unavailable = CodeFacts { user_is_unavailable: true, ..facts() };

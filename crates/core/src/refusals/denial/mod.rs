@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn code_of_the_caller_stands_for_every_reason_that_hides_behind_it() {
+    fn code_of_the_caller_stands_for_every_reason_behind_it() {
         assert!(Denial::ClientSecretWrong.hides_cause() && !Denial::InsufficientScope.hides_cause());
         let behind: Vec<_> = Denial::behind(Denial::ClientSecretWrong.shown_as()).collect();
         assert!(behind.contains(&Denial::ClientSecretWrong) && behind.contains(&Denial::ClientUnknown));
