@@ -316,4 +316,71 @@ mod tests {
         );
         assert_eq!(url("urn:example:notes"), None);
     }
+
+    #[test]
+    fn identifiers_and_roles_read_back_as_they_were_written() {
+        let text = "https://api.example/v1";
+        assert_eq!((format!("{:?}", identifier(text)), String::from(identifier(text))), (text.into(), text.into()));
+        assert_eq!(serde_json::from_str::<ResourceIdentifier>("\"notes\"").ok(), None);
+        let role = Role::parse("notes-admin_2.x:y").unwrap();
+        assert_eq!((format!("{role:?}"), String::from(role.clone())), (role.to_string(), role.to_string()));
+        assert_eq!(serde_json::from_str::<Role>("\"a b\"").ok(), None);
+    }
+
+    #[test]
+    fn role_equals_its_own_text_only() {
+        let role = Role::parse("admin").unwrap();
+        assert!(role == *"admin" && role == "admin");
+        assert!(role != *"Admin" && role != "reader");
+    }
+
+    #[test]
+    fn role_has_1_to_64_characters_of_its_grammar() {
+        assert!(Role::parse("a").is_ok() && Role::parse(&"a".repeat(64)).is_ok());
+        for bad in ["", &"a".repeat(65), "a b", "a/b", "\u{e4}"] {
+            assert_eq!(Role::parse(bad), Err(InvalidRole), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn api_name_has_1_to_64_characters_and_begins_with_a_letter() {
+        for good in ["a", "notes-2", &"a".repeat(64)] {
+            assert!(is_api_name(good), "{good}");
+        }
+        for bad in ["", &"a".repeat(65), "2notes", "-notes", "Notes", "no_tes", "n\u{f6}tes", "no tes"] {
+            assert!(!is_api_name(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn identifier_has_512_characters_at_most() {
+        let of_length = |length: usize| format!("urn:{}", "a".repeat(length - 4));
+        assert!(ResourceIdentifier::parse(&of_length(512)).is_ok());
+        assert_eq!(ResourceIdentifier::parse(&of_length(513)), Err(InvalidResource));
+    }
+
+    #[test]
+    fn origin_with_a_query_must_match_exactly() {
+        assert!(!identifier("https://api.example?a=1").matches("https://api.example?a=1/"));
+        assert!(!identifier("urn:notes").matches("urn:notes/"));
+    }
+
+    #[test]
+    fn metadata_reads_back_and_what_is_missing_has_its_default() {
+        let written = r#"{"name":"notes","identifier":"https://api.example"}"#;
+        let api: ApiMetadata = serde_json::from_str(written).unwrap();
+        assert_eq!(api, ApiMetadata::new("notes", identifier("https://api.example")));
+        assert_eq!((api.signing_algorithm, api.access_token_ttl), (Algorithm::ES256, Duration::from_secs(300)));
+        let api = ApiMetadata { access_token_ttl: Duration::from_secs(60), ..api };
+        let written = serde_json::to_value(&api).unwrap();
+        assert_eq!(written["access_token_ttl"], 60);
+        assert_eq!(serde_json::from_value::<ApiMetadata>(written).unwrap(), api);
+    }
+
+    #[test]
+    fn token_formats_are_written_as_they_are_stored() {
+        for format in TokenFormat::ALL {
+            assert_eq!(serde_json::to_value(format).unwrap(), format.as_str());
+        }
+    }
 }

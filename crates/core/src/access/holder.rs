@@ -95,3 +95,32 @@ impl fmt::Display for Owner {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::Timestamp, id::ApiId, random::SeededRng};
+
+    #[test]
+    fn prefix_of_an_id_says_who_holds_or_owns() {
+        let (now, rng) = (Timestamp::from_secs(1), SeededRng::new(1));
+        let (client, key, user) = (ClientId::new(now, &rng), KeyId::new(now, &rng), UserId::new(now, &rng));
+        for (holder, id) in [
+            (Holder::Client(client.clone()), client.as_str()),
+            (Holder::Key(key.clone()), key.as_str()),
+            (Holder::User(user.clone()), user.as_str()),
+        ] {
+            assert_eq!(id.parse(), Ok(holder.clone()));
+            assert_eq!((holder.as_str(), holder.to_string().as_str()), (id, id));
+        }
+        for (owner, id) in
+            [(Owner::Client(client.clone()), client.as_str()), (Owner::User(user.clone()), user.as_str())]
+        {
+            assert_eq!(Owner::try_from(id.to_owned()), Ok(owner.clone()));
+            assert_eq!((owner.as_str(), owner.to_string().as_str()), (id, id));
+        }
+        assert_eq!(key.as_str().parse::<Owner>(), Err(InvalidHolder), "a key owns nothing");
+        let api = ApiId::new(now, &rng);
+        assert_eq!(api.as_str().parse::<Holder>(), Err(InvalidHolder));
+    }
+}

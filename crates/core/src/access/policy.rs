@@ -227,4 +227,20 @@ mod tests {
     fn any_principal_meets_a_requirement_that_asks_nothing() {
         assert!(authorize(&principal("", &[]), &Requirement::authenticated()).is_ok());
     }
+
+    #[test]
+    fn requirement_says_what_it_demands_in_any_case() {
+        let joined = delete_note().and(scope("notes:all"));
+        assert_eq!(joined.scopes().to_string(), "notes:all notes:write");
+        assert_eq!(joined.roles().iter().map(Role::as_str).collect::<Vec<_>>(), ["admin"]);
+    }
+
+    #[test]
+    fn requirements_are_equal_if_their_conditions_are_the_same_ones() {
+        let by_user = || Requirement::authenticated().condition("by a user", |who| who.kind == PrincipalKind::User);
+        let one = by_user();
+        assert_eq!(one.clone(), one);
+        assert_ne!(one, by_user());
+        assert!(format!("{one:?}").contains("by a user"));
+    }
 }

@@ -110,3 +110,26 @@ pub(crate) mod optional_secs {
         Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp::from_secs))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn principal_is_written_by_names_of_claims_and_reads_back() {
+        let written = json!({
+            "kind": "user", "sub": "usr_1", "credential": "access_token_jwt", "audience": "https://api.example",
+            "scope": "notes:read", "roles": ["admin"], "exp": 1_700_000_000,
+        });
+        let principal: Principal = serde_json::from_value(written.clone()).unwrap();
+        assert_eq!(principal.expires_at, Some(Timestamp::from_secs(1_700_000_000)));
+        assert_eq!(serde_json::to_value(&principal).unwrap(), written);
+        let lasting = Principal { expires_at: None, ..principal };
+        let written = serde_json::to_value(&lasting).unwrap();
+        assert_eq!(written.get("exp"), None);
+        assert_eq!(serde_json::from_value::<Principal>(written).unwrap(), lasting);
+        assert!(lasting.has_role("admin") && !lasting.has_role("reader"));
+        assert!(lasting.has_scope("notes:read") && !lasting.has_scope("notes"));
+    }
+}

@@ -136,11 +136,6 @@ impl ScopeSet {
         self.0.is_subset(&of.0)
     }
 
-    /// The scopes in both.
-    pub fn intersection(&self, other: &Self) -> Self {
-        Self(self.0.intersection(&other.0).cloned().collect())
-    }
-
     /// The scopes of this set that the other lacks.
     pub fn difference(&self, other: &Self) -> Self {
         Self(self.0.difference(&other.0).cloned().collect())
@@ -223,6 +218,51 @@ mod tests {
         let list = |n: usize| (0..n).map(|i| format!("s{i}")).collect::<Vec<_>>().join(" ");
         assert!(ScopeSet::parse(&list(64)).is_ok());
         assert!(ScopeSet::parse(&list(65)).is_err());
+    }
+
+    #[test]
+    fn scope_has_1_to_128_characters() {
+        assert!(Scope::parse("a").is_ok() && Scope::parse(&"a".repeat(128)).is_ok());
+        assert_eq!(Scope::parse(""), Err(InvalidScope));
+        assert_eq!(Scope::parse(&"a".repeat(129)), Err(InvalidScope));
+    }
+
+    #[test]
+    fn scope_equals_its_own_text_only_and_reads_back() {
+        let scope = Scope::parse("notes:read").unwrap();
+        assert!(scope == *"notes:read" && scope == "notes:read");
+        assert!(scope != *"notes" && scope != "notes:write");
+        assert_eq!(format!("{scope:?} {scope}"), "notes:read notes:read");
+        assert_eq!(serde_json::to_string(&scope).unwrap(), "\"notes:read\"");
+        assert_eq!(serde_json::from_str::<Scope>("\"notes read\"").ok(), None);
+    }
+
+    #[test]
+    fn list_is_written_as_text_and_reads_back() {
+        let scopes = ScopeSet::parse("b a").unwrap();
+        assert_eq!(serde_json::to_string(&scopes).unwrap(), "\"a b\"");
+        assert_eq!(serde_json::from_str::<ScopeSet>("\"b a\"").unwrap(), scopes);
+        assert_eq!(serde_json::from_str::<ScopeSet>("\"a\\u0022\"").ok(), None);
+        assert_eq!(format!("{scopes:?}"), "\"a b\"");
+    }
+
+    #[test]
+    fn sets_are_counted_and_combined() {
+        let set = |text: &str| ScopeSet::parse(text).unwrap();
+        let (one, other) = (set("a b c"), set("b c d"));
+        assert_eq!((one.len(), ScopeSet::default().len()), (3, 0));
+        assert_eq!(one.difference(&other), set("a"));
+        assert_eq!(one.union(&other), set("a b c d"));
+        assert!(set("b").is_subset(&one) && !other.is_subset(&one));
+        assert!(one.contains("a") && !one.contains("d"));
+    }
+
+    #[test]
+    fn scopes_of_openid_connect_belong_to_no_api() {
+        for name in ["openid", "profile", "email", "offline_access"] {
+            assert!(Scope::parse(name).unwrap().is_oidc(), "{name}");
+        }
+        assert!(!Scope::parse("notes:read").unwrap().is_oidc());
     }
 
     proptest! {

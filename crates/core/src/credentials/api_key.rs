@@ -217,6 +217,40 @@ mod tests {
         assert_eq!(revoked.check(now), Err(Denial::KeyRevoked));
     }
 
+    #[test]
+    fn prefix_has_1_to_12_characters_and_reads_back() {
+        for good in ["a", "acme2", "abcdefghijkl"] {
+            let prefix: KeyPrefix = serde_json::from_value(good.into()).unwrap();
+            assert_eq!((prefix.as_str(), serde_json::to_value(&prefix).unwrap()), (good, good.into()));
+        }
+        assert_eq!(serde_json::from_str::<KeyPrefix>("\"dw\"").ok(), None);
+        assert_eq!(KeyPrefix::default().as_str(), "sk");
+    }
+
+    #[test]
+    fn every_part_of_a_key_must_have_its_form() {
+        let body = "a".repeat(38);
+        assert!(looks_like_key(&format!("acme_test_{body}")));
+        for bad in [
+            format!("dw_live_{body}"),
+            format!("SK_live_{body}"),
+            format!("sk_prod_{body}"),
+            format!("sk_live_{body}a"),
+            format!("sk_live_{}", &body[1..]),
+            format!("sk_live_{}_", &body[1..]),
+            format!("sk_{body}"),
+        ] {
+            assert!(!looks_like_key(&bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn key_is_shown_by_its_hint() {
+        let key = ApiKey::generate(&KeyPrefix::default(), Environment::Test, &SeededRng::new(1));
+        assert_eq!(key.hint(), key.reveal()[..12]);
+        assert_eq!(format!("{key:?}"), format!("ApiKey({}…)", key.hint()));
+    }
+
     proptest! {
         #[test]
         fn reading_never_panics(text in "\\PC*") {

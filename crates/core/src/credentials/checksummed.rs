@@ -116,6 +116,31 @@ mod tests {
         assert_eq!(value, 3_421_780_262);
     }
 
+    /// Gives these bytes again and again.
+    struct Bytes([u8; 8]);
+
+    impl crate::random::Rng for Bytes {
+        fn fill(&self, bytes: &mut [u8]) {
+            for (byte, given) in bytes.iter_mut().zip(self.0.iter().cycle()) {
+                *byte = *given;
+            }
+        }
+    }
+
+    #[test]
+    fn each_character_is_as_likely_as_every_other() {
+        // 248 and more are passed over: 248 is the largest multiple of 62.
+        let rng = Bytes([0, 247, 248, 255, 62, 61, 10, 36]);
+        assert_eq!(random_text(40, &rng).expose_secret(), "0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z0z");
+        assert_eq!(generate("x_", &rng).expose_secret()[..34], *"x_0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z");
+    }
+
+    #[test]
+    fn hint_is_the_prefix_and_four_characters() {
+        let secret = generate(CLIENT_SECRET_PREFIX, &SeededRng::new(7));
+        assert_eq!(hint(&secret, CLIENT_SECRET_PREFIX), secret.expose_secret()[..10]);
+    }
+
     proptest! {
         #[test]
         fn reading_never_panics(text in ".*") {

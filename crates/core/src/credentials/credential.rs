@@ -277,6 +277,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn credential_has_16_kib_at_most() {
+        let of_length = |length: usize| format!("a.b.{}", "c".repeat(length - 4));
+        assert!(matches!(Credential::classify(&of_length(16 * 1024)), Ok(Credential::Jwt(_))));
+        assert_eq!(Credential::classify(&of_length(16 * 1024 + 1)).unwrap_err(), Denial::TokenMalformed);
+    }
+
+    #[test]
+    fn what_begins_like_a_token_of_doorward_is_no_jwt() {
+        for prefix in [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX] {
+            assert_eq!(Credential::classify(&format!("{prefix}a.b.c")).unwrap_err(), Denial::TokenMalformed);
+        }
+        let opaque = checksummed::generate(ACCESS_TOKEN_PREFIX, &SeededRng::new(1));
+        assert!(matches!(Credential::classify(opaque.expose_secret()), Ok(Credential::Opaque(_))));
+    }
+
     proptest! {
         #[test]
         fn masking_never_panics(text in "([a-z0-9_.%]|eyJ|_live_|dw_|ä)*") {

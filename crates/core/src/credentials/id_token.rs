@@ -315,4 +315,16 @@ mod tests {
         let token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y";
         assert_eq!(at_hash(token, Algorithm::RS256), "77QmUPtjPfzWtF2AnpK9RQ");
     }
+
+    #[test]
+    fn acr_is_that_of_one_factor() {
+        assert_eq!(acr(&[SignInMethod::Other, SignInMethod::Password]), Some(SINGLE_FACTOR));
+        assert_eq!(acr(&[]), None);
+    }
+
+    #[test]
+    fn at_hash_for_eddsa_is_half_of_sha_512() {
+        // SHA-512("abc") begins so (FIPS 180-4, examples of the NIST).
+        assert_eq!(at_hash("abc", Algorithm::EdDSA), "3a81oZNherrMQXNJriBBMRLm-k6JqX6iCp7u5ktV05o");
+    }
 }

@@ -181,7 +181,8 @@ fn okp_key(x: &[u8]) -> Result<ParsedPublicKey, InvalidJwk> {
 }
 
 fn ec_key(x: &[u8], y: &[u8]) -> Result<ParsedPublicKey, InvalidJwk> {
-    if x.len() != 32 || y.len() != 32 {
+    // A point has 65 bytes, so that `y` then has 32 as well.
+    if x.len() != 32 {
         return Err(InvalidJwk::Material);
     }
     let point = [&[4], x, y].concat();
@@ -466,5 +467,78 @@ mod tests {
         }
         assert_eq!(carry, 0);
         assert!(!key.verifying_key().verify(Algorithm::EdDSA, b"message", &signature));
+    }
+
+    #[test]
+    fn key_has_its_name_and_shows_nothing_else() {
+        let key = SigningKey::generate("k1".into(), Algorithm::PS256, &SeededRng::new(1)).unwrap();
+        assert_eq!(key.verifying_key().kid(), Some("k1"));
+        assert_eq!(VerifyingKey::parse(&rfc8037_key()).unwrap().kid(), None);
+        assert_eq!(format!("{key:?}"), "SigningKey(k1 PS256)");
+        let public = format!("{:?}", key.verifying_key());
+        assert_eq!(public, r#"VerifyingKey { kid: Some("k1"), algorithms: [PS256] }"#);
+    }
+
+    #[test]
+    fn coordinates_have_32_bytes_each() {
+        let key = SigningKey::generate("k1".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
+        let bytes = |name: &str| URL_SAFE_NO_PAD.decode(key[name].as_str().unwrap()).unwrap();
+        let point = [bytes("x"), bytes("y")].concat();
+        let parse = |x: &[u8], y: &[u8]| {
+            let [x, y] = [x, y].map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+            VerifyingKey::parse(&object(json!({"kty": "EC", "crv": "P-256", "x": x, "y": y})))
+        };
+        assert!(parse(&point[..32], &point[32..]).is_ok());
+        for (x, y) in [
+            (&point[..31], &point[31..]),
+            (&point[..33], &point[33..]),
+            (&point[..32], &point[32..63]),
+            (&point[..32], &point[31..]),
+        ] {
+            assert_eq!(parse(x, y).unwrap_err(), InvalidJwk::Material, "{} and {}", x.len(), y.len());
+        }
+    }
+
+    #[test]
+    fn modulus_has_2048_bits_at_least_is_odd_and_in_shortest_form() {
+        let parse = |n: &[u8]| {
+            let n = URL_SAFE_NO_PAD.encode(n);
+            VerifyingKey::parse(&object(json!({"kty": "RSA", "n": n, "e": "AQAB"})))
+        };
+        let n = URL_SAFE_NO_PAD.decode(RFC7638_N).unwrap();
+        let with = |at: usize, byte: u8| {
+            let mut n = n.clone();
+            n[at] = byte;
+            n
+        };
+        assert!(parse(&n).is_ok());
+        assert!(parse(&[&[1], &n[..]].concat()).is_ok(), "2049 bits");
+        for (n, why) in [
+            ([&[0], &n[..]].concat(), "a leading zero"),
+            (with(0, 0x7f), "2047 bits"),
+            (n[1..].to_vec(), "255 bytes"),
+            (with(255, n[255] & 0xfe), "even"),
+            ([&n[..], &n, &n, &n, &n[..1], &[1]].concat(), "more than 8192 bits"),
+        ] {
+            assert_eq!(parse(&n).unwrap_err(), InvalidJwk::Material, "{why}");
+        }
+    }
+
+    #[test]
+    fn set_has_64_keys_at_most() {
+        let set = |keys: usize| KeySet::parse(json!({"keys": vec![rfc8037_key(); keys]}).to_string().as_bytes());
+        assert_eq!(set(64).unwrap().iter().count(), 64);
+        assert_eq!(set(65).unwrap_err(), InvalidKeySet);
+        assert!(set(0).unwrap().is_empty() && !set(1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn algorithms_read_back_and_ed25519_is_eddsa() {
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::parse(algorithm.as_str()), Some(algorithm));
+            assert_eq!(serde_json::to_value(algorithm).unwrap(), algorithm.as_str());
+        }
+        assert_eq!(Algorithm::parse("Ed25519"), Some(Algorithm::EdDSA));
+        assert_eq!(Algorithm::parse("none"), None);
     }
 }

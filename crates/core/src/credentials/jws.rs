@@ -271,6 +271,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn refusal_names_the_key_that_the_token_names() {
+        let fact = |header: &str| {
+            let token = signed(header, b"{}", &ed25519());
+            verify(&token, &KeySet::default(), &Algorithm::ALL, KeyChoice::ByKid).unwrap_err().facts
+        };
+        assert_eq!(fact(r#"{"alg":"EdDSA","kid":"k1"}"#), [("kid", "k1".to_owned())]);
+        assert_eq!(fact(r#"{"alg":"EdDSA"}"#), [("kid", "(none)".to_owned())]);
+    }
+
     fn keys(jwk: Value) -> KeySet {
         KeySet::new(vec![VerifyingKey::parse(jwk.as_object().unwrap()).unwrap()])
     }
@@ -415,9 +425,55 @@ mod tests {
         for typ in ["at+jwt", "AT+JWT", "application/at+jwt", "Application/AT+jwt"] {
             assert!(header(typ).is_access_token(), "{typ}");
         }
-        for typ in ["JWT", "at+jwt ", "text/at+jwt", "logout+jwt", ""] {
+        for typ in ["JWT", "at+jwt ", "text/at+jwt", "xpplication/at+jwt", "logout+jwt", ""] {
             assert!(!header(typ).is_access_token(), "{typ}");
         }
+    }
+
+    /// A signed token of exactly this length.
+    fn of_length(length: usize, key: &SigningKey) -> String {
+        let padded = |typ: &str, padding: usize| {
+            let payload = format!(r#"{{"padding":"{}"}}"#, "x".repeat(padding));
+            sign(key, typ, payload.as_bytes()).unwrap()
+        };
+        // Base64 skips a length in each four, so two headers are tried.
+        let about = length * 3 / 4 - 160;
+        let mut tokens = ["a", "ab"].into_iter().flat_map(|typ| (about..about + 80).map(move |padding| (typ, padding)));
+        tokens.find_map(|(typ, padding)| Some(padded(typ, padding)).filter(|token| token.len() == length)).unwrap()
+    }
+
+    #[test]
+    fn token_has_16_kib_at_most() {
+        let key = ed25519();
+        let keys = KeySet::new(vec![key.verifying_key()]);
+        let longest = of_length(16 * 1024, &key);
+        assert!(verify(&longest, &keys, &Algorithm::ALL, KeyChoice::ByKid).is_ok());
+        assert!(Header::peek(&longest).is_some());
+        let longer = of_length(16 * 1024 + 1, &key);
+        assert_eq!(denied(&longer, &key), Denial::TokenMalformed);
+        assert_eq!(Header::peek(&longer), None);
+    }
+
+    #[test]
+    fn header_has_2_kib_at_most_in_base64() {
+        let key = ed25519();
+        let with = |padding: usize| {
+            let header = format!(r#"{{"alg":"EdDSA","kid":"k1","x":"{}"}}"#, "x".repeat(padding));
+            (URL_SAFE_NO_PAD.encode(&header).len(), signed(&header, b"{}", &key))
+        };
+        let keys = KeySet::new(vec![key.verifying_key()]);
+        let (length, longest) = with(1_503);
+        assert_eq!(length, 2 * 1024);
+        assert!(verify(&longest, &keys, &Algorithm::ALL, KeyChoice::ByKid).is_ok());
+        assert_eq!(denied(&with(1_504).1, &key), Denial::TokenMalformed);
+    }
+
+    #[test]
+    fn header_is_peeked_at_in_tokens_of_three_parts_only() {
+        let token = sign(&ed25519(), "at+jwt", b"{}").unwrap();
+        assert_eq!(Header::peek(&token).and_then(|header| header.kid).as_deref(), Some("k1"));
+        let (two_parts, _) = token.rsplit_once('.').unwrap();
+        assert_eq!((Header::peek(two_parts), Header::peek(&format!("{token}.x"))), (None, None));
     }
 
     proptest! {

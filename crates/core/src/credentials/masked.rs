@@ -61,3 +61,29 @@ fn run(text: &str, is_of_kind: impl Fn(u8) -> bool) -> usize {
 fn is_alphanumeric(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seventeen_characters_make_a_credential() {
+        let masked = |text: String| without_credentials(&text).is_some();
+        for mark in ["sk_live_", "sk_test_"] {
+            assert!(
+                masked(format!("{mark}{}", "a".repeat(17))) && !masked(format!("{mark}{}", "a".repeat(16))),
+                "{mark}"
+            );
+        }
+        assert!(masked(format!("dw_{}", "a".repeat(15))) && !masked(format!("dw_{}", "a".repeat(14))));
+        assert!(masked(format!("eyJ{}..", "a".repeat(12))) && !masked(format!("eyJ{}..", "a".repeat(11))));
+        assert!(!masked(format!("eyJ{}.", "a".repeat(40))), "one dot only");
+    }
+
+    #[test]
+    fn only_the_credential_is_replaced() {
+        let text = format!("a sk_live_{0} b dw_at_{0}, c", "x".repeat(38));
+        assert_eq!(without_credentials(&text).unwrap(), "a [credential] b [credential], c");
+        assert_eq!(without_credentials("a b"), None);
+    }
+}

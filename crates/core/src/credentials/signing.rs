@@ -149,6 +149,23 @@ mod tests {
         assert_eq!(due_on(&[key(0, 0), key(29, 30)], 29), None);
     }
 
+    #[test]
+    fn one_of_two_keys_that_begin_at_once_signs() {
+        let keys = [key(0, 5), key(1, 5)];
+        let states = keys.each_ref().map(|key| state(key, &keys, &SCHEDULE, at(5)));
+        assert_eq!(states, [KeyState::Retired, KeyState::Active]);
+        assert_eq!(active(Algorithm::EdDSA, &keys, at(5)), Some(&keys[1]));
+    }
+
+    #[test]
+    fn states_are_named_as_they_are_shown() {
+        use KeyState::*;
+        assert_eq!(
+            [Published, Active, Retired, Gone].map(KeyState::as_str),
+            ["published", "active", "retired", "gone"]
+        );
+    }
+
     proptest! {
         /// Whoever fetched the JWKS within the publication time has the key of every token that he sees.
         #[test]

@@ -552,4 +552,69 @@ pub(crate) mod tests {
         };
         assert!(!gives_refresh_token(&without, &set("notes:read"), &set("notes:read")));
     }
+
+    #[test]
+    fn nonce_and_login_hint_are_returned_as_sent_and_bounded() {
+        for (name, longest) in [("nonce", 512), ("login_hint", 1_024)] {
+            let value = "n".repeat(longest);
+            let request = with(name, &value).unwrap();
+            let kept = if name == "nonce" { request.nonce } else { request.login_hint };
+            assert_eq!(kept, Some(value), "{name}");
+            assert_eq!(with(name, &"n".repeat(longest + 1)).unwrap_err(), Denial::ParameterInvalid, "{name}");
+        }
+        assert_eq!((parse(GOOD).unwrap().nonce, parse(GOOD).unwrap().login_hint), (None, None));
+    }
+
+    #[test]
+    fn prompts_are_read_alone_or_together_but_none_only_alone() {
+        let plain = Prompt::default();
+        for (text, prompt) in [
+            ("", plain),
+            ("none", Prompt { none: true, ..plain }),
+            ("login", Prompt { login: true, ..plain }),
+            ("consent", Prompt { consent: true, ..plain }),
+            ("select_account", Prompt { select_account: true, ..plain }),
+            ("login  consent", Prompt { login: true, consent: true, ..plain }),
+        ] {
+            assert_eq!(Prompt::parse(text), Some(prompt), "{text}");
+        }
+        for bad in ["none login", "none consent", "none select_account", "create"] {
+            assert_eq!(Prompt::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn choosing_an_account_is_to_sign_in_again() {
+        let at = Timestamp::from_secs;
+        let choose = with("prompt", "select_account").unwrap();
+        assert!(choose.demands_sign_in(&user(1), at(99), at(100), at(101)));
+        assert!(!choose.demands_sign_in(&user(1), at(100), at(100), at(101)));
+    }
+
+    #[test]
+    fn hint_must_have_been_issued_to_the_client_that_sends_it() {
+        use crate::jwk::{Algorithm, SigningKey};
+        let key = SigningKey::generate("k1".into(), Algorithm::EdDSA, &SeededRng::new(1)).unwrap();
+        let keys = KeySet::new(vec![key.verifying_key()]);
+        let expected_user = |audience: &str| {
+            let claims = serde_json::json!({"iss": "https://issuer.example", "sub": user(7), "aud": audience});
+            let hint = crate::jws::sign(&key, "JWT", claims.to_string().as_bytes()).unwrap();
+            let query = format!("{GOOD}&id_token_hint={hint}");
+            let form = Parameters::parse(query.as_bytes()).unwrap();
+            let target = Target::find(&form, Some(&client())).unwrap();
+            let id_tokens = IssuedIdTokens { issuer: "https://issuer.example", keys: &keys };
+            let request = AuthorizationRequest::parse(&form, &client(), target, &apis(), id_tokens);
+            request.map(|request| request.expected_user).map_err(|refusal| refusal.denial)
+        };
+        assert_eq!(expected_user(client().id.as_str()), Ok(Some(user(7))));
+        assert_eq!(expected_user("cli_other"), Err(Denial::ParameterInvalid));
+    }
+
+    #[test]
+    fn offline_access_can_not_be_unticked_without_openid() {
+        let plain = with("scope", "notes:read offline_access").unwrap();
+        assert!(plain.is_required("offline_access") && !plain.is_required("notes:read"));
+        let oidc = with("scope", "openid offline_access").unwrap();
+        assert!(oidc.is_required("openid") && !oidc.is_required("offline_access"));
+    }
 }

@@ -292,4 +292,25 @@ mod tests {
         let refused = error(&query.replace("response_type=code", "response_type=token"), Denial::AccessDenied);
         assert!(matches!(refused, AuthorizationResponse::FormPost { .. }), "{refused:?}");
     }
+
+    #[test]
+    fn people_are_shown_where_the_response_goes() {
+        assert_eq!(find(GOOD).unwrap().display_host(), "app.example");
+    }
+
+    #[test]
+    fn client_without_the_code_flow_has_no_target() {
+        let form = Parameters::parse(GOOD.as_bytes()).unwrap();
+        let metadata = crate::client_metadata::ClientMetadata { grant_types: [].into(), ..client().metadata };
+        let refusal = Target::find(&form, Some(&Client { metadata, ..client() })).unwrap_err();
+        assert_eq!(refusal.denial, Denial::AuthorizeClientUnknown);
+    }
+
+    #[test]
+    fn empty_state_is_none_and_modes_are_written_as_they_are_stored() {
+        assert_eq!(find(&GOOD.replace("state=xyz", "state=")).unwrap().state, None);
+        for mode in ResponseMode::SUPPORTED {
+            assert_eq!(serde_json::to_value(mode).unwrap(), mode.as_str());
+        }
+    }
 }

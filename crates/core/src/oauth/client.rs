@@ -162,3 +162,85 @@ impl Client {
         self.roles.iter().filter(|(at, _)| at == api).map(|(_, role)| role.clone()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::SeededRng;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
+
+    fn client(method: AuthenticationMethod) -> Client {
+        let uris = || vec![RedirectUri::parse("http://127.0.0.1/cb").unwrap()];
+        let metadata = ClientMetadata {
+            token_endpoint_auth_method: method,
+            redirect_uris: uris(),
+            post_logout_redirect_uris: uris(),
+            ..ClientMetadata::default()
+        };
+        Client::new(ClientId::new(NOW, &SeededRng::new(1)), metadata, NOW)
+    }
+
+    #[test]
+    fn loopback_port_is_free_for_public_clients_only() {
+        let asked = "http://127.0.0.1:8401/cb";
+        let public = client(AuthenticationMethod::None);
+        assert!(public.redirect_uri(asked).is_some() && public.has_post_logout_redirect_uri(asked));
+        let confidential = client(AuthenticationMethod::ClientSecret);
+        assert!(confidential.redirect_uri(asked).is_none() && !confidential.has_post_logout_redirect_uri(asked));
+    }
+
+    #[test]
+    fn nothing_assures_a_native_public_client() {
+        let [native, web] =
+            ["http://127.0.0.1/cb", "https://app.example/cb"].map(|uri| RedirectUri::parse(uri).unwrap());
+        let public = client(AuthenticationMethod::None);
+        assert!(public.is_unassured(&native) && !public.is_unassured(&web));
+        assert!(!client(AuthenticationMethod::PrivateKeyJwt).is_unassured(&native));
+    }
+
+    #[test]
+    fn only_confidential_basic_clients_may_leave_out_pkce() {
+        for (method, profile, may) in [
+            (AuthenticationMethod::ClientSecret, ClientProfile::OidcBasic, true),
+            (AuthenticationMethod::ClientSecret, ClientProfile::OAuth21, false),
+            (AuthenticationMethod::None, ClientProfile::OidcBasic, false),
+        ] {
+            let plain = client(method);
+            let client = Client { metadata: ClientMetadata { profile, ..plain.metadata }, ..plain };
+            assert_eq!(client.may_leave_out_pkce(), may, "{method:?} {profile:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_of_before_a_disabling_stay_ended() {
+        let enabled = client(AuthenticationMethod::None);
+        assert!(enabled.allows_token_issued_at(NOW));
+        let again = Client { tokens_ended_at: Some(NOW), ..enabled.clone() };
+        let before = Timestamp::from_millis(NOW.as_millis() - 1);
+        assert!(again.allows_token_issued_at(NOW) && !again.allows_token_issued_at(before));
+        assert!(!Client { disabled_at: Some(NOW), ..enabled }.allows_token_issued_at(NOW));
+    }
+
+    #[test]
+    fn roles_are_those_of_the_api_asked_for() {
+        let [notes, mails] = [1, 2].map(|seed| ApiId::new(NOW, &SeededRng::new(seed)));
+        let role = |name| Role::parse(name).unwrap();
+        let roles = vec![(notes.clone(), role("admin")), (mails, role("reader"))];
+        let client = Client { roles, ..client(AuthenticationMethod::None) };
+        assert_eq!(client.roles_at(&notes), [role("admin")].into());
+    }
+
+    #[test]
+    fn grant_types_and_methods_are_written_as_they_are_stored() {
+        for grant_type in GrantType::ALL {
+            assert_eq!(serde_json::to_value(grant_type).unwrap(), grant_type.as_str());
+            assert_eq!(GrantType::parse(grant_type.as_str()), Some(grant_type));
+        }
+        assert_eq!(GrantType::parse("password"), None);
+        for method in AuthenticationMethod::CONFIDENTIAL.into_iter().chain([AuthenticationMethod::None]) {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.as_str());
+            assert_eq!(method.has_secret(), method.as_str().starts_with("client_secret"), "{method:?}");
+        }
+    }
+}

@@ -326,6 +326,7 @@ mod tests {
             "Basic ",
             "Basic !!!!",
             "Bearer abc",
+            &basic_header("cli_1:x").replace("Basic", "Bearer"),
             &basic_header("nocolon"),
             &basic_header(":x"),
             "Basic \u{e4}",
@@ -424,5 +425,78 @@ mod tests {
         }
         assert!(asserted(json!({"aud": AUDIENCE.token_endpoint, "registered": true})).is_ok());
         assert!(asserted(json!({"aud": [AUDIENCE.issuer]})).is_ok());
+    }
+
+    #[test]
+    fn times_of_an_assertion_may_be_half_a_minute_off() {
+        let at = |ahead: i64| NOW.as_secs() + ahead;
+        for (good, bad) in [
+            (json!({"exp": at(-29)}), json!({"exp": at(-30)})),
+            (json!({"exp": at(330)}), json!({"exp": at(331)})),
+            (json!({"iat": at(30)}), json!({"iat": at(31)})),
+            (json!({"nbf": at(30)}), json!({"nbf": at(31)})),
+        ] {
+            let ends = good.get("exp").map_or(at(60), |exp| exp.as_i64().unwrap()) + 30;
+            let once = Authenticated::OnceByAssertion { id: "j1".into(), expires_at: Timestamp::from_secs(ends) };
+            assert_eq!(asserted(good.clone()), Ok(once), "{good}");
+            assert_eq!(asserted(bad.clone()), Err(Denial::ClientAssertionInvalid), "{bad}");
+        }
+    }
+
+    #[test]
+    fn jti_of_an_assertion_has_256_bytes_at_most() {
+        assert!(asserted(json!({"jti": "j".repeat(256)})).is_ok());
+        assert_eq!(asserted(json!({"jti": "j".repeat(257)})), Err(Denial::ClientAssertionInvalid));
+    }
+
+    #[test]
+    fn token_of_another_type_is_no_assertion() {
+        let client = client(AuthenticationMethod::PrivateKeyJwt);
+        let claims = json!({"iss": client.id, "sub": client.id, "aud": AUDIENCE.issuer, "jti": "j1",
+            "exp": NOW.as_secs() + 60});
+        let check = |typ: &str, claims: &Value| {
+            let token = jws::sign(&key(), typ, claims.to_string().as_bytes()).unwrap();
+            let keys = KeySet::new(vec![key().verifying_key()]);
+            let verified = jws::verify(&token, &keys, &Algorithm::ALL, KeyChoice::ByKid);
+            check_assertion(verified, &client, AUDIENCE, NOW).map(|_| ())
+        };
+        for typ in ["JWT", "client-authentication+jwt", "application/jwt"] {
+            assert_eq!(check(typ, &claims), Ok(()), "{typ}");
+        }
+        for typ in ["at+jwt", ""] {
+            assert_eq!(check(typ, &claims), Err("typ".to_owned()), "{typ}");
+        }
+        let with = |name: &str, value: &str| {
+            let mut claims = claims.clone();
+            claims[name] = value.into();
+            check("JWT", &claims).unwrap_err()
+        };
+        assert_eq!(with("sub", "cli_2"), "sub is not the client_id");
+        assert_eq!(with("aud", "https://other.example"), "aud is not the issuer alone");
+        let endpoint = with("aud", AUDIENCE.token_endpoint);
+        assert_eq!(endpoint, "aud is the token endpoint, and the client is not registered for that");
+    }
+
+    #[test]
+    fn assertion_comes_with_its_type() {
+        let assertion = jws::sign(&key(), "JWT", br#"{"sub":"cli_1"}"#).unwrap();
+        let read = |assertion_type: &str| {
+            read(None, &format!("client_assertion={assertion}&client_assertion_type={assertion_type}"))
+        };
+        assert_eq!(read(ASSERTION_TYPE).unwrap().client_id, "cli_1");
+        assert_eq!(read("other").unwrap_err(), Denial::ClientAuthenticationMalformed);
+    }
+
+    #[test]
+    fn basic_credentials_have_1024_characters_at_most() {
+        let of_length = |length: usize| basic_header(&format!("cli_1:{}", "s".repeat(length - 6)));
+        assert!(read(Some(&of_length(768)), "").is_ok());
+        assert_eq!(read(Some(&of_length(769)), "").unwrap_err(), Denial::ClientAuthenticationMalformed);
+    }
+
+    #[test]
+    fn api_key_where_the_id_belongs_is_not_noted() {
+        assert_eq!(loggable_id(&format!("sk_live_{}", "a".repeat(38))), "sk_liv…");
+        assert_eq!(loggable_id("dw_x"), "dw_x…");
     }
 }

@@ -177,3 +177,42 @@ impl PartialEq for ClientKeys {
         self.document == other.document
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    use crate::{jwk::SigningKey, random::SeededRng};
+
+    fn keys(kid: Option<&str>) -> ClientKeys {
+        let mut jwk = SigningKey::generate("k1".into(), Algorithm::EdDSA, &SeededRng::new(1)).unwrap().public_jwk();
+        jwk.remove("kid");
+        jwk.extend(kid.map(|kid| ("kid".to_owned(), kid.into())));
+        ClientKeys::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn keys_are_named_by_kid_or_thumbprint() {
+        assert_eq!(keys(Some("k1")).ids(), ["k1"]);
+        let unnamed = keys(None);
+        assert_eq!(unnamed.ids(), [unnamed.keys().iter().next().unwrap().thumbprint()]);
+    }
+
+    #[test]
+    fn keys_read_back_and_equal_the_same_document() {
+        let written = serde_json::to_value(keys(Some("k1"))).unwrap();
+        assert_eq!(serde_json::from_value::<ClientKeys>(written).unwrap(), keys(Some("k1")));
+        assert_ne!(keys(Some("k1")), keys(Some("k2")));
+    }
+
+    #[test]
+    fn choices_are_written_as_they_are_stored() {
+        for choice in IdTokenClaims::ALL {
+            assert_eq!(serde_json::to_value(choice).unwrap(), choice.as_str());
+        }
+        for profile in ClientProfile::ALL {
+            assert_eq!(serde_json::to_value(profile).unwrap(), profile.as_str());
+        }
+    }
+}

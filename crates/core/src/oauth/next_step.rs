@@ -52,3 +52,70 @@ pub fn next_step<S>(
         Some(_) => NextStep::Consent,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        authorization_request::{Prompt, tests},
+        authorization_response::Target,
+        random::SeededRng,
+    };
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(secs)
+    }
+
+    fn user(seed: u64) -> UserId {
+        UserId::new(at(1), &SeededRng::new(seed))
+    }
+
+    fn request() -> AuthorizationRequest {
+        let redirect_uri = "https://app.example/cb".to_owned();
+        AuthorizationRequest {
+            client_id: tests::client().id,
+            target: Target { redirect_uri, is_unassured: false, state: None, response_mode: Default::default() },
+            scopes: ScopeSet::parse("openid").unwrap(),
+            resources: Vec::new(),
+            code_challenge: None,
+            nonce: None,
+            prompt: Prompt::default(),
+            max_age: None,
+            login_hint: None,
+            expected_user: None,
+        }
+    }
+
+    /// The next step of a request of second 100, for a user who signed in at `auth_time` and allowed `consented`.
+    fn step(request: &AuthorizationRequest, auth_time: Option<i64>, consented: &str) -> NextStep<()> {
+        let consented = (!consented.is_empty()).then(|| ScopeSet::parse(consented).unwrap());
+        let signed_in =
+            auth_time.map(|secs| SignedIn { session: (), user_id: user(1), auth_time: at(secs), consented });
+        next_step(request, at(100), &tests::client(), signed_in, at(101))
+    }
+
+    #[test]
+    fn request_is_answered_after_sign_in_and_consent() {
+        assert_eq!(step(&request(), None, ""), NextStep::SignIn);
+        assert_eq!(step(&request(), Some(1), ""), NextStep::Consent);
+        assert_eq!(step(&request(), Some(1), "openid"), NextStep::Answer(Ok(())));
+        let again = AuthorizationRequest { prompt: Prompt { login: true, ..Prompt::default() }, ..request() };
+        assert_eq!(step(&again, Some(99), "openid"), NextStep::SignIn);
+        assert_eq!(step(&again, Some(100), "openid"), NextStep::Answer(Ok(())));
+    }
+
+    #[test]
+    fn silent_request_gets_an_error_where_a_page_is_needed() {
+        let silent = AuthorizationRequest { prompt: Prompt { none: true, ..Prompt::default() }, ..request() };
+        assert_eq!(step(&silent, None, ""), NextStep::Answer(Err(Denial::LoginRequired)));
+        assert_eq!(step(&silent, Some(1), ""), NextStep::Answer(Err(Denial::ConsentRequired)));
+        assert_eq!(step(&silent, Some(1), "openid"), NextStep::Answer(Ok(())));
+    }
+
+    #[test]
+    fn another_user_than_the_client_expects_is_asked_once() {
+        let expecting = AuthorizationRequest { expected_user: Some(user(2)), ..request() };
+        assert_eq!(step(&expecting, Some(99), "openid"), NextStep::SignIn);
+        assert_eq!(step(&expecting, Some(100), "openid"), NextStep::Answer(Err(Denial::LoginRequired)));
+    }
+}

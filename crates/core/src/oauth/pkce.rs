@@ -88,4 +88,28 @@ mod tests {
         let challenge = CodeChallenge::parse(&URL_SAFE_NO_PAD.encode(digest.as_bytes())).unwrap();
         assert!(!challenge.is_met_by(&verifier));
     }
+
+    #[test]
+    fn verifier_has_43_to_128_unreserved_characters() {
+        let is_met = |verifier: &str| {
+            let digest = Digest::sha256(verifier.as_bytes());
+            CodeChallenge::parse(&URL_SAFE_NO_PAD.encode(digest.as_bytes())).unwrap().is_met_by(verifier)
+        };
+        for good in ["x".repeat(43), "x".repeat(128), "-._~".repeat(11)] {
+            assert!(is_met(&good), "{good}");
+        }
+        for bad in ["x".repeat(129), "x ".repeat(30), "x+".repeat(30)] {
+            assert!(!is_met(&bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn challenge_is_written_as_text_and_reads_back() {
+        let text = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+        let challenge = CodeChallenge::parse(text).unwrap();
+        assert_eq!((challenge.as_str(), format!("{challenge:?}")), (text, text.to_owned()));
+        let written = serde_json::to_string(&challenge).unwrap();
+        assert_eq!(serde_json::from_str::<CodeChallenge>(&written).unwrap(), challenge);
+        assert_eq!(serde_json::from_str::<CodeChallenge>("\"short\"").ok(), None);
+    }
 }

@@ -283,6 +283,7 @@ mod tests {
             ("https://app.example/*", Wildcard),
             ("https://user@app.example/", UserInfo),
             ("https://@app.example/", UserInfo),
+            ("https:user@app.example/", UserInfo),
             ("http://app.example/cb", Scheme),
             ("javascript:alert(1)", Scheme),
             ("data:text/html,x", Scheme),
@@ -290,6 +291,8 @@ mod tests {
             ("https://APP.example/cb", Host),
             ("https://app.example./cb", Host),
             ("https://0x7f.1/cb", Host),
+            ("https://[::1/cb", Host),
+            ("https://1.2.3.4.5/cb", Host),
             ("HTTPS://app.example/cb", SchemeCase),
             ("Com.Example.App:/cb", SchemeCase),
             ("https://app.example:/cb", Port),
@@ -337,6 +340,32 @@ mod tests {
     fn parameters_join_an_existing_query() {
         assert_eq!(with_query("https://a.example/?x=1", [("s", "a b&")]), "https://a.example/?x=1&s=a+b%26");
         assert_eq!(with_query("https://a.example/", [("s", "1")]), "https://a.example/?s=1");
+    }
+
+    #[test]
+    fn redirect_uri_has_2000_characters_at_most_and_reads_back() {
+        let of_length = |length: usize| format!("https://app.example/{}", "a".repeat(length - 20));
+        assert!(RedirectUri::parse(&of_length(2_000)).is_ok());
+        assert_eq!(RedirectUri::parse(&of_length(2_001)), Err(InvalidRedirectUri::Malformed));
+        let text = "https://app.example/cb";
+        assert_eq!((uri(text).as_str(), format!("{:?}", uri(text))), (text, text.to_owned()));
+        assert_eq!(serde_json::to_value(uri(text)).unwrap(), text);
+        assert_eq!(serde_json::from_str::<RedirectUri>("\"/cb\"").ok(), None);
+    }
+
+    #[test]
+    fn password_alone_is_user_info() {
+        assert_eq!(RedirectUri::parse("https://:secret@app.example/"), Err(InvalidRedirectUri::UserInfo));
+    }
+
+    #[test]
+    fn loopback_and_private_schemes_are_native() {
+        assert!(uri("http://localhost/cb").is_native() && uri("com.example.app:/cb").is_native());
+        assert!(!uri("https://app.example/cb").is_native());
+        for host in ["127.0.0.1", "[::1]", "localhost"] {
+            assert!(is_loopback_host(host), "{host}");
+        }
+        assert!(!is_loopback_host("127.0.0.2") && !is_loopback_host("app.example"));
     }
 
     proptest! {

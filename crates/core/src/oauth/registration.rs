@@ -336,4 +336,81 @@ mod tests {
         assert!(taken("mails", "https://notes.example", "mails:read").unwrap().contains("the identifier"));
         assert!(taken("mails", "https://mails.example", "notes:read").unwrap().contains("the scope notes:read"));
     }
+
+    #[test]
+    fn names_have_100_characters_at_most() {
+        assert!(display_name("name", &"\u{e4}".repeat(100)).is_ok());
+        assert!(display_name("name", &"\u{e4}".repeat(101)).is_err());
+    }
+
+    #[test]
+    fn as_many_redirect_uris_as_allowed_are_accepted() {
+        let uris = || (0..MAX_REDIRECT_URIS).map(|n| RedirectUri::parse(&format!("https://app.example/{n}")).unwrap());
+        let full = ClientMetadata {
+            redirect_uris: uris().collect(),
+            post_logout_redirect_uris: uris().collect(),
+            ..client(&[GrantType::AuthorizationCode])
+        };
+        assert_eq!((MAX_REDIRECT_URIS, check_client(&full, &notes())), (20, Ok(())));
+    }
+
+    #[test]
+    fn client_that_signs_users_in_may_have_oidc_scopes_only() {
+        let with = |grant_types: &[GrantType], scope| {
+            let metadata = ClientMetadata { scope: ScopeSet::parse(scope).unwrap(), ..client(grant_types) };
+            check_client(&metadata, &notes()).map_err(|error| error.member)
+        };
+        assert_eq!(with(&[GrantType::AuthorizationCode], "openid"), Ok(()));
+        assert_eq!(with(&[GrantType::AuthorizationCode, GrantType::ClientCredentials], "openid"), Ok(()));
+        assert_eq!(with(&[GrantType::ClientCredentials], "notes:read"), Ok(()));
+    }
+
+    #[test]
+    fn profile_and_keys_that_go_together_are_accepted() {
+        let code = || client(&[GrantType::AuthorizationCode]);
+        let basic = ClientMetadata { profile: ClientProfile::OidcBasic, ..code() };
+        assert_eq!(check_client(&basic, &notes()), Ok(()));
+        let jwk = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap().public_jwk();
+        let by_keys = ClientMetadata {
+            token_endpoint_auth_method: AuthenticationMethod::PrivateKeyJwt,
+            jwks: ClientKeys::parse(json!({ "keys": [jwk] }).to_string().as_bytes()).ok(),
+            default_scope: ScopeSet::parse("notes:read").unwrap(),
+            ..code()
+        };
+        assert_eq!(check_client(&by_keys, &notes()), Ok(()));
+        let public = ClientMetadata { token_endpoint_auth_method: AuthenticationMethod::None, ..code() };
+        assert_eq!(check_client(&public, &notes()), Ok(()));
+    }
+
+    #[test]
+    fn lifetimes_from_a_second_to_a_day_and_64_scopes_are_accepted() {
+        let metadata = || api("mails", "https://mails.example", "mails:read").metadata;
+        let ttl = |ttl| check_api(&ApiMetadata { access_token_ttl: ttl, ..metadata() }, &notes(), DAY);
+        assert_eq!((ttl(Duration::from_secs(1)), ttl(DAY)), (Ok(()), Ok(())));
+        let scopes = |count: usize| {
+            let scope = |n| Scope::parse(&format!("mails:{n}")).unwrap();
+            let described = |n| DescribedScope { scope: scope(n), description: "Do it".into() };
+            let metadata = ApiMetadata { scopes: (0..count).map(described).collect(), ..metadata() };
+            check_api(&metadata, &notes(), DAY).map_err(|error| error.member)
+        };
+        assert_eq!((scopes(64), scopes(65)), (Ok(()), Err("scopes")));
+        let itself = api("notes", "https://notes.example", "notes:read").metadata;
+        assert_eq!(check_api(&itself, &notes(), DAY), Ok(()), "an API is no other to itself");
+    }
+
+    #[test]
+    fn mail_address_has_one_word_with_an_at_and_254_bytes_at_most() {
+        let checked = |email: &str, email_verified| {
+            let user = UserMetadata { username: "ada".into(), email: Some(email.into()), email_verified, name: None };
+            checked_user(user).map_err(|error| error.member)
+        };
+        let of_length = |length: usize| format!("{}@app.example", "a".repeat(length - 12));
+        assert!(checked("ada@app.example", true).is_ok() && checked(&of_length(254), false).is_ok());
+        for bad in ["ada", "a da@app.example", "a\u{202e}da@app.example", &of_length(255)] {
+            assert_eq!(checked(bad, false), Err("email"), "{bad:?}");
+        }
+        let without = UserMetadata { username: "ada".into(), email: None, email_verified: true, name: None };
+        assert_eq!(checked_user(without.clone()).map_err(|error| error.member), Err("email_verified"));
+        assert!(checked_user(UserMetadata { email_verified: false, ..without }).is_ok());
+    }
 }

@@ -157,4 +157,12 @@ mod tests {
             assert_eq!(check_web_page(address), Err(why), "{address:?}");
         }
     }
+
+    #[test]
+    fn address_has_2000_characters_at_most() {
+        let of_length = |length: usize| format!("https://app.example/{}", "a".repeat(length - 20));
+        assert_eq!(check_web_page(&of_length(2_000)), Ok(()));
+        assert_eq!(check_web_page(&of_length(2_001)), Err(InvalidWebPage::Malformed));
+        assert_eq!(check_web_page("https://a_b.example/"), Ok(()));
+    }
 }

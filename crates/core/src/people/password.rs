@@ -122,4 +122,21 @@ mod tests {
         assert_eq!(checked("aaaaaaaaaaaaaaaaa"), Err(PasswordRejected::Common));
         assert_eq!(checked("abcabcabcabcabcab"), Err(PasswordRejected::Common));
     }
+
+    #[test]
+    fn pieces_of_four_characters_that_are_repeated_are_refused() {
+        for repeated in ["aaa", "ababa", "abcabca", "abcdabcda"] {
+            assert!(is_repetition(repeated), "{repeated}");
+        }
+        for varied in ["aa", "abab", "abcabc", "abcdabcd", "abcdeabcdeabcde", "aaaaaaab"] {
+            assert!(!is_repetition(varied), "{varied}");
+        }
+    }
+
+    #[test]
+    fn password_keeps_within_its_shortest_and_longest_length() {
+        let varied = |length: usize| ('a'..='z').cycle().take(length).collect::<String>();
+        assert_eq!((checked(&varied(512)), checked(&varied(513))), (Ok(()), Err(PasswordRejected::TooLong)));
+        assert_eq!((checked(&varied(15)), checked(&varied(14))), (Ok(()), Err(PasswordRejected::TooShort(15))));
+    }
 }

@@ -120,4 +120,16 @@ mod tests {
         assert!(!idle.is_live(&limits, at(60)));
         assert!(!SessionTimes { ended_at: Some(at(1)), ..session }.is_live(&limits, at(96)));
     }
+
+    #[test]
+    fn use_of_a_session_is_noted_once_a_minute() {
+        let at = Timestamp::from_secs;
+        let times = SessionTimes { created_at: at(0), last_seen_at: at(100), ended_at: None };
+        let is_worth = |idle, now| {
+            let limits = SessionLimits { idle: Duration::from_secs(idle), absolute: Duration::from_secs(86_400) };
+            times.is_worth_touching(&limits, at(now))
+        };
+        assert!(!is_worth(3_600, 159) && is_worth(3_600, 160));
+        assert!(!is_worth(200, 109) && is_worth(200, 110));
+    }
 }

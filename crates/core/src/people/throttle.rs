@@ -91,4 +91,11 @@ mod tests {
         let next = after(60).plus_one(later);
         assert_eq!((next.recent, next.in_a_row), (1, 61));
     }
+
+    #[test]
+    fn counter_is_kept_for_a_quarter_of_an_hour() {
+        let just_before = Timestamp::from_millis(1_000_000 + 900_000 - 1);
+        assert_eq!(after(7).plus_one(just_before).recent, 8);
+        assert_eq!((DECAY.as_secs(), SLOW_PACE.as_secs()), (900, 60));
+    }
 }

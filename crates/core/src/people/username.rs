@@ -146,6 +146,14 @@ mod tests {
         assert_eq!(stored_forms(" Alice "), ["alice"]);
     }
 
+    #[test]
+    fn attempts_for_a_long_name_are_counted_under_its_beginning() {
+        let name = "a".repeat(300);
+        assert_eq!(counted_as(&name).chars().count(), 255);
+        assert_eq!(counted_as(&name), counted_as(&name.to_uppercase()));
+        assert_ne!(counted_as(&name), counted_as(&name[..254]), "no user has the longer name");
+    }
+
     proptest! {
         #[test]
         fn canonical_form_is_stable_and_found(username in "\\PC{1,40}") {

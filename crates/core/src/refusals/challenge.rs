@@ -88,4 +88,22 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn challenge_is_for_credentials_and_scopes_only() {
+        let is_challenged = |denial: Denial| bearer(&denial.into(), None).is_some();
+        for denial in [Denial::CredentialInQuery, Denial::CredentialMultiple, Denial::KeyUnknown] {
+            assert!(is_challenged(denial), "{denial}");
+        }
+        for denial in [Denial::BodyMalformed, Denial::ClientSecretWrong, Denial::VerifierUnavailable] {
+            assert!(!is_challenged(denial), "{denial}");
+        }
+        let refusal = Refusal::new(Denial::KeyUnknown).required_scopes(ScopeSet::parse("a").unwrap());
+        assert!(!bearer(&refusal, None).unwrap().contains("scope="), "another scope would not help");
+    }
+
+    #[test]
+    fn sentences_become_printable_ascii_without_quotes() {
+        assert_eq!(ascii("a…b \"c\" \\ \u{e4}~"), "a...b c  ~");
+    }
 }

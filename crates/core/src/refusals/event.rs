@@ -69,3 +69,40 @@ impl RefusalEvent {
         Denial::from_code(&self.code)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event(method: &str, path: &str) -> RefusalEvent {
+        let trace_id = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+        let refusal = Refusal::new(Denial::KeyUnknown).fact("hint", "sk_live_1234");
+        RefusalEvent::new(trace_id, Timestamp::from_millis(7), &refusal, "https://api.example", method, path)
+    }
+
+    #[test]
+    fn event_holds_no_query_and_no_credential_and_is_bounded() {
+        let key = format!("sk_live_{}", "a".repeat(38));
+        assert_eq!(event("GET", "/notes?token=x").path, "/notes");
+        assert_eq!(event("GET", &format!("/keys/{key}")).path, "/keys/[credential]");
+        assert_eq!(event("GET", &"/n".repeat(300)).path.len(), RefusalEvent::MAX_PATH);
+        assert_eq!(event(&"X".repeat(17), "/").method, "X".repeat(16));
+    }
+
+    #[test]
+    fn event_reads_back_and_stands_for_one_refusal_by_default() {
+        let one = event("GET", "/notes");
+        let written = serde_json::to_value(&one).unwrap();
+        assert_eq!(
+            written,
+            json!({"trace_id": "4bf92f3577b34da6a3ce929d0e0e4736", "at_ms": 7, "code": Denial::KeyUnknown.code(),
+                "at": "https://api.example", "method": "GET", "path": "/notes", "facts": [["hint", "sk_live_1234"]]})
+        );
+        assert_eq!(serde_json::from_value::<RefusalEvent>(written).unwrap(), one);
+        let many = RefusalEvent { count: 3, ..one };
+        assert_eq!(serde_json::to_value(&many).unwrap()["count"], 3);
+        assert_eq!(many.denial(), Some(Denial::KeyUnknown));
+        assert_eq!(RefusalEvent { code: "of_a_newer_program".into(), ..many }.denial(), None);
+    }
+}

@@ -116,4 +116,23 @@ mod tests {
         let markup = Refusal::new(Denial::ParameterRepeated).parameter("<b>Call 0900</b>");
         assert_eq!(markup.sentence(), Denial::ParameterRepeated.sentence());
     }
+
+    #[test]
+    fn wait_is_rounded_up_to_whole_seconds_at_least_one() {
+        let secs =
+            |millis| Refusal::new(Denial::KeyUnknown).retry_after(Duration::from_millis(millis)).retry_after_secs();
+        assert_eq!([0, 1, 1_000, 1_001, 2_000].map(secs), [1, 1, 1, 2, 2].map(Some));
+        assert_eq!(Refusal::new(Denial::KeyUnknown).retry_after_secs(), None);
+    }
+
+    #[test]
+    fn fact_has_256_characters_without_credentials() {
+        let refusal = Refusal::new(Denial::KeyUnknown)
+            .fact("long", "\u{e4}".repeat(300))
+            .fact("key", format!("sk_live_{}", "a".repeat(38)))
+            .fact("odd", "a\u{202e}b");
+        let facts = [("long", "\u{e4}".repeat(256)), ("key", "[credential]".into()), ("odd", "a\u{fffd}b".into())];
+        assert_eq!(refusal.facts, facts);
+        assert_eq!(refusal.to_string(), Denial::KeyUnknown.code());
+    }
 }

@@ -152,4 +152,29 @@ mod tests {
             assert_eq!(TraceId::from_traceparent(bad), None, "{bad}");
         }
     }
+
+    #[test]
+    fn traceparent_of_a_later_version_may_append() {
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let read = |header: String| TraceId::from_traceparent(&header).map(|id| id.to_string());
+        assert_eq!(read(format!("01-{id}-00f067aa0ba902b7-01-more")).as_deref(), Some(id));
+        for bad in [
+            format!("0-{id}-00f067aa0ba902b7-01"),
+            format!("00-{id}-00f067aa0ba902b-01"),
+            format!("00-{id}-00f067aa0ba902b7-1"),
+            format!("00-{}-00f067aa0ba902b7-01", &id[1..]),
+        ] {
+            assert_eq!(read(bad.clone()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn id_is_written_as_text_and_reads_back() {
+        let id = TraceId::parse("4bf92f3577b34da6a3ce929d0e0e4736").unwrap();
+        let written = serde_json::to_string(&id).unwrap();
+        assert_eq!(written, format!("\"{id:?}\""));
+        assert_eq!(serde_json::from_str::<TraceId>(&written).unwrap(), id);
+        assert_eq!(serde_json::from_str::<TraceId>("\"x\"").ok(), None);
+        assert_eq!(TraceId::parse(&"g".repeat(32)), Err(InvalidTraceId));
+    }
 }

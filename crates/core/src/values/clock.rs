@@ -112,4 +112,13 @@ mod tests {
         assert_eq!(Timestamp::from_millis(i64::MAX).plus(Duration::from_secs(1)).as_millis(), i64::MAX);
         assert_eq!(Timestamp::from_millis(1).since(Timestamp::from_millis(5)), Duration::ZERO);
     }
+
+    #[test]
+    fn clock_that_is_set_lets_no_time_pass() {
+        let clock = ManualClock::at(Timestamp::from_secs(10));
+        clock.advance(Duration::from_secs(5));
+        assert_eq!((clock.now(), clock.monotonic()), (Timestamp::from_secs(15), Duration::from_secs(5)));
+        clock.set(Timestamp::from_secs(1));
+        assert_eq!((clock.now(), clock.monotonic()), (Timestamp::from_secs(1), Duration::from_secs(5)));
+    }
 }

@@ -205,4 +205,32 @@ mod tests {
         assert!(!shown.contains(key.reveal().expose_secret()));
         assert!(!shown.contains("secret"));
     }
+
+    #[test]
+    fn keys_are_derived_by_purpose() {
+        let key = MasterKey::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").unwrap();
+        assert_eq!(*key.derive("one"), *derive(&[0; 32], "one"));
+        assert_ne!(*key.derive("one"), *key.derive("two"));
+        assert_eq!(key.pepper().id(), key.id());
+    }
+
+    #[test]
+    fn digest_of_a_secret_is_found_among_its_candidates() {
+        let rng = SeededRng::new(1);
+        let (old, new) = (MasterKey::generate(&rng), MasterKey::generate(&rng));
+        let peppers = Peppers::new([&new, &old]);
+        let candidates: Vec<_> = peppers.candidates("secret").collect();
+        assert_eq!(candidates, [peppers.digest("secret"), Peppers::new([&old]).digest("secret")]);
+        assert!(Digest::sha256(b"a").matches(&Digest::from_bytes(*Digest::sha256(b"a").as_bytes())));
+        assert!(!Digest::sha256(b"a").matches(&Digest::sha256(b"b")));
+    }
+
+    #[test]
+    fn master_key_and_pepper_are_named_by_eight_characters() {
+        let rng = SeededRng::new(1);
+        let (one, other) = (MasterKey::generate(&rng), MasterKey::generate(&rng));
+        assert_eq!((one.id().len(), one.id() == other.id()), (8, false));
+        let shown = format!("{one:?} {:?} {:?}", one.pepper(), one.pepper().digest("secret"));
+        assert_eq!(shown, format!("MasterKey({0}) Pepper({0}) Digest(…)", one.id()));
+    }
 }

@@ -190,4 +190,25 @@ mod tests {
         assert!(UserId::parse("usr_").is_err());
         assert!(UserId::parse(&id.as_str().to_uppercase()).is_err());
     }
+
+    #[test]
+    fn id_is_written_as_text_and_reads_back() {
+        let id = KeyId::new(Timestamp::from_millis(1_000), &SeededRng::new(1));
+        assert_eq!(format!("{id:?} {id}"), format!("{0} {0}", id.as_str()));
+        let written = serde_json::to_value(&id).unwrap();
+        assert_eq!(written, id.as_str());
+        assert_eq!(serde_json::from_value::<KeyId>(written).unwrap(), id);
+        assert_eq!(String::from(id.clone()), id.as_str());
+    }
+
+    #[test]
+    fn sequence_borrows_from_the_next_millisecond_after_4096() {
+        let (rng, sequence) = (SeededRng::new(1), Sequence::default());
+        let floor = |millis| AuditId::floor(Timestamp::from_millis(millis));
+        let next = || AuditId::in_order(&sequence, Timestamp::from_millis(1_700_000_000_000), &rng);
+        for id in (0..4_096).map(|_| next()) {
+            assert!(*floor(1_700_000_000_000) <= *id.as_str() && *id.as_str() < *floor(1_700_000_000_001), "{id}");
+        }
+        assert!(*next().as_str() >= *floor(1_700_000_000_001));
+    }
 }

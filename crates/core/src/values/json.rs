@@ -92,10 +92,6 @@ impl<'de> Visitor<'de> for Strict {
         Ok(value.into())
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {
         let depth = self.depth.checked_sub(1).ok_or_else(|| A::Error::custom("nested too deeply"))?;
         let mut items = Vec::new();
@@ -149,5 +145,24 @@ mod tests {
     fn bytes_behind_the_value_and_broken_utf8_are_refused() {
         assert!(parse(b"{} {}").is_err());
         assert!(parse(b"\"\xff\"").is_err());
+    }
+
+    #[test]
+    fn every_kind_of_value_is_read() {
+        let text = r#"{"a":[null,true,-1,1,1.5,"x","\n"]}"#;
+        assert_eq!(parse(text.as_bytes()).unwrap(), json!({"a": [null, true, -1, 1, 1.5, "x", "\n"]}));
+        assert!(parse_object(b"[]").is_err());
+        assert_eq!(parse_as::<Vec<u8>>(b"[1]").unwrap(), [1]);
+        assert!(parse_as::<Vec<u8>>(b"[-1]").is_err());
+    }
+
+    #[test]
+    fn largest_exact_integers_are_read_and_no_larger_ones() {
+        for good in ["9007199254740992", "-9007199254740992", "9007199254740992.0"] {
+            assert!(parse(good.as_bytes()).is_ok(), "{good}");
+        }
+        for bad in ["9007199254740993", "-9007199254740993", "9007199254740994.0", "-1e300"] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
     }
 }

@@ -62,4 +62,16 @@ mod tests {
         assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
     }
+
+    #[test]
+    fn network_is_shown_by_its_first_address() {
+        let network = Network::of("2001:db8:0:1::99".parse().unwrap());
+        assert_eq!(
+            (network.to_string(), network.address()),
+            ("2001:db8:0:1::".into(), "2001:db8:0:1::".parse().unwrap())
+        );
+        let peer: SocketAddr = "[::ffff:192.0.2.1]:99".parse().unwrap();
+        let expected = ClientAddress { peer, client: "192.0.2.1".parse().unwrap() };
+        assert_eq!(ClientAddress::from(peer), expected);
+    }
 }

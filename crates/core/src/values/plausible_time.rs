@@ -62,4 +62,16 @@ mod tests {
         assert_eq!(ahead_by(AT.plus(LONGEST_STOP), trusted), None);
         assert!(ahead_by(AT.plus(LONGEST_STOP + HOUR), trusted).is_some());
     }
+
+    #[test]
+    fn clock_may_be_a_day_ahead_of_a_process_and_a_month_of_a_stop() {
+        let millisecond = Duration::from_millis(1);
+        for (passed, most) in
+            [(Some(HOUR), Duration::from_secs(3_600 + 86_400)), (None, Duration::from_secs(30 * 86_400))]
+        {
+            let trusted = TrustedTime { at: AT, passed };
+            assert_eq!(ahead_by(AT.plus(most), trusted), None);
+            assert!(ahead_by(AT.plus(most + millisecond), trusted).is_some());
+        }
+    }
 }

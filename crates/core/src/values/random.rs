@@ -55,3 +55,20 @@ impl Rng for SeededRng {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seed_repeats_itself_and_each_draw_differs() {
+        let draws = |seed| {
+            let rng = SeededRng::new(seed);
+            (bytes::<40>(&rng), public_bytes::<40>(&rng))
+        };
+        assert_eq!(draws(1), draws(1));
+        assert_ne!(draws(1), draws(2));
+        let (first, second) = draws(1);
+        assert!(first != second && first[..32] != second[..32] && first[32..] != [0; 8]);
+    }
+}

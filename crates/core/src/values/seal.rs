@@ -56,4 +56,15 @@ mod tests {
         assert_eq!(open(&[1; 32], "signing_key/sig_1", &sealed[..11]), Err(SealBroken));
         assert!(!sealed.windows(5).any(|w| w == b"plain"));
     }
+
+    #[test]
+    fn sealed_value_begins_with_its_nonce_and_can_not_change() {
+        let sealed = seal_with_nonce(&[1; 32], "context", b"plain", [7; NONCE_LEN]);
+        assert_eq!((&sealed[..12], sealed.len()), (&[7; 12][..], 12 + 5 + 16));
+        for at in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[at] ^= 1;
+            assert_eq!(open(&[1; 32], "context", &changed), Err(SealBroken), "{at}");
+        }
+    }
 }

@@ -9,3 +9,14 @@ use subtle::ConstantTimeEq;
 pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_bytes_only_are_equal() {
+        assert!(constant_time_eq(b"ab", b"ab") && constant_time_eq(b"", b""));
+        assert!(!constant_time_eq(b"ab", b"ac") && !constant_time_eq(b"ab", b"a"));
+    }
+}

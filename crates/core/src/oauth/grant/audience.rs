@@ -309,6 +309,12 @@ pub(crate) mod tests {
     fn a_resource_narrows_and_never_widens() {
         let both = &["https://notes.example", "https://mails.example/"];
         assert_eq!(narrow("notes:read mails:read", both, None), Ok((Some("notes".into()), "notes:read".into())));
+        let mails_first = &["https://mails.example", "https://notes.example"];
+        assert_eq!(
+            narrow("notes:read mails:read", mails_first, None),
+            Ok((Some("mails".into()), "mails:read".into())),
+            "the first one that was named"
+        );
         assert_eq!(
             narrow("notes:read mails:read", both, Some("https://mails.example")),
             Ok((Some("mails".into()), "mails:read".into()))
@@ -376,5 +382,62 @@ pub(crate) mod tests {
         assert_eq!(narrow("openid", both, None), Ok((None, "openid".into())));
         assert_eq!(narrow("openid", both, Some("https://mails.example")), Err(Denial::ResourceNotGranted));
         assert_eq!(narrow("openid mails:read", both, None), Ok((Some("mails".into()), "mails:read openid".into())));
+    }
+
+    #[test]
+    fn client_credentials_give_own_scopes_of_one_api() {
+        let client = |scope: &str, default_scope: &str| {
+            let plain = crate::authorization_request::tests::client();
+            let metadata = crate::client_metadata::ClientMetadata {
+                scope: scopes(scope),
+                default_scope: scopes(default_scope),
+                ..plain.metadata
+            };
+            Client { metadata, ..plain }
+        };
+        let own = client("openid notes:read mails:read", "notes:read");
+        let got = |client: &Client, asked: Option<&str>, resource: Option<&str>| {
+            let asked = RequestedAccess { scopes: asked.map(scopes), resource: resource.map(str::to_owned) };
+            let granted = client_credentials(&apis(), client, asked).map_err(|refusal| refusal.denial);
+            granted.map(|(api, scopes)| (api.metadata.name.clone(), scopes.to_string()))
+        };
+        let notes = Ok(("notes".to_owned(), "notes:read".to_owned()));
+        assert_eq!(got(&own, Some("notes:read"), None), notes);
+        assert_eq!(got(&own, None, None), notes, "the default");
+        assert_eq!(got(&own, Some("notes:read"), Some("https://notes.example")), notes);
+        for (asked, resource, denial) in [
+            ("notes:read nothing", None, Denial::ScopeInvalid),
+            ("openid", None, Denial::ScopeNotAllowed),
+            ("notes:write", None, Denial::ScopeNotAllowed),
+            ("notes:read mails:read", None, Denial::ScopeOfSeveralApis),
+            ("notes:read", Some("https://mails.example"), Denial::ScopeOfSeveralApis),
+            ("", None, Denial::ScopeMissing),
+        ] {
+            assert_eq!(got(&own, Some(asked), resource), Err(denial), "{asked}");
+        }
+        for resource in [None, Some("https://notes.example")] {
+            assert_eq!(got(&client("notes:read", ""), None, resource), Err(Denial::ScopeMissing));
+        }
+    }
+
+    #[test]
+    fn request_names_16_resources_at_most_and_each_counts_once() {
+        let apis = apis();
+        let read = |count| apis.resources(std::iter::repeat_n("https://notes.example", count));
+        assert_eq!(read(16).unwrap().len(), 1);
+        assert_eq!(read(17).unwrap_err().denial, Denial::ParameterInvalid);
+        assert_eq!(apis.resources(["", "https://mails.example"].into_iter()).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn apis_are_found_by_name_and_id_and_asked_for_opaque_tokens() {
+        let apis = apis();
+        let mails = apis.by_name("mails").unwrap();
+        assert_eq!(apis.by_id(&mails.id).unwrap().metadata.name, "mails");
+        assert!(apis.by_name("other").is_none() && apis.iter().count() == 2 && !apis.any_opaque());
+        let metadata = ApiMetadata { token_format: TokenFormat::Opaque, ..mails.metadata.clone() };
+        assert!(Apis::new(vec![Arc::new(Api { metadata, ..(**mails).clone() })]).any_opaque());
+        let asked = scopes("openid notes:read nothing");
+        assert_eq!((apis.known(&asked), apis.unknown(&asked)), (scopes("openid notes:read"), scopes("nothing")));
     }
 }

@@ -234,4 +234,12 @@ mod tests {
         assert_eq!(decided(sent, facts()), None);
         assert_eq!(decided(request(), facts()), None);
     }
+
+    #[test]
+    fn code_of_an_ended_grant_or_unavailable_user_is_refused() {
+        let ended = CodeFacts { grant_has_ended: true, ..facts() };
+        assert_eq!(decided(request(), ended), Some((Denial::GrantEnded, false)));
+        let unavailable = CodeFacts { user_is_unavailable: true, ..facts() };
+        assert_eq!(decided(request(), unavailable), Some((Denial::UserUnavailable, false)));
+    }
 }

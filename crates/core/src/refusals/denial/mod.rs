@@ -352,4 +352,36 @@ mod tests {
             assert_eq!(denial.status(), 401, "{denial}");
         }
     }
+
+    #[test]
+    fn caller_is_led_to_the_page_of_the_code_that_it_is_shown() {
+        let page = format!("https://issuer.example/denials/{}", Denial::KeyExpired.shown_as());
+        assert_eq!(Denial::KeyExpired.page("https://issuer.example"), page);
+        assert_eq!(Denial::KeyExpired.page("https://issuer.example/"), page);
+    }
+
+    #[test]
+    fn code_of_the_caller_stands_for_every_reason_behind_it() {
+        assert!(Denial::ClientSecretWrong.hides_cause() && !Denial::InsufficientScope.hides_cause());
+        let behind: Vec<_> = Denial::behind(Denial::ClientSecretWrong.shown_as()).collect();
+        assert!(behind.contains(&Denial::ClientSecretWrong) && behind.contains(&Denial::ClientUnknown));
+        let operators: Vec<_> = Denial::behind(Denial::ClientSecretWrong.code()).collect();
+        assert!(operators.contains(&Denial::ClientSecretWrong) && !operators.contains(&Denial::ClientUnknown));
+        assert_eq!(Denial::ClientSecretWrong.to_string(), Denial::ClientSecretWrong.code());
+    }
+
+    #[test]
+    fn parameter_or_role_is_named_unless_it_could_mislead() {
+        let told = |denial: Denial, wanted: &'static str, value: &'static str| {
+            denial.sentence_about(|name| (name == wanted).then_some(value)).into_owned()
+        };
+        assert!(told(Denial::ParameterMissing, PARAMETER, "code_verifier").ends_with(": code_verifier."));
+        assert!(told(Denial::InsufficientPermission, MISSING_ROLE, "a:b").ends_with(": the role a:b is missing."));
+        let long: [&'static str; 2] = [64, 65].map(|length| &*"a".repeat(length).leak());
+        for (denial, wanted) in [(Denial::ParameterMissing, PARAMETER), (Denial::InsufficientPermission, MISSING_ROLE)]
+        {
+            assert!(told(denial, wanted, long[0]).contains(long[0]));
+            assert_eq!(told(denial, wanted, long[1]), denial.sentence());
+        }
+    }
 }

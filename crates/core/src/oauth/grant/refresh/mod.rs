@@ -262,6 +262,8 @@ mod tests {
         let first = OtherRepeats { count: 1, since: START.plus(Duration::from_secs(1)) };
         let yesterday = of_day(5, START.minus(DAY));
         assert_eq!(decided(&yesterday, address(2), 1), Repeated(Some(first)));
+        let day_ago = of_day(5, START.plus(Duration::from_secs(1)).minus(DAY));
+        assert_eq!(decided(&day_ago, address(2), 1), Repeated(Some(first)));
     }
 
     #[test]
@@ -331,6 +333,27 @@ mod tests {
             4 => (0..4_usize, 1..4_u8).prop_map(|(behind, address)| Step::Present { behind, address }),
             1 => (0..90_u64).prop_map(Step::Wait),
         ]
+    }
+
+    #[test]
+    fn user_who_is_unavailable_gets_no_tokens() {
+        let facts = RefreshFacts { user_is_unavailable: true, ..live() };
+        assert_eq!(decided(&facts, address(1), 1), Refused(Denial::UserUnavailable, Consequence::Nothing));
+    }
+
+    #[test]
+    fn fourth_repeat_from_elsewhere_is_the_fifth_of_the_day() {
+        let four = RefreshFacts { other_repeats: OtherRepeats { count: 4, since: START }, ..predecessor() };
+        assert_eq!(decided(&four, address(2), 1), Repeated(Some(OtherRepeats { count: 5, since: START })));
+    }
+
+    #[test]
+    fn key_of_a_successor_depends_on_token_family_and_generation() {
+        let key = |token, family, generation| *successor_key(token, family, generation);
+        assert_eq!(key("a", "fam_1", 1), key("a", "fam_1", 1));
+        for other in [key("b", "fam_1", 1), key("a", "fam_2", 1), key("a", "fam_1", 2)] {
+            assert_ne!(other, key("a", "fam_1", 1));
+        }
     }
 
     proptest! {
