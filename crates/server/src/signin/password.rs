@@ -47,8 +47,8 @@ pub(crate) async fn check(
     };
     match found.user {
         None => Err(Denial::UserUnknown.into()),
-        Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
-        Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).fact("user", &user.id)),
+        Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).about(&user.id)),
+        Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).about(&user.id)),
         Some(user) => {
             attempt.succeeded(app).await?;
             Ok(with_current_hash(app, user, &password, &turn).await)
