@@ -28,7 +28,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Counts an attempt, or refuses it: a durable write, so an attempt has its turn first. `browser` is one that signed in to the account before.
+    /// Counts an attempt, or refuses it: a durable write, so an attempt has its turn first. `browser` is one that signed in
+    /// to the account before.
     pub(crate) async fn reserve(
         app: &App,
         origin: &Origin,
