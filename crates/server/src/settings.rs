@@ -96,6 +96,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Authorization requests of one network that wait for somebody to sign in and decide.
     pub open_requests_per_network: i64,
+    /// Authorization requests of all networks that are kept; beyond it the oldest of people who are not signed in go.
+    pub open_requests: i64,
     /// Entries of each cache.
     pub cache_entries: usize,
     /// Audit events that wait to be written.
@@ -154,6 +156,7 @@ impl Settings {
             limits: Limits {
                 body_bytes: 64 * 1024,
                 open_requests_per_network: 1_000,
+                open_requests: 100_000,
                 cache_entries: 100_000,
                 audit_queue: 65_536,
                 sessions_per_user: 100,

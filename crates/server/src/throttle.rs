@@ -16,7 +16,7 @@ use doorward_core::{
 };
 use doorward_store::failures::{Counter, Lane, Reservation, ReserveAttempt, SettleAttempt, Slow};
 
-use crate::{app::App, browser::device::KnownBrowser, origin::Origin, passwords::Party};
+use crate::{app::App, browser::device::KnownBrowser, origin::Origin, passwords::Parties};
 
 /// The counters of one attempt; an attempt that was let through is counted until it is settled.
 #[derive(Debug)]
@@ -28,7 +28,8 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    /// Counts an attempt, or refuses it. `browser` is one that signed in to the account before.
+    /// Counts an attempt, or refuses it: a durable write, so an attempt has its turn first. `browser` is one that signed in
+    /// to the account before.
     pub(crate) async fn reserve(
         app: &App,
         origin: &Origin,
@@ -53,11 +54,6 @@ impl Attempt {
                 refused("too many failures in a row: one attempt at a time until one succeeds", wait)
             }
         }
-    }
-
-    /// Who waits for a turn where passwords are hashed: the account and the address.
-    pub(crate) fn parties(&self) -> [Party; 2] {
-        [self.name.clone(), self.address.clone()]
     }
 
     fn counters(&self, app: &App) -> Vec<Counter> {
@@ -96,6 +92,14 @@ impl Attempt {
         };
         let clear = self.lanes.into_iter().map(|lane| lane.subject).collect();
         app.write(SettleAttempt { clear, give_back }).await
+    }
+}
+
+/// Who waits for a turn where passwords are hashed: an account that is known, or a name from somewhere.
+pub(crate) fn parties(app: &App, origin: &Origin, username: &str, browser: Option<&KnownBrowser>) -> Parties {
+    match browser {
+        Some(browser) => Parties::known(browser.of_account.clone()),
+        None => Parties::stranger(subject("name", &name_digest(app, username)), Network::of(origin.address)),
     }
 }
 

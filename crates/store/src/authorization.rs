@@ -4,7 +4,7 @@ use doorward_core::{
     authorization_request::AuthorizationRequest,
     clock::Timestamp,
     digest::{Digest, KeyedDigest},
-    id::ClientId,
+    id::{ClientId, UserId},
     network::Network,
     pkce::CodeChallenge,
     scope::ScopeSet,
@@ -16,12 +16,16 @@ use crate::{
     grants::{self, GrantRecord},
     record::{by_digest, json},
     sql::sql,
+    sweep::Sweep,
     tx::{Operation, Row, Tx, TxError},
     users,
 };
 
 /// The most codes of one client that wait for their redemption by one user. A further one ends the oldest.
 pub const MAX_UNREDEEMED_CODES: i64 = 20;
+
+/// The most requests of one user that wait for an answer. A further one ends the oldest.
+pub const MAX_OPEN_REQUESTS: i64 = 20;
 
 /// A stored authorization request.
 #[derive(Clone, Debug)]
@@ -39,7 +43,8 @@ pub struct StoredRequest {
 }
 
 /// Stores a request. Where too many of the same network wait for their answer, the oldest of somebody who is not signed
-/// in makes room: anybody can cause such requests, so they must not keep out who comes next.
+/// in makes room: anybody can cause such requests, so they must not keep out who comes next. Of one user only so many wait:
+/// an account is not enough to keep everybody else of the network out.
 ///
 /// Requests that come at the same moment don't count each other: the bound keeps a flood out, to the request it is not
 /// exact.
@@ -53,8 +58,8 @@ pub struct StoreRequest {
     pub network: Network,
     /// The most requests of a network that may wait.
     pub most: i64,
-    /// Whether its browser is signed in.
-    pub is_signed_in: bool,
+    /// Who is signed in at its browser and could answer it.
+    pub user: Option<UserId>,
 }
 
 /// What became of a request that was to be stored.
@@ -71,6 +76,9 @@ impl Operation for StoreRequest {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Stored, TxError> {
         let network = self.network.to_string();
+        if let Some(user) = &self.user {
+            end_oldest_of(tx, user, self.stored.requested_at).await?;
+        }
         let mut waiting = tx
             .query_one(
                 "SELECT count(*) AS waiting, count(CASE WHEN is_signed_in = 1 THEN 1 END) AS kept, min(expires_at) AS first
@@ -93,15 +101,16 @@ impl Operation for StoreRequest {
         }
         tx.execute(
             sql!(
-                "INSERT INTO authorization_requests (digest, pepper, network, is_signed_in, {})
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                "INSERT INTO authorization_requests (digest, pepper, network, is_signed_in, user_id, {})
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
                 COLUMNS
             ),
             &[
                 (&self.digest.digest).into(),
                 self.digest.pepper.as_str().into(),
                 network.into(),
-                i64::from(self.is_signed_in).into(),
+                i64::from(self.user.is_some()).into(),
+                self.user.as_ref().map(|user| user.as_str().to_owned()).into(),
                 json(&self.stored.request),
                 (&self.stored.browser).into(),
                 self.stored.requested_at.into(),
@@ -114,23 +123,86 @@ impl Operation for StoreRequest {
     }
 }
 
-/// Notes that the browser of a request is signed in now: it makes room for nobody.
+/// Makes room for one more request of a user.
+async fn end_oldest_of(tx: &mut impl Tx, user: &UserId, now: Timestamp) -> Result<(), TxError> {
+    let sql = "DELETE FROM authorization_requests WHERE digest IN
+                 (SELECT digest FROM authorization_requests
+                  WHERE user_id = $1 AND expires_at > $2 AND answered_at IS NULL
+                  ORDER BY expires_at DESC LIMIT $3 OFFSET $4)";
+    let row = [user.as_str().into(), now.into(), Sweep::STEP.into(), (MAX_OPEN_REQUESTS - 1).into()];
+    tx.execute(sql, &row).await?;
+    Ok(())
+}
+
+/// Notes that the browser of a request is signed in now: it makes room for nobody but this user's.
 #[derive(Clone, Debug)]
 pub struct KeepRequest {
     /// The digests of the id under the live peppers.
     pub candidates: Vec<KeyedDigest>,
+    /// Who is signed in.
+    pub user: UserId,
+    /// When.
+    pub now: Timestamp,
 }
 
 impl Operation for KeepRequest {
     type Output = ();
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let user = self.user.as_str();
         for candidate in &self.candidates {
-            let sql = "UPDATE authorization_requests SET is_signed_in = 1
-                       WHERE digest = $1 AND pepper = $2 AND is_signed_in = 0";
-            tx.execute(sql, &[(&candidate.digest).into(), candidate.pepper.as_str().into()]).await?;
+            let (digest, pepper) = (&candidate.digest, candidate.pepper.as_str());
+            let sql = "SELECT 1 FROM authorization_requests
+                       WHERE digest = $1 AND pepper = $2 AND (user_id IS NULL OR user_id <> $3)";
+            if tx.query_opt(sql, &[digest.into(), pepper.into(), user.into()]).await?.is_none() {
+                continue;
+            }
+            end_oldest_of(tx, &self.user, self.now).await?;
+            let sql =
+                "UPDATE authorization_requests SET is_signed_in = 1, user_id = $3 WHERE digest = $1 AND pepper = $2";
+            tx.execute(sql, &[digest.into(), pepper.into(), user.into()]).await?;
         }
         Ok(())
+    }
+}
+
+/// When the oldest request expires that is kept where there are more than `most`; none where there are not.
+#[derive(Clone, Debug)]
+pub struct OldestRequestKept {
+    /// How many are kept.
+    pub most: i64,
+}
+
+impl Operation for OldestRequestKept {
+    type Output = Option<Timestamp>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<Timestamp>, TxError> {
+        // One more than are kept, so that nothing is to be done where there are just as many.
+        let sql = "SELECT expires_at FROM authorization_requests ORDER BY expires_at DESC LIMIT 2 OFFSET $1";
+        let offset = (self.most - 1).max(0);
+        match &mut tx.query(sql, &[offset.into()]).await?[..] {
+            [oldest, _] => Ok(Some(oldest.time()?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Removes requests without a user that expire before one that is kept, [`Sweep::STEP`] at most. Gives how many were
+/// removed. Those of users are bounded by the number of users.
+#[derive(Clone, Debug)]
+pub struct RemoveRequests {
+    /// When the oldest one expires that is kept.
+    pub before: Timestamp,
+}
+
+impl Operation for RemoveRequests {
+    type Output = u64;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+        let sql = "DELETE FROM authorization_requests WHERE is_signed_in = 0 AND digest IN
+                     (SELECT digest FROM authorization_requests WHERE is_signed_in = 0 AND expires_at < $1
+                      ORDER BY expires_at LIMIT $2)";
+        tx.execute(sql, &[self.before.into(), Sweep::STEP.into()]).await
     }
 }
 

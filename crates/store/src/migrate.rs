@@ -38,6 +38,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(8, "production", include_str!("../migrations/0008_production.sql")),
     Migration::new(9, "grants_begin_at_redemption", include_str!("../migrations/0009_grants_begin_at_redemption.sql")),
     Migration { usable_from: 9, ..Migration::new(10, "bounds", include_str!("../migrations/0010_bounds.sql")) },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(11, "open_requests_of_a_user", include_str!("../migrations/0011_open_requests_of_a_user.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -104,7 +104,10 @@ impl Operation for Sweep {
             }
             Swept::Codes => (CODES, before(AFTERGLOW)),
             Swept::Failures => (FAILURES, before(throttle::DECAY)),
-            Swept::FailuresInARow => (FAILURES_IN_A_ROW, before(FORGOTTEN)),
+            Swept::FailuresInARow => {
+                let row = [before(FEW_FORGOTTEN), MANY_FAILURES.into(), before(MANY_FORGOTTEN), Self::STEP.into()];
+                return tx.execute(FAILURES_IN_A_ROW, &row).await;
+            }
             Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
             Swept::Grants => (GRANTS, before(AFTERGLOW)),
             Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
@@ -138,8 +141,9 @@ const SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM session
 const OLD_SESSIONS: &str = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE id < $1 LIMIT $2)";
 const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1 AND subject IN
     (SELECT subject FROM failures WHERE in_a_row = 0 AND last_at < $1 LIMIT $2)";
-const FAILURES_IN_A_ROW: &str = "DELETE FROM failures WHERE in_a_row > 0 AND last_at < $1 AND subject IN
-    (SELECT subject FROM failures WHERE in_a_row > 0 AND last_at < $1 LIMIT $2)";
+const FAILURES_IN_A_ROW: &str = "DELETE FROM failures
+    WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) AND subject IN
+    (SELECT subject FROM failures WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) LIMIT $4)";
 const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 LIMIT $2)";
 
 /// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
@@ -148,6 +152,12 @@ const SKEW: Duration = Duration::from_secs(120);
 /// How long what has ended stays readable for `explain`.
 pub(crate) const AFTERGLOW: Duration = Duration::from_secs(24 * 3600);
 
-/// After how long failures in a row are forgotten. Much longer than their decay: guesses at a slow pace add up
-/// (NIST SP 800-63B-4 section 3.2.2).
-const FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// After how long failures in a row are forgotten, if they are many. Much longer than their decay: guesses at a slow pace
+/// add up (NIST SP 800-63B-4 section 3.2.2).
+const MANY_FORGOTTEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// From how many in a row on they are kept for so long. Each costs a wait, so nobody has that many of many names.
+const MANY_FAILURES: i64 = 30;
+
+/// After how long fewer are forgotten: anybody can invent names, and each that fails once has a row.
+const FEW_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);

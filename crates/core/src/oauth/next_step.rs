@@ -13,8 +13,8 @@ use crate::{
 pub enum NextStep<S> {
     /// Answer the client: with a code for this session, or with an error.
     Answer(Result<S, Denial>),
-    /// Ask the user for consent.
-    Consent,
+    /// Ask the user of this session for consent.
+    Consent(S),
     /// Let the user sign in.
     SignIn,
 }
@@ -49,7 +49,7 @@ pub fn next_step<S>(
         Some(user) if request.expects_another(&user.user_id) => NextStep::Answer(Err(Denial::LoginRequired)),
         Some(user) if !request.demands_consent(client, user.consented.as_ref()) => NextStep::Answer(Ok(user.session)),
         Some(_) if request.prompt.none => NextStep::Answer(Err(Denial::ConsentRequired)),
-        Some(_) => NextStep::Consent,
+        Some(user) => NextStep::Consent(user.session),
     }
 }
 

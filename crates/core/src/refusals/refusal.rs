@@ -5,7 +5,7 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
-use crate::{api::Role, credential, denial::Denial, scope::ScopeSet, text::presentable};
+use crate::{api::Role, credential, denial::Denial, id::UserId, scope::ScopeSet, text::presentable};
 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,6 +14,8 @@ pub struct Refusal {
     pub denial: Denial,
     /// What the operator is told about this case: names and values without secrets.
     pub facts: Vec<(&'static str, String)>,
+    /// The user whom it is about, where somebody may have tried to act as him.
+    pub subject: Option<UserId>,
     /// The scopes that would have done (RFC 6750 section 3, `scope`).
     pub required_scopes: Option<ScopeSet>,
     /// The roles that are needed, where one is missing.
@@ -34,7 +36,14 @@ pub const MISSING_ROLE: &str = "missing_role";
 impl Refusal {
     /// A refusal without particulars.
     pub fn new(denial: Denial) -> Self {
-        Self { denial, facts: Vec::new(), required_scopes: None, required_roles: BTreeSet::new(), retry_after: None }
+        Self {
+            denial,
+            facts: Vec::new(),
+            subject: None,
+            required_scopes: None,
+            required_roles: BTreeSet::new(),
+            retry_after: None,
+        }
     }
 
     /// Adds a fact for the operator; at most 256 characters of it are kept, credentials and what may not be
@@ -42,6 +51,12 @@ impl Refusal {
     pub fn fact(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         let value = credential::loggable_text(&value.to_string());
         self.facts.push((name, presentable(&value).chars().take(256).collect()));
+        self
+    }
+
+    /// Names the user whom it is about. The caller is not told.
+    pub fn about(mut self, user: &UserId) -> Self {
+        self.subject = Some(user.clone());
         self
     }
 

@@ -4,7 +4,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 /// One party's addresses.
@@ -25,6 +25,18 @@ impl Network {
     /// The first address of the network.
     pub fn address(self) -> IpAddr {
         self.0
+    }
+
+    /// The networks around it, the widest first, as one customer gets them: an IPv6 /48 and /56, an IPv4 /16 and /24.
+    pub fn around(self) -> [Self; 2] {
+        let cut = |bits: u32| match self.0 {
+            IpAddr::V4(address) => IpAddr::from(Ipv4Addr::from_bits(address.to_bits() & (u32::MAX << bits))),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << bits)).into(),
+        };
+        match self.0 {
+            IpAddr::V4(_) => [Self(cut(16)), Self(cut(8))],
+            IpAddr::V6(_) => [Self(cut(80)), Self(cut(72))],
+        }
     }
 }
 
@@ -73,5 +85,12 @@ mod tests {
         let peer: SocketAddr = "[::ffff:192.0.2.1]:99".parse().unwrap();
         let expected = ClientAddress { peer, client: "192.0.2.1".parse().unwrap() };
         assert_eq!(ClientAddress::from(peer), expected);
+    }
+
+    #[test]
+    fn neighbours_share_the_networks_around_them() {
+        let around = |text: &str| Network::of(text.parse().unwrap()).around().map(|network| network.to_string());
+        assert_eq!(around("2001:db8:1:2345::1"), ["2001:db8:1::", "2001:db8:1:2300::"]);
+        assert_eq!(around("192.0.2.1"), ["192.0.0.0", "192.0.2.0"]);
     }
 }

@@ -207,6 +207,8 @@ pub(super) static KEYS: &[Key] = &[
         "Connections at once from one IPv4 address or IPv6 /64, by the same rule. A trusted proxy does not count."),
     key("limits.open_requests_per_network", K::Count(1..=1_000_000, |c| &mut c.server.limits.open_requests_per_network), Fixed,
         "Authorization requests from one IPv4 address or IPv6 /64 that wait for somebody to sign in and decide; 429 beyond."),
+    key("limits.open_requests", K::Count(1_000..=100_000_000, |c| &mut c.server.limits.open_requests), Fixed,
+        "Authorization requests from everywhere that are kept. Beyond it the oldest of people who are not signed in are removed."),
     key("limits.sessions_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.sessions_per_user), Fixed,
         "Sessions of one user."),
     key("limits.cache_entries", K::Count(100..=100_000_000, |c| &mut c.server.limits.cache_entries), Fixed,

@@ -1,7 +1,11 @@
 //! Notes for the audit that change no state: refusals, and tokens that have no row.
 
 use doorward_core::{
-    access_token::Claims, api::Api, denial::Denial, event::RefusalEvent, id::ClientId, network::Network,
+    access_token::Claims,
+    api::Api,
+    event::RefusalEvent,
+    id::{ClientId, UserId},
+    network::Network,
     refusal::Refusal,
 };
 use doorward_store::{
@@ -27,6 +31,7 @@ impl App {
             code: Some(refusal.denial.code()),
             network: Some(Network::of(origin.address)),
             actor: None,
+            subject: refusal.subject.as_ref().map(UserId::to_string),
         };
         let taken = self.audit_queue.push(fold, self.now(), 1, || {
             let mut event = RefusalEvent::new(
@@ -38,12 +43,8 @@ impl App {
                 &origin.path,
             );
             event.address = Some(origin.address.to_string());
-            let row = refusal_row(self.audit_id(), event);
-            // Its user may see it on the account page.
-            match refusal.denial {
-                Denial::PasswordWrong => AuditEvent { subject: fact(refusal, "user"), ..row },
-                _ => row,
-            }
+            let subject = refusal.subject.as_ref().map(UserId::to_string);
+            AuditEvent { subject, ..refusal_row(self.audit_id(), event) }
         });
         if taken == Taken::Single {
             tracing::info!(
@@ -64,6 +65,7 @@ impl App {
                 code: Some(denial.code()),
                 network,
                 actor: Some(event.at.clone()),
+                subject: None,
             };
             self.audit_queue.push(fold, self.now(), event.count, || refusal_row(self.audit_id(), event));
         }
@@ -72,7 +74,7 @@ impl App {
     /// Notes a token that has no row of its own.
     pub(crate) fn note_issued(&self, origin: &Origin, client_id: &ClientId, claims: &Claims, api: &Api) {
         let (network, actor) = (Some(Network::of(origin.address)), Some(client_id.to_string()));
-        let fold = Fold { action: AuditAction::AccessTokenIssued, code: None, network, actor };
+        let fold = Fold { action: AuditAction::AccessTokenIssued, code: None, network, actor, subject: None };
         self.audit_queue.push(fold, self.now(), 1, || {
             let audit = self.audit(&origin.actor(client_id.as_str()));
             StoreAccessToken::event(&audit, api, claims)
@@ -99,8 +101,4 @@ impl App {
         }
         Ok(())
     }
-}
-
-fn fact(refusal: &Refusal, wanted: &str) -> Option<String> {
-    refusal.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
 }

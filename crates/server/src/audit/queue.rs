@@ -3,6 +3,9 @@
 //! Anybody can be refused at any rate, so refusals have budgets: for one code of a network in a minute, for a network
 //! over all codes, and in a second over all networks. What is beyond becomes one row per code and network when the
 //! minute is over, with a count. Nothing here is of unbounded size: beyond its places, what is counted loses its network.
+//!
+//! Easy to get wrong: whoever uses up a budget hides what else counts there. So each API that reports refusals has budgets
+//! of its own, and a refusal that names a user counts for that user alone: it is shown to him.
 
 use std::{
     collections::HashMap,
@@ -24,6 +27,9 @@ const MAX_COUNTED: usize = 1_000;
 
 /// The tokens of one client and network in a minute that have a row each.
 const MAX_ISSUED: u32 = 1_000;
+
+/// The refusals in a minute that name a user and have a row each.
+const MAX_OF_USER: u32 = 10;
 
 /// Events that wait to be written.
 pub(crate) struct AuditQueue {
@@ -50,7 +56,23 @@ pub(crate) struct Fold {
     pub(crate) action: AuditAction,
     pub(crate) code: Option<&'static str>,
     pub(crate) network: Option<Network>,
+    /// The client that got a token, or the API that reports a refusal.
     pub(crate) actor: Option<String>,
+    /// The user that a refusal is about.
+    pub(crate) subject: Option<String>,
+}
+
+/// Whose budgets an event uses up.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum Payer {
+    /// An API that reports what it refused.
+    Api(String),
+    /// Known clients, which get tokens.
+    Clients,
+    /// Anybody whom this server refuses.
+    Strangers,
+    /// Users whom a refusal names.
+    Users,
 }
 
 /// What became of an event.
@@ -67,12 +89,19 @@ struct Pending {
     events: Vec<AuditEvent>,
     minute: i64,
     second: i64,
+    /// What each spent in this minute: as many as there are kinds and APIs.
+    spent: HashMap<Payer, Spent>,
+    due: Vec<(Fold, i64)>,
+    dropped: u64,
+}
+
+/// What was spent of the budgets of one payer, and what they had no room for.
+#[derive(Default)]
+struct Spent {
     in_second: u32,
     of_fold: HashMap<Fold, u32>,
     of_network: HashMap<Option<Network>, u32>,
     counted: HashMap<Fold, i64>,
-    due: Vec<(Fold, i64)>,
-    dropped: u64,
 }
 
 impl Budgets {
@@ -88,9 +117,19 @@ impl Budgets {
 }
 
 impl Fold {
-    /// Whether it is of refusals, which anybody can cause. All else is of a client that is known.
-    fn is_of_refusals(&self) -> bool {
-        self.action == AuditAction::RequestRefused
+    fn payer(&self) -> Payer {
+        match (&self.action, &self.subject, &self.actor) {
+            (AuditAction::RequestRefused, Some(_), _) => Payer::Users,
+            (AuditAction::RequestRefused, None, Some(api)) => Payer::Api(api.clone()),
+            (AuditAction::RequestRefused, None, None) => Payer::Strangers,
+            _ => Payer::Clients,
+        }
+    }
+
+    /// What is left where there is no place for it: one for all who pay together.
+    fn shared(&self, payer: &Payer) -> Self {
+        let actor = self.actor.clone().filter(|_| matches!(payer, Payer::Api(_)));
+        Self { network: None, actor, subject: None, ..self.clone() }
     }
 }
 
@@ -100,24 +139,36 @@ impl Pending {
         let (minute, second) = (now.as_millis().div_euclid(MINUTE_MS), now.as_millis().div_euclid(SECOND_MS));
         if self.minute != minute {
             self.minute = minute;
-            self.of_fold.clear();
-            self.of_network.clear();
-            self.due.extend(self.counted.drain());
+            self.end();
+            self.spent.clear();
         }
         if self.second != second {
-            (self.second, self.in_second) = (second, 0);
+            self.second = second;
+            self.spent.values_mut().for_each(|spent| spent.in_second = 0);
         }
     }
 
+    /// Makes what is counted due.
+    fn end(&mut self) {
+        self.due.extend(self.spent.values_mut().flat_map(|spent| spent.counted.drain()));
+    }
+}
+
+impl Spent {
     /// Whether the budgets have room for one more event, which is then taken.
-    fn takes(&mut self, fold: &Fold, budgets: &Budgets) -> bool {
+    fn takes(&mut self, payer: &Payer, fold: &Fold, budgets: &Budgets) -> bool {
+        let (key, most) = match payer {
+            Payer::Clients => (fold.clone(), MAX_ISSUED),
+            // However many networks the guesses come from.
+            Payer::Users => (Fold { network: None, ..fold.clone() }, MAX_OF_USER),
+            Payer::Api(_) | Payer::Strangers => (fold.clone(), budgets.equal),
+        };
         // Whoever comes from ever new addresses shares one budget, and keeps nobody else from being noted.
-        let shared = Fold { network: None, actor: None, ..fold.clone() };
-        let equal = slot(&mut self.of_fold, fold.clone(), shared, budgets.longest);
-        if *equal >= if fold.is_of_refusals() { budgets.equal } else { MAX_ISSUED } {
+        let equal = slot(&mut self.of_fold, key, fold.shared(payer), budgets.longest);
+        if *equal >= most {
             return false;
         }
-        if fold.is_of_refusals() {
+        if matches!(payer, Payer::Api(_) | Payer::Strangers) {
             let of_network = slot(&mut self.of_network, fold.network, None, budgets.longest);
             if *of_network >= budgets.of_network || self.in_second >= budgets.in_a_second {
                 return false;
@@ -127,6 +178,14 @@ impl Pending {
         }
         *equal += 1;
         true
+    }
+
+    /// Counts what the budgets have no room for.
+    fn count(&mut self, payer: &Payer, fold: Fold, count: u32, budgets: &Budgets) {
+        let most = if *payer == Payer::Clients { MAX_COUNTED.max(budgets.longest) } else { MAX_COUNTED };
+        let is_full = self.counted.len() >= most && !self.counted.contains_key(&fold);
+        let fold = if is_full { fold.shared(payer) } else { fold };
+        *self.counted.entry(fold).or_default() += i64::from(count);
     }
 }
 
@@ -145,11 +204,10 @@ impl AuditQueue {
     pub(crate) fn push(&self, fold: Fold, now: Timestamp, count: u32, event: impl FnOnce() -> AuditEvent) -> Taken {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.begin(now);
-        if !state.takes(&fold, &self.budgets) {
-            let most = if fold.is_of_refusals() { MAX_COUNTED } else { MAX_COUNTED.max(self.budgets.longest) };
-            let is_full = state.counted.len() >= most && !state.counted.contains_key(&fold);
-            let fold = if is_full { Fold { network: None, actor: None, ..fold } } else { fold };
-            *state.counted.entry(fold).or_default() += i64::from(count);
+        let payer = fold.payer();
+        let spent = state.spent.entry(payer.clone()).or_default();
+        if !spent.takes(&payer, &fold, &self.budgets) {
+            spent.count(&payer, fold, count, &self.budgets);
             return Taken::Counted;
         }
         if state.events.len() >= self.budgets.longest {
@@ -176,9 +234,7 @@ impl AuditQueue {
 
     /// Makes what is counted due, also in the middle of a minute: nothing comes any more.
     pub(crate) fn end(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let counted = mem::take(&mut state.counted);
-        state.due.extend(counted);
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).end();
     }
 
     pub(crate) fn put_back(&self, events: Vec<AuditEvent>) {
@@ -197,6 +253,7 @@ fn counted_row(fold: &Fold, count: i64, context: impl Fn(&Actor) -> AuditContext
     let actor = Actor { id: fold.actor.clone(), address, trace_id: None };
     let mut event = context(&actor).event(fold.action.clone());
     event.code = fold.code.map(str::to_owned);
+    event.subject = fold.subject.clone();
     event.count = count;
     if let Some(code) = fold.code {
         let network = address.map_or_else(|| "many".to_owned(), |address| address.to_string());
@@ -227,8 +284,19 @@ mod tests {
     }
 
     fn refuse(queue: &AuditQueue, code: &'static str, from: u32, secs: i64) -> Taken {
-        let network = Some(network(from));
-        let fold = Fold { action: AuditAction::RequestRefused, code: Some(code), network, actor: None };
+        refuse_of(queue, code, from, secs, None, None)
+    }
+
+    fn refuse_of(
+        queue: &AuditQueue,
+        code: &'static str,
+        from: u32,
+        secs: i64,
+        api: Option<&str>,
+        user: Option<&str>,
+    ) -> Taken {
+        let (network, actor, subject) = (Some(network(from)), api.map(str::to_owned), user.map(str::to_owned));
+        let fold = Fold { action: AuditAction::RequestRefused, code: Some(code), network, actor, subject };
         queue
             .push(fold, Timestamp::from_secs(secs), 1, || context(&Actor::default()).event(AuditAction::RequestRefused))
     }
@@ -269,8 +337,42 @@ mod tests {
         let events = take(&queue, 60);
         assert_eq!(events.iter().map(|event| event.count).sum::<i64>(), 30_000 - 405, "what had no place is dropped");
         assert!(events.len() <= BUDGETS.longest + MAX_COUNTED + 1, "{}", events.len());
+        refuse(&queue, "c0", 0, 60);
+        for from in 0..5_000 {
+            refuse(&queue, "c0", from, 60);
+        }
         let state = queue.state.lock().unwrap();
-        assert!(state.of_fold.len() <= BUDGETS.longest + 1 && state.of_network.len() <= BUDGETS.longest + 1);
+        let spent = &state.spent[&Payer::Strangers];
+        assert!(spent.of_fold.len() <= BUDGETS.longest + 1 && spent.of_network.len() <= BUDGETS.longest + 1);
+    }
+
+    #[test]
+    fn api_that_reports_refusals_uses_up_its_own_budgets() {
+        let queue = AuditQueue::new(Budgets { in_a_second: 7, ..BUDGETS });
+        for from in 0..2_000 {
+            refuse_of(&queue, "c0", from, 0, Some("https://notes.example"), None);
+        }
+        assert_eq!(refuse(&queue, "c0", 1, 0), Taken::Single);
+        assert_eq!(refuse_of(&queue, "c0", 1, 0, Some("https://mails.example"), None), Taken::Single);
+        let counted = take(&queue, 60);
+        let of_notes = |event: &&AuditEvent| event.actor.as_deref() == Some("https://notes.example");
+        assert_eq!(counted.iter().filter(of_notes).map(|event| event.count).sum::<i64>(), 2_000 - 7);
+    }
+
+    #[test]
+    fn refusal_that_names_a_user_is_noted_whatever_else_was_refused_and_its_count_names_him() {
+        let queue = AuditQueue::new(Budgets { in_a_second: 7, ..BUDGETS });
+        for at in 0..2_000 {
+            refuse(&queue, CODES[at % 4], 1, 0);
+            refuse_of(&queue, "c0", at as u32, 0, None, Some("usr_a"));
+        }
+        let single = (0..50).filter(|_| refuse_of(&queue, "c0", 1, 0, None, Some("usr_b")) == Taken::Single);
+        assert_eq!(single.count(), MAX_OF_USER as usize);
+        take(&queue, 59);
+        let counted = take(&queue, 60);
+        assert!(counted.len() <= 2 * (MAX_COUNTED + 1), "{}", counted.len());
+        let of_a = counted.iter().filter(|event| event.subject.as_deref() == Some("usr_a"));
+        assert_eq!(of_a.map(|event| event.count).sum::<i64>(), 1_000, "those of as many networks as have a place");
     }
 
     #[test]

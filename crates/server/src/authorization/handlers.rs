@@ -42,7 +42,7 @@ pub(crate) async fn start_over(
     let browser = Browser::known(&app, &headers).ok_or(Denial::InteractionUnknown)?;
     match interaction::load(&app, &headers, &id).await? {
         (stored, true) => {
-            let id = interaction::store(&app, &origin, stored.request, Some(&browser), false).await?;
+            let id = interaction::store(&app, &origin, stored.request, Some(&browser), None).await?;
             Ok(respond::redirect(&format!("/continue/{id}"))?)
         }
         (_, false) => Err(Denial::InteractionUnknown.into()),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use doorward_core::{
     authorization_request::AuthorizationRequest, checksummed, client::Client, denial::Denial, digest::Digest,
-    network::Network, refusal::Refusal, secret::ExposeSecret,
+    id::UserId, network::Network, refusal::Refusal, secret::ExposeSecret,
 };
 use doorward_store::authorization::{BindRequest, FindRequest, StoreRequest, Stored, StoredRequest};
 use http::HeaderMap;
@@ -42,13 +42,14 @@ impl Interaction {
     }
 }
 
-/// Stores a request for a browser, or for whichever browser comes with its id first. Gives the id.
+/// Stores a request for a browser, or for whichever browser comes with its id first. `user` is who
+/// is signed in and could answer it. Gives the id.
 pub(crate) async fn store(
     app: &App,
     origin: &Origin,
     request: AuthorizationRequest,
     browser: Option<&Browser>,
-    is_signed_in: bool,
+    user: Option<UserId>,
 ) -> Result<String, Refusal> {
     let id = checksummed::random_text(32, &*app.rng).expose_secret().to_owned();
     let now = app.now();
@@ -60,7 +61,7 @@ pub(crate) async fn store(
         answered_at: None,
     };
     let (network, most) = (Network::of(origin.address), app.settings.limits.open_requests_per_network);
-    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most, is_signed_in }).await? {
+    match app.write(StoreRequest { digest: app.peppers.digest(&id), stored, network, most, user }).await? {
         Stored::Yes => Ok(id),
         Stored::Full(until) => {
             let refusal = Refusal::new(Denial::AuthorizeThrottled).fact("limit", most);

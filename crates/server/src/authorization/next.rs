@@ -54,8 +54,9 @@ pub(crate) async fn next(
             answer::allow(app, origin, request, &session, request.scopes.clone(), app.candidates(&id)).await
         }
         NextStep::Answer(Err(denial)) => answer::deny(app, origin, request, &id, denial.into()).await,
-        NextStep::Consent => {
-            app.write(KeepRequest { candidates: app.candidates(&id) }).await?;
+        NextStep::Consent(session) => {
+            let (candidates, user) = (app.candidates(&id), session.user.id);
+            app.write(KeepRequest { candidates, user, now: app.now() }).await?;
             respond::redirect(&format!("/consent/{id}"))
         }
         NextStep::SignIn => respond::redirect(&format!("/sign-in/{id}")),

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use doorward_core::{checksummed, clock::Timestamp, secret::ExposeSecret};
+use doorward_core::{checksummed, clock::Timestamp, id::UserId, secret::ExposeSecret};
 use doorward_store::users::UserRecord;
 use http::HeaderMap;
 
@@ -36,6 +36,11 @@ pub(crate) struct KnownBrowser {
     pub(crate) of_account: String,
 }
 
+/// What all known browsers of an account share.
+pub(crate) fn of_account(user: &UserId) -> String {
+    format!("devices/{user}")
+}
+
 /// What this browser is known as, if it signed in to this account before.
 pub(crate) fn known(app: &App, headers: &HeaderMap, user: &UserRecord) -> Option<KnownBrowser> {
     let cookie = Cookie::Device.read(app, headers)?;
@@ -47,7 +52,7 @@ pub(crate) fn known(app: &App, headers: &HeaderMap, user: &UserRecord) -> Option
     let (issued, now) = (Timestamp::from_secs(issued.parse().ok()?), app.now());
     let is_in_time = issued <= now.plus(SKEW) && now.since(issued) < LIFETIME;
     (is_in_time && of == user.id.as_str())
-        .then(|| KnownBrowser { own: format!("device/{random}"), of_account: format!("devices/{}", user.id) })
+        .then(|| KnownBrowser { own: format!("device/{random}"), of_account: of_account(&user.id) })
 }
 
 /// What the cookie proves: its text, and the number that its user had then.

@@ -61,5 +61,5 @@ pub(crate) async fn begin(
     let most = app.settings.limits.sessions_per_user;
     let password_hash = user.password_hash.clone();
     let begun = app.write(BeginSession { session, digest, password_hash, replaces, most, audit }).await?;
-    begun.map(|()| secret).map_err(|denial| Refusal::new(denial).fact("user", &user.id))
+    begun.map(|()| secret).map_err(|denial| Refusal::new(denial).about(&user.id))
 }

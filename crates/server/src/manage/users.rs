@@ -16,7 +16,13 @@ use doorward_store::{
 use serde::Serialize;
 
 use super::{ManageError, roles, times};
-use crate::{actor::Actor, app::App, passwords::is_common, throttle};
+use crate::{
+    actor::Actor,
+    app::App,
+    browser::device,
+    passwords::{Parties, is_common},
+    throttle,
+};
 
 /// A user as it is shown: all but the password's hash.
 #[derive(Clone, Debug, Serialize)]
@@ -52,7 +58,7 @@ pub async fn create(
     password: SecretString,
 ) -> Result<UserView, ManageError> {
     let metadata = registration::checked_user(metadata)?;
-    let password_hash = checked_hash(app, password).await?;
+    let password_hash = checked_hash(app, password, &Parties::operator()).await?;
     let now = app.now();
     let user = UserRecord {
         id: UserId::new(now, &*app.rng),
@@ -110,7 +116,7 @@ pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), Ma
 
 /// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
 pub async fn set_password(app: &App, actor: &Actor, name: &str, password: SecretString) -> Result<(), ManageError> {
-    let hash = checked_hash(app, password).await?;
+    let hash = checked_hash(app, password, &Parties::operator()).await?;
     let password = |user: &UserRecord| UserChange::Password {
         hash,
         keep: None,
@@ -127,7 +133,7 @@ pub(crate) async fn change_password(
     keep: SessionId,
     password: SecretString,
 ) -> Result<(), ManageError> {
-    let hash = checked_hash(app, password).await?;
+    let hash = checked_hash(app, password, &Parties::known(device::of_account(&user.id))).await?;
     let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
     let change = UserChange::Password { hash, keep: Some(keep), forget_failures };
     app.commit(ChangeUser { id: user.id.clone(), change, now: app.now(), audit: app.audit(actor) }).await?;
@@ -146,9 +152,10 @@ async fn change(
     Ok(())
 }
 
-async fn checked_hash(app: &App, password: SecretString) -> Result<SecretString, ManageError> {
+async fn checked_hash(app: &App, password: SecretString, parties: &Parties) -> Result<SecretString, ManageError> {
     check_password(app, &password).map_err(|error| ManageError::invalid("password", error))?;
-    Ok(app.passwords.hash(password::prepared(password.expose_secret()), &[], &*app.rng).await?)
+    let turn = app.passwords.turn(parties).await?;
+    Ok(app.passwords.hash(password::prepared(password.expose_secret()), &turn, &*app.rng).await?)
 }
 
 /// Whether a password may become somebody's.

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     authorization_request::AuthorizationRequest, authorization_response::Target, client::Client, denial::Denial,
-    form::Parameters, id_token::IssuedIdTokens, navigation::opens_a_page, next_step::NextStep, refusal::Refusal,
+    form::Parameters, id::UserId, id_token::IssuedIdTokens, navigation::opens_a_page, next_step::NextStep,
+    refusal::Refusal,
 };
 use http::{HeaderMap, HeaderValue, Response, Uri};
 
@@ -38,7 +39,10 @@ pub(crate) async fn get(
             answer::allow(&app, &origin, &request, &session, scopes, Vec::new()).await?
         }
         NextStep::Answer(Err(denial)) => answer::refuse(&app, &origin, &request.target, denial.into())?,
-        NextStep::Consent => store_for(Page::Consent, &app, &origin, &headers, request, Some(&browser)).await?,
+        NextStep::Consent(session) => {
+            let page = Page::Consent(session.user.id);
+            store_for(page, &app, &origin, &headers, request, Some(&browser)).await?
+        }
         NextStep::SignIn => store_for(Page::SignIn, &app, &origin, &headers, request, Some(&browser)).await?,
     };
     browser.remember(&app, response.headers_mut());
@@ -55,9 +59,10 @@ pub(crate) async fn post(State(app): State<Arc<App>>, form: Form<PageError>) -> 
 }
 
 /// Where a stored request leads.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Page {
-    Consent,
+    /// Of this user.
+    Consent(UserId),
     Continue,
     SignIn,
 }
@@ -75,12 +80,12 @@ async fn store_for(
     if !opens_a_page(sent("sec-fetch-dest"), sent("sec-fetch-mode")) {
         return Err(Denial::AuthorizeNotNavigated.into());
     }
-    let id = interaction::store(app, origin, request, browser, page == Page::Consent).await?;
-    let path = match page {
-        Page::Consent => "consent",
-        Page::Continue => "continue",
-        Page::SignIn => "sign-in",
+    let (path, user) = match page {
+        Page::Consent(user) => ("consent", Some(user)),
+        Page::Continue => ("continue", None),
+        Page::SignIn => ("sign-in", None),
     };
+    let id = interaction::store(app, origin, request, browser, user).await?;
     respond::redirect(&format!("/{path}/{id}"))
 }
 

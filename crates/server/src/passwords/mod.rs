@@ -26,8 +26,8 @@ mod common;
 mod turns;
 
 pub(crate) use self::common::contains as is_common;
-pub use self::turns::Party;
 use self::turns::Turns;
+pub use self::turns::{Parties, Turn};
 
 /// Computes hashes, so many at a time.
 pub struct Passwords {
@@ -51,16 +51,21 @@ impl Passwords {
         }
     }
 
-    /// The hash of a new password, in PHC form. It is computed in the turn of `parties`, of everybody's if there are none.
-    pub async fn hash(
-        &self,
-        password: SecretString,
-        parties: &[Party],
-        rng: &dyn Rng,
-    ) -> Result<SecretString, Refusal> {
+    /// Waits for a turn. Whoever has one may compute hashes, one after the other.
+    pub async fn turn(&self, parties: &Parties) -> Result<Arc<Turn>, Refusal> {
+        let overloaded = || {
+            Refusal::new(Denial::Overloaded)
+                .fact("queue", "password hashes")
+                .retry_after(std::time::Duration::from_secs(2))
+        };
+        self.turns.take(parties).await.map(Arc::new).ok_or_else(overloaded)
+    }
+
+    /// The hash of a new password, in PHC form.
+    pub async fn hash(&self, password: SecretString, turn: &Arc<Turn>, rng: &dyn Rng) -> Result<SecretString, Refusal> {
         let salt: [u8; 16] = random::bytes(rng);
         let argon2 = self.argon2.clone();
-        self.compute(parties, move || {
+        self.compute(turn, move || {
             let hash = argon2.hash_password_with_salt(password.expose_secret().as_bytes(), &salt);
             hash.map(|hash| SecretString::from(hash.to_string()))
         })
@@ -74,14 +79,14 @@ impl Passwords {
         &self,
         password: &SecretString,
         against: Against<'_>,
-        parties: &[Party],
+        turn: &Arc<Turn>,
     ) -> Result<bool, Refusal> {
         let (hash, exists) = match against {
             Against::Hash(hash) => (hash.clone(), true),
             Against::Nothing { like } => (self.unmatchable(like), false),
         };
         for candidate in password::candidates(password.expose_secret()) {
-            if self.fits(candidate, hash.clone(), parties).await? {
+            if self.fits(candidate, hash.clone(), turn).await? {
                 return Ok(exists);
             }
         }
@@ -100,9 +105,9 @@ impl Passwords {
         format!("{cost}${salt}${hash}").into()
     }
 
-    async fn fits(&self, password: SecretString, hash: SecretString, parties: &[Party]) -> Result<bool, Refusal> {
+    async fn fits(&self, password: SecretString, hash: SecretString, turn: &Arc<Turn>) -> Result<bool, Refusal> {
         let argon2 = self.argon2.clone();
-        self.compute(parties, move || {
+        self.compute(turn, move || {
             PasswordHash::new(hash.expose_secret())
                 .is_ok_and(|hash| argon2.verify_password(password.expose_secret().as_bytes(), &hash).is_ok())
         })
@@ -116,15 +121,10 @@ impl Passwords {
 
     async fn compute<T: Send + 'static>(
         &self,
-        parties: &[Party],
+        turn: &Arc<Turn>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Refusal> {
-        let overloaded = || {
-            Refusal::new(Denial::Overloaded)
-                .fact("queue", "password hashes")
-                .retry_after(std::time::Duration::from_secs(2))
-        };
-        let turn = self.turns.take(parties).await.ok_or_else(overloaded)?;
+        let turn = turn.clone();
         let computed = self.computed.clone();
         let task = tokio::task::spawn_blocking(move || {
             // Held by the work itself: an aborted request must not let another hash begin beside it.
@@ -172,11 +172,13 @@ mod tests {
     }
 
     async fn hash(passwords: &Passwords, password: &SecretString) -> SecretString {
-        passwords.hash(password.clone(), &[], &SeededRng::new(1)).await.unwrap()
+        let turn = passwords.turn(&Parties::operator()).await.unwrap();
+        passwords.hash(password.clone(), &turn, &SeededRng::new(1)).await.unwrap()
     }
 
     async fn fits(passwords: &Passwords, password: &SecretString, against: Against<'_>) -> bool {
-        passwords.verify(password, against, &[]).await.unwrap()
+        let turn = passwords.turn(&Parties::operator()).await.unwrap();
+        passwords.verify(password, against, &turn).await.unwrap()
     }
 
     #[tokio::test]
@@ -220,12 +222,13 @@ mod tests {
     #[tokio::test]
     async fn full_queue_is_refused_with_503() {
         let passwords = with_settings(|settings| (settings.hash_queue, settings.max_concurrent_hashes) = (1, 1));
-        let turn = passwords.turns.take(&["name/a".into()]).await.unwrap();
-        let mut waits = Box::pin(passwords.turns.take(&[]));
+        let parties = Parties::known("a".to_owned());
+        let turn = passwords.turn(&parties).await.unwrap();
+        let others = Parties::known("b".to_owned());
+        let mut waits = Box::pin(passwords.turns.take(&others));
         let waker = std::task::Waker::noop();
         assert!(waits.as_mut().poll(&mut std::task::Context::from_waker(waker)).is_pending());
-        let refused = passwords.verify(&"x".into(), Against::Nothing { like: None }, &["name/a".into()]).await;
-        let refused = refused.unwrap_err();
+        let refused = passwords.turn(&parties).await.err().unwrap();
         assert_eq!(refused.denial, Denial::Overloaded);
         assert!(refused.retry_after.is_some());
         drop((turn, waits));

@@ -1,4 +1,8 @@
 //! Signing in with a name and a password.
+//!
+//! An attempt has its turn first and is counted then, so that what is refused for want of room costs no write.
+
+use std::sync::Arc;
 
 use doorward_core::{
     denial::Denial,
@@ -14,8 +18,8 @@ use crate::{
     app::App,
     browser::device,
     origin::Origin,
-    passwords::{Against, Party},
-    throttle::Attempt,
+    passwords::{Against, Turn},
+    throttle::{self, Attempt},
 };
 
 /// Checks a name and a password. An unknown name costs the same work and gets the same answer as a wrong password.
@@ -28,13 +32,13 @@ pub(crate) async fn check(
 ) -> Result<UserRecord, Refusal> {
     let found = app.read(FindForSignIn { username: username.to_owned(), lot: lot(app, username) }).await?;
     let browser = found.user.as_ref().and_then(|user| device::known(app, headers, user));
+    let turn = app.passwords.turn(&throttle::parties(app, origin, username, browser.as_ref())).await?;
     let attempt = Attempt::reserve(app, origin, username, browser).await?;
-    let parties = attempt.parties();
     let against = match &found.user {
         Some(user) => Against::Hash(&user.password_hash),
         None => Against::Nothing { like: found.stand_in.as_ref() },
     };
-    let matches = match app.passwords.verify(&password, against, &parties).await {
+    let matches = match app.passwords.verify(&password, against, &turn).await {
         Ok(matches) => matches,
         Err(refusal) => {
             attempt.cancel(app).await?;
@@ -43,11 +47,11 @@ pub(crate) async fn check(
     };
     match found.user {
         None => Err(Denial::UserUnknown.into()),
-        Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).fact("user", &user.id)),
-        Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).fact("user", &user.id)),
+        Some(user) if !matches => Err(Refusal::new(Denial::PasswordWrong).about(&user.id)),
+        Some(user) if user.disabled_at.is_some() => Err(Refusal::new(Denial::UserDisabled).about(&user.id)),
         Some(user) => {
             attempt.succeeded(app).await?;
-            Ok(with_current_hash(app, user, &password, &parties).await)
+            Ok(with_current_hash(app, user, &password, &turn).await)
         }
     }
 }
@@ -58,13 +62,13 @@ fn lot(app: &App, username: &str) -> u64 {
     digest.as_bytes().iter().take(8).fold(0, |lot, byte| lot << 8 | u64::from(*byte))
 }
 
-/// Gives a user whose hash has an older cost one of today's. If there is no room for that now, the next sign-in does it.
-async fn with_current_hash(app: &App, user: UserRecord, password: &SecretString, parties: &[Party]) -> UserRecord {
+/// Gives a user whose hash has an older cost one of today's. If that fails now, the next sign-in does it.
+async fn with_current_hash(app: &App, user: UserRecord, password: &SecretString, turn: &Arc<Turn>) -> UserRecord {
     if app.passwords.is_current(&user.password_hash) {
         return user;
     }
     let replaced = async {
-        let to = app.passwords.hash(password::prepared(password.expose_secret()), parties, &*app.rng).await?;
+        let to = app.passwords.hash(password::prepared(password.expose_secret()), turn, &*app.rng).await?;
         let operation = ReplaceHash { id: user.id.clone(), from: user.password_hash.clone(), to: to.clone() };
         Ok::<_, Refusal>(app.write(operation).await?.then_some(to))
     };

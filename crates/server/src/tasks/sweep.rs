@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_store::{
     StoreError,
     audit::{OldestRefusalKept, RemoveRefusals},
+    authorization::{OldestRequestKept, RemoveRequests},
     grants::EndGrants,
     sweep::{Retention, Sweep, Swept},
 };
@@ -62,6 +63,7 @@ impl Pace {
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
     bound_refusals(app, pace).await?;
+    bound_requests(app, pace).await?;
     let Some(now) = app.trusted_now().await? else { return Ok(false) };
     let retention = Retention {
         audit: app.settings.audit.retention,
@@ -89,6 +91,21 @@ async fn bound_refusals(app: &App, pace: Pace) -> Result<(), StoreError> {
     loop {
         let began = Instant::now();
         let removed = app.store.write(RemoveRefusals { before: oldest.clone() }).await?;
+        pace.pause(began).await;
+        if removed < Sweep::STEP as u64 {
+            return Ok(());
+        }
+    }
+}
+
+/// Removes the oldest authorization requests without a user beyond the number that is kept. Needs no clock.
+async fn bound_requests(app: &App, pace: Pace) -> Result<(), StoreError> {
+    let Some(before) = app.store.read(OldestRequestKept { most: app.settings.limits.open_requests }).await? else {
+        return Ok(());
+    };
+    loop {
+        let began = Instant::now();
+        let removed = app.store.write(RemoveRequests { before }).await?;
         pace.pause(began).await;
         if removed < Sweep::STEP as u64 {
             return Ok(());

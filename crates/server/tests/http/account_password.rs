@@ -1,6 +1,6 @@
 //! `/account/password`: who knows the current password changes it, and nobody else.
 
-use doorward_server::manage::audit::Explained;
+use doorward_server::{Settings, manage::audit::Explained};
 
 use crate::harness::*;
 
@@ -114,4 +114,33 @@ async fn failed_sign_ins_are_shown_to_their_user_as_one_line() {
         assert!(!bob.get("/account").await.expect(200).body.contains("failed"), "they are Alice's alone");
     })
     .await;
+}
+
+#[tokio::test]
+async fn failed_sign_ins_are_shown_also_where_the_guesser_was_refused_for_much_else_before() {
+    let budgets = |settings: &mut Settings| {
+        (settings.audit.refusals_per_network, settings.audit.refusals_per_second) = (6, 6);
+        settings.throttle.free_failures_per_name = 100;
+    };
+    let server = TestServer::start_with(budgets).await;
+    let guesser = server.caller_from([127, 0, 0, 66]);
+    for _ in 0..10 {
+        guesser.get("/nothing-here").await.expect(404);
+    }
+    for _ in 0..14 {
+        Browser::new(&guesser).sign_in(ALICE, WRONG).await.expect(401);
+    }
+    server.advance_secs(60);
+    let wrong = |events: &[Explained]| {
+        events
+            .iter()
+            .filter(|event| event.code.as_deref() == Some("password_wrong"))
+            .map(|event| event.count)
+            .sum::<i64>()
+    };
+    server.audit("all are in the audit", |events| wrong(events) == 14).await;
+    let browser = server.browser();
+    browser.sign_in(ALICE, PASSWORD).await.expect(303);
+    let page = browser.get("/account").await.expect(200);
+    assert!(page.body.contains("14 sign-ins failed: wrong password."), "{}", page.body);
 }

@@ -154,6 +154,24 @@ async fn address_that_is_refused_in_many_ways_gets_bounded_rows_and_lines() {
 }
 
 #[tokio::test]
+async fn api_that_reports_many_refusals_silences_neither_audit_nor_log_of_the_server() {
+    let logs = Logs::listen();
+    let server = TestServer::start_with(|settings| settings.audit.refusals_per_second = 5).await;
+    let strangers: Vec<_> = (0..100)
+        .map(|last| {
+            let mut event = event(&server);
+            event["address"] = format!("10.0.0.{last}").into();
+            event
+        })
+        .collect();
+    deliver(&server, &server.world.notes, &json!(strangers)).await.expect(204);
+    server.caller_from([127, 0, 0, 78]).userinfo("nonsense").await.expect(401);
+    let own = |event: &Explained| event.code.as_deref() == Some("token_malformed");
+    server.audit("the server's own", |events| events.iter().any(own)).await;
+    assert!(logs.text().lines().any(|line| line.contains("refused") && line.contains("address=127.0.0.78")));
+}
+
+#[tokio::test]
 async fn refusals_that_wait_are_bounded_and_delay_no_answer() {
     let server = TestServer::start_with(|settings| settings.limits.audit_queue = 5).await;
     // Nothing can be written while another program holds the database.

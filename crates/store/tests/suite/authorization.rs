@@ -13,7 +13,8 @@ use doorward_core::{
 };
 use doorward_store::{
     authorization::{
-        Answer, AnswerRequest, BindRequest, FindRequest, KeepRequest, StoreRequest, Stored, StoredRequest,
+        Answer, AnswerRequest, BindRequest, FindRequest, KeepRequest, OldestRequestKept, RemoveRequests, StoreRequest,
+        Stored, StoredRequest,
     },
     users::{ChangeUser, UserChange},
 };
@@ -49,13 +50,8 @@ async fn stored(world: &World, request: AuthorizationRequest) -> (KeyedDigest, S
         expires_at: world.now().plus(Duration::from_secs(600)),
         answered_at: None,
     };
-    let store = StoreRequest {
-        digest: digest.clone(),
-        stored: stored.clone(),
-        network: network(1),
-        most: 1_000,
-        is_signed_in: false,
-    };
+    let store =
+        StoreRequest { digest: digest.clone(), stored: stored.clone(), network: network(1), most: 1_000, user: None };
     assert_eq!(world.write(store).await, Stored::Yes);
     (digest, stored)
 }
@@ -194,15 +190,74 @@ async fn a_disabled_user_allows_nothing_and_the_request_stays_open() {
     .await;
 }
 
+fn keep(world: &World, digest: &KeyedDigest) -> KeepRequest {
+    KeepRequest { candidates: vec![digest.clone()], user: world.user.id.clone(), now: world.now() }
+}
+
+#[tokio::test]
+async fn of_one_user_twenty_requests_wait_and_a_further_one_ends_the_oldest() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (unanswered, stored) = stored(&world, request(&world, "code")).await;
+        let mut digests = Vec::new();
+        for secs in 1..=25 {
+            let digest = world.digest(&checksummed::random_text(32, &world.rng));
+            let expires_at = stored.expires_at.plus(Duration::from_secs(secs));
+            let stored = StoredRequest { expires_at, ..stored.clone() };
+            // From as many networks as he likes, and also where he signs in after the request came.
+            let (network, user) = (network(secs as u8 % 3), (secs % 2 == 0).then(|| world.user.id.clone()));
+            let is_kept = user.is_some();
+            let store = StoreRequest { digest: digest.clone(), stored, network, most: 1_000, user };
+            assert_eq!(world.write(store).await, Stored::Yes);
+            if !is_kept {
+                world.write(keep(&world, &digest)).await;
+                world.write(keep(&world, &digest)).await;
+            }
+            digests.push(digest);
+        }
+        for (at, digest) in digests.iter().enumerate() {
+            assert_eq!(find(&world, digest).await.is_some(), at >= 5, "{at}");
+        }
+        assert!(find(&world, &unanswered).await.is_some(), "nobody's");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn requests_of_all_networks_are_bounded_and_the_oldest_without_a_user_go() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (_, stored) = stored(&world, request(&world, "code")).await;
+        let mut digests = Vec::new();
+        for secs in 1..=9 {
+            let digest = world.digest(&checksummed::random_text(32, &world.rng));
+            let expires_at = stored.expires_at.plus(Duration::from_secs(secs));
+            let stored = StoredRequest { expires_at, ..stored.clone() };
+            let user = (secs == 2).then(|| world.user.id.clone());
+            let network = network(secs as u8);
+            world.write(StoreRequest { digest: digest.clone(), stored, network, most: 1_000, user }).await;
+            digests.push(digest);
+        }
+        assert_eq!(world.read(OldestRequestKept { most: 10 }).await, None);
+        let before = world.read(OldestRequestKept { most: 4 }).await.unwrap();
+        assert_eq!(world.write(RemoveRequests { before }).await, 5);
+        for (at, digest) in digests.iter().enumerate() {
+            assert_eq!(find(&world, digest).await.is_some(), at == 1 || at >= 5, "{at}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn oldest_request_without_a_session_makes_room_in_a_network() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, stored) = stored(&world, request(&world, "code")).await;
-        let store = async |network, stored: &StoredRequest, is_signed_in| {
+        let store = async |network, stored: &StoredRequest, is_signed_in: bool| {
             let digest = world.digest(&checksummed::random_text(32, &world.rng));
             let (kept, stored) = (digest.clone(), stored.clone());
-            (kept, world.write(StoreRequest { digest, stored, network, most: 3, is_signed_in }).await)
+            let user = is_signed_in.then(|| world.user.id.clone());
+            (kept, world.write(StoreRequest { digest, stored, network, most: 3, user }).await)
         };
         let later = |secs: u64| StoredRequest {
             expires_at: stored.expires_at.plus(Duration::from_secs(secs)),
@@ -214,7 +269,7 @@ async fn oldest_request_without_a_session_makes_room_in_a_network() {
         let (fourth, outcome) = store(network(1), &later(3), false).await;
         assert_eq!(outcome, Stored::Yes);
         assert!(find(&world, &first).await.is_none(), "the oldest is gone");
-        world.write(KeepRequest { candidates: vec![third.clone()] }).await;
+        world.write(keep(&world, &third)).await;
         let (fifth, _) = store(network(1), &later(4), true).await;
         assert!(find(&world, &fourth).await.is_none(), "the only one without a session");
         for kept in [&second, &third, &fifth] {

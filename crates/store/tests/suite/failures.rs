@@ -166,7 +166,17 @@ async fn counters_that_close_nothing_are_swept_once_they_have_decayed() {
         world.advance(DECAY.as_secs() + 1);
         sweep(&world).await;
         assert_eq!(subjects().await, ["name/ada"]);
-        world.advance(30 * 86_400);
+        world.advance(86_400);
+        sweep(&world).await;
+        assert!(subjects().await.is_empty(), "anybody can make a row for a name");
+        for _ in 0..30 {
+            world.advance(MAX.as_secs());
+            assert_eq!(world.write(attempt(&world, vec![name()])).await, Reservation::Go);
+        }
+        world.advance(29 * 86_400);
+        sweep(&world).await;
+        assert_eq!(subjects().await, ["name/ada"], "many in a row add up");
+        world.advance(86_400 + 1);
         sweep(&world).await;
         assert!(subjects().await.is_empty());
     })

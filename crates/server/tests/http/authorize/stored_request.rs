@@ -196,6 +196,18 @@ async fn newcomer_signs_in_where_others_have_begun_and_not_finished() {
 }
 
 #[tokio::test]
+async fn one_person_with_an_account_keeps_nobody_else_of_the_network_out() {
+    let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 25).await;
+    let request = AuthorizationRequest::of(&server.world.web);
+    let browser = server.browser();
+    browser.consent(&request).await;
+    for _ in 0..30 {
+        browser.get(&request.path()).await.expect(303);
+    }
+    server.caller.get(&request.path()).await.expect(303);
+}
+
+#[tokio::test]
 async fn full_network_is_told_when_the_first_request_expires() {
     let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 2).await;
     let request = AuthorizationRequest::of(&server.world.web);

@@ -1,6 +1,7 @@
 //! What is refused at `/authorize`: on a page, or told to the client.
 
 use doorward_core::denial::Denial;
+use doorward_store::authorization::MAX_OPEN_REQUESTS;
 
 use super::scene::Scene;
 use crate::harness::*;
@@ -44,11 +45,14 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         }
         AuthorizeThrottled => {
             let caller = server.caller_from([127, 0, 0, 9]);
-            let browser = Browser::new(&caller);
-            user(&server.app, "erin").await;
-            browser.sign_in("erin", PASSWORD).await.expect(303);
-            for _ in 0..server.app.settings.limits.open_requests_per_network {
-                browser.get(&good.path()).await.expect(303);
+            // One person alone can't fill the network.
+            for at in 0..server.app.settings.limits.open_requests_per_network / MAX_OPEN_REQUESTS {
+                let (browser, name) = (Browser::new(&caller), format!("erin{at}"));
+                user(&server.app, &name).await;
+                browser.sign_in(&name, PASSWORD).await.expect(303);
+                for _ in 0..MAX_OPEN_REQUESTS {
+                    browser.get(&good.path()).await.expect(303);
+                }
             }
             return Some(scene.get(&caller, &good.path(), &[]).await);
         }

@@ -1,7 +1,10 @@
 //! Name and password (OWASP ASVS V6.3.8): unknown and wrong get the same answer and cost the same work.
 
-use doorward_core::{secret::ExposeSecret, user::UserMetadata};
-use doorward_server::manage::users;
+use doorward_core::{
+    secret::{ExposeSecret, SecretString},
+    user::UserMetadata,
+};
+use doorward_server::{manage::users, passwords::Parties};
 use doorward_store::users::FindUser;
 
 use crate::harness::*;
@@ -57,11 +60,16 @@ async fn a_password_is_compared_whole_in_either_normal_form() {
     }
 }
 
+async fn hashed(server: &TestServer, password: &str) -> SecretString {
+    let turn = server.app.passwords.turn(&Parties::operator()).await.unwrap();
+    server.app.passwords.hash(password.into(), &turn, &*server.app.rng).await.unwrap()
+}
+
 #[tokio::test]
 async fn password_that_an_older_program_hashed_as_it_came_signs_in() {
     let server = TestServer::start().await;
     let decomposed = "a cafe\u{301} in the rain";
-    let hash = server.app.passwords.hash(decomposed.into(), &[], &*server.app.rng).await.unwrap();
+    let hash = hashed(&server, decomposed).await;
     let sql = "UPDATE users SET password_hash = $1 WHERE username_folded = 'bob'";
     let params = vec![hash.expose_secret().into()];
     server.app.store.write(Run { sql, params }).await.unwrap();
@@ -75,7 +83,7 @@ async fn password_that_an_older_program_hashed_as_it_came_signs_in() {
 async fn hash_of_an_older_cost_is_replaced_at_sign_in() {
     on_each_engine(async |server| {
         let older = TestServer::start_with(|settings| settings.password.iterations += 1).await;
-        let hash = older.app.passwords.hash(PASSWORD.into(), &[], &*server.app.rng).await.unwrap();
+        let hash = hashed(&older, PASSWORD).await;
         let sql = "UPDATE users SET password_hash = $1 WHERE username_folded = 'bob'";
         server.app.store.write(Run { sql, params: vec![hash.expose_secret().into()] }).await.unwrap();
         let cost = async |username: &str| {
@@ -151,21 +159,24 @@ async fn beyond_the_queue_for_hashes_attempts_are_503() {
         settings.password.hash_queue = 1;
         settings.password.max_concurrent_hashes = 1;
         settings.password.iterations = 2_000;
-        settings.throttle.free_failures_per_name = 1_000;
     })
     .await;
     let browser = server.browser();
     let page = browser.get("/sign-in").await;
     let form = Form::of(&page);
-    let answers = at_once(8, |_| {
-        let (browser, form) = (browser.copy(), form.clone());
-        async move { browser.submit(&form, &[("username", "nobody"), ("password", "wrong")]).await }
+    let answers = at_once(8, |at| {
+        let (browser, form, name) = (browser.copy(), form.clone(), format!("nobody{at}"));
+        async move { browser.submit(&form, &[("username", &name), ("password", "wrong")]).await }
     })
     .await;
     let busy: Vec<_> = answers.iter().filter(|answer| answer.status == 503).collect();
     assert!(!busy.is_empty() && busy.len() < 8, "{answers:#?}");
-    for answer in busy {
+    for answer in &busy {
         assert_eq!(answer.error_page(), (503, "overloaded".into()));
         assert_eq!(answer.header("retry-after"), Some("2"));
     }
+    // What was refused was not counted either: it cost no write, and left nothing.
+    let sql = "UPDATE failures SET recent = recent WHERE subject LIKE 'name/%'";
+    let counted = server.app.store.write(Run { sql, params: Vec::new() }).await.unwrap();
+    assert_eq!(counted as usize, 8 - busy.len());
 }
