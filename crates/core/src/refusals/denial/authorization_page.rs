@@ -32,7 +32,7 @@ macro_rules! authorization_page {
             remedy: "The user should start over at the app." }
         FormExpired { code: "form_expired", status: 403, error: "invalid_request", class: Request,
             sentence: "This page has expired. Nothing was changed; try again.",
-            cause: "The form's CSRF token does not fit the session.",
+            cause: "The form's CSRF token does not fit the session, or the session was ended before the form took effect.",
             remedy: "The user should reload the page. Many of these from one origin are an attack." }
     } };
 }
