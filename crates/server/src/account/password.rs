@@ -102,6 +102,12 @@ impl PasswordPage<'_> {
     }
 }
 
+/// `GET /.well-known/change-password`: where password managers look for the page (A Well-Known URL for Changing
+/// Passwords, W3C).
+pub(super) async fn well_known() -> Answer {
+    Ok(respond::redirect("/account/password")?)
+}
+
 /// `GET /account/password`.
 pub(super) async fn show(State(app): State<Arc<App>>, SignedIn { visitor, session }: SignedIn) -> Answer {
     Ok(render(&app, &visitor, &session, StatusCode::OK, None)?)

@@ -139,6 +139,13 @@ async fn only_our_own_page_changes_the_password_of_who_is_signed_in() {
 }
 
 #[tokio::test]
+async fn password_managers_find_the_page() {
+    let server = TestServer::start().await;
+    let answer = server.caller.get("/.well-known/change-password").await.expect(303);
+    assert_eq!(answer.location(), "/account/password");
+}
+
+#[tokio::test]
 async fn failed_sign_ins_are_shown_to_their_user_as_one_line() {
     on_each_engine(async |server| {
         let stranger = server.browser();
