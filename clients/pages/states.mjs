@@ -213,6 +213,19 @@ export const STATES = {
     assert.equal(await visitor.heading(), "You are signed out");
   },
 
+  "sign-out where nobody is signed in": async (visitor) => {
+    await visitor.open("/logout");
+    assert.equal(await visitor.heading(), "Nobody was signed in");
+  },
+
+  "error, sign-out that leads to an address that is not registered": async (visitor) => {
+    await visitor.openAccount();
+    await visitor.open(`/logout?client_id=${web.id}&post_logout_redirect_uri=https://elsewhere.example/`);
+    assert.equal(visitor.status(), 400);
+    await visitor.press("#way-on");
+    assert.equal(await visitor.heading(), "Sign out?");
+  },
+
   "denials": (visitor) => visitor.open("/denials"),
 
   "denial with one reason": (visitor) => visitor.open("/denials/scope_missing"),

@@ -15,6 +15,7 @@ use crate::{
     codes,
     grants::{self, GrantRecord},
     record::{by_digest, json},
+    sessions,
     sql::sql,
     sweep::Sweep,
     tx::{Operation, Row, Tx, TxError},
@@ -297,7 +298,8 @@ pub enum Answer {
     },
 }
 
-/// Answers a request, once. Gives whether this was the time; never for a user who was disabled meanwhile.
+/// Answers a request, once. Gives whether this was the time; never for a user who was disabled meanwhile, or in a session
+/// that was ended meanwhile.
 #[derive(Clone, Debug)]
 pub struct AnswerRequest {
     /// The digests of the stored request's id; empty where it was never stored, since no page was needed.
@@ -316,7 +318,8 @@ impl Operation for AnswerRequest {
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         if let Answer::Allow { grant, .. } = &self.answer {
             let user = users::lock(tx, &grant.user_id).await?;
-            if user.is_none_or(|user| user.disabled_at.is_some()) {
+            let was_ended = sessions::was_ended(tx, &grant.session_id).await?;
+            if user.is_none_or(|user| user.disabled_at.is_some()) || was_ended {
                 return Ok(false);
             }
         }

@@ -10,12 +10,13 @@
 use doorward_core::{
     api::ResourceIdentifier,
     clock::Timestamp,
+    denial::Denial,
     digest::KeyedDigest,
     grant::audience::{AccessRequest, Apis, RequestedAccess},
     id::{ClientId, GrantId, SessionId, UserId},
     refusal::Refusal,
     scope::ScopeSet,
-    session::SignInMethod,
+    session::{self, SignInMethod},
 };
 
 mod ending;
@@ -25,6 +26,7 @@ pub(crate) use self::ending::{AllOf, ENDED_AT, Of, end_all, end_later};
 use crate::{
     audit::{AuditAction, AuditContext},
     record::json,
+    sessions,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
     users,
@@ -255,11 +257,14 @@ pub(crate) async fn remember_consent(
     Ok(())
 }
 
-/// Ends all that a user granted a client, and forgets the consent. Gives how many grants were ended.
+/// Ends all that a user granted a client, and forgets the consent. Gives how many grants were ended. Refused in a session
+/// that was ended.
 #[derive(Clone, Debug)]
 pub struct DisconnectClient {
     /// The user.
     pub user_id: UserId,
+    /// The session in which it is done.
+    pub within: SessionId,
     /// The client.
     pub client_id: ClientId,
     /// When.
@@ -269,17 +274,20 @@ pub struct DisconnectClient {
 }
 
 impl Operation for DisconnectClient {
-    type Output = u64;
+    type Output = Result<u64, Denial>;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         // Answers to this user's requests take the same lock, so that none brings the consent back.
         users::lock(tx, &self.user_id).await?;
+        if let Err(denial) = session::check_act(sessions::was_ended(tx, &self.within).await?) {
+            return Ok(Err(denial));
+        }
         let sql = "DELETE FROM consents WHERE user_id = $1 AND client_id = $2";
         tx.execute(sql, &[self.user_id.as_str().into(), self.client_id.as_str().into()]).await?;
         let event = self.audit.event(AuditAction::ClientDisconnected).about(&self.user_id);
         event.with("client_id", &self.client_id).append(tx).await?;
         let of = Of::UserAtClient(&self.user_id, &self.client_id);
-        end_all(tx, of, "disconnected", self.now).await
+        end_all(tx, of, "disconnected", self.now).await.map(Ok)
     }
 }
 

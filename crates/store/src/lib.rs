@@ -35,6 +35,7 @@ pub mod failures;
 pub mod grants;
 pub mod health;
 pub mod keys;
+pub mod passwords;
 pub mod peppers;
 pub mod refresh;
 pub mod roles;

@@ -179,17 +179,22 @@ impl Operation for ListSessions {
 /// Which sessions of a user are ended.
 #[derive(Clone, Debug)]
 pub enum WhichSessions {
-    /// All but this one.
-    AllBut(SessionId),
     /// This one.
     One(SessionId),
+    /// All but the one in which it is done.
+    Others,
+    /// The one in which it is done.
+    Own,
 }
 
-/// Ends sessions of one user; another user's are not touched. Gives how many.
+/// Ends sessions of one user; another user's are not touched. Gives how many. Refused in a session that was ended, but
+/// for ending it again.
 #[derive(Clone, Debug)]
 pub struct EndSessions {
     /// The user.
     pub user_id: UserId,
+    /// The session in which it is done.
+    pub within: SessionId,
     /// Which.
     pub which: WhichSessions,
     /// When.
@@ -199,25 +204,47 @@ pub struct EndSessions {
 }
 
 impl Operation for EndSessions {
-    type Output = u64;
+    type Output = Result<u64, Denial>;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
-        let ended = match &self.which {
-            WhichSessions::AllBut(kept) => end_all(tx, &self.user_id, Some(kept), self.now).await?,
-            WhichSessions::One(id) => {
+    async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
+        let one = match &self.which {
+            WhichSessions::Others => None,
+            WhichSessions::One(id) => Some(id),
+            WhichSessions::Own => Some(&self.within),
+        };
+        if !matches!(self.which, WhichSessions::Own) {
+            users::lock(tx, &self.user_id).await?;
+            if let Err(denial) = session::check_act(was_ended(tx, &self.within).await?) {
+                return Ok(Err(denial));
+            }
+        }
+        let ended = match one {
+            None => end_all(tx, &self.user_id, Some(&self.within), self.now).await?,
+            Some(id) => {
                 let sql = sql!("{} AND id = $2 AND user_id = $3", END);
                 tx.execute(sql, &[self.now.into(), id.as_str().into(), self.user_id.as_str().into()]).await?
             }
         };
         if ended > 0 {
             let event = self.audit.event(AuditAction::SessionsEnded);
-            let event = match &self.which {
-                WhichSessions::AllBut(_) => event,
-                WhichSessions::One(id) => event.about(id),
+            let event = match one {
+                None => event,
+                Some(id) => event.about(id),
             };
             event.append(tx).await?;
         }
-        Ok(ended)
+        Ok(Ok(ended))
+    }
+}
+
+/// Locks a session in which something is done, and says whether it was ended: whoever does it asked earlier. The user's
+/// row must be locked before, so that no two transactions wait for each other. A session that is gone was ended longer
+/// ago than any request lasts.
+pub(crate) async fn was_ended(tx: &mut impl Tx, id: &SessionId) -> Result<bool, TxError> {
+    let sql = "UPDATE sessions SET ended_at = ended_at WHERE id = $1 RETURNING ended_at";
+    match tx.query_opt(sql, &[id.as_str().into()]).await? {
+        Some(mut row) => Ok(row.opt_time()?.is_some()),
+        None => Ok(false),
     }
 }
 

@@ -5,7 +5,7 @@
 
 use doorward_core::{
     clock::Timestamp,
-    id::{SessionId, UserId},
+    id::UserId,
     secret::{ExposeSecret, SecretString},
     user::UserMetadata,
     username,
@@ -15,6 +15,7 @@ use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     grants,
+    passwords::NewPassword,
     record::json,
     sessions,
     sql::sql,
@@ -223,15 +224,8 @@ pub enum UserChange {
     EmailVerified,
     /// Let it in again.
     Enable,
-    /// Another password; ends its sessions, and clears the counters of failures by the keys given.
-    Password {
-        /// The hash in PHC form.
-        hash: SecretString,
-        /// The session in which the user changed it, which goes on.
-        keep: Option<SessionId>,
-        /// Subjects of counters to forget.
-        forget_failures: Vec<String>,
-    },
+    /// Another password, whatever it was before; ends its sessions, and clears the counters of failures.
+    Password(NewPassword),
 }
 
 impl UserChange {
@@ -240,7 +234,7 @@ impl UserChange {
             Self::Disable => AuditAction::UserDisabled,
             Self::EmailVerified => AuditAction::UserEmailVerified,
             Self::Enable => AuditAction::UserEnabled,
-            Self::Password { .. } => AuditAction::UserPasswordSet,
+            Self::Password(_) => AuditAction::UserPasswordSet,
         }
     }
 }
@@ -278,10 +272,7 @@ impl Operation for ChangeUser {
                 let sql = "UPDATE users SET metadata = $1, updated_at = $2 WHERE id = $3";
                 tx.execute(sql, &[json(&metadata), self.now.into(), id.into()]).await?
             }
-            UserChange::Password { hash, .. } => {
-                let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
-                tx.execute(sql, &[hash.expose_secret().into(), id.into()]).await?
-            }
+            UserChange::Password(new) => u64::from(new.set(tx, &self.id, None, self.now).await?),
         };
         if changed == 0 {
             return Ok(false);
@@ -291,13 +282,7 @@ impl Operation for ChangeUser {
                 sessions::end_all(tx, &self.id, None, self.now).await?;
                 grants::end_later(tx, grants::AllOf::User(&self.id), "user_disabled", self.now).await?;
             }
-            UserChange::EmailVerified | UserChange::Enable => {}
-            UserChange::Password { keep, forget_failures, .. } => {
-                sessions::end_all(tx, &self.id, keep.as_ref(), self.now).await?;
-                for subject in forget_failures {
-                    tx.execute("DELETE FROM failures WHERE subject = $1", &[subject.as_str().into()]).await?;
-                }
-            }
+            UserChange::EmailVerified | UserChange::Enable | UserChange::Password(_) => {}
         }
         self.audit.event(self.change.action()).about(id).append(tx).await?;
         append_change(tx, ChangeKind::User, id, self.now).await?;

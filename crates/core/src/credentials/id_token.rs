@@ -127,7 +127,10 @@ pub struct IssuedIdTokens<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdTokenHint {
     /// It says that it is one of ours, but the key that would verify it was removed since. It names nobody.
-    KeyGone,
+    KeyGone {
+        /// Whom it says that it was issued to, for which nobody vouches.
+        audience: Vec<String>,
+    },
     /// It is one of ours.
     Verified(HintedSignIn),
 }
@@ -149,17 +152,18 @@ impl IssuedIdTokens<'_> {
     pub fn read_hint(&self, token: &str) -> Result<IdTokenHint, Refusal> {
         match jws::verify(token, self.keys, &Algorithm::ALL, KeyChoice::ByKid) {
             Ok(verified) => self.stated_sign_in(&verified.header, &verified.claims).map(IdTokenHint::Verified),
-            Err(refusal) if refusal.denial == Denial::TokenKeyUnknown && self.may_have_issued(token) => {
-                Ok(IdTokenHint::KeyGone)
-            }
+            Err(refusal) if refusal.denial == Denial::TokenKeyUnknown => match self.unverified(token) {
+                Some(HintedSignIn { audience, .. }) => Ok(IdTokenHint::KeyGone { audience }),
+                None => Err(flawed(&refusal)),
+            },
             Err(refusal) => Err(flawed(&refusal)),
         }
     }
 
-    /// Whether a token that nothing verifies reads like one of ours.
-    fn may_have_issued(&self, token: &str) -> bool {
-        let (header, decoded) = (Header::peek(token), jws::decode_unverified(token));
-        header.zip(decoded).is_some_and(|(header, (_, claims))| self.stated_sign_in(&header, &claims).is_ok())
+    /// What a token says that nothing verifies, if it reads like one of ours.
+    fn unverified(&self, token: &str) -> Option<HintedSignIn> {
+        let (header, (_, claims)) = Header::peek(token).zip(jws::decode_unverified(token))?;
+        self.stated_sign_in(&header, &claims).ok()
     }
 
     fn stated_sign_in(&self, header: &Header, claims: &Map<String, Value>) -> Result<HintedSignIn, Refusal> {
@@ -256,7 +260,7 @@ mod tests {
     #[test]
     fn hint_of_ours_whose_key_is_gone_names_nobody() {
         let gone = SigningKey::generate("k0".into(), Algorithm::EdDSA, &SeededRng::new(8)).unwrap();
-        assert_eq!(hint(&claims().sign(&gone).unwrap()), Ok(IdTokenHint::KeyGone));
+        assert_eq!(hint(&claims().sign(&gone).unwrap()), Ok(IdTokenHint::KeyGone { audience: vec!["cli_1".into()] }));
         let payload = serde_json::to_vec(&claims()).unwrap();
         for (token, what) in [
             (jws::sign(&gone, "at+jwt", &payload).unwrap(), "an access token"),

@@ -138,10 +138,10 @@ impl AuthorizationRequest {
     fn expecting(self, hint: IdTokenHint) -> Result<Self, Refusal> {
         match hint {
             IdTokenHint::Verified(hint) => Ok(Self { expected_user: Some(hint.user), ..self }),
-            IdTokenHint::KeyGone if self.prompt.none => {
+            IdTokenHint::KeyGone { .. } if self.prompt.none => {
                 Err(Refusal::new(Denial::LoginRequired).fact("id_token_hint", "its key is gone"))
             }
-            IdTokenHint::KeyGone => Ok(Self { prompt: Prompt { select_account: true, ..self.prompt }, ..self }),
+            IdTokenHint::KeyGone { .. } => Ok(Self { prompt: Prompt { select_account: true, ..self.prompt }, ..self }),
         }
     }
 
@@ -422,7 +422,7 @@ pub(crate) mod tests {
 
     #[test]
     fn hint_that_names_nobody_has_somebody_sign_in() {
-        let expecting = |request: AuthorizationRequest| request.expecting(IdTokenHint::KeyGone);
+        let expecting = |request: AuthorizationRequest| request.expecting(IdTokenHint::KeyGone { audience: vec![] });
         let refused = expecting(with("prompt", "none").unwrap()).unwrap_err();
         assert_eq!(refused.denial, Denial::LoginRequired);
         let request = expecting(parse(GOOD).unwrap()).unwrap();

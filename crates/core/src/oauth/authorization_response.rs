@@ -115,7 +115,9 @@ impl Target {
         let asked = form.optional("redirect_uri")?;
         let asked = asked.ok_or_else(|| Refusal::new(Denial::RedirectUriMissing).fact("client_id", &client.id))?;
         let registered: &RedirectUri = client.redirect_uri(asked).ok_or_else(|| {
-            Refusal::new(Denial::RedirectUriNotRegistered).fact("client_id", &client.id).fact("redirect_uri", asked)
+            let refusal = Refusal::new(Denial::RedirectUriNotRegistered).fact("client_id", &client.id);
+            let refusal = refusal.fact("redirect_uri", asked);
+            redirect_uri::naming_the_slash(refusal, &client.metadata.redirect_uris, asked)
         })?;
         Ok(Self {
             redirect_uri: asked.to_owned(),
@@ -149,9 +151,7 @@ impl Target {
         match self.response_mode {
             ResponseMode::FormPost => AuthorizationResponse::FormPost { action: self.redirect_uri.clone(), fields },
             ResponseMode::Fragment => {
-                let mut fragment = form_urlencoded::Serializer::new(String::new());
-                fragment.extend_pairs(pairs);
-                AuthorizationResponse::Redirect(format!("{}#{}", self.redirect_uri, fragment.finish()))
+                AuthorizationResponse::Redirect(format!("{}#{}", self.redirect_uri, redirect_uri::encoded(pairs)))
             }
             ResponseMode::Query => AuthorizationResponse::Redirect(redirect_uri::with_query(&self.redirect_uri, pairs)),
         }

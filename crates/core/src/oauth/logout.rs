@@ -22,7 +22,8 @@ pub const PARAMETERS: [&str; 4] = ["id_token_hint", "client_id", "post_logout_re
 pub struct LogoutRequest {
     /// The sign-in that the application names by `id_token_hint`; `None` also where the hint can't be verified.
     pub hint: Option<HintedSignIn>,
-    /// The application, as `client_id` or the hint names it.
+    /// The application, as `client_id` or the hint names it. It decides where the browser may go and nothing else, so a
+    /// hint names it also where it can't be verified because its key is gone (RP-Initiated Logout 1.0 section 3).
     pub client_id: Option<String>,
     /// Where to go afterwards.
     pub post_logout_redirect_uri: Option<String>,
@@ -46,17 +47,19 @@ impl LogoutRequest {
     pub fn parse(form: &Parameters<'_>, id_tokens: IssuedIdTokens<'_>) -> Result<Self, Refusal> {
         form.refuse_repeated(&[])?;
         // A hint that can't be verified is no reason to leave the person signed in: the page asks.
-        let hint = form.optional("id_token_hint")?.and_then(|token| match id_tokens.read_hint(token) {
-            Ok(IdTokenHint::Verified(hint)) => Some(hint),
-            Ok(IdTokenHint::KeyGone) | Err(_) => None,
-        });
+        let hint = form.optional("id_token_hint")?.and_then(|token| id_tokens.read_hint(token).ok());
+        let (hint, unverified) = match hint {
+            Some(IdTokenHint::Verified(hint)) => (Some(hint), Vec::new()),
+            Some(IdTokenHint::KeyGone { audience }) => (None, audience),
+            None => (None, Vec::new()),
+        };
         let stated = form.optional("client_id")?;
         if let (Some(hint), Some(stated)) = (&hint, stated)
             && !hint.audience.iter().any(|audience| audience == stated)
         {
             return Err(Refusal::new(Denial::ParameterInvalid).parameter("client_id").fact("why", "not the hint's"));
         }
-        let hinted = || hint.as_ref().and_then(|hint| hint.audience.first()).map(String::as_str);
+        let hinted = || hint.as_ref().map_or(&unverified, |hint| &hint.audience).first().map(String::as_str);
         Ok(Self {
             client_id: stated.or_else(hinted).map(str::to_owned),
             hint,
@@ -70,9 +73,10 @@ impl LogoutRequest {
     pub fn destination(&self, client: Option<&Client>) -> Result<Option<String>, Refusal> {
         let (Some(client), Some(asked)) = (client, &self.post_logout_redirect_uri) else { return Ok(None) };
         if client.disabled_at.is_some() || !client.has_post_logout_redirect_uri(asked) {
-            return Err(Refusal::new(Denial::PostLogoutRedirectUriNotRegistered)
+            let refusal = Refusal::new(Denial::PostLogoutRedirectUriNotRegistered)
                 .fact("client_id", &client.id)
-                .fact("post_logout_redirect_uri", asked));
+                .fact("post_logout_redirect_uri", asked);
+            return Err(redirect_uri::naming_the_slash(refusal, &client.metadata.post_logout_redirect_uris, asked));
         }
         let state = self.state.as_deref().map(|state| ("state", state));
         Ok(Some(match state {
@@ -151,7 +155,9 @@ mod tests {
     #[test]
     fn client_is_the_hints_and_another_contradicts_it() {
         assert_eq!(parse("id_token_hint=HINT").unwrap().client_id, Some(app().id.to_string()));
-        assert_eq!(parse("id_token_hint=GONE").unwrap().client_id, None, "nobody vouches for what it says");
+        assert_eq!(parse("id_token_hint=GONE").unwrap().client_id, Some(app().id.to_string()));
+        assert_eq!(parse("id_token_hint=GONE&client_id=other").unwrap().client_id, Some("other".to_owned()));
+        assert_eq!(parse("id_token_hint=nonsense").unwrap().client_id, None);
         let same = format!("id_token_hint=HINT&client_id={}", app().id);
         assert_eq!(parse(&same).unwrap().client_id, Some(app().id.to_string()));
         assert_eq!(parse("id_token_hint=HINT&client_id=other"), Err(Denial::ParameterInvalid));
@@ -164,12 +170,14 @@ mod tests {
             parse(form).unwrap().destination(client).map_err(|refusal| refusal.denial)
         };
         let (app, bye) = (app(), format!("post_logout_redirect_uri={BYE}"));
-        assert_eq!(destination(&format!("{bye}&state=a+b"), Some(&app)), Ok(Some(format!("{BYE}?state=a+b"))));
+        assert_eq!(destination(&format!("{bye}&state=a+b"), Some(&app)), Ok(Some(format!("{BYE}?state=a%20b"))));
         assert_eq!(destination(&bye, Some(&app)), Ok(Some(BYE.to_owned())));
         assert_eq!(destination("state=x", Some(&app)), Ok(None));
         assert_eq!(destination(&bye, None), Ok(None), "nobody knows whose address it is");
         let not_registered = Err(Denial::PostLogoutRedirectUriNotRegistered);
         assert_eq!(destination(&format!("{bye}?x=1"), Some(&app)), not_registered);
+        let slash = parse(&format!("{bye}/")).unwrap().destination(Some(&app)).unwrap_err();
+        assert!(slash.facts.contains(&("differs", "by a slash at its end".to_owned())), "{slash:?}");
         let disabled = Client { disabled_at: Some(NOW), ..app };
         assert_eq!(destination(&bye, Some(&disabled)), not_registered);
     }

@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn request_is_answered_after_sign_in_and_consent() {
         assert_eq!(step(&request(), None, ""), NextStep::SignIn);
-        assert_eq!(step(&request(), Some(1), ""), NextStep::Consent);
+        assert_eq!(step(&request(), Some(1), ""), NextStep::Consent(()));
         assert_eq!(step(&request(), Some(1), "openid"), NextStep::Answer(Ok(())));
         let again = AuthorizationRequest { prompt: Prompt { login: true, ..Prompt::default() }, ..request() };
         assert_eq!(step(&again, Some(99), "openid"), NextStep::SignIn);

@@ -8,6 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use url::{ParseError, Url};
 
+use crate::refusal::Refusal;
+
 /// A registered redirect URI.
 #[derive(Clone, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
@@ -156,10 +158,27 @@ pub fn display_host(redirect_uri: &str) -> String {
 
 /// Adds parameters to a redirect URI's query, whatever it holds already (RFC 6749 section 4.1.2).
 pub fn with_query<'a>(redirect_uri: &str, parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut query = form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(parameters);
     let separator = if redirect_uri.contains('?') { '&' } else { '?' };
-    format!("{redirect_uri}{separator}{}", query.finish())
+    format!("{redirect_uri}{separator}{}", encoded(parameters))
+}
+
+/// Parameters as a form, with `%20` for a space: some clients read them by `decodeURIComponent`, which leaves `+` as it
+/// is. A plus itself is `%2B`.
+pub(crate) fn encoded<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.extend_pairs(parameters);
+    form.finish().replace('+', "%20")
+}
+
+/// Says of an address that is not registered if one is that differs by a slash at its end alone: that is easily overlooked.
+pub(crate) fn naming_the_slash(refusal: Refusal, registered: &[RedirectUri], asked: &str) -> Refusal {
+    let differs = |registered: &RedirectUri| {
+        registered.0.strip_suffix('/') == Some(asked) || asked.strip_suffix('/') == Some(&registered.0)
+    };
+    match registered.iter().any(differs) {
+        true => refusal.fact("differs", "by a slash at its end"),
+        false => refusal,
+    }
 }
 
 /// Whether a host is one of the three spellings of loopback.
@@ -338,7 +357,7 @@ mod tests {
 
     #[test]
     fn parameters_join_an_existing_query() {
-        assert_eq!(with_query("https://a.example/?x=1", [("s", "a b&")]), "https://a.example/?x=1&s=a+b%26");
+        assert_eq!(with_query("https://a.example/?x=1", [("s", "a b&+")]), "https://a.example/?x=1&s=a%20b%26%2B");
         assert_eq!(with_query("https://a.example/", [("s", "1")]), "https://a.example/?s=1");
     }
 

@@ -84,6 +84,21 @@ pub fn check_begin(user: Option<UserSinceCheck>) -> Result<(), Denial> {
     }
 }
 
+/// Decides whether what a user asked for in a session may be done: not once the session was ended.
+pub fn check_act(is_ended: bool) -> Result<(), Denial> {
+    match is_ended {
+        true => Err(Denial::FormExpired),
+        false => Ok(()),
+    }
+}
+
+/// Decides whether the password may be changed that was checked before, in a session. An operator's reset ends the
+/// session as well, and that is what the browser has to hear of.
+pub fn check_password_change(user: Option<UserSinceCheck>, is_ended: bool) -> Result<(), Denial> {
+    check_act(is_ended)?;
+    check_begin(user)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,6 +121,17 @@ mod tests {
         assert_eq!(check_begin(None), Err(Denial::UserUnknown));
         assert_eq!(check_begin(Some(UserSinceCheck { is_disabled: true, ..same })), Err(Denial::UserDisabled));
         assert_eq!(check_begin(Some(UserSinceCheck { has_other_password: true, ..same })), Err(Denial::PasswordWrong));
+    }
+
+    #[test]
+    fn password_changes_only_while_the_checked_one_and_the_session_stand() {
+        let same = UserSinceCheck { is_disabled: false, has_other_password: false };
+        let other = UserSinceCheck { has_other_password: true, ..same };
+        assert_eq!(check_password_change(Some(same), false), Ok(()));
+        assert_eq!(check_password_change(Some(other), false), Err(Denial::PasswordWrong));
+        assert_eq!(check_password_change(Some(same), true), Err(Denial::FormExpired));
+        assert_eq!(check_password_change(Some(other), true), Err(Denial::FormExpired), "what a reset does");
+        assert_eq!(check_password_change(None, false), Err(Denial::UserUnknown));
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub(super) async fn disconnect(State(app): State<Arc<App>>, signed_in: SignedIn,
     act(&app, &signed_in, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("client");
         let client_id = ClientId::parse(form.required("client")?).map_err(invalid)?;
-        grants::disconnect(&app, &actor, &session.user.id, &client_id).await?;
+        grants::disconnect(&app, &actor, &session.record, &client_id).await?;
         Ok(Done::Disconnected(client_id))
     })
     .await
@@ -41,7 +41,7 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, signed_in: SignedIn
     act(&app, &signed_in, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("session");
         let id = SessionId::parse(form.required("session")?).map_err(invalid)?;
-        sessions::end(&app, &actor, &session.user.id, WhichSessions::One(id)).await?;
+        sessions::end(&app, &actor, &session.record, WhichSessions::One(id)).await?;
         Ok(Done::SessionEnded)
     })
     .await
@@ -53,8 +53,7 @@ pub(super) async fn end_other_sessions(
     form: Form<PageError>,
 ) -> Answer {
     act(&app, &signed_in, &form, async |session, actor, _| {
-        let which = WhichSessions::AllBut(session.record.id.clone());
-        sessions::end(&app, &actor, &session.user.id, which).await?;
+        sessions::end(&app, &actor, &session.record, WhichSessions::Others).await?;
         Ok(Done::OtherSessionsEnded)
     })
     .await
@@ -62,8 +61,7 @@ pub(super) async fn end_other_sessions(
 
 pub(super) async fn sign_out(State(app): State<Arc<App>>, signed_in: SignedIn, form: Form<PageError>) -> Answer {
     act(&app, &signed_in, &form, async |session, actor, _| {
-        let which = WhichSessions::One(session.record.id.clone());
-        sessions::end(&app, &actor, &session.user.id, which).await?;
+        sessions::end(&app, &actor, &session.record, WhichSessions::Own).await?;
         Ok(Done::SignedOut)
     })
     .await

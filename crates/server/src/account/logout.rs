@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
+    denial::Class,
     form::Parameters,
     id_token::IssuedIdTokens,
     logout::{LogoutRequest, LogoutStep, PARAMETERS},
@@ -17,7 +18,7 @@ use doorward_core::{
 use doorward_store::sessions::WhichSessions;
 use http::{Response, StatusCode, Uri};
 
-use super::page::{LogoutForwardPage, LogoutPage};
+use super::page::{LogoutForwardPage, LogoutPage, NobodySignedInPage};
 use crate::{
     app::App,
     browser::{Cookie, Session, Visitor},
@@ -26,6 +27,7 @@ use crate::{
     pages::security_headers::FormsEnd,
     web::{
         body::Form,
+        navigation::Navigation,
         refused::{self, PageError, noting},
         respond,
     },
@@ -37,18 +39,19 @@ type Answer = Result<Response<Body>, PageError>;
 pub(super) async fn begin(
     State(app): State<Arc<App>>,
     Extension(origin): Extension<Arc<Origin>>,
+    navigation: Navigation,
     visitor: Visitor,
     uri: Uri,
 ) -> Answer {
-    let parameters = Parameters::parse(uri.query().unwrap_or_default().as_bytes())?;
-    take(&app, &origin, &visitor, &parameters).await
+    let parameters = Parameters::parse(uri.query().unwrap_or_default().as_bytes()).map_err(leading_on)?;
+    take(&app, &origin, navigation, &visitor, &parameters).await
 }
 
 /// `POST /logout`: another site's POST carries no Lax cookie, so who is signed in shows in a request of our own. The
 /// page makes it, with the same parameters.
 pub(super) async fn forward(State(app): State<Arc<App>>, form: Form<PageError>) -> Answer {
-    let parameters = form.parameters()?;
-    Asked::read(&app, &parameters).await?;
+    let parameters = form.parameters().map_err(leading_on)?;
+    Asked::read(&app, &parameters).await.map_err(leading_on)?;
     let sent = |name: &'static str| parameters.all(name).next().map(|value| (name, value.to_owned()));
     let page = LogoutForwardPage { layout: &app.layout, fields: PARAMETERS.into_iter().filter_map(sent).collect() };
     Ok(respond::page(StatusCode::OK, &page, FormsEnd::AtClient)?)
@@ -56,25 +59,45 @@ pub(super) async fn forward(State(app): State<Arc<App>>, form: Form<PageError>) 
 
 /// `POST /logout/continue`: what the page of [`forward`] sends.
 pub(super) async fn proceed(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
-    take(&app, &form.origin, &visitor, &form.parameters()?).await
+    let parameters = form.parameters().map_err(leading_on)?;
+    take(&app, &form.origin, Navigation::of(&form.head), &visitor, &parameters).await
 }
 
-/// Signs out, asks, or does nothing.
-async fn take(app: &App, origin: &Origin, visitor: &Visitor, parameters: &Parameters<'_>) -> Answer {
-    let asked = Asked::read(app, parameters).await?;
+/// Signs out, asks, or does nothing. An image, a frame or a look ahead signs nobody out: it gets the page that asks.
+async fn take(
+    app: &App,
+    origin: &Origin,
+    navigation: Navigation,
+    visitor: &Visitor,
+    parameters: &Parameters<'_>,
+) -> Answer {
+    let asked = Asked::read(app, parameters).await.map_err(leading_on)?;
     let signed_in = visitor.session.as_ref().map(|session| (&session.user.id, &session.record.id));
     match (asked.request.step(signed_in), &visitor.session) {
-        (LogoutStep::Nothing, _) | (_, None) => Ok(asked.leave()?),
-        (LogoutStep::SignOut, Some(session)) => Ok(asked.sign_out(app, origin, session).await?),
-        (LogoutStep::Ask, Some(session)) => Ok(asked.ask(app, visitor, session, StatusCode::OK)?),
+        (LogoutStep::Nothing, _) | (_, None) => Ok(asked.leave_as_nobody(app)?),
+        (LogoutStep::SignOut, Some(session)) if navigation.opens_a_page => {
+            Ok(asked.sign_out(app, origin, session).await?)
+        }
+        (LogoutStep::SignOut | LogoutStep::Ask, Some(session)) => {
+            Ok(asked.ask(app, visitor, session, StatusCode::OK)?)
+        }
+    }
+}
+
+/// A mistake of the application's is no dead end for the person, who can sign out without going anywhere afterwards.
+fn leading_on(refusal: impl Into<Refusal>) -> PageError {
+    let refusal = refusal.into();
+    match refusal.denial.class() {
+        Class::Request => PageError::from(refusal).leading("/logout", "Sign out"),
+        _ => PageError::from(refusal),
     }
 }
 
 /// `POST /logout/confirm`: the person agreed.
 pub(super) async fn confirm(State(app): State<Arc<App>>, visitor: Visitor, form: Form<PageError>) -> Answer {
     let parameters = form.parameters()?;
-    let asked = Asked::read(&app, &parameters).await?;
-    let Some(session) = &visitor.session else { return Ok(asked.leave()?) };
+    let asked = Asked::read(&app, &parameters).await.map_err(leading_on)?;
+    let Some(session) = &visitor.session else { return Ok(asked.leave_as_nobody(&app)?) };
     if let Err(refusal) = visitor.check_form(&app, &parameters) {
         // A page that was left open, or that is not ours: the person is asked again.
         let again = asked.ask(&app, &visitor, session, refused::status(refusal.denial))?;
@@ -109,8 +132,8 @@ impl Asked {
 
     /// Ends the session of this browser, and leads on.
     async fn sign_out(&self, app: &App, origin: &Origin, session: &Session) -> Result<Response<Body>, Refusal> {
-        let which = WhichSessions::One(session.record.id.clone());
-        sessions::end(app, &origin.actor(session.user.id.as_str()), &session.user.id, which).await?;
+        let actor = origin.actor(session.user.id.as_str());
+        sessions::end(app, &actor, &session.record, WhichSessions::Own).await?;
         let mut response = self.leave()?;
         Cookie::Session.clear(app, response.headers_mut());
         Ok(response)
@@ -118,6 +141,15 @@ impl Asked {
 
     fn leave(&self) -> Result<Response<Body>, Refusal> {
         respond::redirect(self.destination.as_deref().unwrap_or("/signed-out"))
+    }
+
+    /// Leads on where nobody is signed in. If it leads nowhere, a page says that nothing was ended: perhaps the application's
+    /// server asked, which has no session.
+    fn leave_as_nobody(&self, app: &App) -> Result<Response<Body>, Refusal> {
+        match &self.destination {
+            Some(destination) => respond::redirect(destination),
+            None => respond::page(StatusCode::OK, &NobodySignedInPage { layout: &app.layout }, FormsEnd::Here),
+        }
     }
 
     fn ask(

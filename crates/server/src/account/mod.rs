@@ -20,6 +20,7 @@ use crate::app::App;
 
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/.well-known/change-password", get(password::well_known))
         .route("/account", get(show::handle))
         .route("/account/disconnect", post(actions::disconnect))
         .route("/account/end-session", post(actions::end_session))

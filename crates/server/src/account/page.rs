@@ -127,6 +127,14 @@ pub(crate) struct SignedOutPage<'a> {
     pub(crate) sign_in: String,
 }
 
+/// What people see where an application wants them signed out, and nobody is signed in.
+#[derive(Debug, Template)]
+#[template(path = "account/nobody_signed_in.html")]
+pub(crate) struct NobodySignedInPage<'a> {
+    /// The frame.
+    pub(crate) layout: &'a Layout,
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;

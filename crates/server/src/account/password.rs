@@ -52,6 +52,8 @@ enum Problem {
     NotNew,
     /// The current password is another one.
     OldWrong,
+    /// The current password became another one while this change was under way.
+    ChangedMeanwhile,
     /// Too many attempts; the next one is looked at after this time.
     Throttled(Duration),
 }
@@ -61,12 +63,19 @@ impl PasswordPage<'_> {
         self.problem.map(|problem| match problem {
             Problem::NewRejected(_) | Problem::NotNew => "Choose another new password",
             Problem::OldWrong => "Wrong password",
+            Problem::ChangedMeanwhile => "The password was changed meanwhile",
             Problem::Throttled(_) => "Too many attempts",
         })
     }
 
-    fn is_old_wrong(&self) -> bool {
-        matches!(self.problem, Some(Problem::OldWrong))
+    fn old_mistake(&self) -> Option<&'static str> {
+        match self.problem {
+            Some(Problem::OldWrong) => Some("Wrong password. Check what you typed, and try again."),
+            Some(Problem::ChangedMeanwhile) => {
+                Some("The password was changed meanwhile. Enter the one that is current now, and try again.")
+            }
+            _ => None,
+        }
     }
 
     fn wait(&self) -> Option<String> {
@@ -88,9 +97,15 @@ impl PasswordPage<'_> {
                 Some(format!("This password is too short. Use at least {least} characters."))
             }
             Some(Problem::NotNew) => Some("This is the current password. Choose another.".to_owned()),
-            Some(Problem::OldWrong | Problem::Throttled(_)) | None => None,
+            Some(Problem::OldWrong | Problem::ChangedMeanwhile | Problem::Throttled(_)) | None => None,
         }
     }
+}
+
+/// `GET /.well-known/change-password`: where password managers look for the page (A Well-Known URL for Changing
+/// Passwords, W3C).
+pub(super) async fn well_known() -> Answer {
+    Ok(respond::redirect("/account/password")?)
 }
 
 /// `GET /account/password`.
@@ -117,7 +132,7 @@ pub(super) async fn submit(
     let username = &session.user.metadata.username;
     let user = match password::check(&app, &form.origin, &form.head.headers, username, old.clone()).await {
         Ok(user) => user,
-        Err(refusal) => return Ok(refused(&app, &visitor, &session, refusal)?),
+        Err(refusal) => return Ok(refused(&app, &visitor, &session, Problem::OldWrong, refusal)?),
     };
     if old.expose_secret() == new.expose_secret() {
         let status = StatusCode::UNPROCESSABLE_ENTITY;
@@ -125,17 +140,30 @@ pub(super) async fn submit(
     }
     let actor = form.origin.actor(user.id.as_str());
     let changed = users::change_password(&app, &actor, &user, session.record.id.clone(), new).await;
-    changed.map_err(Refusal::from)?;
+    match changed.map_err(Refusal::from) {
+        Ok(()) => {}
+        // The session was ended meanwhile: whoever it is has to sign in.
+        Err(refusal) if refusal.denial == Denial::FormExpired => {
+            return Err(PageError::from(refusal).leading("/account/password", "Start over"));
+        }
+        Err(refusal) => return Ok(refused(&app, &visitor, &session, Problem::ChangedMeanwhile, refusal)?),
+    }
     let mut response = respond::redirect(Done::PasswordChanged.leads_to())?;
     Done::PasswordChanged.carry(&app, response.headers_mut());
     Ok(response)
 }
 
-/// Shows the page again where the current password was not accepted.
-fn refused(app: &App, visitor: &Visitor, session: &Session, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+/// Shows the page again where the current password was not accepted, for which `wrong` is the reason.
+fn refused(
+    app: &App,
+    visitor: &Visitor,
+    session: &Session,
+    wrong: Problem,
+    refusal: Refusal,
+) -> Result<Response<Body>, Refusal> {
     let problem = match refusal.denial {
         Denial::SignInThrottled => Problem::Throttled(refusal.retry_after.unwrap_or(Duration::from_secs(60))),
-        denial if denial.class() == Class::Credential => Problem::OldWrong,
+        denial if denial.class() == Class::Credential => wrong,
         _ => return Err(refusal),
     };
     let mut response = render(app, visitor, session, refused::status(refusal.denial), Some(problem))?;

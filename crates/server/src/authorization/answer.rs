@@ -1,7 +1,7 @@
 //! The answer to the client: a code for what the user allowed, or an error, at the redirect URI.
 //!
-//! By `form_post` the browser gets it as a page whose form submits itself, and is allowed to submit it to the redirect
-//! URI and to nothing else.
+//! By `form_post` the browser gets it as a page whose form submits itself. That page has no `form-action`, which browsers
+//! apply to the client's own redirects as well; its only form goes to the redirect URI.
 
 use axum::body::Body;
 use doorward_core::{

@@ -15,7 +15,7 @@ use crate::{
     app::App,
     browser::Browser,
     origin::Origin,
-    web::{refused::PageError, respond},
+    web::{navigation::Navigation, refused::PageError, respond},
 };
 
 /// `GET /continue/{id}`: whatever comes next.
@@ -23,8 +23,10 @@ pub(crate) async fn proceed(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Extension(origin): Extension<Arc<Origin>>,
+    navigation: Navigation,
     headers: HeaderMap,
 ) -> Result<Response<Body>, PageError> {
+    navigation.demand()?;
     let browser = Browser::of(&app, &headers);
     let interaction = interaction::find_or_bind(&app, &headers, &id, &browser).await?;
     let mut response = next::next(&app, &origin, &headers, interaction).await?;
@@ -37,8 +39,10 @@ pub(crate) async fn start_over(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     Extension(origin): Extension<Arc<Origin>>,
+    navigation: Navigation,
     headers: HeaderMap,
 ) -> Result<Response<Body>, PageError> {
+    navigation.demand()?;
     let browser = Browser::known(&app, &headers).ok_or(Denial::InteractionUnknown)?;
     match interaction::load(&app, &headers, &id).await? {
         (stored, true) => {

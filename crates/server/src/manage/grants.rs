@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use doorward_core::{
     clock::Timestamp,
     id::{ClientId, UserId},
+    refusal::Refusal,
     scope::ScopeSet,
 };
-use doorward_store::grants::{DisconnectClient, ListClientAccess};
+use doorward_store::{
+    grants::{DisconnectClient, ListClientAccess},
+    sessions::SessionRecord,
+};
 
 use super::ManageError;
 use crate::{actor::Actor, app::App};
@@ -55,9 +59,14 @@ pub async fn connected_clients(app: &App, user_id: &UserId) -> Result<Vec<Connec
     Ok(clients)
 }
 
-/// Ends all that a user allowed a client, and forgets the consent. Returns how many grants were ended.
-pub async fn disconnect(app: &App, actor: &Actor, user_id: &UserId, client_id: &ClientId) -> Result<u64, ManageError> {
-    let audit = app.audit(actor);
-    let (user_id, client_id) = (user_id.clone(), client_id.clone());
-    Ok(app.commit(DisconnectClient { user_id, client_id, now: app.now(), audit }).await?)
+/// Ends all that the user of a session allowed a client, and forgets the consent. Returns how many grants were ended.
+pub async fn disconnect(
+    app: &App,
+    actor: &Actor,
+    SessionRecord { user_id, id, .. }: &SessionRecord,
+    client_id: &ClientId,
+) -> Result<u64, ManageError> {
+    let (user_id, within, client_id) = (user_id.clone(), id.clone(), client_id.clone());
+    let operation = DisconnectClient { user_id, within, client_id, now: app.now(), audit: app.audit(actor) };
+    Ok(app.commit(operation).await?.map_err(Refusal::from)?)
 }

@@ -1,6 +1,6 @@
 //! Sessions of users: who is signed in where.
 
-use doorward_core::id::UserId;
+use doorward_core::{id::UserId, refusal::Refusal};
 use doorward_store::sessions::{EndSessions, ListSessions, SessionRecord, WhichSessions};
 
 use super::ManageError;
@@ -15,8 +15,14 @@ pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<SessionRecord>, Man
     Ok(sessions)
 }
 
-/// Ends sessions of a user. Sessions of others are not touched. Returns how many were ended.
-pub async fn end(app: &App, actor: &Actor, user_id: &UserId, which: WhichSessions) -> Result<u64, ManageError> {
-    let audit = app.audit(actor);
-    Ok(app.commit(EndSessions { user_id: user_id.clone(), which, now: app.now(), audit }).await?)
+/// Ends sessions of the user of a session. Sessions of others are not touched. Returns how many were ended.
+pub async fn end(
+    app: &App,
+    actor: &Actor,
+    SessionRecord { user_id, id, .. }: &SessionRecord,
+    which: WhichSessions,
+) -> Result<u64, ManageError> {
+    let (user_id, within, audit) = (user_id.clone(), id.clone(), app.audit(actor));
+    let ended = app.commit(EndSessions { user_id, within, which, now: app.now(), audit }).await?;
+    Ok(ended.map_err(Refusal::from)?)
 }

@@ -5,11 +5,13 @@ use doorward_core::{
     holder::Holder,
     id::{SessionId, UserId},
     password::{self, PasswordRejected},
+    refusal::Refusal,
     registration,
     secret::{ExposeSecret, SecretString},
     user::UserMetadata,
 };
 use doorward_store::{
+    passwords::{ChangePassword, NewPassword},
     roles::RolesOf,
     users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord},
 };
@@ -117,27 +119,33 @@ pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), Ma
 /// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
 pub async fn set_password(app: &App, actor: &Actor, name: &str, password: SecretString) -> Result<(), ManageError> {
     let hash = checked_hash(app, password, &Parties::operator()).await?;
-    let password = |user: &UserRecord| UserChange::Password {
-        hash,
-        keep: None,
-        forget_failures: throttle::subjects_of_name(app, &user.metadata.username),
+    let password = |user: &UserRecord| {
+        let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
+        UserChange::Password(NewPassword { hash, forget_failures })
     };
     change(app, actor, name, password).await
 }
 
-/// Gives a user, who has given the old password, another one; ends all sessions but the one in which it is done.
+/// Gives a user, who has given the old password, another one; ends all sessions but the one in which it is done. `user`
+/// is as the old password was checked: refused where another one, or the end of the session, came first.
 pub(crate) async fn change_password(
     app: &App,
     actor: &Actor,
     user: &UserRecord,
-    keep: SessionId,
+    within: SessionId,
     password: SecretString,
 ) -> Result<(), ManageError> {
     let hash = checked_hash(app, password, &Parties::known(device::of_account(&user.id))).await?;
     let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
-    let change = UserChange::Password { hash, keep: Some(keep), forget_failures };
-    app.commit(ChangeUser { id: user.id.clone(), change, now: app.now(), audit: app.audit(actor) }).await?;
-    Ok(())
+    let changed = app.commit(ChangePassword {
+        user_id: user.id.clone(),
+        checked_hash: user.password_hash.clone(),
+        within,
+        new: NewPassword { hash, forget_failures },
+        now: app.now(),
+        audit: app.audit(actor),
+    });
+    Ok(changed.await?.map_err(|denial| Refusal::new(denial).about(&user.id))?)
 }
 
 async fn change(

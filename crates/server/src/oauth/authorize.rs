@@ -8,26 +8,31 @@ use std::sync::Arc;
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     authorization_request::AuthorizationRequest, authorization_response::Target, client::Client, denial::Denial,
-    form::Parameters, id::UserId, id_token::IssuedIdTokens, navigation::opens_a_page, next_step::NextStep,
-    refusal::Refusal,
+    form::Parameters, id::UserId, id_token::IssuedIdTokens, next_step::NextStep, refusal::Refusal,
 };
-use http::{HeaderMap, HeaderValue, Response, Uri};
+use http::{HeaderMap, Method, Response, Uri};
 
 use crate::{
     app::App,
     authorization::{answer, interaction, next},
     browser::Browser,
     origin::Origin,
-    web::{body::Form, refused::PageError, respond},
+    web::{body::Form, navigation::Navigation, refused::PageError, respond},
 };
 
 /// `GET`: the parameters are in the query.
 pub(crate) async fn get(
     State(app): State<Arc<App>>,
     Extension(origin): Extension<Arc<Origin>>,
+    navigation: Navigation,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response<Body>, PageError> {
+    // It would be given a code that nobody takes.
+    if method == Method::HEAD {
+        navigation.demand()?;
+    }
     let (client, request) = match read(&app, uri.query().unwrap_or_default().as_bytes()).await? {
         Ok(read) => read,
         Err((target, refusal)) => return Ok(answer::refuse(&app, &origin, &target, refusal)?),
@@ -41,9 +46,9 @@ pub(crate) async fn get(
         NextStep::Answer(Err(denial)) => answer::refuse(&app, &origin, &request.target, denial.into())?,
         NextStep::Consent(session) => {
             let page = Page::Consent(session.user.id);
-            store_for(page, &app, &origin, &headers, request, Some(&browser)).await?
+            store_for(page, &app, &origin, navigation, request, Some(&browser)).await?
         }
-        NextStep::SignIn => store_for(Page::SignIn, &app, &origin, &headers, request, Some(&browser)).await?,
+        NextStep::SignIn => store_for(Page::SignIn, &app, &origin, navigation, request, Some(&browser)).await?,
     };
     browser.remember(&app, response.headers_mut());
     Ok(response)
@@ -53,7 +58,10 @@ pub(crate) async fn get(
 /// `GET` of our own.
 pub(crate) async fn post(State(app): State<Arc<App>>, form: Form<PageError>) -> Result<Response<Body>, PageError> {
     match read(&app, form.bytes()).await? {
-        Ok((_, request)) => Ok(store_for(Page::Continue, &app, &form.origin, &form.head.headers, request, None).await?),
+        Ok((_, request)) => {
+            let navigation = Navigation::of(&form.head);
+            Ok(store_for(Page::Continue, &app, &form.origin, navigation, request, None).await?)
+        }
         Err((target, refusal)) => Ok(answer::refuse(&app, &form.origin, &target, refusal)?),
     }
 }
@@ -72,14 +80,11 @@ async fn store_for(
     page: Page,
     app: &App,
     origin: &Origin,
-    headers: &HeaderMap,
+    navigation: Navigation,
     request: AuthorizationRequest,
     browser: Option<&Browser>,
 ) -> Result<Response<Body>, Refusal> {
-    let sent = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
-    if !opens_a_page(sent("sec-fetch-dest"), sent("sec-fetch-mode")) {
-        return Err(Denial::AuthorizeNotNavigated.into());
-    }
+    navigation.demand()?;
     let (path, user) = match page {
         Page::Consent(user) => ("consent", Some(user)),
         Page::Continue => ("continue", None),

@@ -53,8 +53,9 @@ impl<'a> ErrorPage<'a> {
         let denial = refusal.denial;
         let sentence = refusal.sentence();
         let (what_happened, what_to_do) = sentence.split_once(". ").unwrap_or((&sentence, ""));
-        let for_developers =
-            |name: &str| matches!(name, "client_id" | "parameter" | "post_logout_redirect_uri" | "redirect_uri");
+        let for_developers = |name: &str| {
+            matches!(name, "client_id" | "differs" | "parameter" | "post_logout_redirect_uri" | "redirect_uri")
+        };
         let facts = refusal.facts.iter().filter(|(name, _)| for_developers(name));
         let code = ("code".to_owned(), denial.shown_as().to_owned());
         let tells_why = !denial.hides_cause() && denial.class() != Class::Outage;

@@ -66,7 +66,7 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 13] = [
+    const TEMPLATES: [(&str, &str); 14] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
         ("denial", include_str!("../denials/denial.html")),
@@ -76,6 +76,7 @@ mod tests {
         ("layout", include_str!("layout.html")),
         ("logout", include_str!("../account/logout.html")),
         ("logout_forward", include_str!("../account/logout_forward.html")),
+        ("nobody_signed_in", include_str!("../account/nobody_signed_in.html")),
         ("password", include_str!("../account/password.html")),
         ("parts", include_str!("parts.html")),
         ("sign_in", include_str!("../signin/sign_in.html")),

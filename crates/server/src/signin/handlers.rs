@@ -10,7 +10,7 @@ use doorward_core::{
     session::SignInMethod,
 };
 use doorward_store::users::{FindUser, UserRecord};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::{
     page::{Problem, SignInPage, Username},
@@ -30,11 +30,15 @@ use crate::{
 };
 
 /// `GET /sign-in/{id}`: for an application.
-pub(super) async fn show(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    step: Step,
+    headers: HeaderMap,
+) -> Result<Response<Body>, PageError> {
     if step.accepted_session(&app).is_some() {
         return Ok(respond::redirect(&step.next())?);
     }
-    let sign_in = SignIn::for_app(&app, &step, Account::Same).await?;
+    let sign_in = SignIn::for_app(&app, &headers, &step, Account::Same).await?;
     Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
 }
 
@@ -44,13 +48,18 @@ pub(super) async fn submit(
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Same).await?.submit(&app, &form.origin, &step.visitor, &form).await
+    let sign_in = SignIn::for_app(&app, &form.head.headers, &step, Account::Same).await?;
+    sign_in.submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in/{id}/other`: asks for another account. Who is signed in stays so until somebody else is: a link must
 /// not sign people out.
-pub(super) async fn show_other(State(app): State<Arc<App>>, step: Step) -> Result<Response<Body>, PageError> {
-    let sign_in = SignIn::for_app(&app, &step, Account::Other).await?;
+pub(super) async fn show_other(
+    State(app): State<Arc<App>>,
+    step: Step,
+    headers: HeaderMap,
+) -> Result<Response<Body>, PageError> {
+    let sign_in = SignIn::for_app(&app, &headers, &step, Account::Other).await?;
     Ok(sign_in.render(&app, &step.visitor, StatusCode::OK)?)
 }
 
@@ -60,7 +69,8 @@ pub(super) async fn submit_other(
     step: Step,
     form: Form<PageError>,
 ) -> Result<Response<Body>, PageError> {
-    SignIn::for_app(&app, &step, Account::Other).await?.submit(&app, &form.origin, &step.visitor, &form).await
+    let sign_in = SignIn::for_app(&app, &form.head.headers, &step, Account::Other).await?;
+    sign_in.submit(&app, &form.origin, &step.visitor, &form).await
 }
 
 /// `GET /sign-in`: for the account page.
@@ -118,7 +128,7 @@ impl SignIn {
         }
     }
 
-    async fn for_app(app: &App, step: &Step, account: Account) -> Result<Self, Refusal> {
+    async fn for_app(app: &App, headers: &HeaderMap, step: &Step, account: Account) -> Result<Self, Refusal> {
         let request = &step.interaction.stored.request;
         // Another account is wanted where one is to be chosen, or where the app expects one; otherwise who is signed in
         // confirms it.
@@ -128,9 +138,15 @@ impl SignIn {
         };
         let confirms = step.visitor.session.as_ref().filter(may_confirm);
         let expected = match &request.expected_user {
-            Some(user) => app.read(FindUser::ById(user.clone())).await?.map(|user| user.metadata.username),
+            Some(user) => app.read(FindUser::ById(user.clone())).await?,
             None => None,
         };
+        // Whoever holds an id_token, however old, need not know the name. A browser that signed in as this user does.
+        let is_known = |user: &UserRecord| {
+            let is_signed_in = step.visitor.session.as_ref().is_some_and(|session| session.user.id == user.id);
+            is_signed_in || device::known(app, headers, user).is_some()
+        };
+        let expected = expected.filter(is_known).map(|user| user.metadata.username);
         let own = format!("/sign-in/{}", step.interaction.id);
         let other = format!("{own}/other");
         Ok(Self {

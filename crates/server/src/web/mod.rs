@@ -2,5 +2,6 @@
 
 pub(crate) mod body;
 pub(crate) mod cors;
+pub(crate) mod navigation;
 pub(crate) mod refused;
 pub(crate) mod respond;

@@ -1,6 +1,9 @@
 //! `/account/password`: who knows the current password changes it, and nobody else.
 
-use doorward_server::{Settings, manage::audit::Explained};
+use doorward_server::{
+    Settings,
+    manage::{audit::Explained, users::set_password},
+};
 
 use crate::harness::*;
 
@@ -62,6 +65,52 @@ async fn guesses_at_the_current_password_are_slowed_down_as_at_sign_in() {
 }
 
 #[tokio::test]
+async fn of_many_changes_after_one_old_password_one_counts_and_the_others_are_told() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let form = Form::of(&browser.get("/account/password").await.expect(200));
+        let new = |at: usize| format!("a staple of another horse, number {at}");
+        let answers = at_once(4, |at| {
+            let (browser, form, new) = (browser.copy(), form.clone(), new(at));
+            async move { browser.submit(&form, &[("password", PASSWORD), ("new_password", &new)]).await }
+        })
+        .await;
+        let winners: Vec<_> = (0..answers.len()).filter(|at| answers[*at].status == 303).collect();
+        assert_eq!(winners.len(), 1, "{answers:?}");
+        for loser in answers.iter().filter(|answer| answer.status != 303) {
+            let told = ["The password was changed meanwhile.", "Wrong password.", "Too many attempts", "busy"];
+            assert!(told.iter().any(|told| loser.body.contains(told)), "{}", loser.body);
+        }
+        server.browser().sign_in(ALICE, &new(winners[0])).await.expect(303);
+        server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn changes_under_way_never_undo_the_operators_reset() {
+    on_each_engine(async |server| {
+        let browser = server.browser();
+        browser.sign_in(ALICE, PASSWORD).await.expect(303);
+        let form = Form::of(&browser.get("/account/password").await.expect(200));
+        let reset = "set by the operator, nobody knows it";
+        let (change, operator) = (browser.copy(), operator());
+        let (answer, set) = tokio::join!(
+            change.submit(&form, &[("password", PASSWORD), ("new_password", NEW)]),
+            set_password(&server.app, &operator, ALICE, reset.into())
+        );
+        set.unwrap();
+        // Whichever of the two came first: the reset stands, and the sessions are over.
+        assert!([303, 401, 403].contains(&answer.status), "{answer:?}");
+        server.browser().sign_in(ALICE, reset).await.expect(303);
+        server.browser().sign_in(ALICE, NEW).await.expect(401);
+        assert_eq!(browser.get("/account").await.location(), "/sign-in");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn new_passwords_that_cant_be_one_are_refused_before_any_guess_is_counted() {
     let server = TestServer::start().await;
     let browser = server.browser();
@@ -90,6 +139,13 @@ async fn only_our_own_page_changes_the_password_of_who_is_signed_in() {
     let fields = [("csrf", "stale"), ("password", PASSWORD), ("new_password", NEW)];
     browser.post("/account/password", &fields).await.expect(403);
     server.browser().sign_in(ALICE, PASSWORD).await.expect(303);
+}
+
+#[tokio::test]
+async fn password_managers_find_the_page() {
+    let server = TestServer::start().await;
+    let answer = server.caller.get("/.well-known/change-password").await.expect(303);
+    assert_eq!(answer.location(), "/account/password");
 }
 
 #[tokio::test]

@@ -38,13 +38,13 @@ async fn id_token_of_the_user_signs_out_and_leads_back_with_the_state() {
         server.advance_secs(3_600);
         let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE), ("state", "a b")];
         let answer = browser.get(&path(&pairs)).await;
-        assert_eq!(answer.location(), format!("{BYE}&state=a+b"));
+        assert_eq!(answer.location(), format!("{BYE}&state=a%20b"));
         assert_eq!(browser.cookie("doorward-session"), None);
         let old = server.browser();
         old.set_cookie("doorward-session", &session);
         assert!(!is_signed_in(&old).await, "the session is over, not only forgotten");
         // Once more: there is nothing to do, and the way back is the same.
-        assert_eq!(browser.get(&path(&pairs)).await.location(), format!("{BYE}&state=a+b"));
+        assert_eq!(browser.get(&path(&pairs)).await.location(), format!("{BYE}&state=a%20b"));
     })
     .await;
 }
@@ -66,7 +66,7 @@ async fn posted_request_goes_on_by_a_form_and_puts_no_token_into_a_url() {
     let sent: Vec<_> = sent.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))).collect();
     assert_eq!(sent, pairs);
     assert!(is_signed_in(&browser).await, "nothing happened yet");
-    assert_eq!(browser.post("/logout/continue", &sent).await.location(), format!("{BYE}&state=a+%22b"));
+    assert_eq!(browser.post("/logout/continue", &sent).await.location(), format!("{BYE}&state=a%20%22b"));
     assert!(!is_signed_in(&browser).await);
     // Mistakes are reported at once.
     let odd = [pairs[0], ("post_logout_redirect_uri", "https://evil.example/")];
@@ -90,7 +90,7 @@ async fn id_token_of_another_session_of_the_user_is_asked_about() {
 }
 
 #[tokio::test]
-async fn id_token_whose_key_is_gone_is_asked_about_and_leads_nowhere() {
+async fn id_token_whose_key_is_gone_is_asked_about_and_leads_to_registered_addresses_of_its_client() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (_, id_token) = signed_in(&server, &bye).await;
@@ -100,9 +100,12 @@ async fn id_token_whose_key_is_gone_is_asked_about_and_leads_nowhere() {
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
     let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE)];
     let page = browser.get(&path(&pairs)).await.expect(200);
-    assert!(page.body.contains("<h1>Sign out?</h1>") && !page.body.contains(BYE), "{}", page.body);
+    assert!(page.body.contains("<h1>Sign out?</h1>") && page.body.contains(BYE), "{}", page.body);
     assert!(is_signed_in(&browser).await);
-    assert_eq!(server.browser().get(&path(&pairs)).await.location(), "/signed-out");
+    assert_eq!(server.browser().get(&path(&pairs)).await.location(), BYE);
+    let elsewhere = [pairs[0], ("post_logout_redirect_uri", "https://evil.example/")];
+    let answer = server.browser().get(&path(&elsewhere)).await;
+    assert_eq!(answer.error_page(), (400, "post_logout_redirect_uri_not_registered".into()));
 }
 
 #[tokio::test]
@@ -155,6 +158,69 @@ async fn address_that_is_not_registered_is_a_page_and_ends_nothing() {
     let mixed_up = [("id_token_hint", id_token.as_str()), ("client_id", server.world.web.id.as_str())];
     assert_eq!(browser.get(&path(&mixed_up)).await.error_page(), (400, "parameter_invalid".into()));
     assert!(is_signed_in(&browser).await);
-    let nobody = server.browser();
-    assert_eq!(nobody.get("/logout").await.location(), "/signed-out");
+}
+
+#[tokio::test]
+async fn mistake_of_the_app_leaves_a_way_to_sign_out() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let (hint, client_id) = (("id_token_hint", id_token.as_str()), ("client_id", bye.id.as_str()));
+    let (long, slash) = ("s".repeat(4_097), format!("{BYE}/"));
+    for pairs in [
+        &[client_id, ("post_logout_redirect_uri", slash.as_str())][..],
+        &[hint, ("client_id", server.world.web.id.as_str())],
+        &[hint, ("state", "a"), ("state", "b")],
+        &[hint, ("state", long.as_str())],
+    ] {
+        for page in [browser.get(&path(pairs)).await, server.caller.post("/logout", pairs).await] {
+            let page = page.expect(400);
+            assert!(page.body.contains(r#"id="way-on" href="/logout">Sign out<"#), "{}", page.body);
+            assert_eq!(page.body.contains("by a slash at its end"), pairs[0] == client_id, "{}", page.body);
+        }
+        assert!(is_signed_in(&browser).await);
+    }
+    let form = Form::of(&browser.get("/logout").await.expect(200));
+    assert_eq!(browser.submit(&form, &[]).await.location(), "/signed-out");
+    assert!(!is_signed_in(&browser).await);
+}
+
+#[tokio::test]
+async fn where_nobody_was_signed_in_the_page_says_so() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let hint = [("id_token_hint", id_token.as_str())];
+    // The app's own server asks: it has no session.
+    for answer in [server.caller.get("/logout").await, server.caller.get(&path(&hint)).await] {
+        let page = answer.expect(200);
+        assert!(page.body.contains("<h1>Nobody was signed in</h1>"), "{}", page.body);
+    }
+    assert!(is_signed_in(&browser).await);
+}
+
+#[tokio::test]
+async fn what_opens_no_page_signs_nobody_out() {
+    let server = TestServer::start().await;
+    let bye = app(&server).await;
+    let (browser, id_token) = signed_in(&server, &bye).await;
+    let pairs = [("id_token_hint", id_token.as_str()), ("post_logout_redirect_uri", BYE)];
+    let page = [("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
+    for headers in [
+        &[("sec-fetch-dest", "image"), ("sec-fetch-mode", "no-cors")][..],
+        &[("sec-fetch-dest", "iframe"), ("sec-fetch-mode", "navigate"), ("sec-fetch-site", "same-site")],
+        &[("sec-fetch-dest", "empty"), ("sec-fetch-mode", "cors")],
+        &[page[0], page[1], ("sec-purpose", "prefetch;prerender")],
+        &[("purpose", "prefetch")],
+        &[("x-moz", "prefetch")],
+    ] {
+        let get = browser.get_with(&path(&pairs), headers).await;
+        for answer in [get, browser.post_with("/logout/continue", headers, &pairs).await] {
+            assert!(answer.expect(200).body.contains("<h1>Sign out?</h1>"), "{headers:?}");
+            assert!(is_signed_in(&browser).await, "{headers:?}");
+        }
+    }
+    browser.head(&path(&pairs)).await.expect(200);
+    assert!(is_signed_in(&browser).await);
+    assert_eq!(browser.get_with(&path(&pairs), &page).await.location(), BYE);
 }

@@ -23,6 +23,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         browser.submit(&Form::of(&password), &[("password", "wrong"), ("new_password", "a staple of horses")]).await;
     let error = browser.get(&request.with("redirect_uri", "https://evil.example").path()).await;
     let signed_out = browser.follow(browser.submit(&sign_out, &[]).await).await;
+    let nobody = browser.get("/logout").await.expect(200);
     let nowhere = browser.get_with("/nowhere", &[("accept", "text/html,*/*;q=0.8")]).await.expect(404);
     vec![
         ("sign-in", browser.get("/sign-in").await, true),
@@ -36,6 +37,7 @@ async fn every_page(server: &TestServer) -> Vec<(&'static str, Answer, bool)> {
         ("logout", logout, true),
         ("signing out", signing_out, true),
         ("signed out", signed_out, false),
+        ("nobody signed in", nobody, false),
         ("error", error, false),
         ("nothing here", nowhere, false),
         ("expired", expired, false),

@@ -16,6 +16,7 @@ use doorward_store::{
         Answer, AnswerRequest, BindRequest, FindRequest, KeepRequest, OldestRequestKept, RemoveRequests, StoreRequest,
         Stored, StoredRequest,
     },
+    sessions::{EndSessions, WhichSessions},
     users::{ChangeUser, UserChange},
 };
 
@@ -244,6 +245,32 @@ async fn requests_of_all_networks_are_bounded_and_the_oldest_without_a_user_go()
         for (at, digest) in digests.iter().enumerate() {
             assert_eq!(find(&world, digest).await.is_some(), at == 1 || at >= 5, "{at}");
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_ended_session_allows_nothing_and_the_request_stays_open() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (digest, _) = stored(&world, request(&world, "code")).await;
+        let (begin, _) = crate::sessions::begin(&world, None);
+        let session_id = begin.session.id.clone();
+        world.write(begin).await.unwrap();
+        let within_session = || {
+            let mut answer = allow(&world, &digest);
+            if let Answer::Allow { grant, .. } = &mut answer.answer {
+                grant.session_id = session_id.clone();
+            }
+            answer
+        };
+        let (user_id, within, audit) = (world.user.id.clone(), session_id.clone(), world.audit());
+        let end = EndSessions { user_id, within, which: WhichSessions::Own, now: world.now(), audit };
+        let late = within_session();
+        assert_eq!(world.write(end).await, Ok(1));
+        assert!(!world.write(late).await);
+        assert!(world.live_grants().await.is_empty());
+        assert_eq!(find(&world, &digest).await.unwrap().answered_at, None);
     })
     .await;
 }

@@ -112,7 +112,9 @@ async fn a_code_of_an_ended_grant_gives_nothing() {
         let given = world.give(&world.public).await;
         let (user_id, client_id) = (world.user.id.clone(), world.public.id.clone());
         let audit = world.audit();
-        assert_eq!(world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await, 1);
+        let within = world.session().id;
+        let disconnect = DisconnectClient { user_id, within, client_id, now: world.now(), audit };
+        assert_eq!(world.write(disconnect).await, Ok(1));
         assert_eq!(denied(&world, world.redeem(&given).0).await, Denial::GrantEnded);
     })
     .await;

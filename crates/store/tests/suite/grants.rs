@@ -28,6 +28,7 @@ use crate::{
 fn disconnect(world: &World) -> DisconnectClient {
     DisconnectClient {
         user_id: world.user.id.clone(),
+        within: world.session().id,
         client_id: world.public.id.clone(),
         now: world.now(),
         audit: world.audit(),
@@ -68,7 +69,7 @@ async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_con
         assert_eq!(consent(&world.public).await, Some(world.public.metadata.scope.clone()));
         let position = world.store.position().await.unwrap();
 
-        assert_eq!(world.write(disconnect(&world)).await, 2);
+        assert_eq!(world.write(disconnect(&world)).await, Ok(2));
 
         assert_ended(&world, &first, &first_issued).await;
         assert_ended(&world, &second, &second_issued).await;
@@ -80,7 +81,7 @@ async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_con
         let mut expected = [first_issued.grant.id.to_string(), second_issued.grant.id.to_string()];
         expected.sort();
         assert_eq!(named, expected);
-        assert_eq!(world.write(disconnect(&world)).await, 0);
+        assert_eq!(world.write(disconnect(&world)).await, Ok(0));
     })
     .await;
 }
@@ -95,7 +96,7 @@ async fn nothing_is_refreshed_once_a_disconnection_was_answered() {
                 world.store.write(world.refresh(&token, &world.public, 1)),
                 world.other.write(disconnect(&world))
             );
-            assert_eq!(ended.unwrap(), 1);
+            assert_eq!(ended.unwrap(), Ok(1));
             match outcome(refreshed.unwrap()) {
                 Ok(successor) => assert_ended(&world, &successor, &issued).await,
                 Err(denial) => assert_eq!(denial, Denial::GrantEnded),
@@ -122,10 +123,10 @@ async fn a_consent_that_was_answered_beside_a_disconnection_holds_nothing_of_bef
             let consent = FindConsent { user_id: world.user.id.clone(), client_id: world.public.id.clone() };
             match world.read(consent).await {
                 // The disconnection came last, and ended both grants, or first, and only the new one is there.
-                None => assert_eq!(ended.unwrap(), 2),
-                Some(scopes) => assert_eq!((scopes, ended.unwrap()), (narrow, 1)),
+                None => assert_eq!(ended.unwrap(), Ok(2)),
+                Some(scopes) => assert_eq!((scopes, ended.unwrap()), (narrow, Ok(1))),
             }
-            world.write(disconnect(&world)).await;
+            world.write(disconnect(&world)).await.unwrap();
         }
     })
     .await;
@@ -389,7 +390,7 @@ async fn access_of_clients_is_listed_from_grants_that_live_and_from_consents() {
         assert_eq!(list().await, [of_grants, of_consent.clone()], "one entry for all grants of the same scopes");
         world.advance(200 * 86_400);
         assert_eq!(list().await, [of_consent], "the consent outlives them");
-        world.write(disconnect(&world)).await;
+        world.write(disconnect(&world)).await.unwrap();
         assert!(list().await.is_empty());
     })
     .await;

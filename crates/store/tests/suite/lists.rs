@@ -12,6 +12,7 @@ use doorward_store::{
     clients::{ChangeClient, ClientChange, CreateClient, FindClient, FindClientName, ListClients},
     grants::{DisconnectClient, GrantRecord, ListGrants},
     keys::{FindKeyByDigest, KeyRecord, ListKeys},
+    passwords::{ChangePassword, NewPassword},
     roles::{ChangeRole, ListRoleGrants, RoleGrant},
     sessions::{EndSessions, FindSession, ListSessions, SessionRecord, TouchSession, WhichSessions},
     users::{ChangeUser, CreateUser, ListUsers, UserChange},
@@ -288,15 +289,26 @@ async fn statements_that_change_or_end_find_their_index() {
 
         let (user_id, client_id, now) = (world.user.id.clone(), world.public.id.clone(), world.now());
         let kept = SessionId::new(now, &world.rng);
-        for which in [WhichSessions::One(kept.clone()), WhichSessions::AllBut(kept)] {
-            let audit = world.audit();
-            write_by_index(&world, &database, EndSessions { user_id: user_id.clone(), which, now, audit }).await;
+        for which in [WhichSessions::One(kept.clone()), WhichSessions::Others, WhichSessions::Own] {
+            let (user_id, within, audit) = (user_id.clone(), kept.clone(), world.audit());
+            let end = EndSessions { user_id, within, which, now, audit };
+            write_by_index(&world, &database, end).await.unwrap();
         }
+        let change = ChangePassword {
+            user_id: user_id.clone(),
+            checked_hash: world.user.password_hash.clone(),
+            within: kept.clone(),
+            new: NewPassword { hash: world.user.password_hash.clone(), forget_failures: vec!["name/ada".into()] },
+            now,
+            audit: world.audit(),
+        };
+        write_by_index(&world, &database, change).await.unwrap();
         let (begin, _) = sessions::begin(&world, Some(SessionId::new(now, &world.rng)));
         write_by_index(&world, &database, begin).await.unwrap();
         let audit = world.audit();
-        let disconnect = DisconnectClient { user_id: user_id.clone(), client_id: client_id.clone(), now, audit };
-        write_by_index(&world, &database, disconnect).await;
+        let (user, client) = (user_id.clone(), client_id.clone());
+        let disconnect = DisconnectClient { user_id: user, within: kept, client_id: client, now, audit };
+        write_by_index(&world, &database, disconnect).await.unwrap();
         for change in [UserChange::Disable, UserChange::Enable] {
             let (id, audit) = (user_id.clone(), world.audit());
             assert!(write_by_index(&world, &database, ChangeUser { id, change, now, audit }).await);

@@ -1,12 +1,23 @@
 //! Sessions: found by the digest of their cookie, bounded in number, ended by their user.
 
-use doorward_core::{denial::Denial, digest::KeyedDigest, id::SessionId, secret::SecretString};
+use std::{slice, time::Duration};
+
+use doorward_core::{
+    denial::Denial,
+    digest::KeyedDigest,
+    id::{SessionId, UserId},
+    secret::{ExposeSecret, SecretString},
+};
 use doorward_store::{
+    grants::DisconnectClient,
+    passwords::{ChangePassword, NewPassword},
     sessions::{BeginSession, EndSessions, FindSession, ListSessions, SessionRecord, TouchSession, WhichSessions},
-    users::{ChangeUser, UserChange},
+    users::{ChangeUser, FindUser, UserChange},
 };
 
 use crate::{harness::on_each_engine, world::World};
+
+const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) fn begin(world: &World, replaces: Option<SessionId>) -> (BeginSession, KeyedDigest) {
     let cookie = doorward_core::checksummed::random_text(32, &world.rng);
@@ -20,6 +31,27 @@ async fn begun(world: &World, replaces: Option<SessionId>) -> (SessionId, KeyedD
     let (operation, digest) = begin(world, replaces);
     world.write(operation.clone()).await.unwrap();
     (operation.session.id, digest)
+}
+
+fn end(world: &World, user_id: UserId, within: &SessionId, which: WhichSessions) -> EndSessions {
+    EndSessions { user_id, within: within.clone(), which, now: world.now(), audit: world.audit() }
+}
+
+/// Another password, which the user gives in a session after the one that is stored now.
+fn change_password(world: &World, within: &SessionId) -> ChangePassword {
+    ChangePassword {
+        user_id: world.user.id.clone(),
+        checked_hash: world.user.password_hash.clone(),
+        within: within.clone(),
+        new: NewPassword { hash: format!("$argon2id$of {within}").into(), forget_failures: vec![] },
+        now: world.now(),
+        audit: world.audit(),
+    }
+}
+
+async fn password_hash(world: &World) -> String {
+    let user = world.read(FindUser::ById(world.user.id.clone())).await.unwrap();
+    user.password_hash.expose_secret().to_owned()
 }
 
 async fn find(world: &World, digest: &KeyedDigest) -> Option<SessionRecord> {
@@ -93,14 +125,16 @@ async fn a_user_ends_one_session_or_all_but_one_and_never_another_users() {
         begun(&world, None).await;
         let (third, _) = begun(&world, None).await;
         let stranger = world.fresh_user("Eve").id;
-        let end = |user_id, which| EndSessions { user_id, which, now: world.now(), audit: world.audit() };
+        let end = |user_id, which| end(&world, user_id, &third, which);
         let own = || world.user.id.clone();
 
-        assert_eq!(world.write(end(stranger, WhichSessions::One(first.clone()))).await, 0);
-        assert_eq!(world.write(end(own(), WhichSessions::One(first.clone()))).await, 1);
-        assert_eq!(world.write(end(own(), WhichSessions::One(first))).await, 0);
-        assert_eq!(world.write(end(own(), WhichSessions::AllBut(third.clone()))).await, 1);
-        assert_eq!(live(&world).await, [third]);
+        assert_eq!(world.write(end(stranger, WhichSessions::One(first.clone()))).await, Ok(0));
+        assert_eq!(world.write(end(own(), WhichSessions::One(first.clone()))).await, Ok(1));
+        assert_eq!(world.write(end(own(), WhichSessions::One(first))).await, Ok(0));
+        assert_eq!(world.write(end(own(), WhichSessions::Others)).await, Ok(1));
+        assert_eq!(live(&world).await, slice::from_ref(&third));
+        assert_eq!(world.write(end(own(), WhichSessions::Own)).await, Ok(1));
+        assert!(live(&world).await.is_empty());
     })
     .await;
 }
@@ -131,12 +165,89 @@ async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
         begun(&world, None).await;
         // Checked before the change, and written after it.
         let (late, _) = begin(&world, None);
-        let change = UserChange::Password { hash: "$argon2id$new".into(), keep: None, forget_failures: vec![] };
+        let change = UserChange::Password(NewPassword { hash: "$argon2id$new".into(), forget_failures: vec![] });
         let audit = world.audit();
         assert!(world.write(ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit }).await);
         assert!(live(&world).await.is_empty());
         assert_eq!(world.write(late).await, Err(Denial::PasswordWrong));
         assert!(live(&world).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_operators_reset_and_an_ended_session_win_over_a_change_under_way() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (this, _) = begun(&world, None).await;
+        let (other, _) = begun(&world, None).await;
+        // Checked before each of these, and written after them.
+        let late = change_password(&world, &other);
+        world.write(end(&world, world.user.id.clone(), &this, WhichSessions::Others)).await.unwrap();
+        assert_eq!(world.write(late.clone()).await, Err(Denial::FormExpired));
+        assert_eq!(live(&world).await, slice::from_ref(&this));
+
+        assert_eq!(world.write(change_password(&world, &this)).await, Ok(()));
+        assert_eq!(live(&world).await, slice::from_ref(&this), "the session of the change goes on");
+        assert_eq!(password_hash(&world).await, format!("$argon2id$of {this}"));
+        assert_eq!(world.write(change_password(&world, &this)).await, Err(Denial::PasswordWrong));
+
+        let checked_hash = format!("$argon2id$of {this}").into();
+        let late = ChangePassword { checked_hash, ..change_password(&world, &this) };
+        let reset = UserChange::Password(NewPassword { hash: "$argon2id$reset".into(), forget_failures: vec![] });
+        let (id, now, audit) = (world.user.id.clone(), world.now(), world.audit());
+        assert!(world.write(ChangeUser { id, change: reset, now, audit }).await);
+        assert_eq!(world.write(late).await, Err(Denial::FormExpired));
+        assert_eq!(password_hash(&world).await, "$argon2id$reset");
+        assert!(live(&world).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_many_changes_after_one_old_password_one_counts() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (this, _) = begun(&world, None).await;
+        let racers: Vec<_> = (0..10)
+            .map(|racer| {
+                let store = if racer % 2 == 0 { &world.store } else { &world.other }.clone();
+                let change = change_password(&world, &this);
+                tokio::spawn(async move { store.write(change).await.unwrap() })
+            })
+            .collect();
+        let mut changed = Vec::new();
+        for racer in racers {
+            changed.push(racer.await.unwrap());
+        }
+        assert_eq!(changed.iter().filter(|changed| changed.is_ok()).count(), 1);
+        assert!(changed.iter().all(|changed| matches!(changed, Ok(()) | Err(Denial::PasswordWrong))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_done_in_a_session_that_was_ended() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (ended, digest) = begun(&world, None).await;
+        let (other, _) = begun(&world, None).await;
+        let own = || world.user.id.clone();
+        world.write(end(&world, own(), &ended, WhichSessions::Own)).await.unwrap();
+        world.advance(60);
+
+        for which in [WhichSessions::One(other.clone()), WhichSessions::Others] {
+            assert_eq!(world.write(end(&world, own(), &ended, which)).await, Err(Denial::FormExpired));
+        }
+        assert_eq!(world.write(end(&world, own(), &ended, WhichSessions::Own)).await, Ok(0), "once more is no harm");
+        assert_eq!(live(&world).await, [other]);
+        assert_eq!(find(&world, &digest).await.unwrap().times.ended_at, Some(world.now().minus(MINUTE)));
+
+        world.give(&world.public).await;
+        let (user_id, client_id, audit) = (own(), world.public.id.clone(), world.audit());
+        let disconnect = DisconnectClient { user_id, within: ended, client_id, now: world.now(), audit };
+        assert_eq!(world.write(disconnect).await, Err(Denial::FormExpired));
+        assert_eq!(world.live_grants().await.len(), 1);
     })
     .await;
 }

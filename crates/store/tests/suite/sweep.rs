@@ -78,12 +78,12 @@ async fn everything_that_has_ended_is_gone_in_the_end() {
         world.write(left_open).await.unwrap();
         let session = world.session();
         let digest = world.digest(&checksummed::random_text(32, &world.rng));
-        let which = WhichSessions::One(session.id.clone());
+        let (within, which) = (session.id.clone(), WhichSessions::Own);
         let audit = world.audit();
         let password_hash = world.user.password_hash.clone();
         world.write(BeginSession { session, digest, password_hash, replaces: None, most: 10, audit }).await.unwrap();
         let (user_id, audit) = (world.user.id.clone(), world.audit());
-        assert_eq!(world.write(EndSessions { user_id, which, now: world.now(), audit }).await, 1);
+        assert_eq!(world.write(EndSessions { user_id, within, which, now: world.now(), audit }).await, Ok(1));
 
         world.advance(182 * DAY);
         while swept(&world).await > 0 {}
@@ -115,7 +115,8 @@ async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
         let (kept, _) = world.sign_in(&world.confidential).await;
         let (user_id, client_id) = (world.user.id.clone(), world.public.id.clone());
         let audit = world.audit();
-        world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
+        let within = world.session().id;
+        world.write(DisconnectClient { user_id, within, client_id, now: world.now(), audit }).await.unwrap();
 
         swept(&world).await;
         assert_eq!(world.refreshes(&token, &world.public).await.err(), Some(Denial::GrantEnded));
@@ -142,7 +143,8 @@ async fn a_family_of_more_tokens_than_a_step_goes_in_several() {
         }
         let (user_id, client_id) = (world.user.id.clone(), world.confidential.id.clone());
         let audit = world.audit();
-        world.write(DisconnectClient { user_id, client_id, now: world.now(), audit }).await;
+        let within = world.session().id;
+        world.write(DisconnectClient { user_id, within, client_id, now: world.now(), audit }).await.unwrap();
         world.advance(DAY + 1);
 
         assert_eq!(rows(&world, "SELECT digest FROM refresh_tokens").await, tokens);

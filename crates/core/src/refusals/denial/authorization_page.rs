@@ -8,7 +8,7 @@ macro_rules! authorization_page {
             remedy: "See `doorward client list`." }
         AuthorizeNotNavigated { code: "authorize_not_navigated", status: 400, error: "invalid_request", class: Request,
             sentence: "Signing in needs a page of its own. Open the app again in a window of your browser.",
-            cause: "An image, a script, a frame or `fetch` of some page asked for the authorization endpoint (`Sec-Fetch-Dest`, `Sec-Fetch-Mode`), where only a page could go on.",
+            cause: "An image, a script, a frame or `fetch` of some page, a browser that looks ahead (`Sec-Purpose`), or `HEAD` asked for the authorization endpoint (`Sec-Fetch-Dest`, `Sec-Fetch-Mode`), where only a page could go on.",
             remedy: "An app sends the browser to the endpoint (`location.href = …`); in a frame it needs `prompt=none`. Many such requests from other sites suggest an attack; nothing was stored." }
         AuthorizeThrottled { code: "authorize_throttled", status: 429, error: "temporarily_unavailable", class: Request,
             sentence: "Too many sign-ins were begun here and not finished. Wait, then try again.",
@@ -32,7 +32,7 @@ macro_rules! authorization_page {
             remedy: "The user should start over at the app." }
         FormExpired { code: "form_expired", status: 403, error: "invalid_request", class: Request,
             sentence: "This page has expired. Nothing was changed; try again.",
-            cause: "The form's CSRF token does not fit the session.",
+            cause: "The form's CSRF token does not fit the session, or the session was ended before the form took effect.",
             remedy: "The user should reload the page. Many of these from one origin are an attack." }
     } };
 }

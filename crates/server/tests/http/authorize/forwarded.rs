@@ -51,7 +51,7 @@ async fn no_forwarded_header_changes_a_document_a_page_a_redirect_or_a_cookie() 
             headers.remove("date");
             // Each answer that is a refusal has its own.
             let location = headers.remove("location").map(|location| location.to_str().unwrap().to_owned());
-            let traced = location.as_deref().and_then(|location| location.split_once("Trace+ID%3A+"));
+            let traced = location.as_deref().and_then(|location| location.split_once("Trace%20ID%3A%20"));
             let location = traced.map(|(before, after)| format!("{before}{}", &after[32..])).or(location.clone());
             (headers, location)
         };

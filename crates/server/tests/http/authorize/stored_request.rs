@@ -175,6 +175,7 @@ async fn images_of_a_foreign_page_store_nothing_and_keep_nobody_out() {
         // Answers without a page work in a frame, as silent renewals need.
         let silent = server.caller.get_with(&request.with("prompt", "none").path(), &frame).await;
         assert_eq!(silent.sent("error").as_deref(), Some("login_required"));
+        assert_eq!(server.browser().head(&request.path()).await.status, 400);
         let page = [("sec-fetch-dest", "document"), ("sec-fetch-mode", "navigate")];
         server.caller.get_with(&request.path(), &page).await.expect(303);
     })

@@ -69,6 +69,10 @@ impl Browser {
         self.send(Method::GET, path, headers, None).await
     }
 
+    pub(crate) async fn head(&self, path: &str) -> Answer {
+        self.send(Method::HEAD, path, &[], None).await
+    }
+
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.send(Method::POST, path, &[], Some(form)).await
     }
