@@ -39,6 +39,8 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
     }
     let from = source.open_store().await?;
     let to = Store::open(&target.location).await?;
+    let alone = to.begin_alone().await?;
+    alone.ensure_no_others().await?;
     to.ensure_empty().await?;
     let bar = Bar::begin(output);
     let on_progress = bar.show();
@@ -58,7 +60,7 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
     let verified = Backup::open(file)?.verify(&source.master_keys, &on_progress)?;
     let heading = verified.backup.heading.clone();
     // Nothing could be revoked meanwhile: it all stays.
-    let restored = to.restore(verified, target.master_keys, true, belonging::audit(actor), &on_progress).await?;
+    let restored = to.restore(&alone, verified, target.master_keys, true, belonging::audit(actor), &on_progress).await?;
     from.ensure_holds(heading.schema, &restored.contents, &on_progress).await?;
     drop(bar);
     from.close().await;

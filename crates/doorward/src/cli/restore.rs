@@ -6,8 +6,8 @@ use clap::Args;
 use doorward_core::digest::MasterKey;
 use doorward_server::actor::Actor;
 use doorward_store::{
-    Store,
-    backup::{Backup, BackupError, Contents, EndedByRestore, Heading, Restored},
+    Location, Store,
+    backup::{Alone, Backup, BackupError, Contents, EndedByRestore, Heading, Restored},
     prepare_folder,
 };
 use serde_json::json;
@@ -66,10 +66,11 @@ async fn from_backup(
     // Held until the end: no server starts on what is half.
     let _lock = found.lock()?;
     let is_unused = found.is_unused();
-    if !found.has_no_file() {
+    let early = match found.has_no_file() {
+        true => None,
         // Before the backup is read, which may take long.
-        ensure_replaceable(&Store::open(&found.location).await?, is_unused).await?;
-    }
+        false => Some(begin(&found.location, is_unused).await?),
+    };
     let bar = Bar::begin(output);
     let on_progress = bar.show();
     let verified = backup.verify(&master_keys.keys, &on_progress)?;
@@ -78,11 +79,16 @@ async fn from_backup(
     if let Some(path) = &master_keys.write_to {
         data::write_master_keys(path, &master_keys.keys)?;
     }
-    let store = Store::open(&found.location).await?;
+    let (store, alone) = match early {
+        Some(held) => held,
+        None => begin(&found.location, is_unused).await?,
+    };
+    // Once more, since a server may have been started meanwhile.
+    alone.ensure_no_others().await?;
     ensure_replaceable(&store, is_unused).await?;
     let heading = verified.backup.heading.clone();
     let restored =
-        store.restore(verified, master_keys.keys, args.keep_issued, belonging::audit(actor), &on_progress).await?;
+        store.restore(&alone, verified, master_keys.keys, args.keep_issued, belonging::audit(actor), &on_progress).await?;
     drop(bar);
     if args.change_issuer {
         found.change_issuer(&store, actor).await?;
@@ -90,6 +96,15 @@ async fn from_backup(
     store.close().await;
     data::write_secret(&found.folder.join(ISSUER), &*found.settings.issuer)?;
     tell(&heading, &restored, &found.database(), output)
+}
+
+/// Opens a database that may be filled, and keeps others off it.
+async fn begin(location: &Location, is_unused: bool) -> Result<(Store, Alone), BackupError> {
+    let store = Store::open(location).await?;
+    let alone = store.begin_alone().await?;
+    alone.ensure_no_others().await?;
+    ensure_replaceable(&store, is_unused).await?;
+    Ok((store, alone))
 }
 
 /// Refuses a database that holds what somebody may need. What `init` made is nothing of that kind.
@@ -153,17 +168,10 @@ async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Outp
     Store::accept_copy(&found.location).await?;
     let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;
-    match store.others_at_work().await? {
-        0 => {}
-        others => {
-            return Err(Failure::NotDone(format!(
-                "{others} connections of servers or of a pooler are open on {}: end them first; nothing was changed",
-                found.database()
-            )));
-        }
-    }
+    let alone = store.begin_alone().await?;
+    alone.ensure_no_others().await?;
     store.migrate().await?;
-    let ended = store.restore_in_place(args.keep_issued, belonging::audit(actor)).await?;
+    let ended = store.restore_in_place(&alone, args.keep_issued, belonging::audit(actor)).await?;
     found.change_issuer(&store, actor).await?;
     store.close().await;
     let database = found.database();
