@@ -82,6 +82,17 @@ pub enum FolderError {
         /// What was named as the data folder.
         folder: PathBuf,
     },
+    /// What lies beside the database as its log is none.
+    #[error(
+        "{0} was in use when it was copied, or when its server ended, and {0}-wal beside it is not its log: what was \
+         written last is missing. Put the log back that belongs to it, or restore a backup. To do without it, take it away \
+         and accept the database as it is with `doorward restore --in-place`",
+        .database.display()
+    )]
+    OtherLog {
+        /// The database's file.
+        database: PathBuf,
+    },
     /// Others than the owner may enter.
     #[error("{} can be entered by others than its owner (mode {mode:04o}): run chmod 700 on it", .folder.display())]
     Open {
@@ -99,6 +110,17 @@ pub enum FolderError {
         owner: u32,
         /// The id of the user who runs this program.
         user: u32,
+    },
+    /// The database and its log are not of one moment.
+    #[error(
+        "{0} and {0}-wal do not belong together ({found}): they were copied while a server worked on them. Restore a backup, \
+         or copy both after the server has ended", .database.display()
+    )]
+    Torn {
+        /// The database's file.
+        database: PathBuf,
+        /// What SQLite found.
+        found: String,
     },
 }
 

@@ -95,7 +95,7 @@ impl Site {
     }
 }
 
-const KEY: [&str; 8] = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read"];
+pub(crate) const KEY: [&str; 8] = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read"];
 
 pub(crate) fn json(config: &Path, arguments: &[&str]) -> Value {
     let output = configured(config, &[arguments, &["--json"]].concat());

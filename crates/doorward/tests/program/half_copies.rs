@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    backup::{Site, json, postgres, told},
+    backup::{KEY, Site, json, postgres, told},
     serve::{configured, free_port, init},
     support::{Running, http},
 };
@@ -109,6 +109,26 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
     Copy::of(&site, &["doorward.db", "master.key"]).is_refused("is not beside it");
     let log_alone = Copy::of(&site, &["doorward.db-wal", "master.key"]);
     log_alone.is_refused("is missing or empty");
+}
+
+#[test]
+fn copy_whose_log_is_not_its_own_is_refused_and_a_whole_pair_is_not() {
+    let site = Site::new(None);
+    let server = Running::serve(&site.config, &site.url);
+    json(&site.config, &KEY);
+    let names = ["doorward.db", "doorward.db-wal", "master.key"];
+    server.kill();
+    for content in [vec![0; 9_000], (0..9_000_u32).map(|at| (at * 7 % 251) as u8).collect()] {
+        let copy = Copy::of(&site, &names);
+        fs::write(copy.data.join("doorward.db-wal"), content).expect("written");
+        copy.is_refused("is not its log");
+    }
+    let whole = Copy::of(&site, &names);
+    let keys = json(&whole.config, &["key", "list"]);
+    assert_eq!(keys["items"].as_array().map(Vec::len).or(keys.as_array().map(Vec::len)), Some(2), "{keys}");
+    // Where the server was killed, nothing is asked.
+    let server = Running::serve(&site.config, &site.url);
+    assert_eq!(server.terminate(), Some(0));
 }
 
 #[test]
