@@ -26,7 +26,7 @@ pub use self::alone::Alone;
 pub use self::archive::{Backup, Heading, Verified};
 pub use self::enclosed::Enclosed;
 pub use self::fill::Restored;
-pub use self::issued::EndedByRestore;
+pub use self::issued::{EndedByRestore, Issued};
 pub(crate) use self::mark::{FROM_A_BACKUP, IN_PLACE};
 pub use self::read::{NewBackup, NoteBackup};
 use self::rows::Tally;

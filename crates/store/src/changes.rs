@@ -102,7 +102,8 @@ pub(crate) async fn leave_all_behind(tx: &mut impl Tx, at: Timestamp) -> Result<
     // By the time, so that two restores of one backup differ as well. Nobody makes so many changes in a millisecond, and
     // the product is still a whole number in JSON for thousands of years.
     let ahead = at.as_millis().saturating_mul(PER_MILLISECOND);
-    let sql = "UPDATE change_counter SET position = $2 + CASE WHEN position < $1 THEN $1 ELSE position END WHERE id = 1";
+    let sql =
+        "UPDATE change_counter SET position = $2 + CASE WHEN position < $1 THEN $1 ELSE position END WHERE id = 1";
     tx.execute(sql, &[ahead.into(), PER_MILLISECOND.into()]).await.map(drop)
 }
 

@@ -10,7 +10,7 @@ use doorward_guard::{SystemClock, SystemRng};
 use doorward_server::actor::Actor;
 use doorward_store::{
     DATABASE, FolderLock, Location, Store,
-    backup::{Backup, NewBackup},
+    backup::{Backup, Issued, NewBackup},
 };
 
 use super::{backup, progress::Bar};
@@ -60,7 +60,8 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
     let verified = Backup::open(file)?.verify(&source.master_keys, &on_progress)?;
     let heading = verified.backup.heading.clone();
     // Nothing could be revoked meanwhile: it all stays.
-    let restored = to.restore(&alone, verified, target.master_keys, true, belonging::audit(actor), &on_progress).await?;
+    let restored =
+        to.restore(&alone, verified, target.master_keys, Issued::Kept, belonging::audit(actor), &on_progress).await?;
     from.ensure_holds(heading.schema, &restored.contents, &on_progress).await?;
     drop(bar);
     from.close().await;

@@ -1,7 +1,10 @@
 //! A server that follows the log of changes: what it does when its place is gone, or the database is not its own any more.
 
 use doorward_core::{id::AuditId, random::SeededRng};
-use doorward_store::audit::{AuditContext, Details};
+use doorward_store::{
+    audit::{AuditContext, Details},
+    backup::Issued,
+};
 
 use crate::harness::*;
 
@@ -76,7 +79,7 @@ async fn a_server_left_running_through_a_restore_serves_nothing_until_all_is_rea
             address: None,
             details: Details::new(),
         };
-        server.app.store.restore_in_place(&alone, true, audit).await.unwrap();
+        server.app.store.restore_in_place(&alone, Issued::Kept, audit).await.unwrap();
         let reached = server.app.catch_up(position).await.unwrap();
         assert_ne!(reached, position);
         let refused = server.caller.client_credentials(web, "notes:read").await.oauth_error();

@@ -11,11 +11,11 @@
 
 use std::sync::Arc;
 
-use doorward_core::digest::MasterKey;
+use doorward_core::{clock::Timestamp, digest::MasterKey};
 
 use super::alone::Alone;
 use super::archive::{Backup, STRIDE, Verified};
-use super::issued::EndedByRestore;
+use super::issued::{EndedByRestore, Issued};
 use super::mark::{FROM_A_BACKUP, IN_PLACE, Mark, SetMark};
 use super::read::{Failure, give_up, taken};
 use super::tables::{self, BATCH, Table};
@@ -25,6 +25,7 @@ use crate::audit::{AuditAction, AuditContext};
 use crate::changes::leave_all_behind;
 use crate::migrate::{KNOWN_SCHEMA, restoring};
 use crate::store::Store;
+use crate::trusted_clock::FindNewestTime;
 use crate::tx::{Operation, Tx, TxError, Value};
 
 /// What a restore did.
@@ -68,12 +69,12 @@ impl Store {
         alone: &Alone,
         verified: Verified,
         master_keys: Vec<MasterKey>,
-        keep_issued: bool,
+        issued: Issued,
         audit: AuditContext,
         on_progress: &OnProgress,
     ) -> Result<Restored, BackupError> {
         let Verified { backup, contents } = verified;
-        let (schema, id) = (backup.heading.schema, backup.heading.id.clone());
+        let (schema, id, created_at) = (backup.heading.schema, backup.heading.id.clone(), backup.heading.created_at);
         if schema > KNOWN_SCHEMA {
             return Err(BackupError::Newer(backup.heading.program.clone()));
         }
@@ -93,7 +94,7 @@ impl Store {
         self.ensure_holds(schema, &contents, on_progress).await?;
         alone.check()?;
         self.migrate().await?;
-        let ended = self.end_restore(alone, mark, &id, keep_issued, audit).await?;
+        let ended = self.end_restore(Ending { alone, mark, backup: &id, created_at }, issued, audit).await?;
         Ok(Restored { contents, ended })
     }
 
@@ -102,27 +103,32 @@ impl Store {
     pub async fn restore_in_place(
         &self,
         alone: &Alone,
-        keep_issued: bool,
+        issued: Issued,
         audit: AuditContext,
     ) -> Result<Option<EndedByRestore>, BackupError> {
         let mark = Mark::new(IN_PLACE, audit.id.as_str());
         self.write(SetMark(mark.clone())).await?;
-        self.end_restore(alone, mark, "in place", keep_issued, audit).await
+        let ending = Ending { alone, mark, backup: "in place", created_at: audit.at };
+        self.end_restore(ending, issued, audit).await
     }
 
     /// Ends what was issued before, unless it is to be kept, and takes away the mark of a restore: from here on servers
     /// start on the database.
     async fn end_restore(
         &self,
-        alone: &Alone,
-        mark: Mark,
-        backup: &str,
-        keep_issued: bool,
+        Ending { alone, mark, backup, created_at }: Ending<'_>,
+        issued: Issued,
         audit: AuditContext,
     ) -> Result<Option<EndedByRestore>, BackupError> {
-        let ended = match keep_issued {
-            true => None,
-            false => Some(self.end_issued(audit.at).await?),
+        let now = audit.at;
+        let moment = match issued {
+            Issued::Kept => None,
+            Issued::EndedNow => Some(now),
+            Issued::Ended => self.read(FindNewestTime).await?.max(Some(now.max(created_at))),
+        };
+        let ended = match moment {
+            None => None,
+            Some(moment) => Some(self.end_issued(now, moment).await?),
         };
         alone.check()?;
         self.write_long(EndRestore { mark, backup: backup.to_owned(), ended: ended.clone(), audit }).await?;
@@ -143,6 +149,16 @@ impl Store {
         self.migrate_to(schema).await?;
         Ok(())
     }
+}
+
+/// A restore that comes to its end.
+struct Ending<'a> {
+    alone: &'a Alone,
+    mark: Mark,
+    /// The backup's id.
+    backup: &'a str,
+    /// When the backup was made.
+    created_at: Timestamp,
 }
 
 fn holds(found: Option<(String, u64)>) -> Result<(), BackupError> {

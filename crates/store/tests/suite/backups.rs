@@ -9,10 +9,12 @@ use std::{
 use doorward_core::{clock::Timestamp, denial::Denial, digest::MasterKey, random::SeededRng, secret::SecretString};
 use doorward_store::{
     KNOWN_SCHEMA, Location, Store, StoreError, Value,
-    backup::{Backup, BackupError, Contents, NewBackup, OnProgress, Restored, Verified},
+    audit::AuditContext,
+    backup::{Backup, BackupError, Contents, Issued, NewBackup, OnProgress, Restored, Verified},
     keys::FindKey,
     prepare_folder,
     tokens::IsTokenRevoked,
+    trusted_clock::FindNewestTime,
 };
 
 use crate::{
@@ -49,11 +51,11 @@ fn verify(file: &File) -> Result<Verified, BackupError> {
     Backup::open(file.try_clone().unwrap())?.verify(&master_keys(), &silent())
 }
 
-async fn restore(world: &World, file: &File, store: &Store, keep_issued: bool) -> Restored {
+async fn restore(world: &World, file: &File, store: &Store, issued: Issued) -> Restored {
     store.ensure_empty().await.unwrap();
     let verified = verify(file).unwrap();
     let alone = store.begin_alone().await.unwrap();
-    store.restore(&alone, verified, master_keys(), keep_issued, world.audit(), &silent()).await.unwrap()
+    store.restore(&alone, verified, master_keys(), issued, world.audit(), &silent()).await.unwrap()
 }
 
 /// A refresh in another database than the world's own.
@@ -78,7 +80,7 @@ async fn backup_of_either_engine_fills_either() {
         let (file, contents, made, token) = (&file, &contents, &made, &token);
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            let restored = restore(world, file, &store, true).await;
+            let restored = restore(world, file, &store, Issued::Kept).await;
             assert_eq!((&restored.contents, &restored.ended), (contents, &None));
             store.check_schema().await.unwrap();
             assert!(store.position().await.unwrap() > world.store.position().await.unwrap());
@@ -106,7 +108,7 @@ async fn what_was_issued_before_a_restore_is_ended() {
         let (file, token, issued, given) = (&file, &token, &issued, &given);
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            let restored = restore(world, file, &store, false).await;
+            let restored = restore(world, file, &store, Issued::Ended).await;
             let ended = restored.ended.unwrap();
             assert_eq!((ended.grants, ended.consents), (2, 1));
 
@@ -121,6 +123,43 @@ async fn what_was_issued_before_a_restore_is_ended() {
             assert_eq!(rows("SELECT id FROM audit WHERE action = 'backup.restored'").await, 1);
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_issued_is_ended_also_by_a_clock_that_is_behind_and_one_that_was_ahead_is_corrected() {
+    on_each_engine(async |database| {
+        let world = &World::new(&database).await;
+        let (file, _) = back_up(&world.store).await;
+        let made = Timestamp::from_secs(1_700_000_000);
+        let hours = |number: u64| std::time::Duration::from_secs(number * 3_600);
+        let store = &world.store;
+        let alone = &store.begin_alone().await.unwrap();
+        let by_clock = |at| AuditContext { at, ..world.audit() };
+        let moments = async || {
+            let sql = "SELECT DISTINCT tokens_ended_at FROM clients";
+            let rows = store.read(Ask::new(sql, [])).await.unwrap();
+            rows.into_iter().map(|mut row| row.time().unwrap()).collect::<Vec<_>>()
+        };
+        let newest = store.read(FindNewestTime).await.unwrap().unwrap();
+        let latest = newest.max(made);
+
+        let behind = by_clock(latest.minus(hours(2)));
+        let verified = verify(&file).unwrap();
+        store.restore(alone, verified, master_keys(), Issued::Ended, behind, &silent()).await.unwrap();
+        assert_eq!(moments().await, [Timestamp::from_secs(latest.as_secs())]);
+
+        let ahead = by_clock(latest.plus(hours(2)));
+        store.restore_in_place(alone, Issued::Ended, ahead).await.unwrap();
+        assert_eq!(moments().await, [Timestamp::from_secs(latest.plus(hours(2)).as_secs())]);
+
+        // By the right clock it is still the newest event that counts, unless an operator says that the clock is right.
+        for (issued, moment) in [(Issued::Ended, latest.plus(hours(2))), (Issued::EndedNow, latest)] {
+            let ended = store.restore_in_place(alone, issued, by_clock(latest)).await.unwrap().unwrap();
+            assert_eq!(moments().await, [ended.moment]);
+            assert_eq!(ended.moment, Timestamp::from_secs(moment.as_secs()));
+        }
     })
     .await;
 }
@@ -237,7 +276,7 @@ async fn backup_of_an_older_schema_is_migrated_by_its_restore() {
 
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            restore(world, &file, &store, false).await;
+            restore(world, &file, &store, Issued::Ended).await;
             assert_eq!(store.schema_version().await.unwrap(), KNOWN_SCHEMA);
             let found = store.read(Ask::new("SELECT digest FROM api_keys WHERE id = 'key_1'", [])).await.unwrap();
             assert_eq!(found.into_iter().next().unwrap().bytes().unwrap(), [1; 32]);
@@ -264,7 +303,7 @@ async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
                 let verified = verify(&damaged).unwrap();
                 let length = damaged.metadata().unwrap().len();
                 damaged.set_len(length - 1).unwrap();
-                store.restore(alone, verified, master_keys(), false, world.audit(), &silent()).await
+                store.restore(alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await
             };
             for _ in 0..2 {
                 assert!(matches!(cut().await, Err(BackupError::CutOff)));
@@ -273,7 +312,7 @@ async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
             }
 
             let verified = verify(file).unwrap();
-            let restored = store.restore(alone, verified, master_keys(), false, world.audit(), &silent()).await;
+            let restored = store.restore(alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await;
             assert_eq!(&restored.unwrap().contents, contents);
             let belonging = store.belonging("notes1").await.unwrap();
             assert!(!belonging.is_being_filled && belonging.has_data, "{belonging:?}");
@@ -293,7 +332,8 @@ async fn database_of_a_newer_version_is_not_emptied() {
         world.store.write(newer).await.unwrap();
 
         let (alone, verified) = (world.store.begin_alone().await.unwrap(), verify(&file).unwrap());
-        let refused = world.store.restore(&alone, verified, master_keys(), false, world.audit(), &silent()).await;
+        let refused =
+            world.store.restore(&alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await;
         assert!(matches!(refused, Err(BackupError::Store(StoreError::SchemaNewer { .. }))));
         assert!(world.store.belonging("doorward").await.unwrap().has_data);
     })
@@ -345,7 +385,7 @@ async fn restore_whose_mark_is_replaced_or_whose_lock_is_lost_does_not_come_to_i
             }
         });
         let verified = verify(&file).unwrap();
-        let refused = store.restore(&alone, verified, master_keys(), true, world.audit(), &on_progress).await;
+        let refused = store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &on_progress).await;
         assert!(refused.unwrap_err().to_string().contains("another restore has begun"));
         assert!(store.belonging("doorward").await.unwrap().is_being_filled, "the other's mark stands");
         assert!(matches!(store.check_schema().await, Err(StoreError::Restoring)));
@@ -356,10 +396,10 @@ async fn restore_whose_mark_is_replaced_or_whose_lock_is_lost_does_not_come_to_i
             superuser.batch_execute(sql).await.unwrap();
             let next = store.begin_alone().await.unwrap();
             let verified = verify(&file).unwrap();
-            let refused = store.restore(&alone, verified, master_keys(), true, world.audit(), &silent()).await;
+            let refused = store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await;
             assert!(matches!(refused, Err(BackupError::LockLost)), "{refused:?}");
             let verified = verify(&file).unwrap();
-            store.restore(&next, verified, master_keys(), true, world.audit(), &silent()).await.unwrap();
+            store.restore(&next, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await.unwrap();
         }
     })
     .await;
@@ -415,7 +455,7 @@ async fn each_column_of_each_table_comes_back() {
 
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            restore(world, file, &store, true).await;
+            restore(world, file, &store, Issued::Kept).await;
             // The log of changes is emptied by a restore, so that nobody goes on where it was.
             for (table, name, kind) in columns.iter().filter(|(table, ..)| table != "changes") {
                 let sql = format!("SELECT count(*) FROM {table} WHERE \"{name}\" = $1");
@@ -443,7 +483,7 @@ async fn restored_database_has_its_schema_noted_as_others_do() {
         // Over what is there, as after one that was killed.
         let verified = verify(&file).unwrap();
         let alone = world.store.begin_alone().await.unwrap();
-        world.store.restore(&alone, verified, master_keys(), true, world.audit(), &silent()).await.unwrap();
+        world.store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await.unwrap();
 
         assert_eq!(noted(&world.store).await, before);
     })
