@@ -97,7 +97,7 @@ async fn from_backup(
     prepare_folder(&found.folder)?;
     data::refuse_unfinished_demo(&found.folder)?;
     // Held until the end: no server starts on what is half.
-    let _lock = found.lock()?;
+    let _lock = found.lock_for("doorward restore")?;
     let is_unused = found.is_unused();
     let early = match found.has_no_file() {
         true => None,
@@ -106,7 +106,7 @@ async fn from_backup(
     };
     let bar = Bar::begin(output);
     let on_progress = bar.show();
-    let verified = backup.verify(&master_keys.keys, &on_progress)?;
+    let verified = backup.verify(&master_keys.keys, &on_progress).map_err(|error| backup::failed_at(file, error))?;
     // From here on the place is that of the restored server.
     belonging::end_new(&found.folder)?;
     if let Some(path) = &master_keys.write_to {
@@ -199,7 +199,7 @@ impl MasterKeys {
 
 async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let found = place.find()?;
-    let _lock = found.lock()?;
+    let _lock = found.lock_for("doorward restore")?;
     Store::accept_copy(&found.location).await?;
     let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;

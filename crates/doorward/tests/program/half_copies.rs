@@ -101,7 +101,10 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
     let port = site.url.rsplit(':').next().expect("a port");
     fs::write(&renamed.config, text.replace(&format!("localhost:{port}"), "localhost:1")).expect("written");
     renamed.is_refused("--change-issuer");
-    json(&renamed.config, &["migrate", "--change-issuer"]);
+    let changed = json(&renamed.config, &["migrate", "--change-issuer"]);
+    assert_eq!(changed["issuer_changed"], true);
+    let changed = json(&renamed.config, &["migrate", "--change-issuer"]);
+    assert_eq!(changed["issuer_changed"], false);
     json(&renamed.config, &["key", "list"]);
 
     let _server = Running::serve(&site.config, &site.url);
@@ -112,7 +115,7 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn copy_whose_log_is_not_its_own_is_refused_and_a_whole_pair_is_not() {
+fn copy_with_its_log_has_to_be_accepted_and_one_with_another_log_is_refused() {
     let site = Site::new(None);
     let server = Running::serve(&site.config, &site.url);
     json(&site.config, &KEY);
@@ -123,9 +126,11 @@ fn copy_whose_log_is_not_its_own_is_refused_and_a_whole_pair_is_not() {
         fs::write(copy.data.join("doorward.db-wal"), content).expect("written");
         copy.is_refused("is not its log");
     }
-    let whole = Copy::of(&site, &names);
-    let keys = json(&whole.config, &["key", "list"]);
-    assert_eq!(keys["items"].as_array().map(Vec::len).or(keys.as_array().map(Vec::len)), Some(2), "{keys}");
+    let copy = Copy::of(&site, &names);
+    copy.is_refused("--in-place");
+    json(&copy.config, &["restore", "--in-place"]);
+    let keys = json(&copy.config, &["key", "list"]);
+    assert_eq!(keys.as_array().map(Vec::len), Some(2), "{keys}");
     // Where the server was killed, nothing is asked.
     let server = Running::serve(&site.config, &site.url);
     assert_eq!(server.terminate(), Some(0));

@@ -4,7 +4,8 @@
 //! rest and takes the mark away; so a file with the mark and no log beside it was copied without its log. The mark is
 //! SQLite's `user_version`, 4 bytes at offset 60 of the file (sqlite.org/fileformat2.html section 1.3), which every copy
 //! carries. It is made from the number that the file system has for the file, so that a copy is known as one: file and log
-//! may have been copied at two moments, between which the log was begun anew. Such a pair is looked through.
+//! may have been copied at two moments, between which the log was begun anew. Such a pair can lack rows and be sound by all
+//! that SQLite checks.
 //!
 //! Easy to get wrong: SQLite makes a log as soon as it opens the file, and removes a log that has no file, so the look
 //! comes before the database is opened. And the last connection to be closed copies the log and removes it, the mark left
@@ -50,9 +51,12 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
         Log::None | Log::Foreign => {}
         // It holds what the file may lack.
         Log::Begun | Log::Filled => {
-            let is_copy = mark != NOT_IN_USE && mark != OLDER_MARK && mark != mark_of(database).map_err(failed)?;
-            let is_in_doubt = is_copy || (mark != NOT_IN_USE && log == Log::Begun);
-            return if is_in_doubt { look_through(database) } else { Ok(()) };
+            let is_copy = ![NOT_IN_USE, OLDER_MARK, mark_of(database).map_err(failed)?].contains(&mark);
+            return match (is_copy, log) {
+                (true, _) => Err(FolderError::Copied { database: database.to_owned() }),
+                (false, Log::Begun) if mark != NOT_IN_USE => look_through(database),
+                (false, _) => Ok(()),
+            };
         }
     }
     match size(&header) {
@@ -63,7 +67,7 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
     }
 }
 
-/// Reads all of a database whose file and log may not belong together. The files stay as they are.
+/// Reads all of a database whose log was begun, or is damaged. The files stay as they are.
 fn look_through(database: &Path) -> Result<(), FolderError> {
     let read = || -> rusqlite::Result<String> {
         let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -75,11 +79,6 @@ fn look_through(database: &Path) -> Result<(), FolderError> {
     if found != "ok" {
         return Err(FolderError::Torn { database: database.to_owned(), found });
     }
-    tracing::warn!(
-        database = %database.display(),
-        "the database is a copy that was made while a server worked on it, or a crash left it so: it is sound, but what was \
-         written last may be missing in a copy"
-    );
     Ok(())
 }
 
@@ -138,10 +137,16 @@ pub(super) fn accept(database: &Path) -> Result<(), StoreError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| connection::explain(&error))?;
+    let damaged = |why: &dyn std::fmt::Display| {
+        StoreError::Unavailable(format!("{} is damaged: {why}. Restore a backup", database.display()))
+    };
     if found != "ok" {
-        return Err(StoreError::Unavailable(format!("{} is damaged: {found}", database.display())));
+        return Err(damaged(&found));
     }
-    clear(&connection).map_err(StoreError::from)
+    clear(&connection)?;
+    // Only here is it found that the file is far too short for its log.
+    let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    copied.map_err(|error| damaged(&error))
 }
 
 fn clear(connection: &Connection) -> Result<(), TxError> {
@@ -207,28 +212,35 @@ mod tests {
     }
 
     #[test]
-    fn file_and_log_of_one_moment_are_accepted_and_of_two_are_not() {
+    fn file_and_log_that_were_copied_under_a_server_have_to_be_accepted() {
         let (folder, path, connection) = served();
         let copied = tempfile::tempdir().unwrap();
         let copy = copied.path().join("doorward.db");
-        let copy_log = || fs::copy(log_of(&path), log_of(&copy)).unwrap();
-        fill(&connection);
-        fs::copy(&path, &copy).unwrap();
-        copy_log();
-        check(&copy).unwrap();
-        check(&path).unwrap();
-
         // The copy has the file of before: what follows is in the file when the log is begun anew.
         fs::copy(&path, &copy).unwrap();
         fill(&connection);
         connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
         connection.execute_batch("DELETE FROM t WHERE x = 17").unwrap();
-        copy_log();
+        fs::copy(log_of(&path), log_of(&copy)).unwrap();
         let before = fs::read(&copy).unwrap();
-        assert!(matches!(check(&copy), Err(FolderError::Torn { .. })));
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
         assert_eq!(fs::read(&copy).unwrap(), before);
+        assert!(accept(&copy).is_err(), "it lacks what was in the first log");
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
+        fs::copy(&path, &copy).unwrap();
+        fs::copy(log_of(&path), log_of(&copy)).unwrap();
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
+        accept(&copy).unwrap();
+        check(&copy).unwrap();
+
+        // Where it was, also under another name, it is no copy.
         check(&path).unwrap();
-        drop(folder);
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        drop(connection);
+        let moved = folder.path().join("moved.db");
+        fs::rename(&path, &moved).unwrap();
+        fs::rename(log_of(&path), log_of(&moved)).unwrap();
+        check(&moved).unwrap();
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use doorward_core::{clock::Timestamp, denial::Denial, digest::MasterKey, random::SeededRng, secret::SecretString};
+use doorward_core::{
+    clock::Timestamp, denial::Denial, digest::MasterKey, id::AuditId, random::SeededRng, secret::SecretString,
+};
 use doorward_store::{
     KNOWN_SCHEMA, Location, Store, StoreError, Value,
     audit::AuditContext,
@@ -136,11 +138,11 @@ async fn what_was_issued_is_ended_also_by_a_clock_that_is_behind_and_one_that_wa
         let hours = |number: u64| std::time::Duration::from_secs(number * 3_600);
         let store = &world.store;
         let alone = &store.begin_alone().await.unwrap();
-        let by_clock = |at| AuditContext { at, ..world.audit() };
+        let by_clock = |at| AuditContext { id: AuditId::new(at, &world.rng), at, ..world.audit() };
         let moments = async || {
             let sql = "SELECT DISTINCT tokens_ended_at FROM clients";
             let rows = store.read(Ask::new(sql, [])).await.unwrap();
-            rows.into_iter().map(|mut row| row.time().unwrap()).collect::<Vec<_>>()
+            rows.into_iter().map(|mut row| Timestamp::from_millis(row.int().unwrap())).collect::<Vec<_>>()
         };
         let newest = store.read(FindNewestTime).await.unwrap().unwrap();
         let latest = newest.max(made);
