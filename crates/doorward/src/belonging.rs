@@ -138,16 +138,17 @@ impl Found {
         Ok(store)
     }
 
-    /// Gives the management API the identifier of this issuer, which is another one than before.
-    pub(crate) async fn change_issuer(&self, store: &Store, actor: &Actor) -> Result<(), Failure> {
+    /// Gives the management API the identifier of this issuer. Says whether it had another one before.
+    pub(crate) async fn change_issuer(&self, store: &Store, actor: &Actor) -> Result<bool, Failure> {
         let management = self.management();
         if store.belonging(MANAGEMENT).await?.management.is_none_or(|found| found == management) {
-            return Ok(());
+            return Ok(false);
         }
         let identifier =
             ResourceIdentifier::parse(&management).map_err(|error| Failure::system("the issuer", error))?;
         let audit = audit(actor);
-        Ok(store.write(ChangeIssuer { management: MANAGEMENT, identifier, now: audit.at, audit }).await?)
+        store.write(ChangeIssuer { management: MANAGEMENT, identifier, now: audit.at, audit }).await?;
+        Ok(true)
     }
 
     /// Whether no server has run on the folder since `init` made it.

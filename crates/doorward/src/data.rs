@@ -63,10 +63,18 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Keeps every other process off a data folder that holds a database.
+    /// Keeps every other process off a data folder that holds a database, while a server works on it.
     pub(crate) fn lock(&self) -> Result<Option<FolderLock>, Failure> {
         match &self.location {
             Location::Sqlite(folder) => Ok(Some(FolderLock::acquire(folder)?)),
+            Location::Postgres(_) => Ok(None),
+        }
+    }
+
+    /// The same, while a command works on it.
+    pub(crate) fn lock_for(&self, command: &str) -> Result<Option<FolderLock>, Failure> {
+        match &self.location {
+            Location::Sqlite(folder) => Ok(Some(FolderLock::acquire_for(folder, command)?)),
             Location::Postgres(_) => Ok(None),
         }
     }

@@ -8,11 +8,13 @@
 //! Easy to get wrong: a restore that is killed must not leave a database that is taken for whole. Rows come in one
 //! transaction, and from before the first change until after the last one a mark stands in the table of migrations.
 
+mod alone;
 mod archive;
 mod enclosed;
 mod fill;
 mod issued;
 mod long;
+mod mark;
 mod read;
 mod rows;
 mod tables;
@@ -20,11 +22,12 @@ mod tables;
 use std::io;
 use std::sync::Arc;
 
+pub use self::alone::Alone;
 pub use self::archive::{Backup, Heading, Verified};
 pub use self::enclosed::Enclosed;
 pub use self::fill::Restored;
-pub(crate) use self::fill::{FROM_A_BACKUP, IN_PLACE};
-pub use self::issued::EndedByRestore;
+pub use self::issued::{EndedByRestore, Issued};
+pub(crate) use self::mark::{FROM_A_BACKUP, IN_PLACE};
 pub use self::read::{NewBackup, NoteBackup};
 use self::rows::Tally;
 use crate::error::StoreError;
@@ -113,6 +116,9 @@ pub enum BackupError {
     /// The file can't be read or written.
     #[error(transparent)]
     Io(io::Error),
+    /// The connection to PostgreSQL is lost that kept other restores off.
+    #[error("the connection that keeps other restores off was lost: run the command again")]
+    LockLost,
     /// The master key that the backup was made under is not there.
     #[error(
         "the backup was made under the master key {needed}, and {}: put that key into the master key's file, or name the \
@@ -134,12 +140,18 @@ pub enum BackupError {
     /// Another kind of file.
     #[error("the file is no Doorward backup")]
     NotABackup,
+    /// Servers work on the database.
+    #[error("{0} connections of servers or of a pooler are open on the PostgreSQL database: end them first")]
+    OthersAtWork(u64),
     /// The passphrase is another one.
     #[error("the passphrase does not open the master key of this backup")]
     Passphrase,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another process fills the database.
+    #[error("another restore or move into this database is under way: wait for its end; nothing was changed")]
+    UnderWay,
 }
 
 impl From<io::Error> for BackupError {

@@ -16,7 +16,7 @@ use crate::{
     error::StoreError,
     migrate::{newest, restoring},
     record::json,
-    store::{Engine, Store},
+    store::Store,
     tx::{Operation, Tx, TxError},
 };
 
@@ -48,34 +48,6 @@ impl Store {
             Err(error) => return Err(StoreError::Fault(error.to_string())),
         };
         self.read(ReadBelonging { catalogue: self.catalogue(), has_data, management }).await
-    }
-}
-
-impl Store {
-    /// How many connections of other processes work on the database that were there before this process asks for the
-    /// first time. Only PostgreSQL knows; SQLite's folder has a lock.
-    pub async fn others_at_work(&self) -> Result<u64, StoreError> {
-        match &*self.engine {
-            Engine::Sqlite(_) => Ok(0),
-            Engine::Postgres(_) => self.read(CountOthers).await,
-        }
-    }
-}
-
-#[derive(Clone)]
-struct CountOthers;
-
-impl Operation for CountOthers {
-    type Output = u64;
-
-    async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
-        // Connections name themselves, all servers of one configuration alike. This process's own others are younger than
-        // its first one.
-        let sql = "SELECT count(*) FROM pg_stat_activity other, pg_stat_activity own
-                   WHERE own.pid = pg_backend_pid() AND other.datname = own.datname AND other.pid <> own.pid
-                     AND other.application_name = own.application_name AND other.backend_start <= own.backend_start";
-        let others = tx.query_one(sql, &[]).await?.int()?;
-        Ok(u64::try_from(others).unwrap_or_default())
     }
 }
 

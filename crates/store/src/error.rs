@@ -22,6 +22,9 @@ pub enum StoreError {
     /// The database's URL can't be used; says what to change.
     #[error("{0}")]
     Location(&'static str),
+    /// The database is being filled from a backup, or that was killed.
+    #[error("the database is being restored, or a restore did not come to its end")]
+    Restoring,
     /// The database is older than this program; it is migrated at the server's start or by command.
     #[error(
         "the database has schema {found}, this program needs {known}: start the server with this version, or run `doorward migrate`"

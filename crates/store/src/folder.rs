@@ -14,6 +14,17 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderError {
+    /// The database was copied with its log.
+    #[error(
+        "{0} and {0}-wal were copied while a server worked on them, or after it was killed. Copied one after the other, \
+         they may lack what was written last. Copy them after the server has ended, or use `doorward backup`. If no server \
+         was running any more, or a snapshot was taken of both, nothing is missing: accept them with `doorward restore \
+         --in-place`", .database.display()
+    )]
+    Copied {
+        /// The database's file.
+        database: PathBuf,
+    },
     /// The database's file is shorter than it says itself.
     #[error(
         "{} was cut off: it has {length} of its {expected} bytes. Copy it again, or restore a backup", .database.display()
@@ -37,13 +48,15 @@ pub enum FolderError {
         /// The database's file.
         database: PathBuf,
     },
-    /// A running server has the folder.
-    #[error("{} is in use by a running server{}: stop it, or name another folder", .folder.display(), process(*.pid))]
+    /// A running server, or a command that must be alone, has the folder.
+    #[error("{} is in use by {}", .folder.display(), held(.command.as_deref(), *.pid))]
     Held {
         /// The data folder.
         folder: PathBuf,
-        /// The server's process, if it could be read.
+        /// The process that has it, if it could be read.
         pid: Option<u32>,
+        /// The command that it runs, if it is not a server.
+        command: Option<String>,
     },
     /// The operating system refuses.
     #[error("{} can't be used: {source}. Its owner, or root, can run this", .folder.display())]
@@ -82,6 +95,17 @@ pub enum FolderError {
         /// What was named as the data folder.
         folder: PathBuf,
     },
+    /// What lies beside the database as its log is none.
+    #[error(
+        "{0} was in use when it was copied, or when its server ended, and {0}-wal beside it is not its log: what was \
+         written last is missing. Put the log back that belongs to it, or restore a backup. To do without it, take it away \
+         and accept the database as it is with `doorward restore --in-place`",
+        .database.display()
+    )]
+    OtherLog {
+        /// The database's file.
+        database: PathBuf,
+    },
     /// Others than the owner may enter.
     #[error("{} can be entered by others than its owner (mode {mode:04o}): run chmod 700 on it", .folder.display())]
     Open {
@@ -99,6 +123,17 @@ pub enum FolderError {
         owner: u32,
         /// The id of the user who runs this program.
         user: u32,
+    },
+    /// The database and its log are not of one moment.
+    #[error(
+        "{0} and {0}-wal do not belong together ({found}): restore a backup, or copy both after the server has ended",
+        .database.display()
+    )]
+    Torn {
+        /// The database's file.
+        database: PathBuf,
+        /// What SQLite found.
+        found: String,
     },
 }
 
@@ -181,6 +216,13 @@ fn file_system<'a>(mounts: &'a str, path: &Path) -> Option<&'a str> {
 /// Mount points are written with space, tab, newline and backslash as octal escapes.
 fn unescape(point: &str) -> String {
     point.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+}
+
+fn held(command: Option<&str>, pid: Option<u32>) -> String {
+    match command {
+        None => format!("a running server{}: stop it, or name another folder", process(pid)),
+        Some(command) => format!("`{command}`{}: wait for its end, or name another folder", process(pid)),
+    }
 }
 
 fn process(pid: Option<u32>) -> String {

@@ -27,6 +27,14 @@ impl FolderLock {
     /// # Errors
     /// [`FolderError::Held`] when another server has it.
     pub fn acquire(folder: &Path) -> Result<FolderLock, FolderError> {
+        Self::acquire_for(folder, "")
+    }
+
+    /// Takes the folder for a command, which is named to whoever is kept off.
+    ///
+    /// # Errors
+    /// [`FolderError::Held`] when a server or another command has it.
+    pub fn acquire_for(folder: &Path, command: &str) -> Result<FolderLock, FolderError> {
         let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
         let mut file = open(folder, true).map_err(failed)?;
         let mut attempt = 1;
@@ -39,13 +47,14 @@ impl FolderLock {
                     thread::sleep(PAUSE);
                 }
                 Err(TryLockError::WouldBlock) => {
-                    return Err(FolderError::Held { folder: folder.to_owned(), pid: holder(&mut file) });
+                    let (pid, command) = holder(&mut file);
+                    return Err(FolderError::Held { folder: folder.to_owned(), pid, command });
                 }
                 Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
         }
         file.set_len(0).map_err(failed)?;
-        writeln!(file, "{}", std::process::id()).map_err(failed)?;
+        writeln!(file, "{} {command}", std::process::id()).map_err(failed)?;
         Ok(FolderLock { _file: file, path: folder.join(NAME) })
     }
 
@@ -61,7 +70,7 @@ impl FolderLock {
         }
         let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
         let mut file = open(folder, false).map_err(failed)?;
-        Ok(holder(&mut file) != Some(std::process::id()))
+        Ok(holder(&mut file).0 != Some(std::process::id()))
     }
 
     /// Whether a server has the folder now.
@@ -80,11 +89,14 @@ impl FolderLock {
     }
 }
 
-/// The process that has the lock, if it could be read.
-fn holder(file: &mut File) -> Option<u32> {
-    let mut pid = String::new();
-    file.read_to_string(&mut pid).ok()?;
-    pid.trim().parse().ok()
+/// The process that has the lock, and the command that it runs if it is not a server, as far as they could be read.
+fn holder(file: &mut File) -> (Option<u32>, Option<String>) {
+    let mut text = String::new();
+    if file.take(LONGEST).read_to_string(&mut text).is_err() {
+        return (None, None);
+    }
+    let (pid, command) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    (pid.parse().ok(), Some(command.to_owned()).filter(|command| !command.is_empty()))
 }
 
 fn open(folder: &Path, create: bool) -> io::Result<File> {
@@ -92,6 +104,9 @@ fn open(folder: &Path, create: bool) -> io::Result<File> {
 }
 
 const NAME: &str = "doorward.lock";
+
+/// More than a process's number and a command take.
+const LONGEST: u64 = 100;
 
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(20);
@@ -112,6 +127,11 @@ mod tests {
         assert!(matches!(refused, FolderError::Held { pid: Some(pid), .. } if pid == std::process::id()));
 
         drop(first);
+        let command = FolderLock::acquire_for(folder.path(), "doorward restore").unwrap();
+        let refused = FolderLock::acquire(folder.path()).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(refused.contains(&format!("in use by `doorward restore` (process {pid})")), "{refused}");
+        drop(command);
         assert!(!FolderLock::is_held(folder.path()).unwrap());
         FolderLock::acquire(folder.path()).unwrap();
     }

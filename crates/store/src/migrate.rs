@@ -118,14 +118,16 @@ impl Store {
     /// version, which is newer than this program where another node was upgraded before.
     ///
     /// # Errors
-    /// [`StoreError::SchemaBehind`], [`StoreError::SchemaNewer`].
+    /// [`StoreError::Restoring`], [`StoreError::SchemaBehind`], [`StoreError::SchemaNewer`].
     pub async fn check_schema(&self) -> Result<i64, StoreError> {
-        let Schema { version: found, usable_from } = self.schema().await?;
+        let Schema { version: found, usable_from, is_restoring } = self.schema().await?;
         let known = KNOWN_SCHEMA;
-        if found < known {
-            Err(StoreError::SchemaBehind { found, known })
-        } else if usable_from > known {
+        if usable_from > known {
             Err(StoreError::SchemaNewer { found, known })
+        } else if is_restoring {
+            Err(StoreError::Restoring)
+        } else if found < known {
+            Err(StoreError::SchemaBehind { found, known })
         } else {
             Ok(found)
         }
@@ -191,6 +193,8 @@ struct Schema {
     version: i64,
     /// The oldest schema whose programs can work on this one.
     usable_from: i64,
+    /// Whether a restore is under way.
+    is_restoring: bool,
 }
 
 #[derive(Clone)]
@@ -205,14 +209,14 @@ impl Operation for Version {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Schema, TxError> {
         if tx.query(self.catalogue, &[]).await?.is_empty() {
-            return Ok(Schema { version: 0, usable_from: 0 });
+            return Ok(Schema { version: 0, usable_from: 0, is_restoring: false });
         }
-        let version = newest(tx).await?;
+        let (version, is_restoring) = (newest(tx).await?, restoring(tx).await?.is_some());
         if version < NOTES_FROM {
-            return Ok(Schema { version, usable_from: version });
+            return Ok(Schema { version, usable_from: version, is_restoring });
         }
         let sql = "SELECT max(coalesce(usable_from, number)) FROM schema_migrations";
-        Ok(Schema { version, usable_from: tx.query_one(sql, &[]).await?.int()? })
+        Ok(Schema { version, usable_from: tx.query_one(sql, &[]).await?.int()?, is_restoring })
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod connection;
 mod fate;
+mod held_lock;
 mod listener;
 mod transaction;
 
@@ -29,6 +30,7 @@ use crate::error::StoreError;
 use crate::tx::{Operation, TxError, Urgency};
 
 pub use self::connection::UnsafeDurability;
+pub(crate) use self::held_lock::HeldLock;
 
 /// A database on a PostgreSQL server.
 pub(crate) struct Postgres {
@@ -69,6 +71,12 @@ impl Postgres {
     pub(crate) async fn unsafe_durability(&self) -> Result<Option<UnsafeDurability>, StoreError> {
         let client = self.client(Urgency::Vital).await?;
         Ok(connection::unsafe_durability(&client).await.map_err(|error| explain(&error))?)
+    }
+
+    /// Takes a lock with a connection that lives as long as it is held, unless somebody has it.
+    pub(crate) async fn try_lock(&self, number: i64) -> Result<Option<HeldLock>, StoreError> {
+        let client = self.client(Urgency::Patient).await?;
+        Ok(HeldLock::acquire(client, number).await?)
     }
 
     async fn run<O: Operation>(&self, operation: &O, access: Access) -> Result<O::Output, StoreError> {

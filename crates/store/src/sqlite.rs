@@ -11,6 +11,7 @@ mod connection;
 mod data_version;
 mod identity;
 mod in_use;
+mod log;
 mod queue;
 mod readers;
 mod transaction;
@@ -91,7 +92,7 @@ impl Sqlite {
     /// Marks the file as one that a server works on, until [`Self::close`].
     pub(crate) async fn serve(&self) -> Result<(), StoreError> {
         let path = self.path.clone();
-        let marked = task::spawn_blocking(move || connection::open(&path).and_then(|open| in_use::begin(&open)));
+        let marked = task::spawn_blocking(move || connection::open(&path).and_then(|open| in_use::begin(&open, &path)));
         marked.await.map_err(|_| StoreError::Fault("marking the database panicked".to_owned()))??;
         self.writer.serve();
         Ok(())

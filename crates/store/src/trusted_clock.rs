@@ -21,6 +21,21 @@ impl Operation for FindTrustedTime {
     }
 }
 
+/// The newest time that the database tells of: that of the newest audit event, or the last plausible one that was noted.
+#[derive(Clone, Debug)]
+pub struct FindNewestTime;
+
+impl Operation for FindNewestTime {
+    type Output = Option<Timestamp>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<Timestamp>, TxError> {
+        let noted = tx.query_opt("SELECT at FROM trusted_clock WHERE id = 1", &[]).await?;
+        let newest = tx.query_opt("SELECT at FROM audit ORDER BY id DESC LIMIT 1", &[]).await?;
+        let times = [noted, newest].into_iter().flatten().map(|mut row| row.time());
+        Ok(times.collect::<Result<Vec<_>, _>>()?.into_iter().max())
+    }
+}
+
 /// Notes a plausible time.
 #[derive(Clone, Debug)]
 pub struct NoteTrustedTime {

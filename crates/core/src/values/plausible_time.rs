@@ -32,6 +32,30 @@ pub fn ahead_by(now: Timestamp, trusted: TrustedTime) -> Option<Duration> {
     (now > latest).then(|| now.since(trusted.at.plus(trusted.passed.unwrap_or_default())))
 }
 
+/// Why a clock can't be right.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Implausible {
+    /// It is further ahead of what was done before than servers are stopped.
+    Ahead,
+    /// It is behind what was done before.
+    Behind,
+}
+
+/// Whether `now` can be the present time, when something was done at `earlier`, maybe on another machine.
+///
+/// # Errors
+/// Why it can't be.
+pub fn check(now: Timestamp, earlier: Timestamp) -> Result<(), Implausible> {
+    match ahead_by(now, TrustedTime { at: earlier, passed: None }) {
+        Some(_) => Err(Implausible::Ahead),
+        None if now.plus(BETWEEN_MACHINES) < earlier => Err(Implausible::Behind),
+        None => Ok(()),
+    }
+}
+
+/// How far the clocks of two machines may be apart.
+const BETWEEN_MACHINES: Duration = Duration::from_secs(60);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +97,15 @@ mod tests {
             assert_eq!(ahead_by(AT.plus(most), trusted), None);
             assert!(ahead_by(AT.plus(most + millisecond), trusted).is_some());
         }
+    }
+
+    #[test]
+    fn clock_that_is_behind_what_was_done_or_far_ahead_of_it_is_not_right() {
+        for passed in [Duration::ZERO, HOUR, LONGEST_STOP] {
+            assert_eq!(check(AT.plus(passed), AT), Ok(()));
+        }
+        assert_eq!(check(AT.minus(BETWEEN_MACHINES), AT), Ok(()));
+        assert_eq!(check(AT.minus(2 * HOUR), AT), Err(Implausible::Behind));
+        assert_eq!(check(AT.plus(LONGEST_STOP + HOUR), AT), Err(Implausible::Ahead));
     }
 }

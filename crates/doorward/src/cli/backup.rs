@@ -98,7 +98,7 @@ async fn create(
     };
     let file = unfinished.as_file().try_clone().map_err(failed)?;
     let bar = Bar::begin(output);
-    let (heading, contents) = store.back_up(file, &new, &bar.show()).await?;
+    let (heading, contents) = store.back_up(file, &new, &bar.show()).await.map_err(|error| failed_at(path, error))?;
     drop(bar);
     unfinished.persist_noclobber(path).map_err(|error| match error.error.kind() {
         std::io::ErrorKind::AlreadyExists => exists(),
@@ -106,9 +106,8 @@ async fn create(
     })?;
     // The new name itself must survive a crash.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    note(&store, &heading, &contents, actor).await;
-    store.close().await;
-    output.print(&told(&heading, &contents), || {
+    // Before it is noted: whoever was not told of a backup makes it again, under the same name.
+    let printed = output.print(&told(&heading, &contents), || {
         let file = path.display();
         let key = match &heading.enclosed {
             Some(_) => format!(
@@ -126,7 +125,13 @@ async fn create(
             contents.rows(),
             time(heading.created_at)
         )
-    })
+    });
+    match &printed {
+        Ok(()) => note(&store, &heading, &contents, actor).await,
+        Err(_) => fs::remove_file(path).map_err(failed)?,
+    }
+    store.close().await;
+    printed.map_err(|failure| Failure::System(format!("{failure}. The backup was removed again")))
 }
 
 /// The backup is whole whether or not this is written: the database may be one that nobody can write to.
@@ -157,7 +162,7 @@ pub(super) fn verify(
         },
     };
     let bar = Bar::begin(output);
-    let verified = backup.verify(&master_keys, &bar.show())?;
+    let verified = backup.verify(&master_keys, &bar.show()).map_err(|error| failed_at(&args.file, error))?;
     drop(bar);
     let (heading, contents) = (&verified.backup.heading, &verified.contents);
     output.print(&told(heading, contents), || {
@@ -179,7 +184,15 @@ pub(super) fn verify(
 /// Opens a backup and reads its heading.
 pub(super) fn open(path: &Path) -> Result<Backup, Failure> {
     let file = File::open(path).map_err(|error| Failure::system(&path.display().to_string(), error))?;
-    Ok(Backup::open(file)?)
+    Backup::open(file).map_err(|error| failed_at(path, error))
+}
+
+/// A failure about a backup, with the file or folder that could not be read or written.
+pub(super) fn failed_at(path: &Path, error: BackupError) -> Failure {
+    match error {
+        BackupError::Io(error) => Failure::system(&path.display().to_string(), error),
+        error => error.into(),
+    }
 }
 
 /// What a backup is, for programs.

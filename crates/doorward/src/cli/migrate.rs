@@ -19,17 +19,23 @@ pub(super) struct MigrateArgs {
 pub(super) async fn run(args: MigrateArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let found = place.find()?;
     // A server that runs migrates itself, at its start.
-    let _lock = found.lock()?;
+    let _lock = found.lock_for("doorward migrate")?;
     let accepted = Accepted { new: args.new, other_issuer: args.change_issuer, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;
     let applied = store.migrate().await?;
-    if args.change_issuer {
-        found.change_issuer(&store, actor).await?;
-    }
+    let is_changed = args.change_issuer && found.change_issuer(&store, actor).await?;
     store.close().await;
-    let value = json!({"from": applied.from, "to": applied.to});
-    output.print(&value, || match applied.from == applied.to {
-        true => format!("The schema is at {}; there was nothing to do.", applied.to),
-        false => format!("The schema went from {} to {}.", applied.from, applied.to),
+    let value = json!({"from": applied.from, "to": applied.to, "issuer_changed": is_changed});
+    output.print(&value, || {
+        let schema = match (applied.from == applied.to, is_changed) {
+            (true, false) => format!("The schema is at {}; there was nothing to do.", applied.to),
+            (true, true) => format!("The schema is at {}.", applied.to),
+            (false, _) => format!("The schema went from {} to {}.", applied.from, applied.to),
+        };
+        let issuer = match is_changed {
+            true => format!("\nThe server's address is {} now.", found.settings.issuer),
+            false => String::new(),
+        };
+        format!("{schema}{issuer}")
     })
 }

@@ -4,6 +4,7 @@ mod apis;
 mod audit;
 mod backup;
 mod clients;
+mod clock;
 mod config;
 mod durations;
 mod explain;

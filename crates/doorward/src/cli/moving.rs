@@ -10,7 +10,7 @@ use doorward_guard::{SystemClock, SystemRng};
 use doorward_server::actor::Actor;
 use doorward_store::{
     DATABASE, FolderLock, Location, Store,
-    backup::{Backup, NewBackup},
+    backup::{Backup, BackupError, Issued, NewBackup},
 };
 
 use super::{backup, progress::Bar};
@@ -30,21 +30,25 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
     };
     let folder = target.folder.clone();
     // No server works on the folder, and none begins to.
-    let _lock = FolderLock::acquire(&folder)?;
+    let _lock = FolderLock::acquire_for(&folder, "doorward move")?;
     let location = Location::Sqlite(folder.clone());
     let master_keys = target.master_keys.iter().map(crate::data::copied).collect::<Result<_, _>>()?;
     let source = Found { settings: target.settings.clone(), location, master_keys, folder: folder.clone() };
     if source.has_no_file() {
         return Err(Failure::NotDone(format!("{} is not there: nothing was moved", source.database())));
     }
+    ensure_nothing_kept(&folder)?;
     let from = source.open_store().await?;
     let to = Store::open(&target.location).await?;
-    to.ensure_empty().await?;
+    let alone = to.begin_alone().await?;
+    alone.ensure_no_others().await?;
+    to.ensure_empty().await.map_err(|error| refused(error, &target))?;
     let bar = Bar::begin(output);
     let on_progress = bar.show();
     // A file without a name: whatever happens, nothing of it stays.
-    let file = tempfile::tempfile_in(&folder).map_err(|error| Failure::system("a temporary file", error))?;
-    let copy = file.try_clone().map_err(|error| Failure::system("a temporary file", error))?;
+    let failed = |error| backup::failed_at(&folder, BackupError::Io(error));
+    let file = tempfile::tempfile_in(&folder).map_err(failed)?;
+    let copy = file.try_clone().map_err(failed)?;
     let rng = SystemRng::default();
     let new = NewBackup {
         created_at: SystemClock.now(),
@@ -54,11 +58,14 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
         passphrase: None,
         rng: &rng,
     };
-    from.back_up(copy, &new, &on_progress).await?;
-    let verified = Backup::open(file)?.verify(&source.master_keys, &on_progress)?;
+    let failed = |error| backup::failed_at(&folder, error);
+    from.back_up(copy, &new, &on_progress).await.map_err(failed)?;
+    let verified =
+        Backup::open(file).and_then(|file| file.verify(&source.master_keys, &on_progress)).map_err(failed)?;
     let heading = verified.backup.heading.clone();
     // Nothing could be revoked meanwhile: it all stays.
-    let restored = to.restore(verified, target.master_keys, true, belonging::audit(actor), &on_progress).await?;
+    let restored =
+        to.restore(&alone, verified, target.master_keys, Issued::Kept, belonging::audit(actor), &on_progress).await?;
     from.ensure_holds(heading.schema, &restored.contents, &on_progress).await?;
     drop(bar);
     from.close().await;
@@ -77,6 +84,30 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
             kept.display()
         )
     })
+}
+
+/// Why the destination can't be filled.
+fn refused(error: BackupError, target: &Found) -> Failure {
+    match error {
+        BackupError::Holds { table, rows } => Failure::NotDone(format!(
+            "{} holds data ({rows} rows in {table}): name an empty one; nothing was moved",
+            target.database()
+        )),
+        error => error.into(),
+    }
+}
+
+/// Refuses a folder with the database of an earlier move, which may be the only one that is whole. Also with a part of it:
+/// SQLite would take that for one of the database that this move keeps.
+fn ensure_nothing_kept(folder: &Path) -> Result<(), Failure> {
+    let kept = ["", "-wal", "-shm"].map(|suffix| folder.join(format!("{DATABASE}.moved{suffix}")));
+    match kept.iter().find(|path| path.symlink_metadata().is_ok()) {
+        None => Ok(()),
+        Some(path) => Err(Failure::NotDone(format!(
+            "{} is there from an earlier move: give it another name, or remove it; nothing was moved",
+            path.display()
+        ))),
+    }
 }
 
 /// Gives the database another name, so that nothing is written into it by mistake. Its log is there only if another

@@ -3,17 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use doorward_core::digest::MasterKey;
+use doorward_core::{
+    clock::{Clock, Timestamp},
+    digest::MasterKey,
+};
+use doorward_guard::SystemClock;
 use doorward_server::actor::Actor;
 use doorward_store::{
-    Store,
-    backup::{Backup, BackupError, Contents, EndedByRestore, Heading, Restored},
+    Location, Store,
+    backup::{Alone, Backup, BackupError, Contents, EndedByRestore, Heading, Issued, Restored},
     prepare_folder,
+    trusted_clock::{FindNewestTime, NoteTrustedTime},
 };
 use serde_json::json;
 
 use super::{
     backup::{self, PassphraseArgs},
+    clock,
     progress::Bar,
 };
 use crate::{
@@ -35,6 +41,9 @@ pub(super) struct RestoreArgs {
     /// Keep sessions, grants and tokens as they were, including what was revoked after the backup was made
     #[arg(long)]
     keep_issued: bool,
+    /// This machine's clock is right, although the backup or the database tell another time
+    #[arg(long)]
+    trust_clock: bool,
     /// Accept that the server's address differs from the backup's
     #[arg(long)]
     change_issuer: bool,
@@ -49,6 +58,29 @@ pub(super) async fn run(args: RestoreArgs, place: &Place, actor: &Actor, output:
     }
 }
 
+impl RestoreArgs {
+    /// What becomes of what was issued.
+    fn issued(&self, ended: Issued) -> Issued {
+        if self.keep_issued { Issued::Kept } else { ended }
+    }
+
+    /// Refuses a clock that can't be right, where something is ended by it.
+    fn ensure_plausible(&self, what: &str, at: Timestamp) -> Result<(), Failure> {
+        if self.trust_clock || self.keep_issued {
+            return Ok(());
+        }
+        clock::ensure_plausible(SystemClock.now(), what, at)
+    }
+
+    /// What an operator says of the clock holds for the server too, which removes nothing by one that it does not believe.
+    async fn note_clock(&self, store: &Store) -> Result<(), Failure> {
+        if self.trust_clock {
+            store.write(NoteTrustedTime { at: SystemClock.now() }).await?;
+        }
+        Ok(())
+    }
+}
+
 async fn from_backup(
     args: &RestoreArgs,
     file: &Path,
@@ -57,6 +89,7 @@ async fn from_backup(
     output: Output,
 ) -> Result<(), Failure> {
     let backup = backup::open(file)?;
+    args.ensure_plausible("the backup", backup.heading.created_at)?;
     let target = place.target(&backup.heading.issuer)?;
     let found = &target.found;
     check_issuer(&backup, &found.settings.issuer, args.change_issuer)?;
@@ -64,32 +97,49 @@ async fn from_backup(
     prepare_folder(&found.folder)?;
     data::refuse_unfinished_demo(&found.folder)?;
     // Held until the end: no server starts on what is half.
-    let _lock = found.lock()?;
+    let _lock = found.lock_for("doorward restore")?;
     let is_unused = found.is_unused();
-    if !found.has_no_file() {
+    let early = match found.has_no_file() {
+        true => None,
         // Before the backup is read, which may take long.
-        ensure_replaceable(&Store::open(&found.location).await?, is_unused).await?;
-    }
+        false => Some(begin(&found.location, is_unused).await?),
+    };
     let bar = Bar::begin(output);
     let on_progress = bar.show();
-    let verified = backup.verify(&master_keys.keys, &on_progress)?;
+    let verified = backup.verify(&master_keys.keys, &on_progress).map_err(|error| backup::failed_at(file, error))?;
     // From here on the place is that of the restored server.
     belonging::end_new(&found.folder)?;
     if let Some(path) = &master_keys.write_to {
         data::write_master_keys(path, &master_keys.keys)?;
     }
-    let store = Store::open(&found.location).await?;
+    let (store, alone) = match early {
+        Some(held) => held,
+        None => begin(&found.location, is_unused).await?,
+    };
+    // Once more, since a server may have been started meanwhile.
+    alone.ensure_no_others().await?;
     ensure_replaceable(&store, is_unused).await?;
     let heading = verified.backup.heading.clone();
-    let restored =
-        store.restore(verified, master_keys.keys, args.keep_issued, belonging::audit(actor), &on_progress).await?;
+    let restored = store
+        .restore(&alone, verified, master_keys.keys, args.issued(Issued::Ended), belonging::audit(actor), &on_progress)
+        .await?;
     drop(bar);
+    args.note_clock(&store).await?;
     if args.change_issuer {
         found.change_issuer(&store, actor).await?;
     }
     store.close().await;
     data::write_secret(&found.folder.join(ISSUER), &*found.settings.issuer)?;
     tell(&heading, &restored, &found.database(), output)
+}
+
+/// Opens a database that may be filled, and keeps others off it.
+async fn begin(location: &Location, is_unused: bool) -> Result<(Store, Alone), BackupError> {
+    let store = Store::open(location).await?;
+    let alone = store.begin_alone().await?;
+    alone.ensure_no_others().await?;
+    ensure_replaceable(&store, is_unused).await?;
+    Ok((store, alone))
 }
 
 /// Refuses a database that holds what somebody may need. What `init` made is nothing of that kind.
@@ -149,21 +199,19 @@ impl MasterKeys {
 
 async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let found = place.find()?;
-    let _lock = found.lock()?;
+    let _lock = found.lock_for("doorward restore")?;
     Store::accept_copy(&found.location).await?;
     let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;
-    match store.others_at_work().await? {
-        0 => {}
-        others => {
-            return Err(Failure::NotDone(format!(
-                "{others} connections of servers or of a pooler are open on {}: end them first; nothing was changed",
-                found.database()
-            )));
-        }
-    }
+    let alone = store.begin_alone().await?;
+    alone.ensure_no_others().await?;
     store.migrate().await?;
-    let ended = store.restore_in_place(args.keep_issued, belonging::audit(actor)).await?;
+    if let Some(newest) = store.read(FindNewestTime).await? {
+        args.ensure_plausible("the newest entry of the database", newest)?;
+    }
+    let issued = if args.trust_clock { Issued::EndedNow } else { Issued::Ended };
+    let ended = store.restore_in_place(&alone, args.issued(issued), belonging::audit(actor)).await?;
+    args.note_clock(&store).await?;
     found.change_issuer(&store, actor).await?;
     store.close().await;
     let database = found.database();
@@ -171,7 +219,7 @@ async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Outp
         format!(
             "{database} is whole.\n{}\n\nAPI keys, clients' secrets and passwords stay as they were then. Look through them: \
              doorward key list, client list, user list.",
-            issued(ended.as_ref(), "it was copied")
+            told_issued(ended.as_ref(), "it was copied")
         )
     })
 }
@@ -183,26 +231,42 @@ pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, outpu
     told["database"] = database.into();
     told["ended"] = json!(ended.as_ref().map(counts));
     output.print(&told, || {
-        let made = time(heading.created_at);
+        let (made, age) = (time(heading.created_at), clock::ago(SystemClock.now().since(heading.created_at)));
         format!(
-            "{database} holds the {} rows of the backup of {made}; every table was compared.\n{}\n\n\
+            "{database} holds the {} rows of the backup of {made} ({age}); every table was compared.\n{}\n\n\
              Look through what stays as it was then, and may have been revoked since:\n{}",
             contents.rows(),
-            issued(ended.as_ref(), "the backup was made"),
+            told_issued(ended.as_ref(), "the backup was made"),
             stays(contents)
         )
     })
 }
 
-fn issued(ended: Option<&EndedByRestore>, then: &str) -> String {
+fn told_issued(ended: Option<&EndedByRestore>, then: &str) -> String {
     match ended {
         None => format!("Sessions, grants and tokens stay valid, also those that were revoked after {then}."),
         Some(ended) => format!(
             "Ended, because it may have been revoked after {then}: {} grants with their refresh tokens, {} sessions, {} \
-             access tokens, {} remembered consents. Users sign in again.",
-            ended.grants, ended.sessions, ended.access_tokens, ended.consents
+             access tokens, {} remembered consents. Users sign in again.{}",
+            ended.grants,
+            ended.sessions,
+            ended.access_tokens,
+            ended.consents,
+            refused_until(ended.moment)
         ),
     }
+}
+
+/// What follows from a moment that is still to come, by this machine's clock.
+fn refused_until(moment: Timestamp) -> String {
+    if moment <= SystemClock.now() {
+        return String::new();
+    }
+    format!(
+        "\n\nTokens issued before {} are refused, new ones too: a clock was ahead when the backup was made, or this \
+         machine's is behind. If this one is right, run `doorward restore --in-place --trust-clock`.",
+        time(moment)
+    )
 }
 
 /// What callers can't get again by themselves, or only an operator knows.
@@ -223,5 +287,6 @@ fn counts(ended: &EndedByRestore) -> serde_json::Value {
         "sessions": ended.sessions,
         "access_tokens": ended.access_tokens,
         "consents": ended.consents,
+        "tokens_before": time(ended.moment),
     })
 }

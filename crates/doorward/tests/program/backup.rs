@@ -95,7 +95,7 @@ impl Site {
     }
 }
 
-const KEY: [&str; 8] = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read"];
+pub(crate) const KEY: [&str; 8] = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read"];
 
 pub(crate) fn json(config: &Path, arguments: &[&str]) -> Value {
     let output = configured(config, &[arguments, &["--json"]].concat());
@@ -358,6 +358,15 @@ fn move_to_postgresql_takes_everything_along() {
     let unmoved = configured(&site.config, &["serve"]);
     assert!(unmoved.status.code() == Some(3) && told(&unmoved).contains("holds no data"), "{}", told(&unmoved));
 
+    for part in ["doorward.db.moved", "doorward.db.moved-wal"] {
+        let kept = site.data().join(part);
+        fs::write(&kept, "of an earlier move").expect("written");
+        let refused = configured(&site.config, &["move"]);
+        assert!(refused.status.code() == Some(1) && told(&refused).contains("earlier move"), "{}", told(&refused));
+        assert_eq!(fs::read(&kept).expect("it stays"), b"of an earlier move");
+        fs::remove_file(kept).expect("removed");
+    }
+
     let moved = json(&site.config, &["move"]);
 
     assert_eq!(moved["tables"]["api_keys"], 1);
@@ -367,6 +376,41 @@ fn move_to_postgresql_takes_everything_along() {
     assert_eq!(server.terminate(), Some(0));
     let again = configured(&site.config, &["move"]);
     assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+}
+
+#[test]
+fn backup_that_nobody_was_told_of_can_be_made_again_under_its_name() {
+    let site = Site::new(None);
+    let file = site.file("backup");
+    let mut command = program();
+    command.args(["backup", &file, "--config"]).arg(&site.config);
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+    let failed = command.stdout(full).output().expect("the program runs");
+    assert!(failed.status.code() == Some(3) && told(&failed).contains("removed again"), "{}", told(&failed));
+    assert!(!Path::new(&file).exists());
+    json(&site.config, &["backup", &file]);
+    json(&site.config, &["backup", "verify", &file]);
+}
+
+#[test]
+fn server_of_postgresql_that_runs_keeps_a_restore_off() {
+    let (Some(from), Some(to)) = (postgres(), postgres()) else { return };
+    let site = Site::new(Some(&from));
+    let file = site.file("backup");
+    json(&site.config, &["backup", &file]);
+    let text = fs::read_to_string(&site.config).expect("the configuration");
+    fs::write(&site.config, text.replace(&from, &to)).expect("written");
+    json(&site.config, &["migrate", "--new"]);
+    let server = Running::serve(&site.config, &site.url);
+    for arguments in [&["restore", &*file][..], &["restore", "--in-place"]] {
+        let refused = configured(&site.config, arguments);
+        assert!(
+            refused.status.code() == Some(1) && told(&refused).contains("connections of servers"),
+            "{}",
+            told(&refused)
+        );
+    }
+    assert_eq!(server.terminate(), Some(0));
 }
 
 #[test]

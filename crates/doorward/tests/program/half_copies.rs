@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    backup::{Site, json, postgres, told},
+    backup::{KEY, Site, json, postgres, told},
     serve::{configured, free_port, init},
     support::{Running, http},
 };
@@ -101,7 +101,10 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
     let port = site.url.rsplit(':').next().expect("a port");
     fs::write(&renamed.config, text.replace(&format!("localhost:{port}"), "localhost:1")).expect("written");
     renamed.is_refused("--change-issuer");
-    json(&renamed.config, &["migrate", "--change-issuer"]);
+    let changed = json(&renamed.config, &["migrate", "--change-issuer"]);
+    assert_eq!(changed["issuer_changed"], true);
+    let changed = json(&renamed.config, &["migrate", "--change-issuer"]);
+    assert_eq!(changed["issuer_changed"], false);
     json(&renamed.config, &["key", "list"]);
 
     let _server = Running::serve(&site.config, &site.url);
@@ -109,6 +112,28 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
     Copy::of(&site, &["doorward.db", "master.key"]).is_refused("is not beside it");
     let log_alone = Copy::of(&site, &["doorward.db-wal", "master.key"]);
     log_alone.is_refused("is missing or empty");
+}
+
+#[test]
+fn copy_with_its_log_has_to_be_accepted_and_one_with_another_log_is_refused() {
+    let site = Site::new(None);
+    let server = Running::serve(&site.config, &site.url);
+    json(&site.config, &KEY);
+    let names = ["doorward.db", "doorward.db-wal", "master.key"];
+    server.kill();
+    for content in [vec![0; 9_000], (0..9_000_u32).map(|at| (at * 7 % 251) as u8).collect()] {
+        let copy = Copy::of(&site, &names);
+        fs::write(copy.data.join("doorward.db-wal"), content).expect("written");
+        copy.is_refused("is not its log");
+    }
+    let copy = Copy::of(&site, &names);
+    copy.is_refused("--in-place");
+    json(&copy.config, &["restore", "--in-place"]);
+    let keys = json(&copy.config, &["key", "list"]);
+    assert_eq!(keys.as_array().map(Vec::len), Some(2), "{keys}");
+    // Where the server was killed, nothing is asked.
+    let server = Running::serve(&site.config, &site.url);
+    assert_eq!(server.terminate(), Some(0));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Following the log of changes: what another process wrote is known here within a moment.
 //!
-//! A server whose database was migrated by a newer program stops answering these at once, until it is replaced.
+//! A server whose database was migrated by a newer program stops answering these at once, until it is replaced. So does
+//! one under whose feet the database is restored, until that is done and everything is read again.
 //! A server that could not read the log for [`MAX_STALENESS`] answers issuance and verification with 503, since what
 //! it keeps in memory may be revoked by now.
 
@@ -22,17 +23,28 @@ pub(crate) const MAX_STALENESS: Duration = Duration::from_secs(5);
 
 const BATCH: i64 = 1_000;
 
-/// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token. `None`
-/// if it can't be read by this program.
+/// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token. Or why it
+/// can't be read by this program.
 #[derive(Debug)]
-pub(crate) struct LastRead(Mutex<Option<Instant>>);
+pub(crate) struct LastRead(Mutex<Result<Instant, Unusable>>);
+
+/// Why a database is not to be worked on.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+pub(crate) enum Unusable {
+    /// A newer program has migrated it.
+    #[error("the database's schema is newer than this program")]
+    NewerSchema,
+    /// It is being filled from a backup, or what was issued is being ended.
+    #[error("the database is being restored")]
+    Restoring,
+}
 
 /// Why what is kept in memory may be stale.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stale {
-    /// A newer program has migrated the database.
-    #[error("the database's schema is newer than this program")]
-    NewerSchema,
+    /// The database is not to be worked on.
+    #[error(transparent)]
+    Unusable(Unusable),
     /// The log could not be read for so long.
     #[error("not read for {} s", .0.as_secs())]
     Unread(Duration),
@@ -40,24 +52,24 @@ pub(crate) enum Stale {
 
 impl Default for LastRead {
     fn default() -> Self {
-        Self(Mutex::new(Some(Instant::now())))
+        Self(Mutex::new(Ok(Instant::now())))
     }
 }
 
 impl LastRead {
     fn touch(&self) {
-        self.set(Some(Instant::now()));
+        self.set(Ok(Instant::now()));
     }
 
-    fn mark_unreadable(&self) {
-        self.set(None);
+    fn mark_unusable(&self, why: Unusable) {
+        self.set(Err(why));
     }
 
-    fn set(&self, at: Option<Instant>) {
+    fn set(&self, at: Result<Instant, Unusable>) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
     }
 
-    fn age(&self) -> Option<Duration> {
+    fn age(&self) -> Result<Duration, Unusable> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).map(|at| at.elapsed())
     }
 }
@@ -73,9 +85,9 @@ impl App {
     /// Whether the log of changes is followed.
     pub(crate) fn check_followed(&self) -> Result<(), Stale> {
         match self.caches.last_read.age() {
-            Some(age) if age <= MAX_STALENESS => Ok(()),
-            Some(age) => Err(Stale::Unread(age)),
-            None => Err(Stale::NewerSchema),
+            Ok(age) if age <= MAX_STALENESS => Ok(()),
+            Ok(age) => Err(Stale::Unread(age)),
+            Err(why) => Err(Stale::Unusable(why)),
         }
     }
 
@@ -83,15 +95,17 @@ impl App {
     pub async fn catch_up(&self, position: i64) -> Result<i64, OpenError> {
         let mut position = position;
         let schema = self.store.check_schema().await;
-        if matches!(schema, Err(StoreError::SchemaNewer { .. })) {
+        match schema {
             // What this program would write may be wrong by now.
-            self.caches.last_read.mark_unreadable();
+            Err(StoreError::SchemaNewer { .. }) => self.caches.last_read.mark_unusable(Unusable::NewerSchema),
+            Err(StoreError::Restoring) => self.caches.last_read.mark_unusable(Unusable::Restoring),
+            _ => {}
         }
         schema?;
         loop {
             let changes = self.store.changes_after(position, BATCH).await?;
             // Positions are dense: a hole means that the log was swept past us.
-            let has_gap = changes.first().is_some_and(|first| first.position > position + 1);
+            let has_gap = changes.iter().zip(position + 1..).any(|(change, expected)| change.position != expected);
             if has_gap {
                 self.reload_all().await?;
             }

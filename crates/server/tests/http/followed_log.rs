@@ -1,5 +1,11 @@
 //! A server that follows the log of changes: what it does when its place is gone, or the database is not its own any more.
 
+use doorward_core::{id::AuditId, random::SeededRng};
+use doorward_store::{
+    audit::{AuditContext, Details},
+    backup::Issued,
+};
+
 use crate::harness::*;
 
 #[tokio::test]
@@ -44,6 +50,40 @@ async fn a_server_whose_database_was_migrated_by_a_newer_program_issues_nothing_
         run("DELETE FROM schema_migrations WHERE number = 999").await;
         server.app.catch_up(position).await.unwrap();
         server.caller.client_credentials(web, "notes:read").await.expect(200);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_left_running_through_a_restore_serves_nothing_until_all_is_read_again() {
+    on_each_engine(async |server| {
+        let web = &server.world.web;
+        let run = async |sql| server.app.store.write(Run { sql, params: vec![] }).await.unwrap();
+        // The client is kept in memory now.
+        server.caller.client_credentials(web, "notes:read").await.expect(200);
+        let position = server.app.store.position().await.unwrap();
+        run("INSERT INTO schema_migrations (number, name) VALUES (-2, 'restoring it')").await;
+        server.app.catch_up(position).await.unwrap_err();
+        let refused = server.caller.client_credentials(web, "notes:read").await.oauth_error();
+        assert_eq!(refused, (503, "temporarily_unavailable".into(), "unavailable".into()));
+
+        // What came back is another past, in which nothing was ever told of the client.
+        run("UPDATE clients SET disabled_at = 1").await;
+        let alone = server.app.store.begin_alone().await.unwrap();
+        let now = server.app.now();
+        let audit = AuditContext {
+            id: AuditId::new(now, &SeededRng::new(9)),
+            at: now,
+            trace_id: None,
+            actor: None,
+            address: None,
+            details: Details::new(),
+        };
+        server.app.store.restore_in_place(&alone, Issued::Kept, audit).await.unwrap();
+        let reached = server.app.catch_up(position).await.unwrap();
+        assert_ne!(reached, position);
+        let refused = server.caller.client_credentials(web, "notes:read").await.oauth_error();
+        assert_eq!(refused, (401, "invalid_client".into(), "client_authentication_failed".into()));
     })
     .await;
 }

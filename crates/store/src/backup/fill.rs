@@ -5,21 +5,27 @@
 //! before the schema is brought up to date.
 //!
 //! Easy to get wrong: a backup of an older version has the older schema. Its rows go into that one, which is migrated
-//! afterwards, as the database itself would have been.
+//! afterwards, as the database itself would have been. And a server that was left running may have come, in the log of
+//! changes, to the very position that the restored one has: the log is emptied, and goes on far ahead, so that everybody
+//! reads everything again.
 
 use std::sync::Arc;
 
-use doorward_core::digest::MasterKey;
+use doorward_core::{clock::Timestamp, digest::MasterKey};
 
+use super::alone::Alone;
 use super::archive::{Backup, STRIDE, Verified};
-use super::issued::EndedByRestore;
+use super::issued::{EndedByRestore, Issued};
+use super::mark::{FROM_A_BACKUP, IN_PLACE, Mark, SetMark};
 use super::read::{Failure, give_up, taken};
 use super::tables::{self, BATCH, Table};
 use super::{BackupError, Contents, OnProgress, Progress};
 use crate::StoreError;
 use crate::audit::{AuditAction, AuditContext};
-use crate::migrate::{CREATE_TABLE, KNOWN_SCHEMA, restoring};
+use crate::changes::leave_all_behind;
+use crate::migrate::{KNOWN_SCHEMA, restoring};
 use crate::store::Store;
+use crate::trusted_clock::FindNewestTime;
 use crate::tx::{Operation, Tx, TxError, Value};
 
 /// What a restore did.
@@ -60,20 +66,24 @@ impl Store {
     /// nothing that anybody needs: see [`Store::ensure_empty`].
     pub async fn restore(
         &self,
+        alone: &Alone,
         verified: Verified,
         master_keys: Vec<MasterKey>,
-        keep_issued: bool,
+        issued: Issued,
         audit: AuditContext,
         on_progress: &OnProgress,
     ) -> Result<Restored, BackupError> {
         let Verified { backup, contents } = verified;
-        let (schema, id) = (backup.heading.schema, backup.heading.id.clone());
+        let (schema, id, created_at) = (backup.heading.schema, backup.heading.id.clone(), backup.heading.created_at);
         if schema > KNOWN_SCHEMA {
             return Err(BackupError::Newer(backup.heading.program.clone()));
         }
-        self.empty(schema).await?;
+        let mark = Mark::new(FROM_A_BACKUP, audit.id.as_str());
+        self.empty(&mark, schema).await?;
+        alone.check()?;
         let failure = Failure::default();
         let fill = Fill {
+            mark: mark.clone(),
             tables: tables::of_schema(schema)?,
             source: Arc::new((backup, master_keys)),
             on_progress: on_progress.clone(),
@@ -82,8 +92,9 @@ impl Store {
         let outcome = self.write_long(fill).await;
         taken(&failure).map_or(outcome.map_err(BackupError::from), Err)?;
         self.ensure_holds(schema, &contents, on_progress).await?;
+        alone.check()?;
         self.migrate().await?;
-        let ended = self.end_restore(&id, keep_issued, audit).await?;
+        let ended = self.end_restore(Ending { alone, mark, backup: &id, created_at }, issued, audit).await?;
         Ok(Restored { contents, ended })
     }
 
@@ -91,43 +102,63 @@ impl Store {
     /// one: ends what was issued before, unless it is to be kept. No server may work on it.
     pub async fn restore_in_place(
         &self,
-        keep_issued: bool,
+        alone: &Alone,
+        issued: Issued,
         audit: AuditContext,
     ) -> Result<Option<EndedByRestore>, BackupError> {
-        self.write(BeginRestore { number: IN_PLACE }).await?;
-        self.end_restore("in place", keep_issued, audit).await
+        let mark = Mark::new(IN_PLACE, audit.id.as_str());
+        self.write(SetMark(mark.clone())).await?;
+        let ending = Ending { alone, mark, backup: "in place", created_at: audit.at };
+        self.end_restore(ending, issued, audit).await
     }
 
     /// Ends what was issued before, unless it is to be kept, and takes away the mark of a restore: from here on servers
     /// start on the database.
     async fn end_restore(
         &self,
-        backup: &str,
-        keep_issued: bool,
+        Ending { alone, mark, backup, created_at }: Ending<'_>,
+        issued: Issued,
         audit: AuditContext,
     ) -> Result<Option<EndedByRestore>, BackupError> {
-        let ended = match keep_issued {
-            true => None,
-            false => Some(self.end_issued(audit.at).await?),
+        let now = audit.at;
+        let moment = match issued {
+            Issued::Kept => None,
+            Issued::EndedNow => Some(now),
+            Issued::Ended => self.read(FindNewestTime).await?.max(Some(now.max(created_at))),
         };
-        self.write(EndRestore { backup: backup.to_owned(), ended: ended.clone(), audit }).await?;
+        let ended = match moment {
+            None => None,
+            Some(moment) => Some(self.end_issued(now, moment).await?),
+        };
+        alone.check()?;
+        self.write_long(EndRestore { mark, backup: backup.to_owned(), ended: ended.clone(), audit }).await?;
         Ok(ended)
     }
 
     /// Removes all tables, and creates those of a schema, with the mark of a restore.
-    async fn empty(&self, schema: i64) -> Result<(), BackupError> {
+    async fn empty(&self, mark: &Mark, schema: i64) -> Result<(), BackupError> {
         let found = self.schema_version().await?;
         if found > KNOWN_SCHEMA {
             return Err(StoreError::SchemaNewer { found, known: KNOWN_SCHEMA }.into());
         }
-        self.write(BeginRestore { number: FROM_A_BACKUP }).await?;
+        self.write(SetMark(mark.clone())).await?;
         if found > 0 {
-            let tables = tables::of_schema(found)?;
-            self.write_long(RemoveTables { tables }).await?;
+            let (mark, tables) = (mark.clone(), tables::of_schema(found)?);
+            self.write_long(RemoveTables { mark, tables }).await?;
         }
         self.migrate_to(schema).await?;
         Ok(())
     }
+}
+
+/// A restore that comes to its end.
+struct Ending<'a> {
+    alone: &'a Alone,
+    mark: Mark,
+    /// The backup's id.
+    backup: &'a str,
+    /// When the backup was made.
+    created_at: Timestamp,
 }
 
 fn holds(found: Option<(String, u64)>) -> Result<(), BackupError> {
@@ -177,26 +208,10 @@ const UNUSED: &[(&str, u64)] = &[
 /// Up to how many rows are counted to tell what a database holds.
 const ENOUGH: i64 = 1_000;
 
-/// Sets the mark.
-#[derive(Clone)]
-struct BeginRestore {
-    number: i64,
-}
-
-impl Operation for BeginRestore {
-    type Output = ();
-
-    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
-        tx.execute(CREATE_TABLE, &[]).await?;
-        let sql =
-            "INSERT INTO schema_migrations (number, name) VALUES ($1, 'restoring') ON CONFLICT (number) DO NOTHING";
-        tx.execute(sql, &[self.number.into()]).await.map(drop)
-    }
-}
-
 /// Removes every table of a schema.
 #[derive(Clone)]
 struct RemoveTables {
+    mark: Mark,
     tables: Arc<[Table]>,
 }
 
@@ -204,18 +219,20 @@ impl Operation for RemoveTables {
     type Output = ();
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        self.mark.hold(tx).await?;
         for table in self.tables.iter().rev() {
             tx.execute(table.drop, &[]).await?;
         }
         // With the columns that migrations gave it. The mark is there again before anybody can look.
         tx.execute("DROP TABLE schema_migrations", &[]).await?;
-        BeginRestore { number: FROM_A_BACKUP }.run(tx).await
+        SetMark(self.mark.clone()).run(tx).await
     }
 }
 
 /// Inserts every row of a backup.
 #[derive(Clone)]
 struct Fill {
+    mark: Mark,
     tables: Arc<[Table]>,
     source: Arc<(Backup, Vec<MasterKey>)>,
     on_progress: OnProgress,
@@ -227,6 +244,7 @@ impl Operation for Fill {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let give_up = |cause| give_up(&self.failure, cause);
+        self.mark.hold(tx).await?;
         for table in self.tables.iter().rev() {
             tx.execute(table.delete, &[]).await?;
         }
@@ -266,6 +284,7 @@ impl Operation for Fill {
 /// Takes away the mark, and notes in the audit what was done.
 #[derive(Clone)]
 struct EndRestore {
+    mark: Mark,
     backup: String,
     ended: Option<EndedByRestore>,
     audit: AuditContext,
@@ -275,17 +294,13 @@ impl Operation for EndRestore {
     type Output = ();
 
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
-        tx.execute("DELETE FROM schema_migrations WHERE number < 0", &[]).await?;
+        self.mark.remove(tx).await?;
         let event = self.audit.event(AuditAction::BackupRestored).about(&self.backup);
         let event = match &self.ended {
             None => event.with("issued", "kept"),
             Some(ended) => event.with("issued", "ended").with("grants", ended.grants).with("sessions", ended.sessions),
         };
-        event.append(tx).await
+        event.append(tx).await?;
+        leave_all_behind(tx, self.audit.at).await
     }
 }
-
-/// The number of the mark while a database is filled from a backup: until then it holds nothing.
-pub(crate) const FROM_A_BACKUP: i64 = -1;
-/// The number of the mark while only what was issued is being ended.
-pub(crate) const IN_PLACE: i64 = -2;

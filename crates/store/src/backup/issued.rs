@@ -3,6 +3,8 @@
 //! had allowed without being asked again. Access tokens of every client that were issued before this moment are refused
 //! wherever the server itself is asked about them.
 //!
+//! That moment decides who gets in, so it is not this machine's clock alone: see [`Issued`].
+//!
 //! API keys stay as they were, because their holders can't get new ones by themselves.
 //!
 //! The work is done in steps, while nothing serves: none holds a lock for long, and a start before the last one is
@@ -14,9 +16,24 @@ use super::BackupError;
 use crate::store::Store;
 use crate::tx::{Operation, Tx, TxError};
 
+/// What becomes of what was issued before a restore.
+#[derive(Clone, Copy, Debug)]
+pub enum Issued {
+    /// It stays valid.
+    Kept,
+    /// It ends at the latest of the present time and all times that the database or its backup tell of. If the clock is
+    /// behind, what was issued by the right one ends all the same.
+    Ended,
+    /// It ends at the present time, because an operator says that the clock is right: what was written by one that was
+    /// ahead is corrected.
+    EndedNow,
+}
+
 /// How much was ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedByRestore {
+    /// Access tokens that were issued before this are refused, whoever issues them.
+    pub moment: Timestamp,
     /// Grants, each with its refresh tokens.
     pub grants: u64,
     /// Sessions of users.
@@ -28,13 +45,14 @@ pub struct EndedByRestore {
 }
 
 impl Store {
-    /// Ends all that was issued before `now`.
-    pub(super) async fn end_issued(&self, now: Timestamp) -> Result<EndedByRestore, BackupError> {
+    /// Ends all that was issued before `moment`. It is `now`.
+    pub(super) async fn end_issued(&self, now: Timestamp, moment: Timestamp) -> Result<EndedByRestore, BackupError> {
         // Tokens name whole seconds: what is issued in this one, later, is not to be refused.
-        let moment = Timestamp::from_secs(now.as_secs());
+        let moment = Timestamp::from_secs(moment.as_secs());
         self.write_long(EndTokensOfClients { moment }).await?;
         self.end_rows(FAMILIES, now).await?;
         let ended = EndedByRestore {
+            moment,
             grants: self.end_rows(GRANTS, now).await?,
             sessions: self.end_rows(SESSIONS, now).await?,
             access_tokens: self.remove_rows(ACCESS_TOKENS).await?,
@@ -141,7 +159,8 @@ impl Operation for EndTokensOfClients {
     type Output = u64;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
-        let sql = "UPDATE clients SET tokens_ended_at = $1 WHERE tokens_ended_at IS NULL OR tokens_ended_at < $1";
+        // Also in the place of a later time: by a clock that was ahead, new tokens would be refused for as long.
+        let sql = "UPDATE clients SET tokens_ended_at = $1";
         tx.execute(sql, &[self.moment.into()]).await
     }
 }

@@ -3,20 +3,24 @@
 //! What is committed stands in the log (`doorward.db-wal`) before it is copied into the file. A server's end copies the
 //! rest and takes the mark away; so a file with the mark and no log beside it was copied without its log. The mark is
 //! SQLite's `user_version`, 4 bytes at offset 60 of the file (sqlite.org/fileformat2.html section 1.3), which every copy
-//! carries.
+//! carries. It is made from the number that the file system has for the file, so that a copy is known as one: file and log
+//! may have been copied at two moments, between which the log was begun anew. Such a pair can lack rows and be sound by all
+//! that SQLite checks.
 //!
 //! Easy to get wrong: SQLite makes a log as soon as it opens the file, and removes a log that has no file, so the look
 //! comes before the database is opened. And the last connection to be closed copies the log and removes it, the mark left
 //! behind: that must not be a command's which ran beside a server that was killed meanwhile.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::connection;
+use super::log::Log;
 use crate::error::StoreError;
 use crate::folder::FolderError;
 use crate::lock::FolderLock;
@@ -25,7 +29,7 @@ use crate::tx::TxError;
 /// Looks at the files before they are opened, and refuses what is only half of a database.
 pub(super) fn check(database: &Path) -> Result<(), FolderError> {
     let failed = |source| FolderError::Io { folder: database.to_owned(), source };
-    let has_log = fs::metadata(log_of(database)).is_ok_and(|log| log.len() > LOG_HEADER);
+    let log = Log::look(&log_of(database)).map_err(failed)?;
     let mut header = Vec::new();
     let length = match File::open(database) {
         Ok(file) => {
@@ -36,16 +40,24 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
         Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => return Err(failed(error)),
     };
-    if length == 0 && has_log {
+    if length == 0 && log != Log::None {
         return Err(FolderError::LogAlone { database: database.to_owned() });
     }
     let Ok(header) = <[u8; HEADER as usize]>::try_from(header) else { return Ok(()) };
-    if has_log {
+    let mark = number(&header, 60);
+    match log {
+        Log::None if mark != NOT_IN_USE => return Err(FolderError::HalfCopy { database: database.to_owned() }),
+        Log::Foreign if mark != NOT_IN_USE => return Err(FolderError::OtherLog { database: database.to_owned() }),
+        Log::None | Log::Foreign => {}
         // It holds what the file may lack.
-        return Ok(());
-    }
-    if number(&header, 60) == IN_USE {
-        return Err(FolderError::HalfCopy { database: database.to_owned() });
+        Log::Begun | Log::Filled => {
+            let is_copy = ![NOT_IN_USE, OLDER_MARK, mark_of(database).map_err(failed)?].contains(&mark);
+            return match (is_copy, log) {
+                (true, _) => Err(FolderError::Copied { database: database.to_owned() }),
+                (false, Log::Begun) if mark != NOT_IN_USE => look_through(database),
+                (false, _) => Ok(()),
+            };
+        }
     }
     match size(&header) {
         Some(expected) if expected > length => {
@@ -55,10 +67,26 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
     }
 }
 
+/// Reads all of a database whose log was begun, or is damaged. The files stay as they are.
+fn look_through(database: &Path) -> Result<(), FolderError> {
+    let read = || -> rusqlite::Result<String> {
+        let connection = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+    };
+    let found = read().unwrap_or_else(|error| error.to_string());
+    if found != "ok" {
+        return Err(FolderError::Torn { database: database.to_owned(), found });
+    }
+    Ok(())
+}
+
 /// Sets the mark, in the file itself if no other process reads just now.
-pub(super) fn begin(connection: &Connection) -> Result<(), TxError> {
+pub(super) fn begin(connection: &Connection, database: &Path) -> Result<(), TxError> {
+    let mark = mark_of(database).map_err(|error| TxError::Unavailable(format!("{}: {error}", database.display())))?;
     connection
-        .pragma_update(None, "user_version", IN_USE)
+        .pragma_update(None, "user_version", mark)
         .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())))
         .map_err(|error| connection::explain(&error))
 }
@@ -66,7 +94,7 @@ pub(super) fn begin(connection: &Connection) -> Result<(), TxError> {
 /// Takes the mark away and copies the whole log into the file.
 pub(super) fn end(connection: &Connection) -> Result<(), TxError> {
     let is_busy = connection
-        .pragma_update(None, "user_version", 0)
+        .pragma_update(None, "user_version", NOT_IN_USE)
         .and_then(|()| connection.busy_timeout(PATIENCE))
         .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0)))
         .map_err(|error| connection::explain(&error))?;
@@ -86,15 +114,15 @@ pub(super) fn leave(connection: Connection, folder: &Path) -> Result<(), TxError
         .map_err(|error| connection::explain(&error))?;
     // Held, so that no server sets its mark meanwhile.
     let lock = match mark {
-        IN_USE => FolderLock::acquire(folder).ok(),
-        _ => None,
+        NOT_IN_USE => None,
+        _ => FolderLock::acquire(folder).ok(),
     };
     // Where that can't be found out, the log stays as well: it loses nothing.
     if lock.is_none() && FolderLock::is_held_by_another(folder).unwrap_or(true) {
         let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
         return kept.map(drop).map_err(|error| connection::explain(&error));
     }
-    if mark == IN_USE {
+    if mark != NOT_IN_USE {
         clear(&connection)?;
     }
     // Before the lock is let go.
@@ -109,14 +137,27 @@ pub(super) fn accept(database: &Path) -> Result<(), StoreError> {
     let found: String = connection
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| connection::explain(&error))?;
+    let damaged = |why: &dyn std::fmt::Display| {
+        StoreError::Unavailable(format!("{} is damaged: {why}. Restore a backup", database.display()))
+    };
     if found != "ok" {
-        return Err(StoreError::Unavailable(format!("{} is damaged: {found}", database.display())));
+        return Err(damaged(&found));
     }
-    clear(&connection).map_err(StoreError::from)
+    clear(&connection)?;
+    // Only here is it found that the file is far too short for its log.
+    let copied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    copied.map_err(|error| damaged(&error))
 }
 
 fn clear(connection: &Connection) -> Result<(), TxError> {
-    connection.pragma_update(None, "user_version", 0).map_err(|error| connection::explain(&error))
+    connection.pragma_update(None, "user_version", NOT_IN_USE).map_err(|error| connection::explain(&error))
+}
+
+/// The mark of a file, by the number that its file system has for it. Moved within that, it keeps it; copied, it does not.
+fn mark_of(database: &Path) -> io::Result<u32> {
+    let inode = fs::metadata(database)?.ino();
+    // Neither of the two others, and a positive number of 31 bits.
+    Ok(((inode ^ (inode >> 31)) & 0x7fff_ffff) as u32 | 2)
 }
 
 /// The log's file.
@@ -142,10 +183,84 @@ fn number(header: &[u8; HEADER as usize], at: usize) -> u32 {
 
 const HEADER: u64 = 100;
 
-/// A log that is no longer than its header holds nothing.
-const LOG_HEADER: u64 = 32;
+const NOT_IN_USE: u32 = 0;
 
-const IN_USE: u32 = 1;
+/// The mark of an earlier version, for any file.
+const OLDER_MARK: u32 = 1;
 
 /// How long other processes' reads are waited for at the end. An operator, and `docker stop`, wait for all of the end.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with a database that a server works on, and that database's connection.
+    fn served() -> (tempfile::TempDir, PathBuf, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("doorward.db");
+        let connection = connection::create(&path).unwrap();
+        connection.execute_batch("CREATE TABLE t (x); CREATE INDEX i ON t (x)").unwrap();
+        begin(&connection, &path).unwrap();
+        (folder, path, connection)
+    }
+
+    fn fill(connection: &Connection) {
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                   INSERT INTO t SELECT i FROM n";
+        connection.execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn file_and_log_that_were_copied_under_a_server_have_to_be_accepted() {
+        let (folder, path, connection) = served();
+        let copied = tempfile::tempdir().unwrap();
+        let copy = copied.path().join("doorward.db");
+        // The copy has the file of before: what follows is in the file when the log is begun anew.
+        fs::copy(&path, &copy).unwrap();
+        fill(&connection);
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        connection.execute_batch("DELETE FROM t WHERE x = 17").unwrap();
+        fs::copy(log_of(&path), log_of(&copy)).unwrap();
+        let before = fs::read(&copy).unwrap();
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
+        assert_eq!(fs::read(&copy).unwrap(), before);
+        assert!(accept(&copy).is_err(), "it lacks what was in the first log");
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
+        fs::copy(&path, &copy).unwrap();
+        fs::copy(log_of(&path), log_of(&copy)).unwrap();
+        assert!(matches!(check(&copy), Err(FolderError::Copied { .. })));
+        accept(&copy).unwrap();
+        check(&copy).unwrap();
+
+        // Where it was, also under another name, it is no copy.
+        check(&path).unwrap();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        drop(connection);
+        let moved = folder.path().join("moved.db");
+        fs::rename(&path, &moved).unwrap();
+        fs::rename(log_of(&path), log_of(&moved)).unwrap();
+        check(&moved).unwrap();
+    }
+
+    #[test]
+    fn log_that_was_begun_when_the_machine_stopped_is_accepted_and_what_is_no_log_is_not() {
+        let (_folder, path, connection) = served();
+        fill(&connection);
+        connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+        connection.execute_batch("DELETE FROM t WHERE x = 17").unwrap();
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).unwrap();
+        drop(connection);
+        let whole = fs::read(log_of(&path)).unwrap();
+        let mut begun = whole.clone();
+        begun[40] ^= 1;
+        fs::write(log_of(&path), begun).unwrap();
+        check(&path).unwrap();
+        for wrong in [vec![0; 9_000], vec![0xA5; 9_000]] {
+            fs::write(log_of(&path), wrong).unwrap();
+            assert!(matches!(check(&path), Err(FolderError::OtherLog { .. })));
+        }
+        fs::write(log_of(&path), whole).unwrap();
+        check(&path).unwrap();
+    }
+}

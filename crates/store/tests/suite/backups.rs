@@ -6,13 +6,17 @@ use std::{
     sync::Arc,
 };
 
-use doorward_core::{clock::Timestamp, denial::Denial, digest::MasterKey, random::SeededRng, secret::SecretString};
+use doorward_core::{
+    clock::Timestamp, denial::Denial, digest::MasterKey, id::AuditId, random::SeededRng, secret::SecretString,
+};
 use doorward_store::{
     KNOWN_SCHEMA, Location, Store, StoreError, Value,
-    backup::{Backup, BackupError, Contents, NewBackup, OnProgress, Restored, Verified},
+    audit::AuditContext,
+    backup::{Backup, BackupError, Contents, Issued, NewBackup, OnProgress, Restored, Verified},
     keys::FindKey,
     prepare_folder,
     tokens::IsTokenRevoked,
+    trusted_clock::FindNewestTime,
 };
 
 use crate::{
@@ -49,10 +53,11 @@ fn verify(file: &File) -> Result<Verified, BackupError> {
     Backup::open(file.try_clone().unwrap())?.verify(&master_keys(), &silent())
 }
 
-async fn restore(world: &World, file: &File, store: &Store, keep_issued: bool) -> Restored {
+async fn restore(world: &World, file: &File, store: &Store, issued: Issued) -> Restored {
     store.ensure_empty().await.unwrap();
     let verified = verify(file).unwrap();
-    store.restore(verified, master_keys(), keep_issued, world.audit(), &silent()).await.unwrap()
+    let alone = store.begin_alone().await.unwrap();
+    store.restore(&alone, verified, master_keys(), issued, world.audit(), &silent()).await.unwrap()
 }
 
 /// A refresh in another database than the world's own.
@@ -77,10 +82,11 @@ async fn backup_of_either_engine_fills_either() {
         let (file, contents, made, token) = (&file, &contents, &made, &token);
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            let restored = restore(world, file, &store, true).await;
+            let restored = restore(world, file, &store, Issued::Kept).await;
             assert_eq!((&restored.contents, &restored.ended), (contents, &None));
             store.check_schema().await.unwrap();
-            assert_eq!(store.position().await.unwrap(), world.store.position().await.unwrap());
+            assert!(store.position().await.unwrap() > world.store.position().await.unwrap());
+            assert!(store.changes_after(0, 1).await.unwrap().is_empty());
             for id in made {
                 let [here, there] = [&store, &world.store].map(|store| store.read(FindKey { id: id.clone() }));
                 let (here, there) = (here.await.unwrap().unwrap(), there.await.unwrap().unwrap());
@@ -104,7 +110,7 @@ async fn what_was_issued_before_a_restore_is_ended() {
         let (file, token, issued, given) = (&file, &token, &issued, &given);
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            let restored = restore(world, file, &store, false).await;
+            let restored = restore(world, file, &store, Issued::Ended).await;
             let ended = restored.ended.unwrap();
             assert_eq!((ended.grants, ended.consents), (2, 1));
 
@@ -119,6 +125,43 @@ async fn what_was_issued_before_a_restore_is_ended() {
             assert_eq!(rows("SELECT id FROM audit WHERE action = 'backup.restored'").await, 1);
         })
         .await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_issued_is_ended_also_by_a_clock_that_is_behind_and_one_that_was_ahead_is_corrected() {
+    on_each_engine(async |database| {
+        let world = &World::new(&database).await;
+        let (file, _) = back_up(&world.store).await;
+        let made = Timestamp::from_secs(1_700_000_000);
+        let hours = |number: u64| std::time::Duration::from_secs(number * 3_600);
+        let store = &world.store;
+        let alone = &store.begin_alone().await.unwrap();
+        let by_clock = |at| AuditContext { id: AuditId::new(at, &world.rng), at, ..world.audit() };
+        let moments = async || {
+            let sql = "SELECT DISTINCT tokens_ended_at FROM clients";
+            let rows = store.read(Ask::new(sql, [])).await.unwrap();
+            rows.into_iter().map(|mut row| Timestamp::from_millis(row.int().unwrap())).collect::<Vec<_>>()
+        };
+        let newest = store.read(FindNewestTime).await.unwrap().unwrap();
+        let latest = newest.max(made);
+
+        let behind = by_clock(latest.minus(hours(2)));
+        let verified = verify(&file).unwrap();
+        store.restore(alone, verified, master_keys(), Issued::Ended, behind, &silent()).await.unwrap();
+        assert_eq!(moments().await, [Timestamp::from_secs(latest.as_secs())]);
+
+        let ahead = by_clock(latest.plus(hours(2)));
+        store.restore_in_place(alone, Issued::Ended, ahead).await.unwrap();
+        assert_eq!(moments().await, [Timestamp::from_secs(latest.plus(hours(2)).as_secs())]);
+
+        // By the right clock it is still the newest event that counts, unless an operator says that the clock is right.
+        for (issued, moment) in [(Issued::Ended, latest.plus(hours(2))), (Issued::EndedNow, latest)] {
+            let ended = store.restore_in_place(alone, issued, by_clock(latest)).await.unwrap().unwrap();
+            assert_eq!(moments().await, [ended.moment]);
+            assert_eq!(ended.moment, Timestamp::from_secs(moment.as_secs()));
+        }
     })
     .await;
 }
@@ -235,7 +278,7 @@ async fn backup_of_an_older_schema_is_migrated_by_its_restore() {
 
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            restore(world, &file, &store, false).await;
+            restore(world, &file, &store, Issued::Ended).await;
             assert_eq!(store.schema_version().await.unwrap(), KNOWN_SCHEMA);
             let found = store.read(Ask::new("SELECT digest FROM api_keys WHERE id = 'key_1'", [])).await.unwrap();
             assert_eq!(found.into_iter().next().unwrap().bytes().unwrap(), [1; 32]);
@@ -254,6 +297,7 @@ async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
         let (file, contents) = (&file, &contents);
         on_each_engine(async |destination| {
             let store = destination.open().await;
+            let alone = &store.begin_alone().await.unwrap();
             let cut = || async {
                 // What the restore had verified is cut off before it is read again.
                 let damaged = tempfile::tempfile().unwrap();
@@ -261,7 +305,7 @@ async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
                 let verified = verify(&damaged).unwrap();
                 let length = damaged.metadata().unwrap().len();
                 damaged.set_len(length - 1).unwrap();
-                store.restore(verified, master_keys(), false, world.audit(), &silent()).await
+                store.restore(alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await
             };
             for _ in 0..2 {
                 assert!(matches!(cut().await, Err(BackupError::CutOff)));
@@ -269,8 +313,9 @@ async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
                 assert!(belonging.is_being_filled && !belonging.has_data, "{belonging:?}");
             }
 
-            let restored = restore(world, file, &store, false).await;
-            assert_eq!(&restored.contents, contents);
+            let verified = verify(file).unwrap();
+            let restored = store.restore(alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await;
+            assert_eq!(&restored.unwrap().contents, contents);
             let belonging = store.belonging("notes1").await.unwrap();
             assert!(!belonging.is_being_filled && belonging.has_data, "{belonging:?}");
             assert_eq!(belonging.management.as_deref(), Some("https://notes1.example"));
@@ -288,7 +333,9 @@ async fn database_of_a_newer_version_is_not_emptied() {
         let newer = Run::new("INSERT INTO schema_migrations (number, name) VALUES (1000, 'later')", []);
         world.store.write(newer).await.unwrap();
 
-        let refused = world.store.restore(verify(&file).unwrap(), master_keys(), false, world.audit(), &silent()).await;
+        let (alone, verified) = (world.store.begin_alone().await.unwrap(), verify(&file).unwrap());
+        let refused =
+            world.store.restore(&alone, verified, master_keys(), Issued::Ended, world.audit(), &silent()).await;
         assert!(matches!(refused, Err(BackupError::Store(StoreError::SchemaNewer { .. }))));
         assert!(world.store.belonging("doorward").await.unwrap().has_data);
     })
@@ -296,13 +343,66 @@ async fn database_of_a_newer_version_is_not_emptied() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn others_at_work_are_counted_and_this_process_is_not() {
+async fn restore_beside_another_one_or_a_server_is_refused() {
     on_each_engine(async |database| {
-        let first = database.open().await;
-        let second = database.open().await;
-        let is_postgres = database.sqlite_file().is_none();
-        assert_eq!(first.others_at_work().await.unwrap(), 0);
-        assert_eq!(second.others_at_work().await.unwrap(), u64::from(is_postgres));
+        let server = database.postgres().await;
+        let (first, second) = (database.open().await, database.open().await);
+        let alone = second.begin_alone().await.unwrap();
+        let is_postgres = server.is_some();
+        // The first handle is another process's, and was there before.
+        let refused = alone.ensure_no_others().await;
+        assert_eq!(matches!(refused, Err(BackupError::OthersAtWork(1))), is_postgres, "{refused:?}");
+        let refused = first.begin_alone().await;
+        assert_eq!(matches!(refused, Err(BackupError::UnderWay)), is_postgres, "{refused:?}");
+
+        if let Some(server) = server {
+            drop(first);
+            let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'doorward'
+                       AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')";
+            server.batch_execute(sql).await.unwrap();
+            second.schema_version().await.unwrap();
+            alone.ensure_no_others().await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn restore_whose_mark_is_replaced_or_whose_lock_is_lost_does_not_come_to_its_end() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (file, _) = back_up(&world.store).await;
+        let store = &world.store;
+        let alone = store.begin_alone().await.unwrap();
+        let replaced = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        // While the rows are compared, another process begins: its mark is the one that counts.
+        let (other, handle) = (world.other.clone(), tokio::runtime::Handle::current());
+        let on_progress: OnProgress = Arc::new(move |progress| {
+            if progress.step == "Comparing" && !replaced.swap(true, std::sync::atomic::Ordering::Relaxed) {
+                let other = other.clone();
+                let sql = "UPDATE schema_migrations SET name = 'restoring another' WHERE number < 0";
+                let handle = handle.clone();
+                let set = std::thread::spawn(move || handle.block_on(other.write(Run::new(sql, []))));
+                set.join().unwrap().unwrap();
+            }
+        });
+        let verified = verify(&file).unwrap();
+        let refused = store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &on_progress).await;
+        assert!(refused.unwrap_err().to_string().contains("another restore has begun"));
+        assert!(store.belonging("doorward").await.unwrap().is_being_filled, "the other's mark stands");
+        assert!(matches!(store.check_schema().await, Err(StoreError::Restoring)));
+
+        if let Some(superuser) = database.postgres().await {
+            let sql = "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory'
+                       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+            superuser.batch_execute(sql).await.unwrap();
+            let next = store.begin_alone().await.unwrap();
+            let verified = verify(&file).unwrap();
+            let refused = store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await;
+            assert!(matches!(refused, Err(BackupError::LockLost)), "{refused:?}");
+            let verified = verify(&file).unwrap();
+            store.restore(&next, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await.unwrap();
+        }
     })
     .await;
 }
@@ -357,8 +457,9 @@ async fn each_column_of_each_table_comes_back() {
 
         on_each_engine(async |destination| {
             let store = destination.open().await;
-            restore(world, file, &store, true).await;
-            for (table, name, kind) in columns {
+            restore(world, file, &store, Issued::Kept).await;
+            // The log of changes is emptied by a restore, so that nobody goes on where it was.
+            for (table, name, kind) in columns.iter().filter(|(table, ..)| table != "changes") {
                 let sql = format!("SELECT count(*) FROM {table} WHERE \"{name}\" = $1");
                 let mut found = store.read(Ask::new(sql.leak(), [value(kind)])).await.unwrap().remove(0);
                 assert_eq!(found.int().unwrap(), 1, "{table}.{name}");
@@ -383,7 +484,8 @@ async fn restored_database_has_its_schema_noted_as_others_do() {
 
         // Over what is there, as after one that was killed.
         let verified = verify(&file).unwrap();
-        world.store.restore(verified, master_keys(), true, world.audit(), &silent()).await.unwrap();
+        let alone = world.store.begin_alone().await.unwrap();
+        world.store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &silent()).await.unwrap();
 
         assert_eq!(noted(&world.store).await, before);
     })
