@@ -44,7 +44,7 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
         return Err(FolderError::LogAlone { database: database.to_owned() });
     }
     let Ok(header) = <[u8; HEADER as usize]>::try_from(header) else { return Ok(()) };
-    let mark = number(&header, 60);
+    let mark = if header.starts_with(MAGIC) { number(&header, 60) } else { NOT_IN_USE };
     match log {
         Log::None if mark != NOT_IN_USE => return Err(FolderError::HalfCopy { database: database.to_owned() }),
         Log::Foreign if mark != NOT_IN_USE => return Err(FolderError::OtherLog { database: database.to_owned() }),
@@ -173,7 +173,7 @@ fn size(header: &[u8; HEADER as usize]) -> Option<u64> {
         1 => 65_536,
         bytes => bytes,
     };
-    let is_valid = header.starts_with(b"SQLite format 3\0") && number(header, 24) == number(header, 92);
+    let is_valid = header.starts_with(MAGIC) && number(header, 24) == number(header, 92);
     is_valid.then(|| page * u64::from(number(header, 28)))
 }
 
@@ -182,6 +182,9 @@ fn number(header: &[u8; HEADER as usize], at: usize) -> u32 {
 }
 
 const HEADER: u64 = 100;
+
+/// What the header of every database begins with.
+const MAGIC: &[u8] = b"SQLite format 3\0";
 
 const NOT_IN_USE: u32 = 0;
 
