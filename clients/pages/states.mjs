@@ -73,7 +73,9 @@ export const STATES = {
   "sign-in with the hint of an id_token": async (visitor) => {
     const asked = ask(web);
     const tokens = await redeem(asked, await visitor.allow(asked));
-    await visitor.context.clearCookies();
+    // The browser stays known as one in which this user signed in.
+    await visitor.open("/account");
+    await visitor.press("#sign-out");
     await visitor.open(ask(web, { id_token_hint: tokens.id_token }).url);
     assert.ok(visitor.isAt("/sign-in/"));
     assert.equal(await visitor.page.inputValue("#username"), demo.username);
