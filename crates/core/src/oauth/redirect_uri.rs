@@ -83,16 +83,13 @@ impl RedirectUri {
         match url.scheme() {
             "https" | "http" => {
                 let host = url.host_str().ok_or(Malformed)?;
-                // What the parser reads must be what stands there: no upper case, no IDN, no other spelling of an
-                // address, no final dot. The port of the scheme may stand there or not: it is compared as text.
-                let (written_host, written_port) = host_and_port(authority(text));
-                if written_host != host || host.ends_with('.') {
+                if host.ends_with('.') {
                     return Err(Host);
                 }
-                let port = url.port_or_known_default().map(|port| port.to_string());
-                if written_port.is_some() && (written_port != port.as_deref() || written_port == Some("0")) {
-                    return Err(Port);
-                }
+                check_authority(&url, text).map_err(|misread| match misread {
+                    Misread::Host => Host,
+                    Misread::Port => Port,
+                })?;
                 if url.scheme() == "http" && !is_loopback_host(host) {
                     return Err(Scheme);
                 }
@@ -192,8 +189,29 @@ pub(crate) fn authority(text: &str) -> &str {
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
+/// What of an authority the parser reads otherwise than it stands there.
+pub(crate) enum Misread {
+    /// The host: upper case, an IDN, another spelling of an address.
+    Host,
+    /// The port: another spelling of it, or 0. That of the scheme may stand there or not.
+    Port,
+}
+
+/// Refuses an address of the web whose authority is not written as the parser reads it.
+pub(crate) fn check_authority(url: &Url, text: &str) -> Result<(), Misread> {
+    let (host, port) = host_and_port(authority(text));
+    if Some(host) != url.host_str() {
+        return Err(Misread::Host);
+    }
+    let read = url.port_or_known_default().map(|port| port.to_string());
+    match port {
+        Some(_) if port != read.as_deref() || port == Some("0") => Err(Misread::Port),
+        _ => Ok(()),
+    }
+}
+
 /// Host and port of an authority without a user, as they are written.
-pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // The last colon of an IPv6 address without a port stands in the brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

@@ -5,7 +5,7 @@
 
 use url::{Host, ParseError, Position, Url};
 
-use crate::redirect_uri::{authority, host_and_port, is_loopback_host};
+use crate::redirect_uri::{Misread, authority, check_authority, is_loopback_host};
 
 /// Longest address, in bytes.
 const MAX_LENGTH: usize = 2_000;
@@ -51,16 +51,14 @@ pub fn check_web_page(address: &str) -> Result<(), InvalidWebPage> {
         ParseError::InvalidPort => Port,
         _ => Host,
     })?;
-    let (written_host, written_port) = host_and_port(authority(address));
-    let host = url.host_str().unwrap_or_default();
-    if written_host != host || !is_usual(url.host()) {
+    if !is_usual(url.host()) {
         return Err(Host);
     }
-    let port = url.port_or_known_default().map(|port| port.to_string());
-    if written_port.is_some() && (written_port != port.as_deref() || written_port == Some("0")) {
-        return Err(Port);
-    }
-    if url.scheme() == "http" && !is_loopback_host(host) {
+    check_authority(&url, address).map_err(|misread| match misread {
+        Misread::Host => Host,
+        Misread::Port => Port,
+    })?;
+    if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback_host) {
         return Err(Scheme);
     }
     // What stands behind the authority must be what the parser reads, but for the slash that it adds to a bare one.
