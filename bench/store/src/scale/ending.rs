@@ -45,8 +45,8 @@ pub(super) async fn measure(filled: &Filled, watched: Duration) -> Result<Ending
     let Shares { others, user, crowd } = filled.size.shares();
     let tokens = (0..OTHERS).map(|nth| fill::refresh_token(others.start + nth)).collect();
     // What is done once at the beginning is not usual.
-    let (_, tokens) = usual(filled, &servers, tokens, WARM_UP).await?;
-    let (before, mut tokens) = usual(filled, &servers, tokens, watched).await?;
+    let (_, tokens) = usual(filled, &servers[0], tokens, WARM_UP).await?;
+    let (before, mut tokens) = usual(filled, &servers[0], tokens, watched).await?;
     let mut end = async |client: &Credential, last: u64, grants: u64, command: &str| {
         let mut probes = JoinSet::new();
         for (server, nth) in servers.iter().zip(1..=RESERVED) {
@@ -62,20 +62,21 @@ pub(super) async fn measure(filled: &Filled, watched: Duration) -> Result<Ending
     let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy").await?;
     let command = format!("client disable {}", site.crowd.client_id);
     let of_client = end(&site.crowd, crowd.end, crowd.end - crowd.start, &command).await?;
-    let (after, tokens) = usual(filled, &servers, tokens, watched).await?;
+    let (after, tokens) = usual(filled, &servers[0], tokens, watched).await?;
     for server in servers {
         server.stop().await?;
     }
     Ok(Endings { usual: before.and(after), tokens, user: of_user, client: of_client })
 }
 
-async fn usual(
+/// How long callers of another client wait on a server while nothing else happens, and their tokens.
+pub(super) async fn usual(
     filled: &Filled,
-    servers: &[Server],
+    server: &Server,
     tokens: Vec<String>,
     time: Duration,
 ) -> Result<(Times, Vec<String>)> {
-    let others = Others::start(&servers[0], &filled.refresh(&filled.site.others), tokens);
+    let others = Others::start(server, &filled.refresh(&filled.site.others), tokens);
     sleep(time).await;
     others.end().await
 }
@@ -149,7 +150,7 @@ impl Probe {
 
 /// Callers of another client.
 const OTHERS: u64 = 16;
-const WARM_UP: Duration = Duration::from_secs(2);
+pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 /// How long they are watched where the figures are reported.
 pub(super) const WATCHED: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(2);

@@ -17,13 +17,20 @@ use crate::app::App;
 const ROUND: Duration = Duration::from_secs(10);
 /// How often grants are looked for that are to be ended.
 const ENDINGS: Duration = Duration::from_secs(1);
-/// Of the time, sweeping takes one part in so many: the pause after a step is as many times as long as the step.
-const SHARE: u32 = 4;
+/// How many times as long as a step of sweeping the pause after it is. Rows are found by digests, so that each step writes
+/// into pages all over the database. With a shorter pause, others wait for the disk more often than they are used to.
+const AFTER_SWEEP: u32 = 19;
+/// The same when grants are ended, which is less to write.
+const AFTER_END: u32 = 9;
+/// The same for both in a round that is behind.
+const WHEN_BEHIND: u32 = 4;
+/// A round that takes longer is behind: rows may be coming faster than they go.
+const BEHIND: Duration = Duration::from_secs(3600);
 
 /// Sweeps until the task is aborted.
 pub(super) async fn sweep(app: Arc<App>) {
     loop {
-        if let Err(error) = round(&app, Pace::Gentle).await {
+        if let Err(error) = round(&app, Pace::gentle(AFTER_SWEEP)).await {
             tracing::warn!(%error, "what has ended could not be removed");
         }
         sleep(ROUND).await;
@@ -33,7 +40,7 @@ pub(super) async fn sweep(app: Arc<App>) {
 /// Writes into grants that they have ended, until the task is aborted.
 pub(super) async fn end_grants(app: Arc<App>) {
     loop {
-        if let Err(error) = end_all(&app, Pace::Gentle).await {
+        if let Err(error) = end_all(&app, Pace::gentle(AFTER_END)).await {
             tracing::warn!(%error, "grants that have ended could not be marked so");
         }
         sleep(ENDINGS).await;
@@ -49,16 +56,27 @@ pub async fn sweep_all(app: &App) -> Result<bool, StoreError> {
 #[derive(Clone, Copy)]
 enum Pace {
     Fast,
-    Gentle,
+    /// In a round that began then, with pauses so many times as long as a step.
+    Gentle(Instant, u32),
 }
 
 impl Pace {
-    async fn pause(self, began: Instant) {
+    fn gentle(times: u32) -> Self {
+        Self::Gentle(Instant::now(), times)
+    }
+
+    /// Lets the others go first after a step.
+    async fn pause(self, step: Instant) {
         match self {
             Self::Fast => tokio::task::yield_now().await,
-            Self::Gentle => sleep(began.elapsed() * SHARE).await,
+            Self::Gentle(round, times) => sleep(step.elapsed() * times_in(round.elapsed(), times)).await,
         }
     }
+}
+
+/// How many times as long as a step the pause is in a round that has lasted so long.
+fn times_in(round: Duration, times: u32) -> u32 {
+    if round < BEHIND { times } else { WHEN_BEHIND }
 }
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
@@ -70,13 +88,15 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
         refresh_grace: app.settings.tokens.refresh.grace_same_address,
         session_absolute: app.settings.session.absolute,
     };
-    for what in Swept::ALL {
-        loop {
+    let mut left = Swept::ALL.to_vec();
+    while !left.is_empty() {
+        // In turns: nothing waits until all of what has many rows is gone.
+        for what in std::mem::take(&mut left) {
             let began = Instant::now();
             let swept = app.store.write(Sweep { what, now, retention }).await?;
             pace.pause(began).await;
-            if swept < Sweep::STEP as u64 {
-                break;
+            if swept >= Sweep::STEP as u64 {
+                left.push(what);
             }
         }
     }
@@ -120,5 +140,19 @@ async fn end_all(app: &App, pace: Pace) -> Result<(), StoreError> {
             return Ok(());
         }
         pace.pause(began).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn others_have_nearly_all_of_the_time_until_sweeping_is_behind() {
+        for times in [AFTER_SWEEP, AFTER_END] {
+            assert_eq!(times_in(Duration::ZERO, times), times);
+            assert_eq!(times_in(Duration::from_secs(3599), times), times);
+            assert_eq!(times_in(BEHIND, times), 4);
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Easy to get wrong: a family can have tens of thousands of tokens, and only the chain leads to them. What is not
 //! removed at once must still be reached the next time, so the family then names the newest token that is left; and of
-//! two servers that sweep at the same time one must leave the family alone.
+//! two servers that sweep at the same time one must leave the family alone. Disabling a client ends hundreds of thousands
+//! of families at the same time: what orders those in SQL sorts all of them in each step.
 
 use std::collections::BTreeSet;
 
@@ -26,15 +27,19 @@ impl Operation for RemoveEndedFamilies {
     type Output = u64;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
-        let sql = "SELECT id, newest_digest FROM refresh_families WHERE expires_at < $1
-                   ORDER BY expires_at, id LIMIT $2";
-        let mut removed = 0;
+        let sql = "SELECT id, newest_digest FROM refresh_families WHERE expires_at < $1 ORDER BY expires_at LIMIT $2";
+        let mut families = Vec::new();
         for mut family in tx.query(sql, &[self.now.minus(AFTERGLOW).into(), Sweep::STEP.into()]).await? {
+            families.push((family.text()?, family.opt_bytes()?));
+        }
+        // In the same order on each server: otherwise two that sweep could wait for each other.
+        families.sort_unstable();
+        let mut removed = 0;
+        for (id, newest) in families {
             let left = Sweep::STEP - removed;
             if left <= 0 {
                 break;
             }
-            let (id, newest) = (family.text()?, family.opt_bytes()?);
             removed += match newest {
                 Some(newest) => remove_tokens(tx, &id, &newest, left).await?,
                 None => remove_family(tx, &id).await?,

@@ -160,7 +160,7 @@ impl<T: Tx> Tx for Recorder<'_, T> {
     }
 }
 
-/// How a statement would be run, a line for each step: on PostgreSQL with an index wherever there is one.
+/// How a statement would be run, a line for each step: on PostgreSQL with an index wherever one finds or orders the rows.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) of: Statement,
@@ -175,6 +175,7 @@ impl Operation for Plan {
         let explain = if self.is_sqlite { "EXPLAIN QUERY PLAN" } else { "EXPLAIN" };
         if !self.is_sqlite {
             tx.execute("SET LOCAL enable_seqscan = off", &[]).await?;
+            tx.execute("SET LOCAL enable_sort = off", &[]).await?;
         }
         let mut rows = tx.query(format!("{explain} {sql}").leak(), params).await?;
         let step = |row: &mut Row| {

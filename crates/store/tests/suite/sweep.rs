@@ -8,12 +8,12 @@ use doorward_store::{
     assertions::UseAssertion,
     grants::{DisconnectClient, EndGrants},
     sessions::{BeginSession, EndSessions, WhichSessions},
-    sweep::Sweep,
+    sweep::{Sweep, Swept},
     tokens::{IsTokenRevoked, RevokeAccessToken},
 };
 
 use crate::{
-    harness::{Ask, on_each_engine},
+    harness::{Ask, Plan, Recorded, on_each_engine},
     world::World,
 };
 
@@ -127,6 +127,28 @@ async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
         let (id, grant_id) = (issued.claims.id.to_string(), Some(issued.grant.id.to_string()));
         assert!(world.read(IsTokenRevoked { id, grant_id }).await);
         assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
+    })
+    .await;
+}
+
+/// All families of a client that is disabled end at the same time, so that an order among those would be made anew in
+/// each step.
+#[tokio::test]
+async fn sweeping_sorts_no_rows() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        world.sign_in(&world.confidential).await;
+        world.advance(10 * DAY);
+        for what in Swept::ALL {
+            let (_, statements) = world.write(Recorded(world.sweep_of(what, Duration::from_secs(10 * DAY)))).await;
+            assert!(!statements.is_empty(), "{what:?}");
+            for of in statements {
+                let sql = of.0;
+                let plan = world.write(Plan { of, is_sqlite: database.sqlite_file().is_some() }).await;
+                let sorts = plan.iter().any(|step| step.contains("ORDER BY") || step.contains("Sort"));
+                assert!(!sorts, "{sql}\n{plan:#?}");
+            }
+        }
     })
     .await;
 }

@@ -147,13 +147,17 @@ impl World {
 
     /// Sweeps a step of everything, with the bounds that a server has, but for the audit's. Gives how many rows.
     pub(crate) async fn sweep(&self, audit: Duration) -> u64 {
-        let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
-        let retention = Retention { audit, refresh_grace, session_absolute };
         let mut swept = 0;
         for what in Swept::ALL {
-            swept += self.write(Sweep { what, now: self.now(), retention }).await;
+            swept += self.write(self.sweep_of(what, audit)).await;
         }
         swept
+    }
+
+    /// A step of one kind.
+    pub(crate) fn sweep_of(&self, what: Swept, audit: Duration) -> Sweep {
+        let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
+        Sweep { what, now: self.now(), retention: Retention { audit, refresh_grace, session_absolute } }
     }
 
     pub(crate) fn session(&self) -> SessionRecord {
