@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod belonging;
+mod certificate;
 mod cli;
 mod config;
 mod data;

@@ -9,9 +9,9 @@ use doorward_listen::tls::Reloading;
 use tokio::signal::unix::Signal;
 
 use crate::{
+    certificate::CertificateNews,
     config::{Config, Environment, changed},
     logging::Logging,
-    serve,
 };
 
 /// What a running server was started with.
@@ -38,13 +38,14 @@ impl Running {
                 return;
             }
         };
-        match self.tls.as_ref().map(|tls| tls.refresh()) {
-            Some(Ok(true)) => {
-                tracing::info!("the certificate was read again");
-                serve::name_faults(self.tls.as_deref());
+        if let Some(tls) = &self.tls {
+            match tls.refresh() {
+                Ok(true) => tracing::info!("the certificate was read again"),
+                Err(error) => tracing::error!(%error, "the new certificate can't be used; the former one stays"),
+                Ok(false) => {}
             }
-            Some(Err(error)) => tracing::error!(%error, "the new certificate can't be used; the former one stays"),
-            Some(Ok(false)) | None => {}
+            // Also of one that stays: it may have expired meanwhile.
+            CertificateNews::of(tls).tell();
         }
         let mut waiting = changed(&mut self.config, &mut new);
         if waiting.contains(&"log.level") && self.logging.set_level(new.program.log_level) {

@@ -1,6 +1,6 @@
 //! `doorward serve`: the server for real use.
 
-use std::{collections::HashSet, fs, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, fs, net::IpAddr, path::Path, sync::Arc};
 
 use doorward_guard::SystemClock;
 use doorward_listen::{Serve, Shutdown, tls::Reloading};
@@ -18,6 +18,7 @@ use url::{Host, Url};
 
 use crate::{
     belonging,
+    certificate::{self, CertificateNews},
     config::{Config, UnusableFile, settings::Program},
     data::{self, Found, ISSUER},
     failure::Failure,
@@ -25,9 +26,6 @@ use crate::{
     logging::{self, Logging},
     reload::Running,
 };
-
-/// How often certificate files are looked at.
-const TLS_CHECK: Duration = Duration::from_secs(10);
 
 /// Runs the server until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
@@ -74,7 +72,9 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     let folder = found.folder.clone();
     let app = data::app(found, store.clone()).await?;
     let tls = tls(&config)?;
-    name_faults(tls.as_deref());
+    if let Some(tls) = &tls {
+        CertificateNews::of(tls).tell();
+    }
     let (addresses, listeners): (Vec<_>, Vec<_>) = passed.or_bind(&config.program).await?.into_iter().unzip();
     for warning in config.warnings(&addresses) {
         tracing::warn!("{warning}");
@@ -85,7 +85,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     let health = app.task_health();
     let mut watching = vec![supervise(health.clone(), "watchdog", feed_watchdog)];
     if let Some(tls) = tls.clone() {
-        watching.push(supervise(health, "certificate", move || watch(tls.clone())));
+        watching.push(supervise(health, "certificate", move || certificate::watch(tls.clone())));
     }
     let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::system("listening to signals", error))?;
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
@@ -183,33 +183,6 @@ fn certified_host(config: &Config) -> Option<ServerName<'static>> {
         Host::Domain(name) => ServerName::try_from(name.to_owned()).ok(),
         Host::Ipv4(ip) => Some(IpAddr::V4(ip).into()),
         Host::Ipv6(ip) => Some(IpAddr::V6(ip).into()),
-    }
-}
-
-/// Says why clients reject the present certificate, if they do.
-pub(crate) fn name_faults(tls: Option<&Reloading>) {
-    for fault in tls.map(Reloading::faults).unwrap_or_default() {
-        tracing::error!("listen.tls.certificate: {fault}");
-    }
-}
-
-async fn watch(tls: Arc<Reloading>) {
-    let mut last_error = None;
-    loop {
-        tokio::time::sleep(TLS_CHECK).await;
-        let refreshed = tls.refresh().map_err(|error| error.to_string());
-        match &refreshed {
-            Ok(true) => {
-                tracing::info!("the certificate was read again");
-                name_faults(Some(&tls));
-            }
-            // Each look meets the same files until somebody mends them.
-            Err(error) if last_error.as_ref() != Some(error) => {
-                tracing::error!(%error, "the new certificate can't be used; the former one stays");
-            }
-            Ok(false) | Err(_) => {}
-        }
-        last_error = refreshed.err();
     }
 }
 

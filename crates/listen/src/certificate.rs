@@ -52,6 +52,12 @@ pub(crate) fn faults(
     faults
 }
 
+/// How many whole days a certificate is still valid for; below zero once it has expired. `None` if it can't be read.
+pub(crate) fn days_left(certificate: &CertificateDer<'_>, now: Timestamp) -> Option<i64> {
+    let (_, read) = X509Certificate::from_der(certificate).ok()?;
+    Some((read.validity().not_after.timestamp() - now.as_secs()).div_euclid(86_400))
+}
+
 /// To the minute: "2026-11-27 08:20 UTC".
 fn date(at: ASN1Time) -> String {
     let at = at.to_datetime();

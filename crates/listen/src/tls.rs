@@ -15,7 +15,7 @@ use rustls::ServerConfig;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 
 pub use crate::certificate::CertificateFault;
-use crate::certificate::faults;
+use crate::certificate::{days_left, faults};
 
 /// Where certificate and key are.
 #[derive(Clone, Debug)]
@@ -76,6 +76,12 @@ impl Reloading {
     /// Why clients reject the present certificate.
     pub fn faults(&self) -> Vec<CertificateFault> {
         self.faults_of(&self.present())
+    }
+
+    /// How many whole days the present certificate is still valid for; below zero once it has expired. `None` if it can't
+    /// be read.
+    pub fn days_left(&self) -> Option<i64> {
+        days_left(&self.present().certificate, self.clock.now())
     }
 
     /// Reads the files again if they changed. The present configuration stays in place if the new files can't be used,

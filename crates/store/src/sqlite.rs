@@ -20,6 +20,7 @@ mod writer;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use doorward_core::clock::Timestamp;
 use tokio::sync::watch;
 use tokio::task;
 
@@ -87,6 +88,15 @@ impl Sqlite {
             in_use::accept(&folder.join(DATABASE))
         });
         accepted.await.map_err(|_| StoreError::Fault("checking the database panicked".to_owned()))?
+    }
+
+    /// The newest time that a database tells which [`Sqlite::accept`] would take as whole. Changes nothing.
+    pub(crate) async fn newest_time_of_copy(folder: PathBuf) -> Result<Option<Timestamp>, StoreError> {
+        let found = task::spawn_blocking(move || {
+            check_folder(&folder)?;
+            in_use::newest_time(&folder.join(DATABASE)).map_err(StoreError::from)
+        });
+        found.await.map_err(|_| StoreError::Fault("reading the database panicked".to_owned()))?
     }
 
     /// Marks the file as one that a server works on, until [`Self::close`].

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doorward_core::clock::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 use tokio::task;
@@ -51,6 +52,19 @@ impl Store {
             Location::Sqlite(folder) => Engine::Sqlite(Box::new(Sqlite::open(folder.clone()).await?)),
         };
         Ok(Store { engine: Arc::new(engine) })
+    }
+
+    /// The newest time that a database tells which [`Store::accept_copy`] would take as whole: by that, whoever accepts it
+    /// sees whether this machine's clock can be right. Changes nothing. `None` where it has to be accepted first.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if it is damaged.
+    pub async fn newest_time_of_copy(location: &Location) -> Result<Option<Timestamp>, StoreError> {
+        match location {
+            // Nothing is to be accepted there.
+            Location::Postgres(_) => Ok(None),
+            Location::Sqlite(folder) => Sqlite::newest_time_of_copy(folder.clone()).await,
+        }
     }
 
     /// Takes a database that was put into its place by other means than ours as whole, although a server's mark is in it.

@@ -154,4 +154,4 @@ pub(super) const WARM_UP: Duration = Duration::from_secs(2);
 /// How long they are watched where the figures are reported.
 pub(super) const WATCHED: Duration = Duration::from_secs(8);
 const PAUSE: Duration = Duration::from_millis(2);
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(1_800);

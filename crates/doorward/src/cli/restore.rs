@@ -200,6 +200,10 @@ impl MasterKeys {
 async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let found = place.find()?;
     let _lock = found.lock_for("doorward restore")?;
+    // First: what was accepted can be served, with all that is to be ended here.
+    if let Some(newest) = Store::newest_time_of_copy(&found.location).await? {
+        args.ensure_plausible(NEWEST, newest)?;
+    }
     Store::accept_copy(&found.location).await?;
     let accepted = Accepted { other_issuer: args.change_issuer, unfinished: true, ..Accepted::default() };
     let store = found.open_accepted(accepted).await?;
@@ -207,7 +211,7 @@ async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Outp
     alone.ensure_no_others().await?;
     store.migrate().await?;
     if let Some(newest) = store.read(FindNewestTime).await? {
-        args.ensure_plausible("the newest entry of the database", newest)?;
+        args.ensure_plausible(NEWEST, newest)?;
     }
     let issued = if args.trust_clock { Issued::EndedNow } else { Issued::Ended };
     let ended = store.restore_in_place(&alone, args.issued(issued), belonging::audit(actor)).await?;
@@ -223,6 +227,8 @@ async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Outp
         )
     })
 }
+
+const NEWEST: &str = "the newest entry of the database";
 
 /// Says what was restored, and what is left to do.
 pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, output: Output) -> Result<(), Failure> {

@@ -6,8 +6,11 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Command, Stdio},
+    time::{Duration, UNIX_EPOCH},
 };
 
+use doorward_core::clock::Clock;
+use doorward_guard::SystemClock;
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use crate::{
@@ -50,6 +53,28 @@ fn config_check_and_serve_name_certificates_that_clients_reject() {
     certify(folder.path(), "id.example.com", [2000, 3000]);
     set(&config, "listen", "behind_proxy = true\ntrusted_proxies = [\"127.0.0.0/8\"]");
     assert!(configured(&config, &["config", "check"]).status.success());
+}
+
+#[test]
+fn certificate_that_expires_soon_or_while_it_is_used_is_told() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = free_port();
+    let config = init(folder.path(), &format!("https://localhost:{port}"));
+    let address = format!("address = \"127.0.0.1:{port}\"\ntls.certificate = \"tls.pem\"\ntls.key = \"tls.key\"");
+    set(&config, "listen", &address);
+    let mut parameters = CertificateParams::new(["localhost".to_owned()]).expect("a host");
+    let now = u64::try_from(SystemClock.now().as_secs()).expect("after 1970");
+    parameters.not_after = (UNIX_EPOCH + Duration::from_secs(now + 5)).into();
+    let key = KeyPair::generate().expect("a key");
+    fs::write(folder.path().join("tls.key"), key.serialize_pem()).expect("written");
+    let certificate = parameters.self_signed(&key).expect("a certificate");
+    fs::write(folder.path().join("tls.pem"), certificate.pem()).expect("written");
+
+    let log = folder.path().join("log");
+    let _server = Running::start_with_log(&config, fs::File::create(&log).expect("a log"));
+    for told in ["the certificate expires soon", "the certificate expired on"] {
+        eventually(told, || fs::read_to_string(&log).is_ok_and(|log| log.contains(told)));
+    }
 }
 
 #[test]

@@ -174,3 +174,25 @@ fn issuer_may_be_changed_between_init_and_the_first_start() {
     assert_eq!(management["identifier"], format!("{issuer}/v1"));
     assert_eq!(server.terminate(), Some(0));
 }
+
+#[test]
+fn copy_that_is_refused_for_the_clock_stays_one_that_has_to_be_accepted() {
+    let site = Site::new(None);
+    let server = Running::serve(&site.config, &site.url);
+    let database = rusqlite::Connection::open(site.data().join("doorward.db")).expect("the database");
+    database.execute_batch("REPLACE INTO trusted_clock (id, at) VALUES (1, 32503680000000)").expect("the year 3000");
+    drop(database);
+    server.kill();
+    let copy = Copy::of(&site, &["doorward.db", "doorward.db-wal", "master.key"]);
+    let refused = |arguments: &[&str], why: &str| {
+        let refused = configured(&copy.config, arguments);
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && told.contains(why), "{told}");
+    };
+    refused(&["key", "list"], "--in-place");
+    refused(&["restore", "--in-place"], "--trust-clock");
+    refused(&["key", "list"], "--in-place");
+    refused(&["serve"], "--in-place");
+    json(&copy.config, &["restore", "--in-place", "--trust-clock"]);
+    json(&copy.config, &["key", "list"]);
+}

@@ -17,20 +17,18 @@ use crate::app::App;
 const ROUND: Duration = Duration::from_secs(10);
 /// How often grants are looked for that are to be ended.
 const ENDINGS: Duration = Duration::from_secs(1);
-/// How many times as long as a step of sweeping the pause after it is. Rows are found by digests, so that each step writes
-/// into pages all over the database. With a shorter pause, others wait for the disk more often than they are used to.
-const AFTER_SWEEP: u32 = 19;
-/// The same when grants are ended, which is less to write.
-const AFTER_END: u32 = 9;
-/// The same for both in a round that is behind.
-const WHEN_BEHIND: u32 = 4;
+/// How many times as long as a step the pause after it is. Rows are found by digests, so that each step writes into pages
+/// all over the database. With a shorter pause, others wait for the disk more often than they are used to.
+const PAUSE: u32 = 24;
+/// The same in a round that is behind.
+const PAUSE_BEHIND: u32 = 4;
 /// A round that takes longer is behind: rows may be coming faster than they go.
 const BEHIND: Duration = Duration::from_secs(3600);
 
 /// Sweeps until the task is aborted.
 pub(super) async fn sweep(app: Arc<App>) {
     loop {
-        if let Err(error) = round(&app, Pace::gentle(AFTER_SWEEP)).await {
+        if let Err(error) = round(&app, Pace::gentle()).await {
             tracing::warn!(%error, "what has ended could not be removed");
         }
         sleep(ROUND).await;
@@ -40,7 +38,7 @@ pub(super) async fn sweep(app: Arc<App>) {
 /// Writes into grants that they have ended, until the task is aborted.
 pub(super) async fn end_grants(app: Arc<App>) {
     loop {
-        if let Err(error) = end_all(&app, Pace::gentle(AFTER_END)).await {
+        if let Err(error) = end_all(&app, Pace::gentle()).await {
             tracing::warn!(%error, "grants that have ended could not be marked so");
         }
         sleep(ENDINGS).await;
@@ -56,27 +54,27 @@ pub async fn sweep_all(app: &App) -> Result<bool, StoreError> {
 #[derive(Clone, Copy)]
 enum Pace {
     Fast,
-    /// In a round that began then, with pauses so many times as long as a step.
-    Gentle(Instant, u32),
+    /// In a round that began then.
+    Gentle(Instant),
 }
 
 impl Pace {
-    fn gentle(times: u32) -> Self {
-        Self::Gentle(Instant::now(), times)
+    fn gentle() -> Self {
+        Self::Gentle(Instant::now())
     }
 
     /// Lets the others go first after a step.
     async fn pause(self, step: Instant) {
         match self {
             Self::Fast => tokio::task::yield_now().await,
-            Self::Gentle(round, times) => sleep(step.elapsed() * times_in(round.elapsed(), times)).await,
+            Self::Gentle(round) => sleep(pause(round.elapsed(), step.elapsed())).await,
         }
     }
 }
 
-/// How many times as long as a step the pause is in a round that has lasted so long.
-fn times_in(round: Duration, times: u32) -> u32 {
-    if round < BEHIND { times } else { WHEN_BEHIND }
+/// How long to wait after a step in a round that has lasted so long.
+fn pause(round: Duration, step: Duration) -> Duration {
+    step * if round < BEHIND { PAUSE } else { PAUSE_BEHIND }
 }
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
@@ -149,10 +147,9 @@ mod tests {
 
     #[test]
     fn others_have_nearly_all_of_the_time_until_sweeping_is_behind() {
-        for times in [AFTER_SWEEP, AFTER_END] {
-            assert_eq!(times_in(Duration::ZERO, times), times);
-            assert_eq!(times_in(Duration::from_secs(3599), times), times);
-            assert_eq!(times_in(BEHIND, times), 4);
-        }
+        let step = Duration::from_millis(3);
+        assert_eq!(pause(Duration::ZERO, step), Duration::from_millis(72));
+        assert_eq!(pause(Duration::from_secs(3599), step), Duration::from_millis(72));
+        assert_eq!(pause(BEHIND, step), Duration::from_millis(12));
     }
 }

@@ -3,7 +3,8 @@
 //! A client can have a million live grants. What refuses them is therefore one row, which says that those given before a
 //! time have ended. Their own rows say so later, in steps that no other writer notices, and then that row goes.
 //!
-//! Easy to get wrong: who asks whether a grant lives must ask [`ENDED_AT`], never the row's own column alone.
+//! Easy to get wrong: who asks whether a grant lives must ask [`ENDED_AT`], never the row's own column alone. And several
+//! servers end the same grants: that one found nothing to end does not say that nothing is left.
 
 use doorward_core::{
     clock::Timestamp,
@@ -107,21 +108,23 @@ impl Operation for EndGrants {
         let sql = "SELECT subject, before, why FROM ending_grants ORDER BY subject LIMIT 1";
         let Some(mut ending) = tx.query_opt(sql, &[]).await? else { return Ok(true) };
         let (subject, before, why) = (ending.text()?, ending.time()?, ending.text()?);
-        let sql = match ClientId::parse(&subject) {
-            Ok(_) => OF_CLIENT,
-            Err(_) => OF_USER,
+        let (end, left) = match ClientId::parse(&subject) {
+            Ok(_) => (OF_CLIENT, LEFT_OF_CLIENT),
+            Err(_) => (OF_USER, LEFT_OF_USER),
         };
         let params = [before.into(), why.into(), subject.as_str().into(), Self::STEP.into()];
-        let ended = tx.query(sql, &params).await?;
+        let ended = tx.query(end, &params).await?;
         let mut families: Vec<Value> = vec![before.into()];
-        for mut grant in ended.iter().cloned() {
+        for mut grant in ended {
             families.push(grant.text()?.into());
         }
         // The statement has a place for each grant of a whole step; no grant has the name of what fills the rest.
         families.resize(1 + Self::STEP as usize, "".into());
         tx.execute(sql!("{} AND grant_id IN ({})", END_FAMILIES, PLACES), &families).await?;
-        let forgotten = forget_consents(tx, &subject).await?;
-        if (ended.len() as i64) < Self::STEP && (forgotten as i64) < Self::STEP {
+        let consents_left = forget_consents(tx, &subject).await?;
+        // Asked again: another server may have ended all that were found above, and left others.
+        let grants_left = tx.query_opt(left, &[before.into(), subject.as_str().into()]).await?.is_some();
+        if !grants_left && !consents_left {
             // Another end that was noted meanwhile stays.
             let sql = "DELETE FROM ending_grants WHERE subject = $1 AND before = $2";
             tx.execute(sql, &[subject.into(), before.into()]).await?;
@@ -130,14 +133,18 @@ impl Operation for EndGrants {
     }
 }
 
-/// What was allowed without being asked again goes with a client that is gone. Gives how many consents were forgotten, a
-/// step at most.
+/// What was allowed without being asked again goes with a client that is gone, a step of it. Gives whether some is left.
 ///
 /// Whether the client is gone is asked first: as a condition beside the others, SQLite would look at each consent of a
 /// client that is still there, in each step.
-async fn forget_consents(tx: &mut impl Tx, subject: &str) -> Result<u64, TxError> {
+async fn forget_consents(tx: &mut impl Tx, subject: &str) -> Result<bool, TxError> {
     let exists = tx.query_opt("SELECT 1 AS found FROM clients WHERE id = $1", &[subject.into()]).await?.is_some();
-    if exists { Ok(0) } else { tx.execute(CONSENTS, &[subject.into(), EndGrants::STEP.into()]).await }
+    if exists {
+        return Ok(false);
+    }
+    tx.execute(CONSENTS, &[subject.into(), EndGrants::STEP.into()]).await?;
+    let left = "SELECT 1 AS found FROM consents WHERE client_id = $1 LIMIT 1";
+    Ok(tx.query_opt(left, &[subject.into()]).await?.is_some())
 }
 
 /// As many as [`EndGrants::STEP`].
@@ -158,3 +165,8 @@ const OF_USER: &str = sql!(
      RETURNING id",
     END
 );
+
+const LEFT_OF_CLIENT: &str = sql!("{} client_id = $2 {}", LEFT, LEFT_BY_THEN);
+const LEFT_OF_USER: &str = sql!("{} user_id = $2 {}", LEFT, LEFT_BY_THEN);
+const LEFT: &str = "SELECT 1 AS found FROM grants WHERE ended_at IS NULL AND";
+const LEFT_BY_THEN: &str = "AND created_at <= $1 LIMIT 1";

@@ -17,13 +17,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use doorward_core::clock::Timestamp;
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::connection;
 use super::log::Log;
+use super::transaction::{SqliteTx, run};
 use crate::error::StoreError;
 use crate::folder::FolderError;
 use crate::lock::FolderLock;
+use crate::trusted_clock::FindNewestTime;
 use crate::tx::TxError;
 
 /// Looks at the files before they are opened, and refuses what is only half of a database.
@@ -128,6 +131,18 @@ pub(super) fn leave(connection: Connection, folder: &Path) -> Result<(), TxError
     // Before the lock is let go.
     drop(connection);
     Ok(())
+}
+
+/// The newest time that a database tells which is not accepted yet. The files stay as they are. `None` also for a database
+/// of an older program, which keeps it elsewhere. Blocks.
+pub(super) fn newest_time(database: &Path) -> Result<Option<Timestamp>, TxError> {
+    let mut connection = connection::open(database)?;
+    let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+    kept.map_err(|error| connection::explain(&error))?;
+    match run(&FindNewestTime, &mut SqliteTx::reading(&mut connection)) {
+        Err(TxError::Defect(_)) => Ok(None),
+        found => found,
+    }
 }
 
 /// Takes the database as whole although it carries the mark: it was copied by means that need no log. Refuses one that

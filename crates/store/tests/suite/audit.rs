@@ -4,6 +4,7 @@ use doorward_core::id::UserId;
 use doorward_store::audit::{
     AppendAudit, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail, OldestRefusalKept, RemoveRefusals,
 };
+use doorward_store::sweep::Sweep;
 
 use crate::{harness::on_each_engine, world::World};
 
@@ -136,7 +137,9 @@ async fn refusals_are_kept_up_to_a_number_and_changes_of_state_always() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let mut events = vec![event(&world, "client.created", None, None)];
-        events.extend((0..250).map(|_| event(&world, "request.refused", None, None)));
+        let kept = 40;
+        let refusals = kept + Sweep::STEP + 10;
+        events.extend((0..refusals).map(|_| event(&world, "request.refused", None, None)));
         append(&world, events).await;
         let left = async || {
             let newest = world.read(AuditTail { after: None, about: None, limit: 1_000 }).await;
@@ -144,9 +147,9 @@ async fn refusals_are_kept_up_to_a_number_and_changes_of_state_always() {
             (of("request.refused"), of("client.created"))
         };
         let (_, changes) = left().await;
-        assert_eq!(world.read(OldestRefusalKept { most: 250 }).await, None);
-        let before = world.read(OldestRefusalKept { most: 40 }).await.unwrap();
-        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 200);
+        assert_eq!(world.read(OldestRefusalKept { most: refusals }).await, None);
+        let before = world.read(OldestRefusalKept { most: kept }).await.unwrap();
+        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, Sweep::STEP as u64);
         assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 10);
         assert_eq!(world.write(RemoveRefusals { before }).await, 0);
         assert_eq!(left().await, (40, changes));

@@ -141,7 +141,11 @@ async fn copy_of_a_served_database_without_its_log_is_refused() {
     let connection = rusqlite::Connection::open(folder.path().join("doorward.db")).unwrap();
     connection.execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
     assert!(matches!(refusal(&whole).await, FolderError::HalfCopy { .. }));
-    Store::accept_copy(&database(&whole).location).await.unwrap();
+    // What it tells can be asked before it is accepted.
+    let location = database(&whole).location;
+    assert_eq!(Store::newest_time_of_copy(&location).await.unwrap(), None, "it has no such tables");
+    assert!(matches!(refusal(&whole).await, FolderError::HalfCopy { .. }));
+    Store::accept_copy(&location).await.unwrap();
     holds(&whole, &["a"]).await;
 }
 

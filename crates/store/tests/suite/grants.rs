@@ -17,11 +17,11 @@ use doorward_store::{
     codes::Issued,
     grants::{ClientAccess, DisconnectClient, EndGrants, FindConsent, ListClientAccess},
     tokens::IsTokenRevoked,
-    users::{ChangeUser, UserChange},
+    users::{ChangeUser, CreateUser, UserChange},
 };
 
 use crate::{
-    harness::{Ask, Recorded, on_each_engine},
+    harness::{Ask, Recorded, Run, on_each_engine},
     world::{Given, World, outcome},
 };
 
@@ -182,6 +182,40 @@ async fn grants_of_a_disabled_client_are_refused_by_one_row_and_their_own_follow
         assert_ended(&world, &token, &issued).await;
         assert!(world.refreshes(&kept, &world.confidential).await.is_ok());
         assert!(world.refreshes(&new, &world.public).await.is_ok());
+    })
+    .await;
+}
+
+/// Of two servers that end the same grants, the second finds them ended. That says nothing of those that are left.
+#[tokio::test]
+async fn servers_that_end_grants_at_the_same_time_leave_none() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        for _ in 0..2 * EndGrants::STEP {
+            world.sign_in(&world.public).await;
+        }
+        world.write(change_client(&world, ClientChange::Delete)).await;
+        // A consent of each of many users.
+        for number in 0..2 * EndGrants::STEP {
+            let user = world.fresh_user(&format!("user {number}"));
+            let consent = Run::new(
+                "INSERT INTO consents (user_id, client_id, scopes, given_at) VALUES ($1, $2, 'openid', 0)",
+                [user.id.as_str().into(), world.public.id.as_str().into()],
+            );
+            world.write(CreateUser { user, audit: world.audit() }).await;
+            world.write(consent).await;
+        }
+
+        let end = async || world.write(EndGrants).await;
+        while let (false, ..) | (_, false, ..) = tokio::join!(end(), end(), end(), end()) {}
+
+        for sql in [
+            "SELECT id FROM grants WHERE ended_at IS NULL",
+            "SELECT id FROM refresh_families WHERE ended_at IS NULL",
+            "SELECT user_id FROM consents",
+        ] {
+            assert_eq!(world.read(Ask::new(sql, [])).await.len(), 0, "{sql}");
+        }
     })
     .await;
 }
