@@ -11,7 +11,7 @@ use std::{collections::BTreeSet, fs, io, path::Path};
 
 use doorward_core::{api::ResourceIdentifier, clock::Clock, digest::MasterKey, id::AuditId};
 use doorward_guard::{SystemClock, SystemRng};
-use doorward_server::{actor::Actor, manage::apis::MANAGEMENT};
+use doorward_server::{actor::Actor, manage::apis::MANAGEMENT, settings::MANAGEMENT_PATH};
 use doorward_store::{
     Belonging, ChangeIssuer, DATABASE, Location, Store,
     audit::{AuditContext, Details},
@@ -98,7 +98,7 @@ fn check(found: &Belonging, server: &Server) -> Result<(), Mismatch> {
 }
 
 fn issuer_of(management: &str) -> &str {
-    management.strip_suffix("/v1").unwrap_or(management)
+    management.strip_suffix(MANAGEMENT_PATH).unwrap_or(management)
 }
 
 /// What an operator accepts of a database, by saying so.
@@ -176,7 +176,7 @@ impl Found {
     }
 
     fn management(&self) -> String {
-        self.settings.url("/v1")
+        self.settings.management()
     }
 }
 

@@ -103,6 +103,16 @@ mod tests {
     }
 
     #[test]
+    fn all_that_is_left_is_given_before_more_is_drawn() {
+        for wanted in [1, BUFFER_SIZE] {
+            let mut given = vec![0; wanted];
+            Buffer { bytes: [7; BUFFER_SIZE], left: wanted }
+                .take(&mut given, |_| panic!("there are as many as wanted"));
+            assert_eq!(given, vec![7; wanted]);
+        }
+    }
+
+    #[test]
     fn more_than_the_buffer_is_drawn_at_once() {
         let mut wanted = [0; BUFFER_SIZE + 1];
         Buffer { bytes: [7; BUFFER_SIZE], left: BUFFER_SIZE }.take(&mut wanted, |all| all.fill(1));

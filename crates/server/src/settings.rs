@@ -177,6 +177,11 @@ impl Settings {
         }
     }
 
+    /// The identifier of the management API.
+    pub fn management(&self) -> String {
+        self.url(MANAGEMENT_PATH)
+    }
+
     /// The URL of a path below the issuer.
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.issuer)
@@ -198,6 +203,9 @@ impl Settings {
         self.issuer.starts_with("https://")
     }
 }
+
+/// The path of the management API below the issuer.
+pub const MANAGEMENT_PATH: &str = "/v1";
 
 #[cfg(test)]
 mod tests {

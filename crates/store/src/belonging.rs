@@ -16,6 +16,7 @@ use crate::{
     error::StoreError,
     migrate::{newest, restoring},
     record::json,
+    signing_keys::SealingMasterKeys,
     store::Store,
     tx::{Operation, Tx, TxError},
 };
@@ -76,9 +77,7 @@ impl Operation for ReadBelonging {
         if found.schema < FIRST_TABLES {
             return Ok(found);
         }
-        for mut row in tx.query("SELECT DISTINCT sealed_under FROM signing_keys", &[]).await? {
-            found.master_keys.insert(row.text()?);
-        }
+        found.master_keys = SealingMasterKeys.run(tx).await?;
         let named = tx.query_opt("SELECT identifier FROM apis WHERE name = $1", &[self.management.into()]).await?;
         found.management = named.map(|mut row| row.text()).transpose()?;
         Ok(found)

@@ -108,3 +108,23 @@ async fn authorizer_is_asked_about_principals_that_meet_the_requirement_only() {
     assert_eq!(api.get("/v2/notes", &issuer.token("notes:write")).await.code(), "insufficient_scope");
     assert_eq!(*witness.0.lock().unwrap(), ["usr_test GET /v2/notes notes:read"]);
 }
+
+/// As those of a real issuer: a handler that asks who is calling can be tried with each.
+#[tokio::test]
+async fn principal_of_what_a_test_issuer_mints_is_of_its_kind() {
+    let issuer = TestIssuer::new(API);
+    let told = get(async |who: doorward_guard::Principal| {
+        let text = |of: &Option<String>| of.clone().unwrap_or_default();
+        axum::Json([format!("{:?}", who.kind), who.subject.clone(), text(&who.client_id), text(&who.owner)])
+    });
+    let api = Api::serve(Router::new().route("/", told.layer(issuer.guard().layer()))).await;
+    let mint = || issuer.mint("notes:read");
+    for (credential, expected) in [
+        (mint().opaque(), ["User", "usr_test", "cli_test", ""]),
+        (mint().client().opaque(), ["Client", "cli_test", "cli_test", ""]),
+        (mint().jwt(), ["User", "usr_test", "cli_test", ""]),
+        (mint().api_key(), ["Key", "usr_test", "", "usr_test"]),
+    ] {
+        assert_eq!(api.get("/", &credential).await.body, serde_json::json!(expected));
+    }
+}

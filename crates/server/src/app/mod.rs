@@ -123,7 +123,7 @@ impl App {
 
     /// The identifier of the management API.
     pub(crate) fn management_audience(&self) -> ResourceIdentifier {
-        ResourceIdentifier::parse(&self.settings.url("/v1")).expect("an issuer is an absolute URI")
+        ResourceIdentifier::parse(&self.settings.management()).expect("an issuer is an absolute URI")
     }
 
     /// The digests under which a secret may be stored.
