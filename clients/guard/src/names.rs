@@ -10,7 +10,7 @@ use std::{
 use axum::{Router, routing::get};
 use doorward_guard::{
     Action, Algorithm, AuditSink, Authorizer, BoxFuture, ClientAddress, Clock, Credential, CredentialKind, Decision,
-    Denial, ExposeSecret, Guard, GuardBuilder, GuardError, InvalidResource, InvalidRole, InvalidScope, Principal,
+    Denial, Guard, GuardBuilder, GuardError, InvalidResource, InvalidRole, InvalidScope, Presented, Principal,
     PrincipalKind, Problem, Refusal, RefusalEvent, RequestContext, Requirement, Resource, ResourceIdentifier, Rng,
     Role, Scope, ScopeSet, SecretString, SystemClock, SystemRng, Timestamp, TraceId, VerifiedPrincipal, Verifier,
     any_of, authenticated,
@@ -110,11 +110,10 @@ impl Verifier for Nobody {
         credential: &'a Credential,
         _: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<VerifiedPrincipal>, Refusal>> {
-        let shown = match credential {
-            Credential::ApiKey(secret) | Credential::Jwt(secret) | Credential::Opaque(secret) => {
-                secret.expose_secret().len()
-            }
+        let shown: &Presented<'_> = match credential {
+            Credential::ApiKey(shown) | Credential::Jwt(shown) | Credential::Opaque(shown) => shown,
         };
+        let shown = shown.expose_secret().len();
         let refusal = Refusal::new(Denial::TokenUnknown).fact("length", shown).retry_after(Duration::from_secs(1));
         Box::pin(async { Err(refusal) })
     }

@@ -35,7 +35,7 @@ pub mod testing;
 pub use doorward_core::{
     api::{InvalidResource, InvalidRole, ResourceIdentifier, Role},
     clock::{Clock, Timestamp},
-    credential::Credential,
+    credential::{Credential, Presented},
     denial::{Class, Denial},
     event::RefusalEvent,
     jwk::Algorithm,
@@ -44,7 +44,7 @@ pub use doorward_core::{
     random::Rng,
     refusal::Refusal,
     scope::{InvalidScope, Scope, ScopeSet},
-    secret::{ExposeSecret, SecretString},
+    secret::SecretString,
     trace::{InvalidTraceId, TraceId},
 };
 pub use {bytes, http, serde_json};

@@ -180,7 +180,7 @@ type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
 impl Verifier for TestIssuer {
-    fn verify<'a>(&'a self, credential: &'a Credential, request: &'a RequestContext<'a>) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(&'a self, credential: &'a Credential<'a>, request: &'a RequestContext<'a>) -> BoxFuture<'a, Verdict> {
         let now = request.now;
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),

@@ -75,7 +75,7 @@ pub trait Verifier: Send + Sync + 'static {
     /// [`Denial::TokenBindingUnproven`]: doorward_core::denial::Denial::TokenBindingUnproven
     fn verify<'a>(
         &'a self,
-        credential: &'a Credential,
+        credential: &'a Credential<'a>,
         request: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>>;
 }

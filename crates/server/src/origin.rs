@@ -7,7 +7,7 @@ use std::{
 
 use axum::extract::MatchedPath;
 use doorward_core::{clock::Timestamp, credential, random::Rng, text::is_presentable, trace::TraceId};
-use http::{HeaderMap, Request, header::USER_AGENT, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT, request::Parts};
 
 use crate::actor::Actor;
 
@@ -19,36 +19,55 @@ pub(crate) struct Origin {
     came_at: Timestamp,
     /// The caller's address.
     pub(crate) address: IpAddr,
-    /// The method.
-    pub(crate) method: String,
-    /// The path, without the query.
-    pub(crate) path: String,
-    /// The browser, as it says itself; bounded.
-    pub(crate) user_agent: String,
+    method: Method,
+    place: Place,
+    user_agent: Option<HeaderValue>,
+}
+
+/// What a request is for.
+enum Place {
+    /// A route, by its pattern: the ids of stored authorization requests stay out of logs.
+    Route(MatchedPath),
+    /// A path that no route has.
+    Elsewhere(Uri),
 }
 
 impl Origin {
     /// Reads where a request comes from that came at `now` from the client at `address`.
     pub(crate) fn read<B>(request: &Request<B>, address: IpAddr, now: Timestamp, rng: Arc<dyn Rng>) -> Self {
         let trace_id = header(request.headers(), "traceparent").and_then(TraceId::from_traceparent);
-        let user_agent = request.headers().get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
         Self {
             trace_id: trace_id.map(OnceLock::from).unwrap_or_default(),
             rng,
             came_at: now,
             address,
-            method: request.method().as_str().chars().take(16).collect(),
-            // The route's pattern where there is one: the ids of stored authorization requests stay out of logs.
-            path: match request.extensions().get::<MatchedPath>() {
-                Some(route) => route.as_str().to_owned(),
-                None => credential::loggable_text(request.uri().path()).chars().take(512).collect(),
+            method: request.method().clone(),
+            place: match request.extensions().get::<MatchedPath>() {
+                Some(route) => Place::Route(route.clone()),
+                None => Place::Elsewhere(request.uri().clone()),
             },
-            user_agent: credential::loggable_text(&user_agent.unwrap_or_default())
-                .chars()
-                .filter(|c| is_presentable(*c))
-                .take(256)
-                .collect(),
+            user_agent: request.headers().get(USER_AGENT).cloned(),
         }
+    }
+
+    /// The method, as it may be noted. Most requests are never noted, so nothing is made fit for that before.
+    pub(crate) fn method(&self) -> String {
+        self.method.as_str().chars().take(16).collect()
+    }
+
+    /// The path without the query, as it may be noted.
+    pub(crate) fn path(&self) -> String {
+        match &self.place {
+            Place::Route(route) => route.as_str().to_owned(),
+            Place::Elsewhere(uri) => credential::loggable_text(uri.path()).chars().take(512).collect(),
+        }
+    }
+
+    /// The browser, as it says itself and as it may be noted; bounded.
+    pub(crate) fn user_agent(&self) -> String {
+        let stated = self.user_agent.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let loggable = credential::loggable_text(&stated.unwrap_or_default());
+        loggable.chars().filter(|c| is_presentable(*c)).take(256).collect()
     }
 
     /// The origin of a request, which the layer around all routes set.

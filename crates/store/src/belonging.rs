@@ -41,21 +41,28 @@ pub struct Belonging {
 impl Store {
     /// What the database says of the server that it belongs to. Changes nothing.
     pub async fn belonging(&self, management: &'static str) -> Result<Belonging, StoreError> {
-        let has_data = match self.find_rows(false).await {
-            Ok(found) => found.is_some(),
+        let mut found = self.read(ReadBelonging { catalogue: self.catalogue(), management }).await?;
+        // Nearly every start needs no more than these: to know every table takes longer than the rest of a start.
+        found.has_data = !found.is_being_filled
+            && (!found.master_keys.is_empty() || found.management.is_some() || self.has_rows().await?);
+        Ok(found)
+    }
+
+    async fn has_rows(&self) -> Result<bool, StoreError> {
+        match self.find_rows(false).await {
+            Ok(found) => Ok(found.is_some()),
             // Where a newer version has worked there is data.
-            Err(BackupError::Store(StoreError::SchemaNewer { .. })) => true,
-            Err(BackupError::Store(error)) => return Err(error),
-            Err(error) => return Err(StoreError::Fault(error.to_string())),
-        };
-        self.read(ReadBelonging { catalogue: self.catalogue(), has_data, management }).await
+            Err(BackupError::Store(StoreError::SchemaNewer { .. })) => Ok(true),
+            Err(BackupError::Store(error)) => Err(error),
+            Err(error) => Err(StoreError::Fault(error.to_string())),
+        }
     }
 }
 
+/// What can be read without knowing every table: all but [`Belonging::has_data`].
 #[derive(Clone)]
 struct ReadBelonging {
     catalogue: &'static str,
-    has_data: bool,
     management: &'static str,
 }
 
@@ -69,7 +76,6 @@ impl Operation for ReadBelonging {
         let restoring = restoring(tx).await?;
         let mut found = Belonging {
             schema: newest(tx).await?,
-            has_data: self.has_data,
             is_being_filled: restoring == Some(FROM_A_BACKUP),
             is_being_restored: restoring == Some(IN_PLACE),
             ..Belonging::default()

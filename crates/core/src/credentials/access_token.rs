@@ -65,7 +65,8 @@ pub struct Claims {
 impl Claims {
     /// The token: signed, with `typ` and `kid`.
     pub fn sign(&self, key: &SigningKey) -> Result<String, InvalidSigningKey> {
-        let payload = serde_json::to_vec(self).map_err(|_| InvalidSigningKey)?;
+        let mut payload = Vec::with_capacity(512);
+        serde_json::to_writer(&mut payload, self).map_err(|_| InvalidSigningKey)?;
         jws::sign(key, TYPE, &payload)
     }
 }

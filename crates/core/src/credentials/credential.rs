@@ -3,6 +3,8 @@
 //! A credential comes in one header (`Authorization: Bearer`, RFC 6750 section 2.1, or `X-API-Key`) and nowhere else.
 //! Everything that was sent is counted together: two are refused, and so is one in the URL, before anything is logged.
 
+use std::fmt;
+
 use percent_encoding::percent_decode_str;
 
 use super::masked;
@@ -11,7 +13,6 @@ use crate::{
     checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
-    secret::SecretString,
 };
 
 /// Longest credential that is looked at, in bytes.
@@ -20,32 +21,51 @@ pub const MAX_LENGTH: usize = 16 * 1024;
 /// How often a text may be percent-encoded and still be read for credentials.
 const MAX_ENCODINGS: usize = 4;
 
-/// A credential as presented, sorted by its form; nothing of it is verified.
-#[derive(Debug)]
-pub enum Credential {
+/// A credential as presented, sorted by its form; nothing of it is verified. It borrows from the request, which keeps
+/// the text in memory anyway: a copy that is cleared afterwards would cost each request more than finding a token that was
+/// verified before.
+#[derive(Clone, Copy, Debug)]
+pub enum Credential<'a> {
     /// Has the form of an API key, its checksum aside.
-    ApiKey(SecretString),
+    ApiKey(Presented<'a>),
     /// Has three parts like a JWT in compact form.
-    Jwt(SecretString),
+    Jwt(Presented<'a>),
     /// Has the form of an opaque access token and its checksum holds.
-    Opaque(SecretString),
+    Opaque(Presented<'a>),
 }
 
-impl Credential {
+/// The text of a credential. `Debug` shows none of it.
+#[derive(Clone, Copy)]
+pub struct Presented<'a>(&'a str);
+
+impl<'a> Presented<'a> {
+    /// The text itself, for as long as the request lives.
+    pub const fn expose_secret(self) -> &'a str {
+        self.0
+    }
+}
+
+impl fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Presented(…)")
+    }
+}
+
+impl<'a> Credential<'a> {
     /// Sorts a text by its form.
-    pub fn classify(text: &str) -> Result<Self, Denial> {
+    pub fn classify(text: &'a str) -> Result<Self, Denial> {
         if text.len() > MAX_LENGTH {
             return Err(Denial::TokenMalformed);
         }
         if api_key::looks_like_key(text) {
-            return Ok(Self::ApiKey(text.into()));
+            return Ok(Self::ApiKey(Presented(text)));
         }
         if text.starts_with(ACCESS_TOKEN_PREFIX) || text.starts_with(REFRESH_TOKEN_PREFIX) {
             let is_access_token = checksummed::is_well_formed(text, ACCESS_TOKEN_PREFIX);
-            return if is_access_token { Ok(Self::Opaque(text.into())) } else { Err(Denial::TokenMalformed) };
+            return if is_access_token { Ok(Self::Opaque(Presented(text))) } else { Err(Denial::TokenMalformed) };
         }
         if jws::has_three_parts(text) {
-            return Ok(Self::Jwt(text.into()));
+            return Ok(Self::Jwt(Presented(text)));
         }
         Err(Denial::TokenMalformed)
     }
@@ -59,7 +79,7 @@ pub fn present<'a>(
     authorization: impl IntoIterator<Item = &'a [u8]>,
     x_api_key: impl IntoIterator<Item = &'a [u8]>,
     query: Option<&str>,
-) -> Result<Option<Credential>, Denial> {
+) -> Result<Option<Credential<'a>>, Denial> {
     let is_sent = |value: &&[u8]| !value.trim_ascii().is_empty();
     let mut authorization = authorization.into_iter().filter(is_sent);
     let mut x_api_key = x_api_key.into_iter().filter(is_sent);
@@ -76,7 +96,7 @@ pub fn present<'a>(
     if key.is_some() {
         let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?.trim();
         return match api_key::looks_like_key(text) {
-            true => Ok(Some(Credential::ApiKey(text.into()))),
+            true => Ok(Some(Credential::ApiKey(Presented(text)))),
             false => Err(Denial::CredentialMalformed),
         };
     }
@@ -148,7 +168,11 @@ mod tests {
         ApiKey::generate(&KeyPrefix::default(), Environment::Live, &SeededRng::new(1)).reveal().to_owned()
     }
 
-    fn find(authorization: &[&str], x_api_key: &[&str], query: Option<&str>) -> Result<Option<Credential>, Denial> {
+    fn find<'a>(
+        authorization: &[&'a str],
+        x_api_key: &[&'a str],
+        query: Option<&str>,
+    ) -> Result<Option<Credential<'a>>, Denial> {
         present(authorization.iter().map(|text| text.as_bytes()), x_api_key.iter().map(|text| text.as_bytes()), query)
     }
 

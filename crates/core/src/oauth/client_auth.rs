@@ -111,8 +111,14 @@ pub enum Authenticated {
 pub struct AssertionAudience<'a> {
     /// The issuer.
     pub issuer: &'a str,
-    /// The token endpoint, for clients that are registered so.
+    /// The path of the token endpoint, which follows the issuer, for clients that are registered so.
     pub token_endpoint: &'a str,
+}
+
+impl AssertionAudience<'_> {
+    fn is_token_endpoint(&self, audience: &str) -> bool {
+        audience.strip_prefix(self.issuer) == Some(self.token_endpoint)
+    }
 }
 
 /// Holds what was presented against the client, which may not exist.
@@ -205,12 +211,12 @@ fn check_assertion(
     }
     let stated = audience(claims).map_err(reason)?;
     let is_ours = |aud: &str| {
-        aud == expected.issuer || (client.metadata.assertion_for_token_endpoint && aud == expected.token_endpoint)
+        aud == expected.issuer || (client.metadata.assertion_for_token_endpoint && expected.is_token_endpoint(aud))
     };
     // One audience alone: an assertion that others may use as well could be carried here by them.
     match &stated[..] {
         [one] if is_ours(one) => {}
-        [one] if one == expected.token_endpoint => {
+        [one] if expected.is_token_endpoint(one) => {
             return Err("aud is the token endpoint, and the client is not registered for that".to_owned());
         }
         _ => return Err("aud is not the issuer alone".to_owned()),
@@ -244,6 +250,9 @@ fn basic(header: &[u8]) -> Option<(String, SecretString)> {
     let decoded = zeroize::Zeroizing::new(STANDARD.decode(encoded.trim()).ok()?);
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
     let plain = |part: &str| {
+        if !part.bytes().any(|byte| matches!(byte, b'+' | b'%')) {
+            return Some(part.to_owned());
+        }
         let spaced = part.replace('+', " ");
         Some(percent_encoding::percent_decode_str(&spaced).decode_utf8().ok()?.into_owned())
     };
@@ -269,7 +278,8 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const AUDIENCE: AssertionAudience<'_> =
-        AssertionAudience { issuer: "https://issuer.example", token_endpoint: "https://issuer.example/token" };
+        AssertionAudience { issuer: "https://issuer.example", token_endpoint: "/token" };
+    const TOKEN_ENDPOINT: &str = "https://issuer.example/token";
 
     fn peppers() -> Peppers {
         Peppers::new([&MasterKey::generate(&SeededRng::new(9))])
@@ -412,7 +422,7 @@ mod tests {
     fn an_assertion_is_for_the_issuer_once_and_short() {
         assert!(matches!(asserted(json!({})), Ok(Authenticated::OnceByAssertion { id, .. }) if id == "j1"));
         for bad in [
-            json!({"aud": AUDIENCE.token_endpoint}),
+            json!({"aud": TOKEN_ENDPOINT}),
             json!({"aud": [AUDIENCE.issuer, "https://other.example"]}),
             json!({"aud": "https://other.example"}),
             json!({"iss": "cli_2"}),
@@ -423,7 +433,7 @@ mod tests {
         ] {
             assert_eq!(asserted(bad.clone()), Err(Denial::ClientAssertionInvalid), "{bad}");
         }
-        assert!(asserted(json!({"aud": AUDIENCE.token_endpoint, "registered": true})).is_ok());
+        assert!(asserted(json!({"aud": TOKEN_ENDPOINT, "registered": true})).is_ok());
         assert!(asserted(json!({"aud": [AUDIENCE.issuer]})).is_ok());
     }
 
@@ -473,7 +483,7 @@ mod tests {
         };
         assert_eq!(with("sub", "cli_2"), "sub is not the client_id");
         assert_eq!(with("aud", "https://other.example"), "aud is not the issuer alone");
-        let endpoint = with("aud", AUDIENCE.token_endpoint);
+        let endpoint = with("aud", TOKEN_ENDPOINT);
         assert_eq!(endpoint, "aud is the token endpoint, and the client is not registered for that");
     }
 

@@ -17,6 +17,7 @@ mod verdict_cache;
 mod waiting_refusals;
 
 use std::{
+    future::ready,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -35,7 +36,7 @@ use doorward_core::{
     jwk::Algorithm,
     principal::Principal,
     refusal::Refusal,
-    secret::{ExposeSecret, SecretString},
+    secret::SecretString,
 };
 
 pub(crate) use self::{
@@ -108,13 +109,13 @@ impl RemoteVerifier {
         }
     }
 
-    async fn jwt(&self, token: &str, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
-        let digest = Digest::sha256(token.as_bytes());
-        if let Some(keys) = self.keys.loaded()
-            && let Some(seen) = self.seen.find(&digest, keys.generation)
-        {
-            return seen.principal(self.settings.skew, now);
-        }
+    /// What is known of a JWT that was verified before.
+    fn seen_jwt(&self, digest: &Digest, now: Timestamp) -> Option<Result<Arc<Principal>, Refusal>> {
+        let seen = self.seen.find(digest, self.keys.loaded()?.generation)?;
+        Some(seen.principal(self.settings.skew, now))
+    }
+
+    async fn new_jwt(&self, token: &str, digest: Digest, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
         let keys = self.keys.current(now).await?;
         let (keys, token) = match self.verify(token, &keys, now) {
             Err(refusal) if refusal.denial == Denial::TokenKeyUnknown => {
@@ -137,19 +138,19 @@ impl RemoteVerifier {
         access_token::verify(token, &keys.keys, &expect, now)
     }
 
-    async fn api_key(&self, key: &SecretString, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+    async fn api_key(&self, key: &str, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
         let now = context.now;
-        let key = ApiKey::parse(key.expose_secret()).ok_or(Denial::KeyMistyped)?;
+        let key = ApiKey::parse(key).ok_or(Denial::KeyMistyped)?;
         let digest = Digest::sha256(key.reveal().as_bytes());
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
         let ask = async move { api_key::look_up(&issuer, &audience, &key, now).await };
         self.verdicts.find_or(digest, context.client, now, ask).await
     }
 
-    async fn opaque(&self, token: &SecretString, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+    async fn opaque(&self, token: &str, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
         let now = context.now;
-        let digest = Digest::sha256(token.expose_secret().as_bytes());
-        let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), token.clone());
+        let digest = Digest::sha256(token.as_bytes());
+        let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), SecretString::from(token));
         let skew = self.settings.skew;
         let ask = async move { introspection::introspect(&issuer, &audience, &token, skew, now).await };
         self.verdicts.find_or(digest, context.client, now, ask).await
@@ -175,15 +176,23 @@ impl RemoteVerifier {
 impl Verifier for RemoteVerifier {
     fn verify<'a>(
         &'a self,
-        credential: &'a Credential,
+        credential: &'a Credential<'a>,
         request: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
         let now = request.now;
         self.start_ticker();
         match credential {
-            Credential::ApiKey(key) => Box::pin(self.api_key(key, request)),
-            Credential::Jwt(token) => Box::pin(self.jwt(token.expose_secret(), now)),
-            Credential::Opaque(token) => Box::pin(self.opaque(token, request)),
+            Credential::ApiKey(key) => Box::pin(self.api_key(key.expose_secret(), request)),
+            Credential::Jwt(token) => {
+                let token = token.expose_secret();
+                let digest = Digest::sha256(token.as_bytes());
+                // Most requests bring a token that is known, and need no room for what verifying another one would wait for.
+                match self.seen_jwt(&digest, now) {
+                    Some(seen) => Box::pin(ready(seen)),
+                    None => Box::pin(self.new_jwt(token, digest, now)),
+                }
+            }
+            Credential::Opaque(token) => Box::pin(self.opaque(token.expose_secret(), request)),
         }
     }
 }

@@ -59,9 +59,9 @@ impl Caches {
         }
     }
 
-    /// Whether a client is found without a look into the store.
-    pub(crate) fn keeps_client(&self, id: &str) -> bool {
-        self.clients.get(id).is_some()
+    /// The client that is found without a look into the store.
+    pub(crate) fn client(&self, id: &str) -> Option<Arc<Client>> {
+        self.clients.get(id)
     }
 
     /// Forgets a client.
@@ -108,7 +108,7 @@ impl App {
 
     /// The client with this id. A text that is no id of a client is nobody's.
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
-        if let Some(client) = self.caches.clients.get(id) {
+        if let Some(client) = self.caches.client(id) {
             return Ok(Some(client));
         }
         let Ok(client_id) = ClientId::parse(id) else { return Ok(None) };

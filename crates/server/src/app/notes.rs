@@ -39,8 +39,8 @@ impl App {
                 self.now(),
                 refusal,
                 &self.settings.issuer,
-                &origin.method,
-                &origin.path,
+                &origin.method(),
+                &origin.path(),
             );
             event.address = Some(origin.address.to_string());
             let subject = refusal.subject.as_ref().map(UserId::to_string);
@@ -48,8 +48,8 @@ impl App {
         });
         if taken == Taken::Single {
             tracing::info!(
-                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method,
-                path = %origin.path, address = %origin.address, "refused"
+                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method(),
+                path = %origin.path(), address = %origin.address, "refused"
             );
         }
     }

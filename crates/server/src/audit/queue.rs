@@ -8,6 +8,7 @@
 //! of its own, and a refusal that names a user counts for that user alone: it is shown to him.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     hash::Hash,
     mem,
@@ -158,18 +159,18 @@ impl Spent {
     /// Whether the budgets have room for one more event, which is then taken.
     fn takes(&mut self, payer: &Payer, fold: &Fold, budgets: &Budgets) -> bool {
         let (key, most) = match payer {
-            Payer::Clients => (fold.clone(), MAX_ISSUED),
+            Payer::Clients => (Cow::Borrowed(fold), MAX_ISSUED),
             // However many networks the guesses come from.
-            Payer::Users => (Fold { network: None, ..fold.clone() }, MAX_OF_USER),
-            Payer::Api(_) | Payer::Strangers => (fold.clone(), budgets.equal),
+            Payer::Users => (Cow::Owned(Fold { network: None, ..fold.clone() }), MAX_OF_USER),
+            Payer::Api(_) | Payer::Strangers => (Cow::Borrowed(fold), budgets.equal),
         };
-        // Whoever comes from ever new addresses shares one budget, and keeps nobody else from being noted.
-        let equal = slot(&mut self.of_fold, key, fold.shared(payer), budgets.longest);
+        // Callers from ever new addresses share one budget, and keep nobody else from being noted.
+        let equal = slot(&mut self.of_fold, &key, || fold.shared(payer), budgets.longest);
         if *equal >= most {
             return false;
         }
         if matches!(payer, Payer::Api(_) | Payer::Strangers) {
-            let of_network = slot(&mut self.of_network, fold.network, None, budgets.longest);
+            let of_network = slot(&mut self.of_network, &fold.network, || None, budgets.longest);
             if *of_network >= budgets.of_network || self.in_second >= budgets.in_a_second {
                 return false;
             }
@@ -183,16 +184,22 @@ impl Spent {
     /// Counts what the budgets have no room for.
     fn count(&mut self, payer: &Payer, fold: Fold, count: u32, budgets: &Budgets) {
         let most = if *payer == Payer::Clients { MAX_COUNTED.max(budgets.longest) } else { MAX_COUNTED };
-        let is_full = self.counted.len() >= most && !self.counted.contains_key(&fold);
-        let fold = if is_full { fold.shared(payer) } else { fold };
-        *self.counted.entry(fold).or_default() += i64::from(count);
+        *slot(&mut self.counted, &fold, || fold.shared(payer), most) += i64::from(count);
     }
 }
 
-/// The counter of a key; that of `shared` where the table is full.
-fn slot<K: Eq + Hash>(counters: &mut HashMap<K, u32>, key: K, shared: K, most: usize) -> &mut u32 {
-    let is_full = counters.len() >= most && !counters.contains_key(&key);
-    counters.entry(if is_full { shared } else { key }).or_default()
+/// The counter of a key; that of `shared` where the table is full. A key is copied only when it is new.
+fn slot<'a, K: Clone + Eq + Hash, N: Default>(
+    counters: &'a mut HashMap<K, N>,
+    key: &K,
+    shared: impl FnOnce() -> K,
+    most: usize,
+) -> &'a mut N {
+    if !counters.contains_key(key) {
+        let is_full = counters.len() >= most;
+        return counters.entry(if is_full { shared() } else { key.clone() }).or_default();
+    }
+    counters.get_mut(key).expect("it was found")
 }
 
 impl AuditQueue {

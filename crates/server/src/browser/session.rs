@@ -55,7 +55,7 @@ pub(crate) async fn begin(
         times: SessionTimes { created_at: now, last_seen_at: now, ended_at: None },
         authentications: vec![Authentication { method, at: now }],
         address: origin.address.to_string(),
-        user_agent: origin.user_agent.clone(),
+        user_agent: origin.user_agent(),
     };
     let digest = app.peppers.digest(secret.expose_secret());
     let most = app.settings.limits.sessions_per_user;

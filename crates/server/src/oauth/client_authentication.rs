@@ -37,10 +37,13 @@ pub(crate) async fn client(
         return Err(Denial::ClientAuthenticationMultiple.into());
     }
     let presented = client_auth::present(authorization, form)?;
-    let was_kept = app.caches.keeps_client(&presented.client_id);
-    let client = app.client(&presented.client_id).await?;
-    let token_endpoint = app.settings.url("/token");
-    let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: &token_endpoint };
+    let kept = app.caches.client(&presented.client_id);
+    let was_kept = kept.is_some();
+    let client = match kept {
+        Some(client) => Some(client),
+        None => app.client(&presented.client_id).await?,
+    };
+    let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: "/token" };
     let authenticated = client_auth::authenticate(&presented, client.as_deref(), &app.peppers, audience, app.now());
     let outcome = match (authenticated, client) {
         (Ok(Authenticated::Yes), Some(client)) => Ok(client),

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
+use bytes::Bytes;
 use doorward_core::{
     credential::{self, Credential},
     denial::Denial,
@@ -44,14 +45,12 @@ async fn answer(app: &App, request: Request<Body>) -> Result<UserInfo, Refusal> 
     let (head, body) = request.into_parts();
     let values = |name| head.headers.get_all(name).iter().map(|value: &HeaderValue| value.as_bytes());
     let in_header = credential::present(values("authorization"), values("x-api-key"), head.uri.query())?;
-    let in_body = match head.method == Method::POST && body::is_form(&head) {
-        false => None,
-        true => {
-            let bytes = body::form(app, &head, body).await?;
-            let form = Parameters::parse(&bytes)?;
-            form.optional("access_token")?.map(Credential::classify).transpose()?
-        }
+    let form = match head.method == Method::POST && body::is_form(&head) {
+        false => Bytes::new(),
+        true => body::form(app, &head, body).await?,
     };
+    let form = Parameters::parse(&form)?;
+    let in_body = form.optional("access_token")?.map(Credential::classify).transpose()?;
     let credential = match (in_header, in_body) {
         (None, None) => return Err(Denial::CredentialMissing.into()),
         (Some(_), Some(_)) => return Err(Denial::CredentialMultiple.into()),

@@ -10,14 +10,13 @@ use doorward_core::{
     json,
     jwk::Algorithm,
     refusal::Refusal,
-    secret::ExposeSecret,
 };
 use doorward_store::tokens::{FindAccessToken, IsTokenRevoked};
 
 use crate::app::App;
 
 /// Reads a token that we issued, in either form, whether or not it is still good.
-pub(crate) async fn read(app: &App, credential: &Credential) -> Result<AccessToken, Refusal> {
+pub(crate) async fn read(app: &App, credential: &Credential<'_>) -> Result<AccessToken, Refusal> {
     match credential {
         Credential::ApiKey(_) => Err(Denial::TokenMalformed.into()),
         Credential::Jwt(token) => {

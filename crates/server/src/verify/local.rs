@@ -10,7 +10,6 @@ use doorward_core::{
     denial::Denial,
     principal::{CredentialKind, Principal},
     refusal::Refusal,
-    secret::ExposeSecret,
 };
 use doorward_guard::{BoxFuture, RequestContext, Verifier};
 
@@ -29,7 +28,7 @@ impl LocalVerifier {
         Self { app, audience }
     }
 
-    async fn principal(&self, credential: &Credential) -> Result<Principal, Refusal> {
+    async fn principal(&self, credential: &Credential<'_>) -> Result<Principal, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
@@ -49,7 +48,7 @@ impl LocalVerifier {
 impl Verifier for LocalVerifier {
     fn verify<'a>(
         &'a self,
-        credential: &'a Credential,
+        credential: &'a Credential<'a>,
         _: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
         Box::pin(async move { self.principal(credential).await.map(Arc::new) })
