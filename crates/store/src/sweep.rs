@@ -81,7 +81,7 @@ impl Swept {
 
 impl Sweep {
     /// Rows that one sweep removes at most: no other writer waits for longer than a few milliseconds.
-    pub const STEP: i64 = 100;
+    pub const STEP: i64 = 32;
 }
 
 impl Operation for Sweep {

@@ -95,7 +95,7 @@ pub struct EndGrants;
 
 impl EndGrants {
     /// Grants that one operation ends at most: no other writer waits for longer than a few milliseconds.
-    pub const STEP: i64 = 50;
+    pub const STEP: i64 = 16;
 }
 
 impl Operation for EndGrants {
@@ -148,9 +148,7 @@ async fn forget_consents(tx: &mut impl Tx, subject: &str) -> Result<bool, TxErro
 }
 
 /// As many as [`EndGrants::STEP`].
-const PLACES: &str = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, \
-    $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39, $40, $41, \
-    $42, $43, $44, $45, $46, $47, $48, $49, $50, $51";
+const PLACES: &str = "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17";
 
 const CONSENTS: &str = "DELETE FROM consents WHERE client_id = $1 AND user_id IN
       (SELECT user_id FROM consents WHERE client_id = $1 LIMIT $2)";
