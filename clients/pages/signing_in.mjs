@@ -21,7 +21,7 @@ export async function signingIn(suite, start) {
     assert.deepEqual(hidden, ["csrf"], "nothing of the request");
   });
 
-  await each("an unknown name and a wrong password are answered alike, to the letter", async (visitor) => {
+  await each("an unknown name and a wrong password get exactly the same answer", async (visitor) => {
     const unknown = `nobody-${randomBytes(6).toString("hex")}`;
     await visitor.open(ask(native).url);
     const answers = [];

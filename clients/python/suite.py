@@ -1,5 +1,5 @@
 """Authlib against a live demo: what it does for a confidential client (a web application) and for a public one (a
-native application on a loopback port of its own)."""
+native application on a loopback port of its own). Then what the metrics say of that."""
 
 import sys
 
@@ -8,6 +8,7 @@ from playwright.sync_api import sync_playwright
 from checks import Checks
 from confidential import confidential
 from loopback import listening
+from metrics import metrics
 from native import native
 from person import Person
 
@@ -22,6 +23,7 @@ def main() -> int:
             native(checks, person, redirect_uri)
         finally:
             person.leave()
+        metrics(checks)
     return checks.finish()
 
 

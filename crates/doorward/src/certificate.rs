@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_listen::tls::{CertificateFault, Reloading};
+use doorward_server::App;
 
 /// How often the certificate and its files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -34,9 +35,13 @@ impl CertificateNews {
 }
 
 /// Reads the certificate again when its file changes, and says what is new about it: also that the one in use has expired.
-pub(crate) async fn watch(tls: Arc<Reloading>) {
+/// The days that are left stand in the metrics.
+pub(crate) async fn watch(tls: Arc<Reloading>, app: Arc<App>) {
     let (mut last_error, mut told) = (None, CertificateNews::of(&tls));
     loop {
+        if let (Some(metrics), Some(days_left)) = (&app.metrics, tls.days_left()) {
+            metrics.certificate(days_left);
+        }
         tokio::time::sleep(LOOK).await;
         let refreshed = tls.refresh().map_err(|error| error.to_string());
         match &refreshed {

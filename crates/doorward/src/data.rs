@@ -14,7 +14,7 @@ use std::{
 
 use doorward_core::{digest::MasterKey, secret::ExposeSecret};
 use doorward_guard::{SystemClock, SystemRng};
-use doorward_server::{App, Settings, app::Components};
+use doorward_server::{App, Settings, app::Components, metrics::Metrics};
 use doorward_store::{DATABASE, FolderLock, Location, Store, check_folder};
 
 use crate::{
@@ -290,12 +290,18 @@ pub(crate) fn refuse_unfinished_demo(folder: &Path) -> Result<(), Failure> {
 
 /// The server on an opened store.
 pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure> {
+    measured(found, store, None).await
+}
+
+/// The server on an opened store, which measures itself.
+pub(crate) async fn measured(found: Found, store: Store, metrics: Option<Metrics>) -> Result<Arc<App>, Failure> {
     let parts = Components {
         settings: found.settings,
         store,
         clock: Arc::new(SystemClock),
         rng: Arc::new(SystemRng::default()),
         master_keys: found.master_keys,
+        metrics,
     };
     Ok(App::open(parts).await?)
 }

@@ -31,14 +31,10 @@ impl Passed {
 
     /// The listeners with their addresses. Passed sockets replace the configured addresses.
     pub(crate) async fn or_bind(self, program: &Program) -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
-        let mut listeners = Vec::new();
         if self.0.is_empty() {
-            for address in &program.addresses {
-                let failed = |error| Failure::system(&format!("listen.address {address}"), error);
-                listeners.push((*address, doorward_listen::bind(*address).await.map_err(failed)?));
-            }
-            return Ok(listeners);
+            return bind("listen.address", &program.addresses).await;
         }
+        let mut listeners = Vec::new();
         let failed = |error| Failure::system("a socket that was passed", error);
         for socket in self.0 {
             let address = socket.local_addr().map_err(failed)?;
@@ -50,4 +46,14 @@ impl Passed {
         }
         Ok(listeners)
     }
+}
+
+/// Listens at the addresses of a key of the configuration.
+pub(crate) async fn bind(key: &str, addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>, Failure> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let failed = |error| Failure::system(&format!("{key} {address}"), error);
+        listeners.push((*address, doorward_listen::bind(*address).await.map_err(failed)?));
+    }
+    Ok(listeners)
 }

@@ -8,12 +8,17 @@ use doorward_server::{
     App, Logo,
     actor::Actor,
     manage,
+    metrics::Metrics,
+    monitoring,
     tasks::{self, Tasks, supervise},
 };
 use doorward_store::{KNOWN_SCHEMA, Store, prepare_folder};
 use rustls_pki_types::ServerName;
 use sd_notify::NotifyState;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
 use url::{Host, Url};
 
 use crate::{
@@ -22,7 +27,7 @@ use crate::{
     config::{Config, UnusableFile, settings::Program},
     data::{self, Found, ISSUER},
     failure::Failure,
-    listening::Passed,
+    listening::{self, Passed},
     logging::{self, Logging},
     reload::Running,
 };
@@ -70,12 +75,14 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     }
     store.serve().await?;
     let folder = found.folder.clone();
-    let app = data::app(found, store.clone()).await?;
+    let metrics = (!config.program.metrics_addresses.is_empty()).then(Metrics::default);
+    let app = data::measured(found, store.clone(), metrics).await?;
     let tls = tls(&config)?;
     if let Some(tls) = &tls {
         CertificateNews::of(tls).tell();
     }
     let (addresses, listeners): (Vec<_>, Vec<_>) = passed.or_bind(&config.program).await?.into_iter().unzip();
+    let metrics_listeners = listening::bind("metrics.address", &config.program.metrics_addresses).await?;
     for warning in config.warnings(&addresses) {
         tracing::warn!("{warning}");
     }
@@ -85,7 +92,8 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     let health = app.task_health();
     let mut watching = vec![supervise(health.clone(), "watchdog", feed_watchdog)];
     if let Some(tls) = tls.clone() {
-        watching.push(supervise(health, "certificate", move || certificate::watch(tls.clone())));
+        let app = app.clone();
+        watching.push(supervise(health, "certificate", move || certificate::watch(tls.clone(), app.clone())));
     }
     let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::system("listening to signals", error))?;
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
@@ -97,6 +105,8 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
+    let listeners_of_metrics = metrics_listeners.into_iter().unzip::<_, _, Vec<_>, Vec<_>>().1;
+    watching.push(tokio::spawn(serve_metrics(app.clone(), listeners_of_metrics)));
     let router = doorward_server::router(app);
     let serve = Serve { router, limits, trusted_proxies, forwarded_header, proxy_protocol, tls, shutdown };
     tell_systemd(NotifyState::Ready);
@@ -108,6 +118,14 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     // Requests that were cut off may still hold on to the server.
     store.close().await;
     Ok(())
+}
+
+/// Answers requests for metrics until the task is aborted. A server that ends goes on reporting that.
+pub(crate) async fn serve_metrics(app: Arc<App>, listeners: Vec<TcpListener>) {
+    if !listeners.is_empty() {
+        let serve = Serve { router: monitoring::router(app), ..Serve::default() };
+        doorward_listen::serve(listeners, serve, std::future::pending()).await;
+    }
 }
 
 /// Refuses a database that may lose what it has acknowledged, unless the operator accepts that.

@@ -86,7 +86,7 @@ fn generated_pages_are_what_the_program_prints() {
         let output = Command::new(PROGRAM).args(arguments).output().expect("the program runs");
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
         // Whole pages side by side would help nobody.
-        assert!(read(page) == printed, "make it anew: doorward {} > {page}", arguments.join(" "));
+        assert!(read(page) == printed, "generate it again: doorward {} > {page}", arguments.join(" "));
     }
 }
 

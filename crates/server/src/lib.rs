@@ -8,6 +8,7 @@
 // What everything stands on.
 pub mod actor;
 mod audit;
+pub mod metrics;
 mod origin;
 mod pages;
 pub mod passwords;
@@ -17,6 +18,7 @@ pub mod settings;
 pub mod app;
 mod health;
 pub mod manage;
+pub mod monitoring;
 pub mod tasks;
 mod throttle;
 pub mod verify;

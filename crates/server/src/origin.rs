@@ -55,6 +55,20 @@ impl Origin {
         self.method.as_str().chars().take(16).collect()
     }
 
+    /// The pattern of the route, if the request has one.
+    pub(crate) fn route(&self) -> Option<&str> {
+        match &self.place {
+            Place::Route(route) => Some(route.as_str()),
+            Place::Elsewhere(_) => None,
+        }
+    }
+
+    /// The method, if it is one that HTTP defines (RFC 9110 section 9): callers may invent others.
+    pub(crate) fn known_method(&self) -> &'static str {
+        const KNOWN: [&str; 8] = ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE"];
+        KNOWN.into_iter().find(|known| *known == self.method.as_str()).unwrap_or("other")
+    }
+
     /// The path without the query, as it may be noted.
     pub(crate) fn path(&self) -> String {
         match &self.place {

@@ -3,6 +3,7 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     sync::Arc,
+    time::Instant,
 };
 
 use axum::{
@@ -61,6 +62,7 @@ pub fn router(app: Arc<App>) -> Router {
 /// Sets where the request comes from, answers other origins, refuses a credential in the URL before anything is
 /// logged, and notes and renders refusals. One layer for all of it: each layer costs every request a few allocations.
 async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response<Body> {
+    let start = app.metrics.is_some().then(Instant::now);
     let from = request.extensions().get::<ClientAddress>();
     let address = from.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |from| from.client);
     let origin = Arc::new(Origin::read(&request, address, app.now(), app.rng.clone()));
@@ -77,6 +79,9 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     readers.admit(headers);
+    if let (Some(metrics), Some(start)) = (&app.metrics, start) {
+        metrics.answered(&origin, response.status(), start.elapsed());
+    }
     response
 }
 

@@ -14,10 +14,11 @@ mod listener;
 mod transaction;
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use deadpool_postgres::{Client, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
-use deadpool_postgres::{Runtime, TimeoutType, Transaction};
+use deadpool_postgres::{Runtime, Status, TimeoutType, Transaction};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::{IsolationLevel, error::SqlState};
@@ -27,6 +28,7 @@ use self::fate::Name;
 use self::listener::Listener;
 use self::transaction::{PostgresTx, explain};
 use crate::error::StoreError;
+use crate::load::{Connections, Load};
 use crate::tx::{Operation, TxError, Urgency};
 
 pub use self::connection::UnsafeDurability;
@@ -39,6 +41,7 @@ pub(crate) struct Postgres {
     vital: Pool,
     server: Server,
     hints: watch::Sender<u64>,
+    commits: AtomicU64,
     /// Listens from the first time that somebody wants to hear of changes.
     listener: OnceLock<Listener>,
 }
@@ -49,7 +52,7 @@ impl Postgres {
         let server = Server::parse(url)?;
         let (hints, listener) = (watch::Sender::new(0), OnceLock::new());
         let (pool, vital) = (pool(&server, CONNECTIONS)?, pool(&server, VITAL_CONNECTIONS)?);
-        let postgres = Postgres { pool, vital, server, hints, listener };
+        let postgres = Postgres { pool, vital, server, hints, commits: AtomicU64::new(0), listener };
         drop(postgres.client(Urgency::Request).await?);
         Ok(postgres)
     }
@@ -65,6 +68,13 @@ impl Postgres {
     pub(crate) fn change_hints(&self) -> watch::Receiver<u64> {
         self.listener.get_or_init(|| Listener::start(self.server.clone(), self.hints.clone()));
         self.hints.subscribe()
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let Status { max_size, size, available, waiting } = self.pool.status();
+        let commits = self.commits.load(Ordering::Relaxed);
+        let connections = Connections { in_use: size - available.min(size), idle: available, most: max_size };
+        Load { waiting, commits, committed_operations: commits, connections: Some(connections) }
     }
 
     /// Which of the server's settings lets it lose what it has acknowledged, if any does.
@@ -128,6 +138,7 @@ impl Postgres {
                 error => return Err(error),
             }
         }
+        self.commits.fetch_add(1, Ordering::Relaxed);
         if announced {
             self.hints.send_modify(|count| *count = count.wrapping_add(1));
             // Outside of the transaction, because it is only a hint: inside, NOTIFY takes a lock of the whole

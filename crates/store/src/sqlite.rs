@@ -30,6 +30,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use crate::error::StoreError;
 use crate::folder::check_folder;
+use crate::load::Load;
 use crate::tx::Operation;
 
 /// The name of the database's file in a data folder.
@@ -74,6 +75,11 @@ impl Sqlite {
 
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         self.readers.read(operation).await
+    }
+
+    pub(crate) fn load(&self) -> Load {
+        let writer = self.writer.load();
+        Load { waiting: writer.waiting + self.readers.waiting(), ..writer }
     }
 
     /// Refuses everything from the moment that this file is not the one under its name any more.

@@ -60,6 +60,26 @@ pub enum Swept {
 }
 
 impl Swept {
+    /// What it is called where people read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessTokens => "access_tokens",
+            Self::AssertionIds => "assertion_ids",
+            Self::Audit => "audit",
+            Self::AuthorizationRequests => "authorization_requests",
+            Self::Changes => "changes",
+            Self::Codes => "codes",
+            Self::Failures => "failures",
+            Self::FailuresInARow => "failures_in_a_row",
+            Self::Families => "refresh_families",
+            Self::Grants => "grants",
+            Self::RefreshSeals => "refresh_seals",
+            Self::RevokedTokens => "revoked_tokens",
+            Self::SessionsEnded => "ended_sessions",
+            Self::SessionsExpired => "expired_sessions",
+        }
+    }
+
     /// Everything that is swept.
     pub const ALL: [Self; 14] = [
         Self::AccessTokens,

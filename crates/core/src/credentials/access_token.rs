@@ -90,9 +90,9 @@ pub(crate) fn optional_as_secs<S: serde::Serializer>(time: &Option<Timestamp>, s
 /// What a verifier expects of a token.
 #[derive(Clone, Debug)]
 pub struct Expectation<'a> {
-    /// `iss`, to the letter.
+    /// The exact `iss`.
     pub issuer: &'a str,
-    /// What must stand in `aud`, to the letter.
+    /// What `aud` must contain, exactly.
     pub audience: &'a str,
     /// The algorithms that are allowed.
     pub algorithms: &'a [Algorithm],

@@ -84,6 +84,7 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("limits", "Bounds on what callers can make the server hold."),
     ("audit", "How long and how much the audit record remembers."),
     ("log", "What the program writes about its work."),
+    ("metrics", "What monitoring systems read."),
     ("pages", "How the pages look."),
     ("worker", "The threads that answer requests."),
 ];
@@ -235,6 +236,9 @@ pub(super) static KEYS: &[Key] = &[
 
     key("pages.name", K::Name(|c| &mut c.server.name), Fixed,
         "The name of the service, as people read it on every page."),
+    key("metrics.address", K::Addresses(|c| &mut c.program.metrics_addresses), Unset { example: "127.0.0.1:9464" },
+        "The address, or a list of them, at which `GET /metrics` is answered over plain HTTP. Not the public one: anybody who reaches it can read the metrics."),
+
     key("pages.accent", K::Colour(|c| &mut c.server.accent), Unset { example: "#0b5cad" },
         "The colour of links and buttons. Refused if it can't be read well on the pages, light and dark (WCAG AA)."),
     key("pages.logo_file", K::Path(|c| c.program.logo_file.get_or_insert_default()), Unset { example: "logo.svg" },

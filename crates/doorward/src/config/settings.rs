@@ -50,6 +50,8 @@ pub(crate) struct Program {
     pub(crate) logo_file: Option<PathBuf>,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LogLevel,
+    /// Where metrics are answered, if anywhere.
+    pub(crate) metrics_addresses: Vec<SocketAddr>,
     /// The threads that answer requests.
     pub(crate) threads: usize,
 }
@@ -81,6 +83,7 @@ impl Default for Program {
             logo_file: None,
             log_format: LogFormat::Text,
             log_level: LogLevel::Info,
+            metrics_addresses: Vec::new(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

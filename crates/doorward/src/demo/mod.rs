@@ -9,15 +9,16 @@ mod shell;
 mod tell;
 mod unfinished;
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use doorward_core::api::ResourceIdentifier;
 use doorward_guard::Guard;
 use doorward_listen::Serve;
 use doorward_notes::SampleApp;
-use doorward_server::tasks::Tasks;
+use doorward_server::{metrics::Metrics, tasks::Tasks};
 use doorward_store::{FolderLock, prepare_folder};
+use tokio::net::TcpListener;
 
 use crate::{
     belonging::Accepted,
@@ -74,7 +75,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let store = found.open_accepted(is_new).await?;
     store.migrate().await?;
     store.serve().await?;
-    let app = data::app(found, store.clone()).await?;
+    let app = data::measured(found, store.clone(), Some(Metrics::default())).await?;
     serve::ready(&app).await?;
     let seed = match known {
         Some(seed) => seed,
@@ -82,6 +83,8 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     };
     unfinished::end(&folder, &issuer)?;
     let tasks = Tasks::start(&app).await?;
+    let (metrics, metrics_url) = listen_for_metrics().await?;
+    let metrics = tokio::spawn(serve::serve_metrics(app.clone(), vec![metrics]));
     let guard = guard(&seed)?;
     let sample = SampleApp::new(&issuer, &seed.public_client_id, &seed.redirect_uri);
     let sample = sample.map_err(|error| Failure::System(error.to_string()))?;
@@ -100,16 +103,25 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let server = tokio::spawn(doorward_listen::serve(server, of_server, until(server_stopped)));
     tell::wait_for(server_port).await?;
     tell::wait_for(api_port).await?;
-    tell::tell(&seed, output, api_port).await?;
+    tell::tell(&seed, output, api_port, &metrics_url).await?;
     end.await;
     let _ = stop.send(true);
     let _ = api.await;
     let _ = tokio::time::timeout(Duration::from_secs(2), guard.flush()).await;
     let _ = stop_server.send(true);
     let _ = server.await;
+    metrics.abort();
     tasks.stop().await;
     store.close().await;
     Ok(())
+}
+
+/// A free port of loopback for metrics, and the URL that reads them.
+async fn listen_for_metrics() -> Result<(TcpListener, String), Failure> {
+    let failed = |error| Failure::system("a port for metrics", error);
+    let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.map_err(failed)?;
+    let url = format!("http://{}/metrics", listener.local_addr().map_err(failed)?);
+    Ok((listener, url))
 }
 
 /// The guard of the sample API, built as any API's would be.

@@ -2,6 +2,7 @@
 
 use std::{io::IsTerminal, time::Duration};
 
+use serde::Serialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -39,10 +40,19 @@ async fn get(port: u16, path: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
+/// What is told as JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    seed: &'a Seed,
+    metrics: &'a str,
+}
+
 /// Tells how to use the demo.
-pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16) -> Result<(), Failure> {
+pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16, metrics: &str) -> Result<(), Failure> {
     if output.json {
-        line(&serde_json::to_string(seed).map_err(|error| Failure::System(error.to_string()))?)?;
+        let told = Told { seed, metrics };
+        line(&serde_json::to_string(&told).map_err(|error| Failure::System(error.to_string()))?)?;
         return Ok(());
     }
     // A refusal to explain: the same call without a key that is printed below.
@@ -58,6 +68,7 @@ In a browser: open {api}/ and sign in as {username} with the password {password}
 Doorward demo
   authorization server  {issuer}
   sample API "notes"    {api}
+  metrics               {metrics}
   data                  {data}
   guide                 {GUIDE}
 

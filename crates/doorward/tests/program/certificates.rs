@@ -70,8 +70,15 @@ fn certificate_that_expires_soon_or_while_it_is_used_is_told() {
     let certificate = parameters.self_signed(&key).expect("a certificate");
     fs::write(folder.path().join("tls.pem"), certificate.pem()).expect("written");
 
+    let metrics = free_port();
+    set(&config, "metrics", &format!("address = \"127.0.0.1:{metrics}\""));
+
     let log = folder.path().join("log");
     let _server = Running::start_with_log(&config, fs::File::create(&log).expect("a log"));
+    eventually("the metrics have the days left", || {
+        let answer = http("GET", &format!("http://127.0.0.1:{metrics}/metrics"), &[], "");
+        answer.is_some_and(|answer| answer.body.contains("\ndoorward_certificate_days_left 0\n"))
+    });
     for told in ["the certificate expires soon", "the certificate expired on"] {
         eventually(told, || fs::read_to_string(&log).is_ok_and(|log| log.contains(told)));
     }

@@ -1,6 +1,6 @@
 //! What is used of the issuer's metadata (RFC 8414 section 2, and Doorward's own members).
 //!
-//! `issuer` in the document must be the one that was asked, to the letter (section 3.3), and every address must have
+//! `issuer` in the document must be exactly the one that was asked (section 3.3), and every address must have
 //! its origin: the API's credential is sent there.
 
 use doorward_core::json::{self, Map, Value};
@@ -22,7 +22,7 @@ pub(super) struct Endpoints {
 pub(super) enum InvalidMetadata {
     #[error("the metadata is no acceptable JSON object")]
     Json,
-    #[error("the metadata's `issuer` is not the issuer that was asked, to the letter")]
+    #[error("the metadata's `issuer` is not exactly the issuer that was asked")]
     Issuer,
     #[error("the metadata's `{0}` is missing or no URL")]
     Missing(&'static str),

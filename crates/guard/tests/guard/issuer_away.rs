@@ -55,7 +55,7 @@ async fn metadata_of_another_issuer_is_not_believed() {
         issuer.misbehave(METADATA, Misbehaviour::Body(document.to_string()));
         assert_eq!(api.get("/notes", &issuer.jwt("notes:read")).await.status, 503);
         let event = api.audit.events().pop().unwrap();
-        assert!(event.facts.iter().any(|(_, value)| value.contains("not the issuer")), "{event:?}");
+        assert!(event.facts.iter().any(|(_, value)| value.contains("not exactly the issuer")), "{event:?}");
         api.advance(LATER);
     }
 }

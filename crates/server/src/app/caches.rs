@@ -4,6 +4,7 @@
 //! row back: each look-up notes the epoch before it reads, and takes its entry out again if the epoch moved.
 
 use std::{
+    hash::Hash,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -40,6 +41,15 @@ pub(crate) struct Caches {
     pub(crate) last_read: LastRead,
 }
 
+/// How full a cache is, and how often it answered.
+pub(crate) struct CacheLoad {
+    pub(crate) name: &'static str,
+    pub(crate) entries: usize,
+    pub(crate) capacity: usize,
+    pub(crate) hits: u64,
+    pub(crate) misses: u64,
+}
+
 /// A key that is none of the API which asked: the key of another one, or none at all.
 type Miss = (Option<Arc<KeyRecord>>, Timestamp);
 
@@ -57,6 +67,15 @@ impl Caches {
             throttled: Cache::new(entries.min(10_000)),
             last_read: LastRead::default(),
         }
+    }
+
+    /// How full each cache is, and how often it answered.
+    pub(crate) fn load(&self) -> [CacheLoad; 3] {
+        fn load<K: Eq + Hash, V: Clone>(name: &'static str, cache: &Cache<K, V>) -> CacheLoad {
+            let capacity = usize::try_from(cache.capacity()).unwrap_or(usize::MAX);
+            CacheLoad { name, entries: cache.len(), capacity, hits: cache.hits(), misses: cache.misses() }
+        }
+        [load("clients", &self.clients), load("keys", &self.keys), load("unknown_keys", &self.misses)]
     }
 
     /// The client that is found without a look into the store.

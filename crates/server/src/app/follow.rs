@@ -91,6 +91,11 @@ impl App {
         }
     }
 
+    /// How long ago the log of changes was read, in seconds; unknown where it is not to be read.
+    pub(crate) fn changes_age(&self) -> Option<f64> {
+        self.caches.last_read.age().ok().map(|age| age.as_secs_f64())
+    }
+
     /// Applies every change after `position` that was committed by the time this is called.
     pub async fn catch_up(&self, position: i64) -> Result<i64, OpenError> {
         let mut position = position;

@@ -16,6 +16,7 @@ use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::Sea
 
 use crate::{
     audit::{AuditQueue, Budgets},
+    metrics::Metrics,
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
@@ -24,6 +25,8 @@ use crate::{
 mod caches;
 mod commit;
 pub(crate) mod follow;
+mod gauges;
+
 mod health;
 mod key_uses;
 mod notes;
@@ -63,6 +66,8 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
+    /// What is measured, if metrics are turned on.
+    pub metrics: Option<Metrics>,
 }
 
 /// What an [`App`] is made of.
@@ -77,6 +82,8 @@ pub struct Components {
     pub rng: Arc<dyn Rng>,
     /// The master keys, the newest first; at least one.
     pub master_keys: Vec<MasterKey>,
+    /// What the server measures itself with, if it does.
+    pub metrics: Option<Metrics>,
 }
 
 /// Why an [`App`] can't be opened.
@@ -93,7 +100,7 @@ pub enum OpenError {
 impl App {
     /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
     pub async fn open(parts: Components) -> Result<Arc<Self>, OpenError> {
-        let Components { settings, store, clock, rng, master_keys } = parts;
+        let Components { settings, store, clock, rng, master_keys, metrics } = parts;
         let assets = Assets::new(&settings.accent).with_logo(settings.logo.as_ref());
         let app = Self {
             peppers: needed_peppers(&store, &master_keys).await?,
@@ -112,6 +119,7 @@ impl App {
             clock,
             rng,
             master_keys,
+            metrics,
         };
         Ok(Arc::new(app))
     }

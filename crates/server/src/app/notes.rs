@@ -26,6 +26,9 @@ const BATCH: usize = 1_000;
 impl App {
     /// Notes a refusal: for the audit, and for the log. In a flood both get counts.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused(refusal);
+        }
         let fold = Fold {
             action: AuditAction::RequestRefused,
             code: Some(refusal.denial.code()),
@@ -58,6 +61,9 @@ impl App {
     pub(crate) fn note_delivered(&self, events: Vec<RefusalEvent>) {
         for event in events {
             let Some(denial) = event.denial() else { continue };
+            if let Some(metrics) = &self.metrics {
+                metrics.reported(denial.code(), event.count);
+            }
             let address = event.address.as_deref().and_then(|address| address.parse().ok());
             let network = address.map(Network::of);
             let fold = Fold {

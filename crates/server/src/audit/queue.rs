@@ -12,7 +12,7 @@ use std::{
     collections::HashMap,
     hash::Hash,
     mem,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use doorward_core::{clock::Timestamp, network::Network};
@@ -93,6 +93,9 @@ struct Pending {
     /// What each spent in this minute: as many as there are kinds and APIs.
     spent: HashMap<Payer, Spent>,
     due: Vec<(Fold, i64)>,
+    /// Events that were lost since the last warning.
+    untold: u64,
+    /// Events that were lost since the start.
     dropped: u64,
 }
 
@@ -147,6 +150,11 @@ impl Pending {
             self.second = second;
             self.spent.values_mut().for_each(|spent| spent.in_second = 0);
         }
+    }
+
+    fn drop_events(&mut self, count: u64) {
+        self.untold += count;
+        self.dropped += count;
     }
 
     /// Makes what is counted due.
@@ -209,7 +217,7 @@ impl AuditQueue {
 
     /// Takes an event that stands for `count` equal ones, or counts it where the budgets are used up.
     pub(crate) fn push(&self, fold: Fold, now: Timestamp, count: u32, event: impl FnOnce() -> AuditEvent) -> Taken {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.begin(now);
         let payer = fold.payer();
         let spent = state.spent.entry(payer.clone()).or_default();
@@ -218,22 +226,36 @@ impl AuditQueue {
             return Taken::Counted;
         }
         if state.events.len() >= self.budgets.longest {
-            state.dropped += 1;
+            state.drop_events(1);
         } else {
             state.events.push(event());
         }
         Taken::Single
     }
 
+    /// How many events wait to be written.
+    pub(crate) fn waiting(&self) -> usize {
+        self.lock().events.len()
+    }
+
+    /// How many events were lost because too many waited.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What is to be written now: the events, and what a minute that is over has counted, as one row each, made of what
     /// `context` gives for an actor.
     pub(crate) fn take(&self, now: Timestamp, context: impl Fn(&Actor) -> AuditContext) -> Vec<AuditEvent> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         state.begin(now);
         let mut events = mem::take(&mut state.events);
         events.extend(mem::take(&mut state.due).into_iter().map(|(fold, count)| counted_row(&fold, count, &context)));
-        if state.dropped > 0 {
-            let count = mem::take(&mut state.dropped);
+        if state.untold > 0 {
+            let count = mem::take(&mut state.untold);
             tracing::warn!(count, "audit events were dropped: the queue is full");
         }
         events
@@ -241,14 +263,14 @@ impl AuditQueue {
 
     /// Makes what is counted due, also in the middle of a minute: nothing comes any more.
     pub(crate) fn end(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).end();
+        self.lock().end();
     }
 
     pub(crate) fn put_back(&self, events: Vec<AuditEvent>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         let room = self.budgets.longest.saturating_sub(state.events.len());
         let lost = events.len().saturating_sub(room);
-        state.dropped += lost as u64;
+        state.drop_events(lost as u64);
         let later = mem::take(&mut state.events);
         state.events = events.into_iter().take(room).chain(later).collect();
     }

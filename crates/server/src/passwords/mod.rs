@@ -119,6 +119,11 @@ impl Passwords {
         self.computed.load(Ordering::Relaxed)
     }
 
+    /// How many attempts wait for a turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.turns.waiting()
+    }
+
     async fn compute<T: Send + 'static>(
         &self,
         turn: &Arc<Turn>,

@@ -146,7 +146,6 @@ impl Turns {
     }
 
     /// How many wait.
-    #[cfg(test)]
     pub(super) fn waiting(&self) -> usize {
         self.lock().lanes.iter().map(|lane| lane.waiting.len()).sum()
     }

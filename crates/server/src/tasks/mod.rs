@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_secs(10);
 /// How often queued audit events are written.
 const FLUSH: Duration = Duration::from_millis(500);
 
+/// How often what was measured is added up.
+const UPKEEP: Duration = Duration::from_secs(5);
+
 /// What is due at the clock's time: signing keys are made and removed, and uses of keys are written.
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
@@ -55,6 +58,7 @@ impl Tasks {
                 supervised(app, "due", tick),
                 supervised(app, "sweep", sweep::sweep),
                 supervised(app, "end_grants", sweep::end_grants),
+                supervised(app, "metrics", keep_metrics),
             ],
             flushing: supervised(app, "audit", move |app| flush(app, end.clone())),
             app: app.clone(),
@@ -88,6 +92,15 @@ where
     let health = app.task_health();
     let app = app.clone();
     supervise(health, name, move || task(app.clone()))
+}
+
+/// Keeps what was measured in bounded room while nobody asks for it.
+async fn keep_metrics(app: Arc<App>) {
+    let Some(metrics) = &app.metrics else { return std::future::pending().await };
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        metrics.run_upkeep();
+    }
 }
 
 async fn flush(app: Arc<App>, end: Arc<Notify>) {

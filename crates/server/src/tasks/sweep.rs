@@ -92,6 +92,9 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
         for what in std::mem::take(&mut left) {
             let began = Instant::now();
             let swept = app.store.write(Sweep { what, now, retention }).await?;
+            if let Some(metrics) = app.metrics.as_ref().filter(|_| swept > 0) {
+                metrics.swept(what.name(), swept);
+            }
             pace.pause(began).await;
             if swept >= Sweep::STEP as u64 {
                 left.push(what);

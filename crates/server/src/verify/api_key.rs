@@ -15,6 +15,14 @@ use crate::app::App;
 
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
+    let verified = principal(app, api, text).await;
+    if let Some(metrics) = &app.metrics {
+        metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
+    }
+    verified
+}
+
+async fn principal(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
     let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
     if !key.metadata.apis.contains(&api.id) {

@@ -20,6 +20,7 @@ mod jwks;
 mod keys_verify;
 mod logout;
 mod metadata;
+mod metrics;
 mod pages;
 mod refusals;
 mod restart;

@@ -151,7 +151,7 @@ async fn mistyped_address_is_explained_to_a_person_with_a_way_on() {
         let page = server.caller.get_with(path, &[("accept", "text/html")]).await.expect(404);
         assert!(page.body.contains("Check the address for a typing mistake."), "{}", page.body);
         assert!(page.body.contains(r#"<a class="button" id="way-on" href="/account">"#), "{}", page.body);
-        assert!(!page.body.contains("to whoever runs"), "the operator can't help: {}", page.body);
+        assert!(!page.body.contains("to the people who run"), "the operator can't help: {}", page.body);
     }
 }
 

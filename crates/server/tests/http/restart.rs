@@ -115,6 +115,7 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
                 clock: server.clock.clone(),
                 rng: Arc::new(SystemRng::default()),
                 master_keys,
+                metrics: None,
             };
             App::open(parts).await.unwrap().peppers.candidates("x").map(|digest| digest.pepper).collect::<Vec<_>>()
         };

@@ -64,7 +64,7 @@ impl Identity {
         match lost {
             None if was_lost => tracing::warn!("the files of the data folder are back"),
             Some(ref why) if !was_lost => {
-                tracing::error!("{why}: everything is refused until it is back, or until this server is started anew");
+                tracing::error!("{why}: everything is refused until it is back, or until this server is restarted");
             }
             _ => {}
         }

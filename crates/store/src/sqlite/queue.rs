@@ -34,6 +34,12 @@ impl<T> Queue<T> {
         })
     }
 
+    /// How much waits.
+    pub(super) fn waiting(&self) -> usize {
+        let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
+        sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())
+    }
+
     /// Takes nothing more, and waits until the threads have done what is in the queue and have ended.
     pub(super) fn close(&self) {
         drop(self.sender.write().unwrap_or_else(PoisonError::into_inner).take());

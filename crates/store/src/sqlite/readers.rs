@@ -44,6 +44,11 @@ impl Readers {
         Ok(Readers { queue: Queue::new(queue, threads) })
     }
 
+    /// How many operations wait for a thread.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// Ends the threads, after what waits.
     pub(super) fn close(&self) {
         self.queue.close();

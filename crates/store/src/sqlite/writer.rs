@@ -8,7 +8,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use rusqlite::Connection;
@@ -21,6 +21,7 @@ use super::in_use;
 use super::queue::Queue;
 use super::transaction::{SqliteTx, control, is_open, run};
 use crate::error::StoreError;
+use crate::load::Load;
 use crate::tx::{Operation, TxError};
 
 /// The way to the writer thread.
@@ -28,6 +29,14 @@ use crate::tx::{Operation, TxError};
 pub(super) struct Writer {
     queue: Queue<Box<dyn Job>>,
     is_serving: Arc<AtomicBool>,
+    done: Arc<Done>,
+}
+
+/// What has been committed since the database was opened.
+#[derive(Debug, Default)]
+struct Done {
+    commits: AtomicU64,
+    operations: AtomicU64,
 }
 
 impl Writer {
@@ -40,6 +49,7 @@ impl Writer {
         let (queue, jobs) = mpsc::channel(WAITING);
         let checkpointer = Checkpointer::start(path.clone());
         let is_serving = Arc::new(AtomicBool::new(false));
+        let done = Arc::new(Done::default());
         let committer = Committer {
             connection: Some(connection),
             path,
@@ -48,12 +58,23 @@ impl Writer {
             checkpointer,
             uncopied: 0,
             is_serving: Arc::clone(&is_serving),
+            done: Arc::clone(&done),
         };
         let thread = thread::Builder::new()
             .name("doorward-write".to_owned())
             .spawn(move || committer.work(jobs))
             .map_err(|error| StoreError::Unavailable(format!("no thread: {error}")))?;
-        Ok(Writer { queue: Queue::new(queue, vec![thread]), is_serving })
+        Ok(Writer { queue: Queue::new(queue, vec![thread]), is_serving, done })
+    }
+
+    /// What waits to be written, and what has been.
+    pub(super) fn load(&self) -> Load {
+        Load {
+            waiting: self.queue.waiting(),
+            commits: self.done.commits.load(Ordering::Relaxed),
+            committed_operations: self.done.operations.load(Ordering::Relaxed),
+            connections: None,
+        }
     }
 
     /// Says that from here on the process serves: its end takes the mark away that says so in the database.
@@ -127,6 +148,7 @@ struct Committer {
     /// Operations committed since the log was to be copied.
     uncopied: usize,
     is_serving: Arc<AtomicBool>,
+    done: Arc<Done>,
 }
 
 impl Committer {
@@ -168,6 +190,10 @@ impl Committer {
 
     fn serve(&mut self, mut group: Vec<Box<dyn Job>>) {
         let committed = self.commit(&mut group);
+        if committed.is_ok() {
+            self.done.commits.fetch_add(1, Ordering::Relaxed);
+            self.done.operations.fetch_add(group.len() as u64, Ordering::Relaxed);
+        }
         match &committed {
             Ok(true) => self.hints.send_modify(|count| *count = count.wrapping_add(1)),
             Ok(false) => {}

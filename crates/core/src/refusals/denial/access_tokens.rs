@@ -29,7 +29,7 @@ macro_rules! access_tokens {
         TokenIssuerWrong { code: "token_issuer_wrong", status: 401, error: "invalid_token", class: Credential,
             sentence: "The access token is from another issuer.",
             cause: "The token's `iss` is not the issuer that this API trusts.",
-            remedy: "Compare the guard's issuer with the server's `issuer`, to the letter." }
+            remedy: "Set the guard's issuer to exactly the server's `issuer`." }
         TokenAudienceWrong { code: "token_audience_wrong", status: 401, error: "invalid_token", class: Credential,
             sentence: "The access token is for another API.",
             cause: "The token's `aud` does not hold this API's identifier.",

@@ -49,10 +49,14 @@ async fn grant(
     if !client.allows(grant_type) {
         return Err(Refusal::new(Denial::GrantTypeNotAllowed).fact("client_id", &client.id).fact("grant_type", stated));
     }
-    match grant_type {
+    let issued = match grant_type {
         // The two that wait for a transaction are boxed: the third is answered without, and should stay small.
         GrantType::AuthorizationCode => Box::pin(authorization_code::grant(app, origin, client, form)).await,
         GrantType::ClientCredentials => client_credentials::grant(app, origin, &client, form).await,
         GrantType::RefreshToken => Box::pin(refresh_token::grant(app, origin, client, form)).await,
+    }?;
+    if let Some(metrics) = &app.metrics {
+        metrics.issued(grant_type);
     }
+    Ok(issued)
 }

@@ -18,6 +18,7 @@ use doorward_server::{
         self,
         audit::{self, Explained},
     },
+    metrics::Metrics,
     tasks::{self, Tasks},
 };
 use doorward_store::{Store, signing_keys::ListSigningKeys};
@@ -293,7 +294,8 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
     let store = Store::open(&database.location).await.unwrap();
     store.migrate().await.unwrap();
     let master_keys = vec![MasterKey::parse(master_key.expose_secret()).unwrap()];
-    App::open(Components { settings, store, clock, rng: Arc::new(SystemRng::default()), master_keys }).await.unwrap()
+    let (rng, metrics) = (Arc::new(SystemRng::default()), Some(Metrics::default()));
+    App::open(Components { settings, store, clock, rng, master_keys, metrics }).await.unwrap()
 }
 
 async fn serve(app: &Arc<App>, listener: tokio::net::TcpListener) -> (Tasks, oneshot::Sender<()>, JoinHandle<()>) {

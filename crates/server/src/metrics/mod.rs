@@ -1,0 +1,105 @@
+//! Prometheus metrics: what an operator watches.
+//!
+//! Nothing is measured unless metrics are turned on. Events are counted as they happen; what the server holds at a moment
+//! is read when somebody asks (`App::metrics_text`).
+//!
+//! Easy to get wrong: a label that a caller can choose lets anybody add series until the memory is full. Labels are routes,
+//! methods of HTTP, statuses, denial codes and other words of this program only, never ids, paths or addresses.
+
+use std::{fmt, time::Duration};
+
+use doorward_core::{client::GrantType, refusal::Refusal};
+use http::StatusCode;
+use metrics::{counter, gauge, histogram, with_local_recorder};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use crate::origin::Origin;
+
+pub(crate) mod names;
+
+/// What is measured of one server.
+pub struct Metrics {
+    recorder: PrometheusRecorder,
+}
+
+/// Upper bounds of the buckets of durations, in seconds: from a cached verification to a timeout.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
+        let recorder = builder.build_recorder();
+        names::describe(&recorder);
+        with_local_recorder(&recorder, || metrics_process::Collector::default().describe());
+        Self { recorder }
+    }
+}
+
+impl Metrics {
+    /// A request that was answered.
+    pub(crate) fn answered(&self, origin: &Origin, status: StatusCode, took: Duration) {
+        let (route, status) = (origin.route().unwrap_or("none"), status.as_u16().to_string());
+        self.record(|| {
+            counter!(names::REQUESTS, "route" => route.to_owned(), "method" => origin.known_method(), "status" => status)
+                .increment(1);
+            histogram!(names::REQUEST_DURATION, "route" => route.to_owned()).record(took);
+        });
+    }
+
+    /// A request that this server refused.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        self.record(|| counter!(names::REFUSALS, "code" => refusal.denial.code()).increment(1));
+    }
+
+    /// Requests that the guard of an API refused and reported.
+    pub(crate) fn reported(&self, code: &'static str, count: u32) {
+        self.record(|| counter!(names::REPORTED_REFUSALS, "code" => code).increment(count.into()));
+    }
+
+    /// An access token that was issued.
+    pub(crate) fn issued(&self, grant_type: GrantType) {
+        self.record(|| counter!(names::TOKENS, "grant_type" => grant_type.as_str()).increment(1));
+    }
+
+    /// An API key that was verified: `valid`, or the code of the denial.
+    pub(crate) fn verified_key(&self, outcome: &'static str) {
+        self.record(|| counter!(names::KEYS, "outcome" => outcome).increment(1));
+    }
+
+    /// An operation of the store that was done, or failed.
+    pub(crate) fn stored(&self, kind: &'static str, took: Duration) {
+        self.record(|| histogram!(names::STORE_DURATION, "kind" => kind).record(took));
+    }
+
+    /// Rows that were removed because they had ended.
+    pub(crate) fn swept(&self, table: &'static str, rows: u64) {
+        self.record(|| counter!(names::SWEPT, "table" => table).increment(rows));
+    }
+
+    /// The days until the TLS certificate in use expires.
+    pub fn certificate(&self, days_left: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "days are few")]
+        self.record(|| gauge!(names::CERTIFICATE_DAYS).set(days_left as f64));
+    }
+
+    /// What is called now and then, so that what was measured takes bounded room while nobody asks.
+    pub(crate) fn run_upkeep(&self) {
+        self.recorder.handle().run_upkeep();
+    }
+
+    fn record(&self, measure: impl FnOnce()) {
+        with_local_recorder(&self.recorder, measure);
+    }
+
+    /// Everything, in Prometheus's text format, after `read` has measured what a server holds at this moment.
+    pub(crate) fn render(&self, read: impl FnOnce()) -> String {
+        self.record(read);
+        self.recorder.handle().render()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}

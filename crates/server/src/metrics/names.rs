@@ -1,0 +1,89 @@
+//! The metrics, each with its name, its kind and what it means. `docs/operators/observability.md` lists the same.
+
+use metrics::{Recorder, Unit};
+
+pub(crate) const REQUESTS: &str = "doorward_http_requests_total";
+pub(crate) const REQUEST_DURATION: &str = "doorward_http_request_duration_seconds";
+pub(crate) const REFUSALS: &str = "doorward_refusals_total";
+pub(crate) const REPORTED_REFUSALS: &str = "doorward_reported_refusals_total";
+pub(crate) const TOKENS: &str = "doorward_access_tokens_issued_total";
+pub(crate) const KEYS: &str = "doorward_keys_verified_total";
+pub(crate) const STORE_DURATION: &str = "doorward_store_operation_duration_seconds";
+pub(crate) const STORE_WAITING: &str = "doorward_store_waiting_operations";
+pub(crate) const STORE_COMMITS: &str = "doorward_store_commits_total";
+pub(crate) const STORE_COMMITTED: &str = "doorward_store_committed_operations_total";
+pub(crate) const STORE_CONNECTIONS: &str = "doorward_store_connections";
+pub(crate) const CHANGES_AGE: &str = "doorward_changes_age_seconds";
+pub(crate) const CACHE_ENTRIES: &str = "doorward_cache_entries";
+pub(crate) const CACHE_CAPACITY: &str = "doorward_cache_capacity";
+pub(crate) const CACHE_HITS: &str = "doorward_cache_hits_total";
+pub(crate) const CACHE_MISSES: &str = "doorward_cache_misses_total";
+pub(crate) const HASHES: &str = "doorward_password_hashes_total";
+pub(crate) const HASHES_WAITING: &str = "doorward_password_hashes_waiting";
+pub(crate) const AUDIT_WAITING: &str = "doorward_audit_waiting_events";
+pub(crate) const AUDIT_DROPPED: &str = "doorward_audit_dropped_events_total";
+pub(crate) const SWEPT: &str = "doorward_swept_rows_total";
+pub(crate) const TASK_ENDS: &str = "doorward_task_unexpected_ends_total";
+pub(crate) const CERTIFICATE_DAYS: &str = "doorward_certificate_days_left";
+pub(crate) const BUILD: &str = "doorward_build_info";
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+use Kind::{Counter, Gauge, Histogram};
+
+const METRICS: &[(&str, Kind, &str)] = &[
+    (REQUESTS, Counter, "Requests answered, by route, method and status."),
+    (REQUEST_DURATION, Histogram, "Time from a request's head to its answer's head, by route."),
+    (REFUSALS, Counter, "Requests refused by this server, by denial code."),
+    (REPORTED_REFUSALS, Counter, "Requests refused by the guards of APIs and reported here, by denial code."),
+    (TOKENS, Counter, "Access tokens issued, by grant type."),
+    (KEYS, Counter, "API keys verified, by outcome: valid, or a denial code."),
+    (STORE_DURATION, Histogram, "Time of an operation of the store, waiting included, by kind."),
+    (STORE_WAITING, Gauge, "Operations that wait for the database."),
+    (STORE_COMMITS, Counter, "Transactions committed. SQLite commits several operations at once."),
+    (STORE_COMMITTED, Counter, "Operations committed. Divided by the commits: operations in one commit."),
+    (STORE_CONNECTIONS, Gauge, "Connections to PostgreSQL, by state: in use, idle, or the most that there may be."),
+    (CHANGES_AGE, Gauge, "Time since the log of changes was last read. Above 5 s, requests are answered with 503."),
+    (CACHE_ENTRIES, Gauge, "Entries of a cache."),
+    (CACHE_CAPACITY, Gauge, "The most entries that a cache holds."),
+    (CACHE_HITS, Counter, "Look-ups that a cache answered."),
+    (CACHE_MISSES, Counter, "Look-ups that went on to the database."),
+    (HASHES, Counter, "Password hashes computed."),
+    (HASHES_WAITING, Gauge, "Attempts that wait for a password hash."),
+    (AUDIT_WAITING, Gauge, "Audit events that wait to be written."),
+    (AUDIT_DROPPED, Counter, "Audit events lost because the queue was full."),
+    (SWEPT, Counter, "Rows removed because they had ended, by table."),
+    (TASK_ENDS, Counter, "How often a background task ended unexpectedly and was started again."),
+    (CERTIFICATE_DAYS, Gauge, "Days until the TLS certificate in use expires; negative afterwards."),
+    (BUILD, Gauge, "1, with the version as a label."),
+];
+
+pub(super) fn describe(recorder: &impl Recorder) {
+    for (name, kind, meaning) in METRICS {
+        let unit = name.contains("_seconds").then_some(Unit::Seconds);
+        match kind {
+            Counter => recorder.describe_counter((*name).into(), unit, (*meaning).into()),
+            Gauge => recorder.describe_gauge((*name).into(), unit, (*meaning).into()),
+            Histogram => recorder.describe_histogram((*name).into(), unit, (*meaning).into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        let page = include_str!("../../../../docs/operators/observability.md");
+        let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
+        let documented: BTreeSet<_> = cells.filter(|name| name.starts_with("doorward_")).collect();
+        assert_eq!(documented, METRICS.iter().map(|(name, ..)| *name).collect());
+    }
+}
