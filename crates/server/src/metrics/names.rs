@@ -86,4 +86,18 @@ mod tests {
         let documented: BTreeSet<_> = cells.filter(|name| name.starts_with("doorward_")).collect();
         assert_eq!(documented, METRICS.iter().map(|(name, ..)| *name).collect());
     }
+
+    #[test]
+    fn dashboard_and_alerts_name_only_metrics_that_exist() {
+        let known: BTreeSet<_> = METRICS.iter().map(|(name, ..)| *name).collect();
+        let page = include_str!("../../../../docs/operators/observability.md");
+        let dashboard = include_str!("../../../../docs/operators/grafana-dashboard.json");
+        assert!(serde_json::from_str::<serde_json::Value>(dashboard).unwrap()["panels"].as_array().unwrap().len() > 10);
+        let words =
+            [page, dashboard].into_iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        for word in words.filter(|word| word.starts_with("doorward_")) {
+            let name = word.strip_suffix("_bucket").unwrap_or(word);
+            assert!(known.contains(name), "{word}");
+        }
+    }
 }
