@@ -9,11 +9,11 @@ use std::{
 
 use axum::{Router, routing::get};
 use doorward_guard::{
-    Action, Algorithm, AuditSink, Authorizer, BoxFuture, ClientAddress, Clock, Credential, CredentialKind, Decision,
-    Denial, Guard, GuardBuilder, GuardError, InvalidResource, InvalidRole, InvalidScope, Presented, Principal,
-    PrincipalKind, Problem, Refusal, RefusalEvent, RequestContext, Requirement, Resource, ResourceIdentifier, Rng,
-    Role, Scope, ScopeSet, SecretString, SystemClock, SystemRng, Timestamp, TraceId, VerifiedPrincipal, Verifier,
-    any_of, authenticated,
+    Action, Algorithm, AuditSink, Authorizer, BoxFuture, ClientAddress, Clock, Credential, CredentialKind,
+    CredentialText, Decision, Denial, Guard, GuardBuilder, GuardError, InvalidResource, InvalidRole, InvalidScope,
+    Principal, PrincipalKind, Problem, Refusal, RefusalEvent, RequestContext, Requirement, Resource,
+    ResourceIdentifier, Rng, Role, Scope, ScopeSet, SecretString, SystemClock, SystemRng, Timestamp, TraceId,
+    VerifiedPrincipal, Verifier, any_of, authenticated,
     builder::{Remote, WithCredential, WithVerifier, WithoutCredential},
     bytes::Bytes,
     http::{HeaderMap, Method, Request, Response, Uri, request::Parts},
@@ -110,7 +110,7 @@ impl Verifier for Nobody {
         credential: &'a Credential,
         _: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<VerifiedPrincipal>, Refusal>> {
-        let shown: &Presented<'_> = match credential {
+        let shown: &CredentialText<'_> = match credential {
             Credential::ApiKey(shown) | Credential::Jwt(shown) | Credential::Opaque(shown) => shown,
         };
         let shown = shown.expose_secret().len();

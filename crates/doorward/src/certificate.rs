@@ -35,7 +35,7 @@ impl CertificateNews {
 }
 
 /// Reads the certificate again when its file changes, and says what is new about it: also that the one in use has expired.
-/// The days that are left stand in the metrics.
+/// Reports the days left as a metric.
 pub(crate) async fn watch(tls: Arc<Reloading>, app: Arc<App>) {
     let (mut last_error, mut told) = (None, CertificateNews::of(&tls));
     loop {

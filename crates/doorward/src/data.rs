@@ -294,7 +294,7 @@ pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure>
 }
 
 /// The server on an opened store, which measures itself.
-pub(crate) async fn measured(found: Found, store: Store, metrics: Option<Metrics>) -> Result<Arc<App>, Failure> {
+pub(crate) async fn measured(found: Found, store: Store, metrics: Option<Arc<Metrics>>) -> Result<Arc<App>, Failure> {
     let parts = Components {
         settings: found.settings,
         store,

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fs, net::IpAddr, path::Path, sync::Arc};
 
 use doorward_guard::SystemClock;
-use doorward_listen::{Serve, Shutdown, tls::Reloading};
+use doorward_listen::{Limits, Serve, Shutdown, tls::Reloading};
 use doorward_server::{
     App, Logo,
     actor::Actor,
@@ -75,7 +75,8 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     }
     store.serve().await?;
     let folder = found.folder.clone();
-    let metrics = (!config.program.metrics_addresses.is_empty()).then(Metrics::default);
+    let metrics_addresses = config.program.metrics_addresses.clone();
+    let metrics = (!metrics_addresses.is_empty()).then(Arc::<Metrics>::default);
     let app = data::measured(found, store.clone(), metrics).await?;
     let tls = tls(&config)?;
     if let Some(tls) = &tls {
@@ -83,6 +84,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     }
     let (addresses, listeners): (Vec<_>, Vec<_>) = passed.or_bind(&config.program).await?.into_iter().unzip();
     let metrics_listeners = listening::bind("metrics.address", &config.program.metrics_addresses).await?;
+    let metrics_listeners = metrics_listeners.into_iter().map(|(_, listener)| listener).collect();
     for warning in config.warnings(&addresses) {
         tracing::warn!("{warning}");
     }
@@ -105,8 +107,10 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
-    let listeners_of_metrics = metrics_listeners.into_iter().unzip::<_, _, Vec<_>, Vec<_>>().1;
-    watching.push(tokio::spawn(serve_metrics(app.clone(), listeners_of_metrics)));
+    for address in &metrics_addresses {
+        tracing::info!(%address, "metrics at /metrics");
+    }
+    watching.push(tokio::spawn(serve_metrics(app.clone(), metrics_listeners)));
     let router = doorward_server::router(app);
     let serve = Serve { router, limits, trusted_proxies, forwarded_header, proxy_protocol, tls, shutdown };
     tell_systemd(NotifyState::Ready);
@@ -120,10 +124,12 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     Ok(())
 }
 
-/// Answers requests for metrics until the task is aborted. A server that ends goes on reporting that.
+/// Answers requests for metrics until the task is aborted. Metrics stay available during shutdown.
 pub(crate) async fn serve_metrics(app: Arc<App>, listeners: Vec<TcpListener>) {
     if !listeners.is_empty() {
-        let serve = Serve { router: monitoring::router(app), ..Serve::default() };
+        // A monitoring system needs one or two. They take open files that the callers of the server need.
+        let limits = Limits { connections: 32, connections_per_address: 32, ..app.settings.listen };
+        let serve = Serve { router: monitoring::router(app), limits, ..Serve::default() };
         doorward_listen::serve(listeners, serve, std::future::pending()).await;
     }
 }

@@ -35,7 +35,7 @@ pub mod testing;
 pub use doorward_core::{
     api::{InvalidResource, InvalidRole, ResourceIdentifier, Role},
     clock::{Clock, Timestamp},
-    credential::{Credential, Presented},
+    credential::{Credential, CredentialText},
     denial::{Class, Denial},
     event::RefusalEvent,
     jwk::Algorithm,

@@ -19,7 +19,7 @@ use hyper_util::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::watch,
+    sync::{Semaphore, watch},
     time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
@@ -45,6 +45,9 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Bytes of one stream that hyper holds for a client.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// Requests of one connection at once.
+const MAX_STREAMS: u32 = 128;
 
 /// Serves a connection of which nothing has been read yet.
 pub(crate) async fn serve(
@@ -125,7 +128,12 @@ async fn exchange<S>(
 {
     let limits = listening.serve.limits;
     let activity = place.activity.clone();
-    let exchanges = Arc::new(Exchanges { listening, activity: activity.clone(), nearest });
+    let exchanges = Arc::new(Exchanges {
+        listening,
+        activity: activity.clone(),
+        nearest,
+        handlers: Arc::new(Semaphore::new(MAX_STREAMS as usize)),
+    });
     let service = service_fn(move |request| {
         let exchanges = exchanges.clone();
         async move { Ok::<_, Infallible>(exchange::answer(&exchanges, request).await) }
@@ -192,7 +200,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(128)
+        .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(head_bytes).unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(Duration::from_secs(30))

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
+    Router,
     body::Body,
     extract::{ConnectInfo, Request},
 };
@@ -12,6 +13,7 @@ use http::{
     header::{CONNECTION, CONTENT_TYPE, EXPECT},
 };
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::{
@@ -32,6 +34,8 @@ pub(crate) struct Exchanges {
     pub(crate) listening: Arc<Listening>,
     pub(crate) activity: Arc<Activity>,
     pub(crate) nearest: ClientAddress,
+    /// Room for the handlers that work at once over HTTP/2.
+    pub(crate) handlers: Arc<Semaphore>,
 }
 
 /// Answers a request.
@@ -44,10 +48,8 @@ pub(crate) async fn answer(on: &Exchanges, request: Request<Incoming>) -> Respon
     let expects_continue = request.headers().contains_key(EXPECT);
     let (request, unread) = prepare(on, request, is_http2);
     let mut response = match is_named {
-        true => match on.listening.serve.router.clone().oneshot(request).await {
-            Ok(response) => response,
-            Err(never) => match never {},
-        },
+        true if is_http2 => finished(on, request).await,
+        true => handled(on.listening.serve.router.clone(), request).await,
         false => {
             drop(request);
             unnamed_host()
@@ -58,6 +60,32 @@ pub(crate) async fn answer(on: &Exchanges, request: Request<Incoming>) -> Respon
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Answer::new(body, on.activity.clone(), busy, is_http2))
+}
+
+async fn handled(router: Router, request: Request) -> Response<Body> {
+    match router.oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+/// The answer of a handler that goes on to its end, also when the client resets the stream meanwhile: what was done is
+/// then noted as well. The room for handlers is given back at their end, so that resets begin no more work than answers do.
+async fn finished(on: &Exchanges, request: Request) -> Response<Body> {
+    let Ok(room) = on.handlers.clone().acquire_owned().await else { return gave_up() };
+    let router = on.listening.serve.router.clone();
+    let handler = tokio::spawn(async move {
+        let _room = room;
+        handled(router, request).await
+    });
+    handler.await.unwrap_or_else(|_| gave_up())
+}
+
+/// The answer where a handler panicked.
+fn gave_up() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// The request as a router gets it.

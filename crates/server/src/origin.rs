@@ -6,7 +6,9 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use doorward_core::{clock::Timestamp, credential, random::Rng, text::is_presentable, trace::TraceId};
+use doorward_core::{
+    clock::Timestamp, credential, event::RefusalEvent, random::Rng, text::is_presentable, trace::TraceId,
+};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT, request::Parts};
 
 use crate::actor::Actor;
@@ -50,9 +52,9 @@ impl Origin {
         }
     }
 
-    /// The method, as it may be noted. Most requests are never noted, so nothing is made fit for that before.
+    /// The method, as it may be noted. It is computed on demand: most requests are never noted.
     pub(crate) fn method(&self) -> String {
-        self.method.as_str().chars().take(16).collect()
+        credential::loggable_word(self.method.as_str()).chars().take(RefusalEvent::MAX_METHOD).collect()
     }
 
     /// The pattern of the route, if the request has one.
@@ -73,15 +75,18 @@ impl Origin {
     pub(crate) fn path(&self) -> String {
         match &self.place {
             Place::Route(route) => route.as_str().to_owned(),
-            Place::Elsewhere(uri) => credential::loggable_text(uri.path()).chars().take(512).collect(),
+            Place::Elsewhere(uri) => {
+                credential::loggable_word(uri.path()).chars().take(RefusalEvent::MAX_PATH).collect()
+            }
         }
     }
 
     /// The browser, as it says itself and as it may be noted; bounded.
     pub(crate) fn user_agent(&self) -> String {
         let stated = self.user_agent.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let loggable = credential::loggable_text(&stated.unwrap_or_default());
-        loggable.chars().filter(|c| is_presentable(*c)).take(256).collect()
+        // Before credentials are looked for: what is invisible could stand between the parts of one.
+        let visible: String = stated.unwrap_or_default().chars().filter(|c| is_presentable(*c)).collect();
+        credential::loggable_text(&visible).chars().filter(|c| is_presentable(*c)).take(256).collect()
     }
 
     /// The origin of a request, which the layer around all routes set.

@@ -3,9 +3,10 @@
 //! Easy to get wrong: a write whose future is dropped may still happen (SQLite's writer has taken it, PostgreSQL has
 //! the commit); what was not answered is unknown, not undone.
 
+use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use doorward_core::clock::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,6 +23,16 @@ use crate::tx::Operation;
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) engine: Arc<Engine>,
+    observer: Arc<OnceLock<Observer>>,
+}
+
+/// Is called with the kind of each operation, `read` or `write`, and how long it took, waiting included.
+struct Observer(Box<dyn Fn(&'static str, Duration) + Send + Sync>);
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Observer")
+    }
 }
 
 /// Where the database is.
@@ -51,7 +62,7 @@ impl Store {
             Location::Postgres(url) => Engine::Postgres(Box::new(Postgres::open(url.expose_secret()).await?)),
             Location::Sqlite(folder) => Engine::Sqlite(Box::new(Sqlite::open(folder.clone()).await?)),
         };
-        Ok(Store { engine: Arc::new(engine) })
+        Ok(Store { engine: Arc::new(engine), observer: Arc::default() })
     }
 
     /// The newest time that a database tells which [`Store::accept_copy`] would take as whole: by that, whoever accepts it
@@ -103,18 +114,36 @@ impl Store {
 
     /// Runs the operation in one transaction. When this answers, the outcome survives a crash.
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        match &*self.engine {
+        let start = Instant::now();
+        let outcome = match &*self.engine {
             Engine::Postgres(postgres) => postgres.write(&operation).await,
             Engine::Sqlite(sqlite) => sqlite.write(operation).await,
-        }
+        };
+        self.observe("write", start);
+        outcome
     }
 
     /// Runs an operation that only reads, on one snapshot. Never waits for a writer, and sees every write that was
     /// answered before.
     pub async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        match &*self.engine {
+        let start = Instant::now();
+        let outcome = match &*self.engine {
             Engine::Postgres(postgres) => postgres.read(&operation).await,
             Engine::Sqlite(sqlite) => sqlite.read(operation).await,
+        };
+        self.observe("read", start);
+        outcome
+    }
+
+    /// Has every operation observed from now on, by the first one who asks for it. Operations that were given up by their
+    /// callers are not among them.
+    pub fn observed_by(&self, observer: impl Fn(&'static str, Duration) + Send + Sync + 'static) {
+        let _ = self.observer.set(Observer(Box::new(observer)));
+    }
+
+    fn observe(&self, kind: &'static str, start: Instant) {
+        if let Some(Observer(observer)) = self.observer.get() {
+            observer(kind, start.elapsed());
         }
     }
 

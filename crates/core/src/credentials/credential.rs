@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::masked;
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
     checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
+    text::is_presentable,
 };
 
 /// Longest credential that is looked at, in bytes.
@@ -27,27 +28,27 @@ const MAX_ENCODINGS: usize = 4;
 #[derive(Clone, Copy, Debug)]
 pub enum Credential<'a> {
     /// Has the form of an API key, its checksum aside.
-    ApiKey(Presented<'a>),
+    ApiKey(CredentialText<'a>),
     /// Has three parts like a JWT in compact form.
-    Jwt(Presented<'a>),
+    Jwt(CredentialText<'a>),
     /// Has the form of an opaque access token and its checksum holds.
-    Opaque(Presented<'a>),
+    Opaque(CredentialText<'a>),
 }
 
 /// The text of a credential. `Debug` shows none of it.
 #[derive(Clone, Copy)]
-pub struct Presented<'a>(&'a str);
+pub struct CredentialText<'a>(&'a str);
 
-impl<'a> Presented<'a> {
+impl<'a> CredentialText<'a> {
     /// The text itself, for as long as the request lives.
     pub const fn expose_secret(self) -> &'a str {
         self.0
     }
 }
 
-impl fmt::Debug for Presented<'_> {
+impl fmt::Debug for CredentialText<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Presented(…)")
+        f.write_str("CredentialText(…)")
     }
 }
 
@@ -58,14 +59,14 @@ impl<'a> Credential<'a> {
             return Err(Denial::TokenMalformed);
         }
         if api_key::looks_like_key(text) {
-            return Ok(Self::ApiKey(Presented(text)));
+            return Ok(Self::ApiKey(CredentialText(text)));
         }
         if text.starts_with(ACCESS_TOKEN_PREFIX) || text.starts_with(REFRESH_TOKEN_PREFIX) {
             let is_access_token = checksummed::is_well_formed(text, ACCESS_TOKEN_PREFIX);
-            return if is_access_token { Ok(Self::Opaque(Presented(text))) } else { Err(Denial::TokenMalformed) };
+            return if is_access_token { Ok(Self::Opaque(CredentialText(text))) } else { Err(Denial::TokenMalformed) };
         }
         if jws::has_three_parts(text) {
-            return Ok(Self::Jwt(Presented(text)));
+            return Ok(Self::Jwt(CredentialText(text)));
         }
         Err(Denial::TokenMalformed)
     }
@@ -96,7 +97,7 @@ pub fn present<'a>(
     if key.is_some() {
         let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?.trim();
         return match api_key::looks_like_key(text) {
-            true => Ok(Some(Credential::ApiKey(Presented(text)))),
+            true => Ok(Some(Credential::ApiKey(CredentialText(text)))),
             false => Err(Denial::CredentialMalformed),
         };
     }
@@ -125,20 +126,33 @@ pub fn query_has_credential(query: &str) -> bool {
 
 /// A text as it may be noted: what has the form of a credential is replaced, wherever somebody put it, also between
 /// other characters or percent-encoded.
+///
+/// Encoded again and again it is read to the end, since a credential may follow one that is found earlier. What is still
+/// encoded after [`MAX_ENCODINGS`] is replaced whole.
 pub fn loggable_text(text: &str) -> String {
-    let mut decoded = text.to_owned();
-    for _ in 0..MAX_ENCODINGS {
-        if let Some(masked) = masked::without_credentials(&decoded) {
-            // Noted as it was meant, since its encoding has a credential in it.
-            return masked;
-        }
+    let (mut decoded, mut masked) = (text.to_owned(), None);
+    for _ in 0..=MAX_ENCODINGS {
+        // Noted as it was meant, since its encoding has a credential in it.
+        masked = masked::without_credentials(&decoded).or(masked);
         let next = percent_decode_str(&decoded).decode_utf8_lossy().into_owned();
         if next == decoded {
-            break;
+            return masked.unwrap_or_else(|| text.to_owned());
         }
         decoded = next;
     }
-    text.to_owned()
+    "[encoded]".to_owned()
+}
+
+/// A path or a method as one word of a log line: without credentials, and encoded where a character could end the word
+/// or show something else.
+pub fn loggable_word(text: &str) -> String {
+    loggable_text(text).chars().fold(String::new(), |mut word, c| {
+        match is_presentable(c) && !c.is_whitespace() {
+            true => word.push(c),
+            false => word.extend(utf8_percent_encode(c.encode_utf8(&mut [0; 4]), NON_ALPHANUMERIC)),
+        }
+        word
+    })
 }
 
 /// What APIs take, and the refresh token that is taken for it. A code is not among them: it comes in URLs.
@@ -274,6 +288,33 @@ mod tests {
         for plain in ["/notes/100%25/a%20b", "/a_live_b/c_test_", "Mozilla/5.0 (X11; Linux x86_64)", "a.b.c", "%zz%"] {
             assert_eq!(loggable_text(plain), plain);
         }
+    }
+
+    #[test]
+    fn credential_behind_another_one_is_masked_at_any_depth() {
+        let (key, opaque) = (key(), checksummed::generate(ACCESS_TOKEN_PREFIX, &SeededRng::new(1)));
+        let opaque = opaque.expose_secret();
+        let encode = |text: &str| text.replace('%', "%25").replace('_', "%5f");
+        let mut second = opaque.to_owned();
+        for depth in 0..6 {
+            let noted = loggable_text(&format!("/a/{key}/{second}"));
+            assert!(!noted.contains(&opaque[12..]), "{depth}: {noted}");
+            second = encode(&second);
+        }
+        let split = opaque.replacen(&opaque[20..21], &format!("%{:02x}", opaque.as_bytes()[20]), 1);
+        assert_eq!(loggable_text(&split), "[credential]");
+    }
+
+    #[test]
+    fn word_of_a_log_line_ends_where_it_seems_to() {
+        assert_eq!(loggable_word("/notes/\u{e4}"), "/notes/\u{e4}");
+        for bad in ["a b", "a\nb", "a\u{1b}[31m", "a\u{9b}31m", "a\u{202e}b", "a\u{2028}b", "a\u{85}b", "a\u{a0}b"] {
+            let noted = loggable_word(bad);
+            assert!(noted.chars().all(|c| is_presentable(c) && !c.is_whitespace()), "{noted}");
+        }
+        let noted = loggable_word(&format!("/x%0aERROR%20root%1b%5b31m/{}", key().replace('_', "%5F")));
+        assert_eq!(noted, "/x%0AERROR%20root%1B[31m/[credential]");
+        assert_eq!(loggable_word(&key()), "[credential]", "a method, for example");
     }
 
     #[test]

@@ -44,6 +44,8 @@ const fn is_one(count: &u32) -> bool {
 }
 
 impl RefusalEvent {
+    /// Longest method that is kept, in characters.
+    pub const MAX_METHOD: usize = 16;
     /// Longest path that is kept, in characters.
     pub const MAX_PATH: usize = 512;
 
@@ -55,8 +57,8 @@ impl RefusalEvent {
             at_ms: now.as_millis(),
             code: refusal.denial.code().to_owned(),
             at: at.to_owned(),
-            method: method.chars().take(16).collect(),
-            path: credential::loggable_text(path).chars().take(Self::MAX_PATH).collect(),
+            method: credential::loggable_word(method).chars().take(Self::MAX_METHOD).collect(),
+            path: credential::loggable_word(path).chars().take(Self::MAX_PATH).collect(),
             address: None,
             principal: None,
             facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

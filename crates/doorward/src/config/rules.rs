@@ -1,6 +1,6 @@
 //! Rules that several keys make together. What one key takes is in its row of the table.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use doorward_listen::ForwardedHeader;
 
@@ -9,6 +9,7 @@ use super::{draft::Draft, settings::Config, units::format_duration};
 /// Adds every rule that is broken to the draft's mistakes.
 pub(super) fn check(draft: &mut Draft) {
     plain_http_stays_on_loopback(draft);
+    metrics_are_elsewhere(draft);
     proxies_are_named(draft);
     reports_come_from_proxies(draft);
     tls_is_a_pair(draft);
@@ -27,6 +28,23 @@ fn plain_http_stays_on_loopback(draft: &mut Draft) {
     let help = "give `listen.tls.certificate` and `listen.tls.key`, or set `listen.behind_proxy` with `listen.trusted_proxies`";
     let involved = ["listen.address", "listen.behind_proxy", "listen.tls.certificate", "listen.tls.key"];
     draft.note_about(&involved, message, Some(help.into()));
+}
+
+fn metrics_are_elsewhere(draft: &mut Draft) {
+    let program = &draft.config.program;
+    let of_server = |address: &&SocketAddr| program.addresses.iter().any(|other| overlap(address, other));
+    let Some(address) = program.metrics_addresses.iter().find(of_server) else { return };
+    let message = format!("`metrics.address` is {address}, where the server itself listens");
+    let help = "give metrics a port of their own";
+    draft.note_about(&["metrics.address", "listen.address"], message, Some(help.into()));
+}
+
+/// Whether two sockets can't listen at both.
+fn overlap(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let (ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() == other.port()
+        && (ip == other_ip || ip.is_unspecified() || other_ip.is_unspecified())
+        && one.port() != 0
 }
 
 fn proxies_are_named(draft: &mut Draft) {

@@ -234,11 +234,11 @@ pub(super) static KEYS: &[Key] = &[
             |c, v| c.program.log_level = LogLevel::ALL[v], |c| c.program.log_level as usize), Fixed,
         "The least important line that is written."),
 
-    key("pages.name", K::Name(|c| &mut c.server.name), Fixed,
-        "The name of the service, as people read it on every page."),
     key("metrics.address", K::Addresses(|c| &mut c.program.metrics_addresses), Unset { example: "127.0.0.1:9464" },
         "The address, or a list of them, at which `GET /metrics` is answered over plain HTTP. Not the public one: anybody who reaches it can read the metrics."),
 
+    key("pages.name", K::Name(|c| &mut c.server.name), Fixed,
+        "The name of the service, as people read it on every page."),
     key("pages.accent", K::Colour(|c| &mut c.server.accent), Unset { example: "#0b5cad" },
         "The colour of links and buttons. Refused if it can't be read well on the pages, light and dark (WCAG AA)."),
     key("pages.logo_file", K::Path(|c| c.program.logo_file.get_or_insert_default()), Unset { example: "logo.svg" },

@@ -9,7 +9,17 @@ use super::settings::Config;
 impl Config {
     /// Warnings about a server that listens at `addresses`, each a sentence.
     pub(crate) fn warnings(&self, addresses: &[SocketAddr]) -> Vec<String> {
-        self.port_is_elsewhere(addresses).into_iter().collect()
+        self.port_is_elsewhere(addresses).into_iter().chain(self.metrics_are_reachable()).collect()
+    }
+
+    /// Metrics are answered to anybody, over plain HTTP.
+    fn metrics_are_reachable(&self) -> Option<String> {
+        let reachable =
+            self.program.metrics_addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())?;
+        Some(format!(
+            "anybody who reaches {reachable} can read the metrics. Give `metrics.address` an address that only the monitoring \
+             reaches, and ignore this warning if it has one"
+        ))
     }
 
     /// Clients connect to the issuer's port. Behind a proxy that is the proxy's.

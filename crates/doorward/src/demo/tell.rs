@@ -40,9 +40,9 @@ async fn get(port: u16, path: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// What is told as JSON.
+/// What `--json` prints.
 #[derive(Serialize)]
-struct Told<'a> {
+struct Printed<'a> {
     #[serde(flatten)]
     seed: &'a Seed,
     metrics: &'a str,
@@ -51,8 +51,8 @@ struct Told<'a> {
 /// Tells how to use the demo.
 pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16, metrics: &str) -> Result<(), Failure> {
     if output.json {
-        let told = Told { seed, metrics };
-        line(&serde_json::to_string(&told).map_err(|error| Failure::System(error.to_string()))?)?;
+        let printed = Printed { seed, metrics };
+        line(&serde_json::to_string(&printed).map_err(|error| Failure::System(error.to_string()))?)?;
         return Ok(());
     }
     // A refusal to explain: the same call without a key that is printed below.

@@ -1,5 +1,7 @@
 //! Connections over a pipe, in a time that is paused: what a client withholds, and what it is told.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -22,6 +24,7 @@ const CEILING: Duration = Duration::from_secs(600);
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const PRIORITY: u8 = 2;
+const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
@@ -127,6 +130,40 @@ async fn http_2_connection_that_only_answers_pings_is_idle() {
     assert!(begun.elapsed() >= limits.idle_timeout, "{:?}", begun.elapsed());
     assert!(begun.elapsed() <= limits.idle_timeout + GRACE + Duration::from_secs(2), "{:?}", begun.elapsed());
     served.task.await.unwrap();
+}
+
+/// Who could undo the end of a handler by a reset could guess passwords that nobody notes.
+#[tokio::test(start_paused = true)]
+async fn handler_goes_on_to_its_end_when_the_client_resets_its_stream() {
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let counters = (begun.clone(), ended.clone());
+    let slow = get(async move || {
+        counters.0.fetch_add(1, Relaxed);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        counters.1.fetch_add(1, Relaxed);
+        "done"
+    });
+    let mut served = Served::start(Router::new().route("/", slow), 65_536);
+    served.begin_http2(65_535).await;
+    let mut stream = 1;
+    let mut reset = async |served: &mut Served| {
+        served.get(stream, "/").await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        served.send(&frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())).await;
+        stream += 2;
+    };
+    for _ in 0..10 {
+        reset(&mut served).await;
+    }
+    assert_eq!((begun.load(Relaxed), ended.load(Relaxed)), (10, 0));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(ended.load(Relaxed), 10);
+    // Resets make no more handlers work at once than answers do.
+    for _ in 0..300 {
+        reset(&mut served).await;
+    }
+    assert!(begun.load(Relaxed) - ended.load(Relaxed) <= 128);
+    assert_eq!(begun.load(Relaxed), 10 + 128);
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,12 +33,31 @@ use crate::app::{App, OpenError, follow::LastRead, unavailable};
 pub(crate) struct Caches {
     epoch: AtomicU64,
     clients: Cache<String, Arc<Client>>,
+    client_tally: Tally,
     keys: Cache<Digest, Arc<KeyRecord>>,
+    key_tally: Tally,
     /// Keys that are none of an API which asked about them, and when it did.
     misses: Cache<(ApiId, Digest), Miss>,
     /// Addresses with the minute in which their failed client authentications are answered without counting on.
     pub(crate) throttled: Cache<String, ()>,
     pub(crate) last_read: LastRead,
+}
+
+/// How many look-ups a cache answered, and how many went on to the store.
+#[derive(Default)]
+struct Tally {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Tally {
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 /// How full a cache is, and how often it answered.
@@ -62,7 +81,9 @@ impl Caches {
         Self {
             epoch: AtomicU64::new(0),
             clients: Cache::new(entries),
+            client_tally: Tally::default(),
             keys: Cache::new(entries),
+            key_tally: Tally::default(),
             misses: Cache::new(entries),
             throttled: Cache::new(entries.min(10_000)),
             last_read: LastRead::default(),
@@ -70,17 +91,17 @@ impl Caches {
     }
 
     /// How full each cache is, and how often it answered.
-    pub(crate) fn load(&self) -> [CacheLoad; 3] {
-        fn load<K: Eq + Hash, V: Clone>(name: &'static str, cache: &Cache<K, V>) -> CacheLoad {
-            let capacity = usize::try_from(cache.capacity()).unwrap_or(usize::MAX);
-            CacheLoad { name, entries: cache.len(), capacity, hits: cache.hits(), misses: cache.misses() }
+    pub(crate) fn load(&self) -> [CacheLoad; 2] {
+        fn load<K: Eq + Hash, V: Clone>(name: &'static str, cache: &Cache<K, V>, tally: &Tally) -> CacheLoad {
+            CacheLoad {
+                name,
+                entries: cache.len(),
+                capacity: usize::try_from(cache.capacity()).unwrap_or(usize::MAX),
+                hits: tally.hits.load(Ordering::Relaxed),
+                misses: tally.misses.load(Ordering::Relaxed),
+            }
         }
-        [load("clients", &self.clients), load("keys", &self.keys), load("unknown_keys", &self.misses)]
-    }
-
-    /// The client that is found without a look into the store.
-    pub(crate) fn client(&self, id: &str) -> Option<Arc<Client>> {
-        self.clients.get(id)
+        [load("clients", &self.clients, &self.client_tally), load("keys", &self.keys, &self.key_tally)]
     }
 
     /// Forgets a client.
@@ -127,10 +148,21 @@ impl App {
 
     /// The client with this id. A text that is no id of a client is nobody's.
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
-        if let Some(client) = self.caches.client(id) {
-            return Ok(Some(client));
+        match self.kept_client(id) {
+            Some(client) => Ok(Some(client)),
+            None => self.read_client(id).await,
         }
+    }
+
+    /// The client that is found without a look into the store.
+    pub(crate) fn kept_client(&self, id: &str) -> Option<Arc<Client>> {
+        self.caches.clients.get(id).inspect(|_| self.caches.client_tally.hit())
+    }
+
+    /// The client as the store has it, which is kept.
+    pub(crate) async fn read_client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
         let Ok(client_id) = ClientId::parse(id) else { return Ok(None) };
+        self.caches.client_tally.miss();
         let epoch = self.caches.epoch.load(Ordering::SeqCst);
         let Some(client) = self.read(FindClient { id: client_id }).await?.map(Arc::new) else { return Ok(None) };
         self.caches.clients.insert(id.to_owned(), client.clone());
@@ -154,7 +186,10 @@ impl App {
     pub(crate) async fn key(&self, secret: &str) -> Result<Option<Arc<KeyRecord>>, Refusal> {
         let candidates = self.candidates(secret);
         match self.cached_key(&candidates) {
-            Some(key) => Ok(Some(key)),
+            Some(key) => {
+                self.caches.key_tally.hit();
+                Ok(Some(key))
+            }
             None => self.read_key(candidates).await,
         }
     }
@@ -165,6 +200,7 @@ impl App {
         let candidates = self.candidates(secret);
         let is_own = |key: &Arc<KeyRecord>| key.metadata.apis.contains(api);
         if let Some(key) = self.cached_key(&candidates).filter(is_own) {
+            self.caches.key_tally.hit();
             return Ok(Some(key));
         }
         let asked = candidates.first().map(|newest| (api.clone(), newest.digest));
@@ -173,6 +209,7 @@ impl App {
             && at <= now
             && now.since(at) < MISS_LIFETIME
         {
+            self.caches.key_tally.hit();
             return Ok(found);
         }
         let found = self.read_key(candidates).await?;
@@ -189,6 +226,7 @@ impl App {
     }
 
     async fn read_key(&self, candidates: Vec<KeyedDigest>) -> Result<Option<Arc<KeyRecord>>, Refusal> {
+        self.caches.key_tally.miss();
         let epoch = self.caches.epoch.load(Ordering::SeqCst);
         let Some(key) = self.read(FindKeyByDigest { candidates }).await?.map(Arc::new) else { return Ok(None) };
         let digest = key.digest.digest;

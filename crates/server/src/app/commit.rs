@@ -1,6 +1,6 @@
 //! Reading from the store and committing to it, and the audit event that goes with a change.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use doorward_core::{denial::Denial, id::AuditId, refusal::Refusal};
 use doorward_store::{
@@ -18,8 +18,7 @@ impl App {
     /// Boxed, as in [`read`](Self::read): else every handler's future has room for the whole transaction, and moves it
     /// about also where a cache or a signature makes it needless.
     pub async fn commit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let committed = self.timed("write", Box::pin(self.store.commit(operation))).await;
-        let Committed { output, changes } = committed?;
+        let Committed { output, changes } = Box::pin(self.store.commit(operation)).await?;
         for change in &changes {
             if let Err(error) = self.apply(change).await {
                 // It stands. The task that follows the log applies it again.
@@ -36,15 +35,7 @@ impl App {
 
     /// Runs an operation that only reads.
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
-        self.timed("read", Box::pin(self.store.read(operation))).await.map_err(unavailable)
-    }
-
-    async fn timed<T>(&self, kind: &'static str, operation: impl Future<Output = T>) -> T {
-        let Some(metrics) = &self.metrics else { return operation.await };
-        let start = Instant::now();
-        let outcome = operation.await;
-        metrics.stored(kind, start.elapsed());
-        outcome
+        Box::pin(self.store.read(operation)).await.map_err(unavailable)
     }
 
     /// Who does something at this time: what an operation makes its audit event of.

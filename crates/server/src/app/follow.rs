@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
@@ -26,7 +26,14 @@ const BATCH: i64 = 1_000;
 /// When the log was last read, in monotonic time: this is about the process's own health and no rule of a token. Or why it
 /// can't be read by this program.
 #[derive(Debug)]
-pub(crate) struct LastRead(Mutex<Result<Instant, Unusable>>);
+pub(crate) struct LastRead(Mutex<Reading>);
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    last: Instant,
+    /// Why it is not to be read again, if that was found since.
+    unusable: Option<Unusable>,
+}
 
 /// Why a database is not to be worked on.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -52,25 +59,31 @@ pub(crate) enum Stale {
 
 impl Default for LastRead {
     fn default() -> Self {
-        Self(Mutex::new(Ok(Instant::now())))
+        Self(Mutex::new(Reading { last: Instant::now(), unusable: None }))
     }
 }
 
 impl LastRead {
     fn touch(&self) {
-        self.set(Ok(Instant::now()));
+        *self.lock() = Reading { last: Instant::now(), unusable: None };
     }
 
     fn mark_unusable(&self, why: Unusable) {
-        self.set(Err(why));
-    }
-
-    fn set(&self, at: Result<Instant, Unusable>) {
-        *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = at;
+        self.lock().unusable = Some(why);
     }
 
     fn age(&self) -> Result<Duration, Unusable> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).map(|at| at.elapsed())
+        let Reading { last, unusable } = *self.lock();
+        unusable.map_or(Ok(last.elapsed()), Err)
+    }
+
+    /// The same, also where the log is not to be read.
+    pub(super) fn age_in_any_case(&self) -> Duration {
+        self.lock().last.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reading> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,11 +102,6 @@ impl App {
             Ok(age) => Err(Stale::Unread(age)),
             Err(why) => Err(Stale::Unusable(why)),
         }
-    }
-
-    /// How long ago the log of changes was read, in seconds; unknown where it is not to be read.
-    pub(crate) fn changes_age(&self) -> Option<f64> {
-        self.caches.last_read.age().ok().map(|age| age.as_secs_f64())
     }
 
     /// Applies every change after `position` that was committed by the time this is called.

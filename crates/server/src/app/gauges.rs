@@ -3,13 +3,31 @@
 use doorward_store::{Connections, Load};
 use metrics::{counter, gauge};
 
-use super::App;
+use super::{App, health::Checks};
 use crate::metrics::names;
 
 impl App {
     /// The metrics in Prometheus's text format, if they are turned on.
-    pub(crate) fn metrics_text(&self) -> Option<String> {
-        self.metrics.as_ref().map(|metrics| metrics.render(|| read(self)))
+    /// `checks` are those of readiness, unless they took too long.
+    pub(crate) fn metrics_text(&self, checks: Option<Checks>) -> Option<String> {
+        self.metrics.as_ref().map(|metrics| {
+            metrics.render(|| {
+                ready(checks);
+                read(self);
+            })
+        })
+    }
+}
+
+fn ready(checks: Option<Checks>) {
+    match checks {
+        Some(checks) => {
+            for (check, outcome) in checks {
+                gauge!(names::READY, "check" => check).set(f64::from(u8::from(outcome.is_ok())));
+            }
+        }
+        // The only check that waits.
+        None => gauge!(names::READY, "check" => "database").set(0),
     }
 }
 
@@ -17,9 +35,7 @@ impl App {
 fn read(app: &App) {
     gauge!(names::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1);
     store(&app.store.load());
-    if let Some(age) = app.changes_age() {
-        gauge!(names::CHANGES_AGE).set(age);
-    }
+    gauge!(names::CHANGES_AGE).set(app.caches.last_read.age_in_any_case());
     for cache in app.caches.load() {
         gauge!(names::CACHE_ENTRIES, "cache" => cache.name).set(count(cache.entries));
         gauge!(names::CACHE_CAPACITY, "cache" => cache.name).set(count(cache.capacity));
@@ -33,6 +49,10 @@ fn read(app: &App) {
     for (task, ends) in app.task_health().ends() {
         counter!(names::TASK_ENDS, "task" => task).absolute(ends);
     }
+    // What can't be read keeps its last value, such as the number of open files when there is none left to read it with.
+    for unreadable in ["process_open_fds", "process_resident_memory_bytes"] {
+        gauge!(unreadable).set(f64::NAN);
+    }
     metrics_process::Collector::default().collect();
 }
 
@@ -41,9 +61,10 @@ fn store(load: &Load) {
     counter!(names::STORE_COMMITS).absolute(load.commits);
     counter!(names::STORE_COMMITTED).absolute(load.committed_operations);
     if let Some(Connections { in_use, idle, most }) = load.connections {
-        for (state, connections) in [("in_use", in_use), ("idle", idle), ("most", most)] {
+        for (state, connections) in [("in_use", in_use), ("idle", idle)] {
             gauge!(names::STORE_CONNECTIONS, "state" => state).set(count(connections));
         }
+        gauge!(names::STORE_CONNECTIONS_MAX).set(count(most));
     }
 }
 

@@ -27,6 +27,9 @@ pub(crate) struct Health {
     last_probe: Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
 
+/// The checks, each with what is wrong.
+pub(crate) type Checks = [(&'static str, Result<(), String>); 4];
+
 impl App {
     /// Says from now on that this server is not ready, so that no new request is sent to it. Requests are answered all
     /// the same.
@@ -40,7 +43,7 @@ impl App {
     }
 
     /// The checks, each with what is wrong.
-    pub(crate) async fn checks(&self) -> [(&'static str, Result<(), String>); 4] {
+    pub(crate) async fn checks(&self) -> Checks {
         let is_ending = self.health.is_ending.load(Ordering::Relaxed);
         let failing = self.health.tasks.failing();
         [

@@ -67,7 +67,7 @@ pub struct App {
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
     /// What is measured, if metrics are turned on.
-    pub metrics: Option<Metrics>,
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// What an [`App`] is made of.
@@ -83,7 +83,7 @@ pub struct Components {
     /// The master keys, the newest first; at least one.
     pub master_keys: Vec<MasterKey>,
     /// What the server measures itself with, if it does.
-    pub metrics: Option<Metrics>,
+    pub metrics: Option<Arc<Metrics>>,
 }
 
 /// Why an [`App`] can't be opened.
@@ -101,6 +101,10 @@ impl App {
     /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
     pub async fn open(parts: Components) -> Result<Arc<Self>, OpenError> {
         let Components { settings, store, clock, rng, master_keys, metrics } = parts;
+        if let Some(metrics) = &metrics {
+            let metrics = metrics.clone();
+            store.observed_by(move |kind, took| metrics.stored(kind, took));
+        }
         let assets = Assets::new(&settings.accent).with_logo(settings.logo.as_ref());
         let app = Self {
             peppers: needed_peppers(&store, &master_keys).await?,

@@ -27,7 +27,7 @@ impl App {
     /// Notes a refusal: for the audit, and for the log. In a flood both get counts.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
         if let Some(metrics) = &self.metrics {
-            metrics.refused(refusal);
+            metrics.refused(refusal.denial);
         }
         let fold = Fold {
             action: AuditAction::RequestRefused,
@@ -57,24 +57,36 @@ impl App {
         }
     }
 
-    /// Notes refusals that a guard delivered.
+    /// Notes refusals that the guards of APIs delivered.
     pub(crate) fn note_delivered(&self, events: Vec<RefusalEvent>) {
         for event in events {
-            let Some(denial) = event.denial() else { continue };
-            if let Some(metrics) = &self.metrics {
+            if let (Some(metrics), Some(denial)) = (&self.metrics, event.denial()) {
                 metrics.reported(denial.code(), event.count);
             }
-            let address = event.address.as_deref().and_then(|address| address.parse().ok());
-            let network = address.map(Network::of);
-            let fold = Fold {
-                action: AuditAction::RequestRefused,
-                code: Some(denial.code()),
-                network,
-                actor: Some(event.at.clone()),
-                subject: None,
-            };
-            self.audit_queue.push(fold, self.now(), event.count, || refusal_row(self.audit_id(), event));
+            self.note_event(event);
         }
+    }
+
+    /// Notes a refusal of the guard that protects the management API.
+    pub(crate) fn note_own(&self, event: RefusalEvent) {
+        if let (Some(metrics), Some(denial)) = (&self.metrics, event.denial()) {
+            metrics.refused(denial);
+        }
+        self.note_event(event);
+    }
+
+    fn note_event(&self, event: RefusalEvent) {
+        let Some(denial) = event.denial() else { return };
+        let address = event.address.as_deref().and_then(|address| address.parse().ok());
+        let network = address.map(Network::of);
+        let fold = Fold {
+            action: AuditAction::RequestRefused,
+            code: Some(denial.code()),
+            network,
+            actor: Some(event.at.clone()),
+            subject: None,
+        };
+        self.audit_queue.push(fold, self.now(), event.count, || refusal_row(self.audit_id(), event));
     }
 
     /// Notes a token that has no row of its own.

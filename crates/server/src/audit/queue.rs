@@ -94,7 +94,7 @@ struct Pending {
     spent: HashMap<Payer, Spent>,
     due: Vec<(Fold, i64)>,
     /// Events that were lost since the last warning.
-    untold: u64,
+    unreported: u64,
     /// Events that were lost since the start.
     dropped: u64,
 }
@@ -153,7 +153,7 @@ impl Pending {
     }
 
     fn drop_events(&mut self, count: u64) {
-        self.untold += count;
+        self.unreported += count;
         self.dropped += count;
     }
 
@@ -203,11 +203,11 @@ fn slot<'a, K: Clone + Eq + Hash, N: Default>(
     shared: impl FnOnce() -> K,
     most: usize,
 ) -> &'a mut N {
-    if !counters.contains_key(key) {
-        let is_full = counters.len() >= most;
-        return counters.entry(if is_full { shared() } else { key.clone() }).or_default();
+    if counters.contains_key(key) {
+        return counters.get_mut(key).expect("it was found");
     }
-    counters.get_mut(key).expect("it was found")
+    let is_full = counters.len() >= most;
+    counters.entry(if is_full { shared() } else { key.clone() }).or_default()
 }
 
 impl AuditQueue {
@@ -254,8 +254,8 @@ impl AuditQueue {
         state.begin(now);
         let mut events = mem::take(&mut state.events);
         events.extend(mem::take(&mut state.due).into_iter().map(|(fold, count)| counted_row(&fold, count, &context)));
-        if state.untold > 0 {
-            let count = mem::take(&mut state.untold);
+        if state.unreported > 0 {
+            let count = mem::take(&mut state.unreported);
             tracing::warn!(count, "audit events were dropped: the queue is full");
         }
         events

@@ -8,7 +8,7 @@
 
 use std::{fmt, time::Duration};
 
-use doorward_core::{client::GrantType, refusal::Refusal};
+use doorward_core::{client::GrantType, denial::Denial};
 use http::StatusCode;
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -23,23 +23,45 @@ pub struct Metrics {
 }
 
 /// Upper bounds of the buckets of durations, in seconds: from a cached verification to a timeout.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 impl Default for Metrics {
     fn default() -> Self {
         let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
         let recorder = builder.build_recorder();
         names::describe(&recorder);
-        with_local_recorder(&recorder, || metrics_process::Collector::default().describe());
+        with_local_recorder(&recorder, || {
+            metrics_process::Collector::default().describe();
+            begin_at_zero();
+        });
         Self { recorder }
+    }
+}
+
+/// Counters whose labels are known begin at 0, so that the first event counts as an increase.
+fn begin_at_zero() {
+    counter!(names::SERVER_ERRORS).absolute(0);
+    for denial in Denial::ALL {
+        counter!(names::REFUSALS, "code" => denial.code()).absolute(0);
+    }
+    for denial in Denial::ALL.iter().filter(|denial| denial.is_of_a_guard()) {
+        counter!(names::REPORTED_REFUSALS, "code" => denial.code()).absolute(0);
+    }
+    for grant_type in GrantType::ALL {
+        counter!(names::TOKENS, "grant_type" => grant_type.as_str()).absolute(0);
     }
 }
 
 impl Metrics {
     /// A request that was answered.
     pub(crate) fn answered(&self, origin: &Origin, status: StatusCode, took: Duration) {
-        let (route, status) = (origin.route().unwrap_or("none"), status.as_u16().to_string());
+        let route = origin.route().unwrap_or("none");
+        let is_error = status.is_server_error() && !route.starts_with("/health");
+        let status = status.as_u16().to_string();
         self.record(|| {
+            if is_error {
+                counter!(names::SERVER_ERRORS).increment(1);
+            }
             counter!(names::REQUESTS, "route" => route.to_owned(), "method" => origin.known_method(), "status" => status)
                 .increment(1);
             histogram!(names::REQUEST_DURATION, "route" => route.to_owned()).record(took);
@@ -47,8 +69,8 @@ impl Metrics {
     }
 
     /// A request that this server refused.
-    pub(crate) fn refused(&self, refusal: &Refusal) {
-        self.record(|| counter!(names::REFUSALS, "code" => refusal.denial.code()).increment(1));
+    pub(crate) fn refused(&self, denial: Denial) {
+        self.record(|| counter!(names::REFUSALS, "code" => denial.code()).increment(1));
     }
 
     /// Requests that the guard of an API refused and reported.
@@ -66,14 +88,14 @@ impl Metrics {
         self.record(|| counter!(names::KEYS, "outcome" => outcome).increment(1));
     }
 
-    /// An operation of the store that was done, or failed.
+    /// An operation of the store.
     pub(crate) fn stored(&self, kind: &'static str, took: Duration) {
         self.record(|| histogram!(names::STORE_DURATION, "kind" => kind).record(took));
     }
 
-    /// Rows that were removed because they had ended.
-    pub(crate) fn swept(&self, table: &'static str, rows: u64) {
-        self.record(|| counter!(names::SWEPT, "table" => table).increment(rows));
+    /// Rows that had ended and were removed.
+    pub(crate) fn swept(&self, kind: &'static str, rows: u64) {
+        self.record(|| counter!(names::SWEPT, "kind" => kind).increment(rows));
     }
 
     /// The days until the TLS certificate in use expires.

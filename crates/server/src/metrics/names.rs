@@ -1,8 +1,10 @@
 //! The metrics, each with its name, its kind and what it means. `docs/operators/observability.md` lists the same.
 
-use metrics::{Recorder, Unit};
+use metrics::Recorder;
 
+pub(crate) const READY: &str = "doorward_ready";
 pub(crate) const REQUESTS: &str = "doorward_http_requests_total";
+pub(crate) const SERVER_ERRORS: &str = "doorward_http_server_errors_total";
 pub(crate) const REQUEST_DURATION: &str = "doorward_http_request_duration_seconds";
 pub(crate) const REFUSALS: &str = "doorward_refusals_total";
 pub(crate) const REPORTED_REFUSALS: &str = "doorward_reported_refusals_total";
@@ -13,6 +15,7 @@ pub(crate) const STORE_WAITING: &str = "doorward_store_waiting_operations";
 pub(crate) const STORE_COMMITS: &str = "doorward_store_commits_total";
 pub(crate) const STORE_COMMITTED: &str = "doorward_store_committed_operations_total";
 pub(crate) const STORE_CONNECTIONS: &str = "doorward_store_connections";
+pub(crate) const STORE_CONNECTIONS_MAX: &str = "doorward_store_connections_max";
 pub(crate) const CHANGES_AGE: &str = "doorward_changes_age_seconds";
 pub(crate) const CACHE_ENTRIES: &str = "doorward_cache_entries";
 pub(crate) const CACHE_CAPACITY: &str = "doorward_cache_capacity";
@@ -36,27 +39,30 @@ enum Kind {
 use Kind::{Counter, Gauge, Histogram};
 
 const METRICS: &[(&str, Kind, &str)] = &[
+    (READY, Gauge, "1 if a check of readiness succeeds, else 0."),
     (REQUESTS, Counter, "Requests answered, by route, method and status."),
+    (SERVER_ERRORS, Counter, "Requests answered with a status of 500 and above, without those for health checks."),
     (REQUEST_DURATION, Histogram, "Time from a request's head to its answer's head, by route."),
     (REFUSALS, Counter, "Requests refused by this server, by denial code."),
     (REPORTED_REFUSALS, Counter, "Requests refused by the guards of APIs and reported here, by denial code."),
     (TOKENS, Counter, "Access tokens issued, by grant type."),
     (KEYS, Counter, "API keys verified, by outcome: valid, or a denial code."),
-    (STORE_DURATION, Histogram, "Time of an operation of the store, waiting included, by kind."),
+    (STORE_DURATION, Histogram, "Time that an operation of the database takes, waiting included, by kind."),
     (STORE_WAITING, Gauge, "Operations that wait for the database."),
     (STORE_COMMITS, Counter, "Transactions committed. SQLite commits several operations at once."),
     (STORE_COMMITTED, Counter, "Operations committed. Divided by the commits: operations in one commit."),
-    (STORE_CONNECTIONS, Gauge, "Connections to PostgreSQL, by state: in use, idle, or the most that there may be."),
-    (CHANGES_AGE, Gauge, "Time since the log of changes was last read. Above 5 s, requests are answered with 503."),
+    (STORE_CONNECTIONS, Gauge, "Connections to PostgreSQL that requests use, by state."),
+    (STORE_CONNECTIONS_MAX, Gauge, "The most connections to PostgreSQL that there may be."),
+    (CHANGES_AGE, Gauge, "Time since this server last read what others changed."),
     (CACHE_ENTRIES, Gauge, "Entries of a cache."),
     (CACHE_CAPACITY, Gauge, "The most entries that a cache holds."),
-    (CACHE_HITS, Counter, "Look-ups that a cache answered."),
+    (CACHE_HITS, Counter, "Look-ups that the cache answered."),
     (CACHE_MISSES, Counter, "Look-ups that went on to the database."),
     (HASHES, Counter, "Password hashes computed."),
-    (HASHES_WAITING, Gauge, "Attempts that wait for a password hash."),
+    (HASHES_WAITING, Gauge, "Sign-ins that wait for a password hash."),
     (AUDIT_WAITING, Gauge, "Audit events that wait to be written."),
     (AUDIT_DROPPED, Counter, "Audit events lost because the queue was full."),
-    (SWEPT, Counter, "Rows removed because they had ended, by table."),
+    (SWEPT, Counter, "Rows that had ended and were removed, by kind."),
     (TASK_ENDS, Counter, "How often a background task ended unexpectedly and was started again."),
     (CERTIFICATE_DAYS, Gauge, "Days until the TLS certificate in use expires; negative afterwards."),
     (BUILD, Gauge, "1, with the version as a label."),
@@ -64,11 +70,11 @@ const METRICS: &[(&str, Kind, &str)] = &[
 
 pub(super) fn describe(recorder: &impl Recorder) {
     for (name, kind, meaning) in METRICS {
-        let unit = name.contains("_seconds").then_some(Unit::Seconds);
+        // The names say their units.
         match kind {
-            Counter => recorder.describe_counter((*name).into(), unit, (*meaning).into()),
-            Gauge => recorder.describe_gauge((*name).into(), unit, (*meaning).into()),
-            Histogram => recorder.describe_histogram((*name).into(), unit, (*meaning).into()),
+            Counter => recorder.describe_counter((*name).into(), None, (*meaning).into()),
+            Gauge => recorder.describe_gauge((*name).into(), None, (*meaning).into()),
+            Histogram => recorder.describe_histogram((*name).into(), None, (*meaning).into()),
         }
     }
 }

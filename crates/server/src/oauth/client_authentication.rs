@@ -37,11 +37,11 @@ pub(crate) async fn client(
         return Err(Denial::ClientAuthenticationMultiple.into());
     }
     let presented = client_auth::present(authorization, form)?;
-    let kept = app.caches.client(&presented.client_id);
+    let kept = app.kept_client(&presented.client_id);
     let was_kept = kept.is_some();
     let client = match kept {
-        Some(client) => Some(client),
-        None => app.client(&presented.client_id).await?,
+        None => app.read_client(&presented.client_id).await?,
+        kept => kept,
     };
     let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: "/token" };
     let authenticated = client_auth::authenticate(&presented, client.as_deref(), &app.peppers, audience, app.now());

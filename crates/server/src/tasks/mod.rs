@@ -52,14 +52,17 @@ impl Tasks {
         app.reload_all().await?;
         let end_of_flushing = Arc::new(Notify::new());
         let end = end_of_flushing.clone();
+        let mut tasks = vec![
+            supervised(app, "follow", move |app| follow::follow(app, position.clone())),
+            supervised(app, "due", tick),
+            supervised(app, "sweep", sweep::sweep),
+            supervised(app, "end_grants", sweep::end_grants),
+        ];
+        if app.metrics.is_some() {
+            tasks.push(supervised(app, "metrics", keep_metrics));
+        }
         Ok(Self {
-            tasks: vec![
-                supervised(app, "follow", move |app| follow::follow(app, position.clone())),
-                supervised(app, "due", tick),
-                supervised(app, "sweep", sweep::sweep),
-                supervised(app, "end_grants", sweep::end_grants),
-                supervised(app, "metrics", keep_metrics),
-            ],
+            tasks,
             flushing: supervised(app, "audit", move |app| flush(app, end.clone())),
             app: app.clone(),
             end_of_flushing,

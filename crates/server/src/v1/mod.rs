@@ -16,7 +16,7 @@ struct OwnAudit(Arc<App>);
 
 impl AuditSink for OwnAudit {
     fn refused(&self, event: RefusalEvent) {
-        self.0.note_delivered(vec![event]);
+        self.0.note_own(event);
     }
 }
 

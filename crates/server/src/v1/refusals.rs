@@ -75,5 +75,7 @@ fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
 
 /// At most so many characters, all of which may be shown, without credentials.
 fn text(text: &str, most: usize) -> String {
-    credential::loggable_text(text).chars().filter(|c| is_presentable(*c)).take(most).collect()
+    // Before credentials are looked for: what is invisible could stand between the parts of one.
+    let visible: String = text.chars().filter(|c| is_presentable(*c)).collect();
+    credential::loggable_text(&visible).chars().filter(|c| is_presentable(*c)).take(most).collect()
 }

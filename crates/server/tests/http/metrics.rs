@@ -57,6 +57,18 @@ async fn requests_tokens_keys_and_refusals_are_counted() {
             assert!(value(present).is_some_and(|value| value > 0.0), "{present}: {found:?}");
         }
         assert_eq!(value("doorward_audit_dropped_events_total"), Some(0.0));
+        assert_eq!(value(r#"doorward_refusals_total{code="key_revoked"}"#), Some(0.0), "it begins at 0");
+        let committed = value("doorward_store_committed_operations_total");
+        assert!(committed >= value("doorward_store_commits_total"), "{found:?}");
+        let of_keys = |what| value(&format!(r#"doorward_cache_{what}{{cache="keys"}}"#));
+        assert_eq!(
+            (of_keys("misses_total"), of_keys("hits_total"), of_keys("entries")),
+            (Some(1.0), Some(0.0), Some(1.0))
+        );
+        server.caller.verify_key(("authorization", &authorization), key, &[]).await.expect(200);
+        let found = series(server).await;
+        let of_keys = |what: &str| found[&format!(r#"doorward_cache_{what}{{cache="keys"}}"#)];
+        assert_eq!((of_keys("misses_total"), of_keys("hits_total")), (1.0, 1.0));
     })
     .await;
 }
@@ -66,22 +78,30 @@ async fn no_caller_adds_a_series() {
     let server = TestServer::start().await;
     let ask = async |n: usize| {
         let (caller, unique) = (server.caller_from([127, 0, 1, u8::try_from(n).unwrap()]), format!("n{n}"));
-        caller.get(&format!("/nowhere/{unique}?q={unique}")).await;
-        caller.get(&format!("/assets/{unique}")).await;
-        caller.get_with("/jwks", &[("user-agent", &unique), ("origin", &format!("https://{unique}.example"))]).await;
+        caller.get(&format!("/nowhere/{unique}?q={unique}")).await.expect(404);
+        caller.get(&format!("/assets/{unique}")).await.expect(404);
+        caller
+            .get_with("/jwks", &[("user-agent", &unique), ("origin", &format!("https://{unique}.example"))])
+            .await
+            .expect(200);
         let invented = Method::from_bytes(format!("GET{n}").as_bytes()).unwrap();
-        caller.send(caller.request(invented, "/token")).await;
+        caller.send(caller.request(invented, "/token")).await.expect(405);
         let client =
             Registered { id: format!("cli_{unique}"), secret: Some(unique.clone()), ..server.world.web.clone() };
-        caller.client_credentials(&client, &unique).await;
-        caller.client_credentials(&server.world.web, &unique).await;
+        caller.client_credentials(&client, &unique).await.expect(401);
+        caller.client_credentials(&server.world.web, &unique).await.expect(400);
         let notes = &server.world.notes;
         let authorization = basic(&notes.id, notes.secret.as_deref().unwrap());
         let key = ApiKey::generate(&KeyPrefix::default(), Environment::Live, &SystemRng::default());
-        caller.verify_key(("authorization", &authorization), key.reveal(), &[&unique]).await;
-        let event = json!({"trace_id": "0".repeat(32), "code": unique, "at_ms": 0, "count": 1, "method": unique,
-            "path": unique, "at": unique, "facts": []});
-        caller.post_bytes("/v1/refusals", "application/json", json!({ "events": [event] }).to_string()).await;
+        caller.verify_key(("authorization", &authorization), key.reveal(), &[&unique]).await.expect(200);
+        for (code, address) in [("key_unknown", format!("198.51.100.{n}")), (unique.as_str(), unique.clone())] {
+            let event = json!({"trace_id": format!("{n:032x}"), "code": code, "at_ms": 0, "count": 2, "method": unique,
+                "path": unique, "at": unique, "address": address, "facts": [[unique, unique]]});
+            let headers = [("authorization", authorization.as_str()), ("content-type", "application/json")];
+            let request = caller.request(Method::POST, "/v1/audit/refusals").body(json!([event]).to_string());
+            let request = headers.into_iter().fold(request, |request, (name, value)| request.header(name, value));
+            caller.send(request).await.expect(204);
+        }
     };
     ask(1).await;
     let names = |found: BTreeMap<String, f64>| found.into_keys().collect::<BTreeSet<_>>();
@@ -89,7 +109,10 @@ async fn no_caller_adds_a_series() {
     for n in 2..40 {
         ask(n).await;
     }
-    let after = names(series(&server).await);
+    let found = series(&server).await;
+    assert_eq!(found[r#"doorward_reported_refusals_total{code="key_unknown"}"#], 78.0);
+    assert_eq!(found["doorward_http_server_errors_total"], 0.0);
+    let after = names(found);
     assert_eq!(after.difference(&before).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
@@ -97,4 +120,39 @@ async fn no_caller_adds_a_series() {
 async fn server_itself_answers_no_metrics() {
     let server = TestServer::start().await;
     assert_eq!(server.caller.get("/metrics").await.problem(), (404, "not_found".into()));
+}
+
+#[tokio::test]
+async fn refusals_of_the_management_api_are_this_servers_own() {
+    let server = TestServer::start().await;
+    let mistyped = format!("sk_live_{}", "0".repeat(38));
+    server.caller.verify_key(("x-api-key", &mistyped), "anything", &[]).await.expect(401);
+    let found = series(&server).await;
+    assert_eq!(found[r#"doorward_refusals_total{code="key_mistyped"}"#], 1.0);
+    assert_eq!(found[r#"doorward_reported_refusals_total{code="key_mistyped"}"#], 0.0);
+}
+
+#[tokio::test]
+async fn metrics_say_which_check_of_readiness_fails() {
+    let server = TestServer::start().await;
+    let ready = async |check| series(&server).await[&format!(r#"doorward_ready{{check="{check}"}}"#)];
+    assert_eq!((ready("database").await, ready("changes").await, ready("shutdown").await), (1.0, 1.0, 1.0));
+    server.app.begin_to_end();
+    assert_eq!((ready("database").await, ready("shutdown").await), (1.0, 0.0));
+}
+
+/// A page in the operator's browser asks under a name that its own DNS server resolves to 127.0.0.1.
+#[tokio::test]
+async fn page_reads_no_metrics_by_dns_rebinding() {
+    let server = TestServer::start().await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let serve = Serve { router: monitoring::router(server.app.clone()), ..Serve::default() };
+    let serving = tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
+    for (host, status) in [("evil.example:1", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:1", 200)] {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = raw(&base, request.as_bytes()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+    }
+    serving.abort();
 }

@@ -103,6 +103,9 @@ trait Job: Send {
     /// Whether somebody still waits for it.
     fn is_wanted(&self) -> bool;
 
+    /// Whether it ran, and its effects are to stay.
+    fn stays(&self) -> bool;
+
     /// Gives the caller the outcome, or the error that befell the whole group.
     fn answer(self: Box<Self>, group: Result<(), TxError>);
 }
@@ -123,6 +126,10 @@ impl<O: Operation> Job for Waiting<O> {
 
     fn is_wanted(&self) -> bool {
         !self.caller.is_closed()
+    }
+
+    fn stays(&self) -> bool {
+        self.outcome.as_ref().is_some_and(Result::is_ok)
     }
 
     fn answer(self: Box<Self>, group: Result<(), TxError>) {
@@ -192,7 +199,8 @@ impl Committer {
         let committed = self.commit(&mut group);
         if committed.is_ok() {
             self.done.commits.fetch_add(1, Ordering::Relaxed);
-            self.done.operations.fetch_add(group.len() as u64, Ordering::Relaxed);
+            let stay = group.iter().filter(|job| job.stays()).count();
+            self.done.operations.fetch_add(stay as u64, Ordering::Relaxed);
         }
         match &committed {
             Ok(true) => self.hints.send_modify(|count| *count = count.wrapping_add(1)),

@@ -20,11 +20,11 @@ macro_rules! authorization_page {
             remedy: "The client has to send it, always." }
         RedirectUriNotRegistered { code: "redirect_uri_not_registered", status: 400, error: "invalid_request", class: Request,
             sentence: "The app that sent you here asked to return to an address that is not registered.",
-            cause: "The `redirect_uri` is not exactly one of the client's.",
+            cause: "The `redirect_uri` does not exactly match one registered for the client.",
             remedy: "Compare with `doorward client show`; if it is right, register a client with it." }
         PostLogoutRedirectUriNotRegistered { code: "post_logout_redirect_uri_not_registered", status: 400, error: "invalid_request", class: Request,
             sentence: "The app that sent you here asked to go on to an address that is not registered. You were not signed out.",
-            cause: "The `post_logout_redirect_uri` is not exactly one of the client's, or the client is disabled.",
+            cause: "The `post_logout_redirect_uri` does not exactly match one registered for the client, or the client is disabled.",
             remedy: "Compare with `doorward client show`; addresses are registered by `doorward client create --post-logout-redirect-uri`." }
         InteractionUnknown { code: "interaction_unknown", status: 400, error: "invalid_request", class: Request,
             sentence: "This page has expired, or belongs to another browser. Start over at the app.",

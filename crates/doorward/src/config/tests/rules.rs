@@ -30,6 +30,18 @@ fn a_proxy_is_trusted_by_name_and_by_no_other_way() {
 }
 
 #[test]
+fn metrics_need_an_address_of_their_own() {
+    let both = "[listen]\naddress = \"127.0.0.1:8400\"\n[metrics]\naddress = ";
+    assert!(mistake(&format!("{both}\"127.0.0.1:8400\"")).contains("where the server itself listens"));
+    let warnings = |address: &str| {
+        let config = parse(&with(&format!("{both}\"{address}\""))).unwrap();
+        let warnings = config.warnings(&config.program.addresses);
+        warnings.into_iter().filter(|warning| warning.contains("read the metrics")).count()
+    };
+    assert_eq!((warnings("127.0.0.1:9464"), warnings("[::1]:9464"), warnings("0.0.0.0:9464")), (0, 0, 1));
+}
+
+#[test]
 fn report_of_a_proxy_needs_a_proxy() {
     let proxy = "behind_proxy = true\ntrusted_proxies = [\"10.0.0.0/8\"]";
     for line in ["forwarded_header = \"forwarded\"", "proxy_protocol = true"] {
