@@ -13,6 +13,7 @@ use doorward_server::{
     tasks::{self, Tasks, supervise},
 };
 use doorward_store::{KNOWN_SCHEMA, Store, prepare_folder};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustls_pki_types::ServerName;
 use sd_notify::NotifyState;
 use tokio::{
@@ -37,8 +38,18 @@ pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
     let passed = Passed::take()?;
     let logging = Arc::new(logging::begin(&config.program));
+    allow_open_files();
     let runtime = runtime(config.program.threads)?;
     runtime.block_on(serve(path, config, passed, logging))
+}
+
+/// Raises the limit of open files as far as the system lets this process: each connection takes one, and many systems
+/// start programs with room for 1,024.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }
 
 /// The async runtime, with so many threads.

@@ -1,8 +1,14 @@
 //! `doorward init`, `config check` and `serve`, on SQLite and, where one is given, on PostgreSQL.
 
-use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Output};
+use std::{
+    fs,
+    net::TcpListener,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
 
-use crate::support::{Running, eventually, form, http, program, run_with_input};
+use crate::support::{PROGRAM, Running, eventually, form, http, program, run_with_input, without_configuration};
 
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
@@ -427,4 +433,23 @@ fn server_whose_signing_keys_are_published_for_a_minute_only_starts() {
     set(&config, "tokens", "access_token_ttl = \"1m\"\nid_token_ttl = \"1m\"");
     assert!(configured(&config, &["config", "check"]).status.success());
     Running::serve(&config, &url);
+}
+
+/// Many systems start programs with room for 1,024 open files, and let them have more.
+#[test]
+fn limit_of_open_files_is_raised_as_far_as_the_system_lets() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (config, _) = made(folder.path());
+    let metrics = free_port();
+    set(&config, "metrics", &format!("address = \"127.0.0.1:{metrics}\""));
+    let mut shell = without_configuration(Command::new("sh"));
+    shell.args(["-c", r#"ulimit -Sn 200 && ulimit -Hn 300 && exec "$0" serve --config "$1""#]);
+    let _server = Running::start_by({
+        shell.arg(PROGRAM).arg(&config).stderr(Stdio::null());
+        shell
+    });
+    eventually("the limit is 300", || {
+        let answer = http("GET", &format!("http://127.0.0.1:{metrics}/metrics"), &[], "");
+        answer.is_some_and(|answer| answer.body.contains("\nprocess_max_fds 300\n"))
+    });
 }

@@ -99,8 +99,12 @@ mod tests {
         let page = include_str!("../../../../docs/operators/observability.md");
         let dashboard = include_str!("../../../../docs/operators/grafana-dashboard.json");
         assert!(serde_json::from_str::<serde_json::Value>(dashboard).unwrap()["panels"].as_array().unwrap().len() > 10);
-        let words =
-            [page, dashboard].into_iter().flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
+        let rules = include_str!("../../../../docs/operators/prometheus-rules.yml");
+        let rows = page.split_once("## Alerts").unwrap().1.lines().filter(|line| line.starts_with("| ")).count();
+        assert_eq!(rules.matches("\n      - alert: ").count(), rows - 1, "each row of the page but its head");
+        let words = [page, dashboard, rules]
+            .into_iter()
+            .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
         for word in words.filter(|word| word.starts_with("doorward_")) {
             let name = word.strip_suffix("_bucket").unwrap_or(word);
             assert!(known.contains(name), "{word}");
