@@ -73,7 +73,7 @@ impl Postgres {
     pub(crate) fn load(&self) -> Load {
         let Status { max_size, size, available, waiting } = self.pool.status();
         let commits = self.commits.load(Ordering::Relaxed);
-        let connections = Connections { in_use: size - available.min(size), idle: available, most: max_size };
+        let connections = Connections { in_use: size.saturating_sub(available), idle: available, most: max_size };
         Load { waiting, commits, committed_operations: commits, connections: Some(connections) }
     }
 

@@ -114,7 +114,7 @@ impl Store {
 
     /// Runs the operation in one transaction. When this answers, the outcome survives a crash.
     pub async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let start = Instant::now();
+        let start = self.start();
         let outcome = match &*self.engine {
             Engine::Postgres(postgres) => postgres.write(&operation).await,
             Engine::Sqlite(sqlite) => sqlite.write(operation).await,
@@ -126,7 +126,7 @@ impl Store {
     /// Runs an operation that only reads, on one snapshot. Never waits for a writer, and sees every write that was
     /// answered before.
     pub async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let start = Instant::now();
+        let start = self.start();
         let outcome = match &*self.engine {
             Engine::Postgres(postgres) => postgres.read(&operation).await,
             Engine::Sqlite(sqlite) => sqlite.read(operation).await,
@@ -141,8 +141,13 @@ impl Store {
         let _ = self.observer.set(Observer(Box::new(observer)));
     }
 
-    fn observe(&self, kind: &'static str, start: Instant) {
-        if let Some(Observer(observer)) = self.observer.get() {
+    /// When an operation begins, if somebody wants to know.
+    fn start(&self) -> Option<Instant> {
+        self.observer.get().map(|_| Instant::now())
+    }
+
+    fn observe(&self, kind: &'static str, start: Option<Instant>) {
+        if let (Some(Observer(observer)), Some(start)) = (self.observer.get(), start) {
             observer(kind, start.elapsed());
         }
     }

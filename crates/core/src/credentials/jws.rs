@@ -232,24 +232,14 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 /// Signs `payload` as a compact JWS of type `typ`, naming the key.
 pub fn sign(key: &SigningKey, typ: &str, payload: &[u8]) -> Result<String, InvalidSigningKey> {
     let header = format!(r#"{{"alg":"{}","typ":"{typ}","kid":"{}"}}"#, key.algorithm(), key.kid());
-    // One allocation for the whole token, its signature included.
-    let mut token = Vec::with_capacity(header.len() * 4 / 3 + payload.len() * 4 / 3 + 360);
-    append_base64url(header.as_bytes(), &mut token);
-    token.push(b'.');
-    append_base64url(payload, &mut token);
-    let signature = key.sign(&token)?;
-    token.push(b'.');
-    append_base64url(&signature, &mut token);
-    Ok(String::from_utf8(token).expect("base64url and dots are ASCII"))
-}
-
-/// Like `encode_string`, without the buffer of a kilobyte that it clears at each call.
-fn append_base64url(bytes: &[u8], text: &mut Vec<u8>) {
-    let start = text.len();
-    // Four characters for three bytes that have begun, of which at most two are not written.
-    text.resize(start + bytes.len().div_ceil(3) * 4, 0);
-    let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut text[start..]).expect("there is room for all");
-    text.truncate(start + written);
+    let mut token = String::with_capacity(header.len() * 4 / 3 + payload.len() * 4 / 3 + 360);
+    URL_SAFE_NO_PAD.encode_string(header, &mut token);
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(payload, &mut token);
+    let signature = key.sign(token.as_bytes())?;
+    token.push('.');
+    URL_SAFE_NO_PAD.encode_string(signature, &mut token);
+    Ok(token)
 }
 
 #[cfg(test)]

@@ -112,12 +112,12 @@ pub struct AssertionAudience<'a> {
     /// The issuer.
     pub issuer: &'a str,
     /// The path of the token endpoint, which follows the issuer, for clients that are registered so.
-    pub token_endpoint: &'a str,
+    pub token_path: &'a str,
 }
 
 impl AssertionAudience<'_> {
     fn is_token_endpoint(&self, audience: &str) -> bool {
-        audience.strip_prefix(self.issuer) == Some(self.token_endpoint)
+        audience.strip_prefix(self.issuer) == Some(self.token_path)
     }
 }
 
@@ -278,7 +278,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
     const AUDIENCE: AssertionAudience<'_> =
-        AssertionAudience { issuer: "https://issuer.example", token_endpoint: "/token" };
+        AssertionAudience { issuer: "https://issuer.example", token_path: "/token" };
     const TOKEN_ENDPOINT: &str = "https://issuer.example/token";
 
     fn peppers() -> Peppers {

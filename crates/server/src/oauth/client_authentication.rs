@@ -43,7 +43,7 @@ pub(crate) async fn client(
         None => app.read_client(&presented.client_id).await?,
         kept => kept,
     };
-    let audience = AssertionAudience { issuer: &app.settings.issuer, token_endpoint: "/token" };
+    let audience = AssertionAudience { issuer: &app.settings.issuer, token_path: "/token" };
     let authenticated = client_auth::authenticate(&presented, client.as_deref(), &app.peppers, audience, app.now());
     let outcome = match (authenticated, client) {
         (Ok(Authenticated::Yes), Some(client)) => Ok(client),
