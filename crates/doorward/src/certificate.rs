@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_listen::tls::{CertificateFault, Reloading};
-use doorward_server::App;
+use doorward_server::metrics::Metrics;
 
 /// How often the certificate and its files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -36,10 +36,10 @@ impl CertificateNews {
 
 /// Reads the certificate again when its file changes, and says what is new about it: also that the one in use has expired.
 /// Reports the days left as a metric.
-pub(crate) async fn watch(tls: Arc<Reloading>, app: Arc<App>) {
+pub(crate) async fn watch(tls: Arc<Reloading>, metrics: Metrics) {
     let (mut last_error, mut told) = (None, CertificateNews::of(&tls));
     loop {
-        if let (Some(metrics), Some(days_left)) = (&app.metrics, tls.days_left()) {
+        if let Some(days_left) = tls.days_left() {
             metrics.certificate(days_left);
         }
         tokio::time::sleep(LOOK).await;

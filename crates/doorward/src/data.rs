@@ -290,11 +290,11 @@ pub(crate) fn refuse_unfinished_demo(folder: &Path) -> Result<(), Failure> {
 
 /// The server on an opened store.
 pub(crate) async fn app(found: Found, store: Store) -> Result<Arc<App>, Failure> {
-    measured(found, store, None).await
+    measured(found, store, Metrics::default()).await
 }
 
-/// The server on an opened store, which measures itself.
-pub(crate) async fn measured(found: Found, store: Store, metrics: Option<Arc<Metrics>>) -> Result<Arc<App>, Failure> {
+/// The server on an opened store, which measures itself if the metrics are on.
+pub(crate) async fn measured(found: Found, store: Store, metrics: Metrics) -> Result<Arc<App>, Failure> {
     let parts = Components {
         settings: found.settings,
         store,

@@ -86,8 +86,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     }
     store.serve().await?;
     let folder = found.folder.clone();
-    let metrics_addresses = config.program.metrics_addresses.clone();
-    let metrics = (!metrics_addresses.is_empty()).then(Arc::<Metrics>::default);
+    let metrics = if config.program.metrics_addresses.is_empty() { Metrics::default() } else { Metrics::on() };
     let app = data::measured(found, store.clone(), metrics).await?;
     let tls = tls(&config)?;
     if let Some(tls) = &tls {
@@ -105,8 +104,8 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     let health = app.task_health();
     let mut watching = vec![supervise(health.clone(), "watchdog", feed_watchdog)];
     if let Some(tls) = tls.clone() {
-        let app = app.clone();
-        watching.push(supervise(health, "certificate", move || certificate::watch(tls.clone(), app.clone())));
+        let metrics = app.metrics.clone();
+        watching.push(supervise(health, "certificate", move || certificate::watch(tls.clone(), metrics.clone())));
     }
     let hangup = signal(SignalKind::hangup()).map_err(|error| Failure::system("listening to signals", error))?;
     let (limits, trusted_proxies) = (app.settings.listen, app.settings.trusted_proxies.clone());
@@ -117,9 +116,6 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
     watching.push(tokio::spawn(running.reload_at(hangup)));
     for address in &addresses {
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
-    }
-    for address in &metrics_addresses {
-        tracing::info!(%address, "metrics at /metrics");
     }
     watching.push(tokio::spawn(serve_metrics(app.clone(), metrics_listeners)));
     let router = doorward_server::router(app);
@@ -137,6 +133,9 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
 
 /// Answers requests for metrics until the task is aborted. Metrics stay available during shutdown.
 pub(crate) async fn serve_metrics(app: Arc<App>, listeners: Vec<TcpListener>) {
+    for address in listeners.iter().filter_map(|listener| listener.local_addr().ok()) {
+        tracing::info!(%address, "metrics at /metrics");
+    }
     if !listeners.is_empty() {
         // A monitoring system needs one or two. They take open files that the callers of the server need.
         let limits = Limits { connections: 32, connections_per_address: 32, ..app.settings.listen };

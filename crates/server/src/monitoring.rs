@@ -9,13 +9,19 @@ use axum::{
     routing::get,
 };
 use doorward_core::network::ClientAddress;
-use http::{HeaderValue, Response, StatusCode, Uri, header::HOST, header::X_CONTENT_TYPE_OPTIONS};
+use http::{
+    HeaderValue, Response, StatusCode, Uri,
+    header::{HOST, X_CONTENT_TYPE_OPTIONS},
+};
 use tokio::time::timeout;
 
 use crate::{app::App, web::respond};
 
 /// The content type of Prometheus's text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+const BY_NAME: &str = "From this machine, ask for an IP address or `localhost`: a page in a browser here could use any other \
+    name to read the metrics.\n";
 
 /// How long a check may take. A database that does not answer must not keep the metrics from saying so.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -26,18 +32,16 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response<Body> {
-    if is_of_a_page(&request) {
-        return respond::empty(StatusCode::MISDIRECTED_REQUEST);
-    }
-    let checks = timeout(PATIENCE, app.checks()).await.ok();
-    match app.metrics_text(checks) {
-        Some(text) => {
-            let mut response = respond::no_store(respond::with_type(StatusCode::OK, TEXT, text));
-            response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            response
+    let (status, text) = match is_of_a_page(&request) {
+        true => (StatusCode::MISDIRECTED_REQUEST, BY_NAME.to_owned()),
+        false => {
+            let checks = timeout(PATIENCE, app.checks()).await.ok();
+            (StatusCode::OK, app.metrics_text(checks))
         }
-        None => respond::empty(StatusCode::NOT_FOUND),
-    }
+    };
+    let mut response = respond::no_store(respond::with_type(status, TEXT, text));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
 }
 
 /// Whether a caller on this machine asks for a name that can be anybody's: a page in the operator's browser reads a

@@ -6,9 +6,7 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use doorward_core::{
-    clock::Timestamp, credential, event::RefusalEvent, random::Rng, text::is_presentable, trace::TraceId,
-};
+use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT, request::Parts};
 
 use crate::actor::Actor;
@@ -52,9 +50,9 @@ impl Origin {
         }
     }
 
-    /// The method, as it may be noted. It is computed on demand: most requests are never noted.
-    pub(crate) fn method(&self) -> String {
-        credential::loggable_word(self.method.as_str()).chars().take(RefusalEvent::MAX_METHOD).collect()
+    /// The method as it was sent: see `RefusalEvent::loggable_method`.
+    pub(crate) fn method(&self) -> &str {
+        self.method.as_str()
     }
 
     /// The pattern of the route, if the request has one.
@@ -71,22 +69,18 @@ impl Origin {
         KNOWN.into_iter().find(|known| *known == self.method.as_str()).unwrap_or("other")
     }
 
-    /// The path without the query, as it may be noted.
-    pub(crate) fn path(&self) -> String {
+    /// The pattern of the route, or else the path as it was sent: see `RefusalEvent::loggable_path`.
+    pub(crate) fn path(&self) -> &str {
         match &self.place {
-            Place::Route(route) => route.as_str().to_owned(),
-            Place::Elsewhere(uri) => {
-                credential::loggable_word(uri.path()).chars().take(RefusalEvent::MAX_PATH).collect()
-            }
+            Place::Route(route) => route.as_str(),
+            Place::Elsewhere(uri) => uri.path(),
         }
     }
 
     /// The browser, as it says itself and as it may be noted; bounded.
     pub(crate) fn user_agent(&self) -> String {
         let stated = self.user_agent.as_ref().map(|value| String::from_utf8_lossy(value.as_bytes()));
-        // Before credentials are looked for: what is invisible could stand between the parts of one.
-        let visible: String = stated.unwrap_or_default().chars().filter(|c| is_presentable(*c)).collect();
-        credential::loggable_text(&visible).chars().filter(|c| is_presentable(*c)).take(256).collect()
+        credential::loggable_line(&stated.unwrap_or_default(), 256)
     }
 
     /// The origin of a request, which the layer around all routes set.

@@ -143,6 +143,13 @@ pub fn loggable_text(text: &str) -> String {
     "[encoded]".to_owned()
 }
 
+/// A text as a part of one line: at most so many characters, all of which may be shown, without credentials.
+pub fn loggable_line(text: &str, most: usize) -> String {
+    // Before credentials are looked for: what is invisible could stand between the parts of one.
+    let visible: String = text.chars().filter(|c| is_presentable(*c)).collect();
+    loggable_text(&visible).chars().filter(|c| is_presentable(*c)).take(most).collect()
+}
+
 /// A path or a method as one word of a log line: without credentials, and encoded where a character could end the word
 /// or show something else.
 pub fn loggable_word(text: &str) -> String {

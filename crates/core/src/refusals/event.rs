@@ -44,21 +44,29 @@ const fn is_one(count: &u32) -> bool {
 }
 
 impl RefusalEvent {
-    /// Longest method that is kept, in characters.
-    pub const MAX_METHOD: usize = 16;
     /// Longest path that is kept, in characters.
     pub const MAX_PATH: usize = 512;
 
-    /// The event of a refusal. `path` is cut at its query and at [`Self::MAX_PATH`], and loses credentials.
-    pub fn new(trace_id: TraceId, now: Timestamp, refusal: &Refusal, at: &str, method: &str, path: &str) -> Self {
+    /// A method as events and logs have it: one word, without credentials, 16 characters at most.
+    pub fn loggable_method(method: &str) -> String {
+        credential::loggable_word(method).chars().take(16).collect()
+    }
+
+    /// A path as events and logs have it: one word, without its query and credentials, [`Self::MAX_PATH`] at most.
+    pub fn loggable_path(path: &str) -> String {
         let path = path.split('?').next().unwrap_or_default();
+        credential::loggable_word(path).chars().take(Self::MAX_PATH).collect()
+    }
+
+    /// The event of a refusal, with method and path as they may be logged.
+    pub fn new(trace_id: TraceId, now: Timestamp, refusal: &Refusal, at: &str, method: &str, path: &str) -> Self {
         Self {
             trace_id,
             at_ms: now.as_millis(),
             code: refusal.denial.code().to_owned(),
             at: at.to_owned(),
-            method: credential::loggable_word(method).chars().take(Self::MAX_METHOD).collect(),
-            path: credential::loggable_word(path).chars().take(Self::MAX_PATH).collect(),
+            method: Self::loggable_method(method),
+            path: Self::loggable_path(path),
             address: None,
             principal: None,
             facts: refusal.facts.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect(),

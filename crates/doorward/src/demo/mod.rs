@@ -9,7 +9,7 @@ mod shell;
 mod tell;
 mod unfinished;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use doorward_core::api::ResourceIdentifier;
@@ -75,7 +75,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     let store = found.open_accepted(is_new).await?;
     store.migrate().await?;
     store.serve().await?;
-    let app = data::measured(found, store.clone(), Some(Arc::<Metrics>::default())).await?;
+    let app = data::measured(found, store.clone(), Metrics::on()).await?;
     serve::ready(&app).await?;
     let seed = match known {
         Some(seed) => seed,

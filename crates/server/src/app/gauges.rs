@@ -7,14 +7,11 @@ use super::{App, health::Checks};
 use crate::metrics::names;
 
 impl App {
-    /// The metrics in Prometheus's text format, if they are turned on.
-    /// `checks` are those of readiness, unless they took too long.
-    pub(crate) fn metrics_text(&self, checks: Option<Checks>) -> Option<String> {
-        self.metrics.as_ref().map(|metrics| {
-            metrics.render(|| {
-                ready(checks);
-                read(self);
-            })
+    /// The metrics in Prometheus's text format. `checks` are those of readiness, unless they took too long.
+    pub(crate) fn metrics_text(&self, checks: Option<Checks>) -> String {
+        self.metrics.render(|| {
+            ready(checks);
+            read(self);
         })
     }
 }

@@ -66,8 +66,8 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
-    /// What is measured, if metrics are turned on.
-    pub metrics: Option<Arc<Metrics>>,
+    /// What is measured.
+    pub metrics: Metrics,
 }
 
 /// What an [`App`] is made of.
@@ -83,7 +83,7 @@ pub struct Components {
     /// The master keys, the newest first; at least one.
     pub master_keys: Vec<MasterKey>,
     /// What the server measures itself with, if it does.
-    pub metrics: Option<Arc<Metrics>>,
+    pub metrics: Metrics,
 }
 
 /// Why an [`App`] can't be opened.
@@ -101,7 +101,7 @@ impl App {
     /// Opens the server on its store: reads what is kept as a snapshot. Begins no task and listens nowhere.
     pub async fn open(parts: Components) -> Result<Arc<Self>, OpenError> {
         let Components { settings, store, clock, rng, master_keys, metrics } = parts;
-        if let Some(metrics) = &metrics {
+        if metrics.is_on() {
             let metrics = metrics.clone();
             store.observed_by(move |kind, took| metrics.stored(kind, took));
         }

@@ -3,6 +3,7 @@
 use doorward_core::{
     access_token::Claims,
     api::Api,
+    denial::Denial,
     event::RefusalEvent,
     id::{ClientId, UserId},
     network::Network,
@@ -26,9 +27,7 @@ const BATCH: usize = 1_000;
 impl App {
     /// Notes a refusal: for the audit, and for the log. In a flood both get counts.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
-        if let Some(metrics) = &self.metrics {
-            metrics.refused(refusal.denial);
-        }
+        self.metrics.refused(refusal.denial);
         let fold = Fold {
             action: AuditAction::RequestRefused,
             code: Some(refusal.denial.code()),
@@ -42,8 +41,8 @@ impl App {
                 self.now(),
                 refusal,
                 &self.settings.issuer,
-                &origin.method(),
-                &origin.path(),
+                origin.method(),
+                origin.path(),
             );
             event.address = Some(origin.address.to_string());
             let subject = refusal.subject.as_ref().map(UserId::to_string);
@@ -51,8 +50,8 @@ impl App {
         });
         if taken == Taken::Single {
             tracing::info!(
-                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %origin.method(),
-                path = %origin.path(), address = %origin.address, "refused"
+                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %RefusalEvent::loggable_method(origin.method()),
+                path = %RefusalEvent::loggable_path(origin.path()), address = %origin.address, "refused"
             );
         }
     }
@@ -60,23 +59,20 @@ impl App {
     /// Notes refusals that the guards of APIs delivered.
     pub(crate) fn note_delivered(&self, events: Vec<RefusalEvent>) {
         for event in events {
-            if let (Some(metrics), Some(denial)) = (&self.metrics, event.denial()) {
-                metrics.reported(denial.code(), event.count);
-            }
-            self.note_event(event);
+            let Some(denial) = event.denial() else { continue };
+            self.metrics.reported(denial, event.count);
+            self.note_event(denial, event);
         }
     }
 
     /// Notes a refusal of the guard that protects the management API.
     pub(crate) fn note_own(&self, event: RefusalEvent) {
-        if let (Some(metrics), Some(denial)) = (&self.metrics, event.denial()) {
-            metrics.refused(denial);
-        }
-        self.note_event(event);
+        let Some(denial) = event.denial() else { return };
+        self.metrics.refused(denial);
+        self.note_event(denial, event);
     }
 
-    fn note_event(&self, event: RefusalEvent) {
-        let Some(denial) = event.denial() else { return };
+    fn note_event(&self, denial: Denial, event: RefusalEvent) {
         let address = event.address.as_deref().and_then(|address| address.parse().ok());
         let network = address.map(Network::of);
         let fold = Fold {

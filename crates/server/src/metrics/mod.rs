@@ -6,7 +6,7 @@
 //! Easy to get wrong: a label that a caller can choose lets anybody add series until the memory is full. Labels are routes,
 //! methods of HTTP, statuses, denial codes and other words of this program only, never ids, paths or addresses.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use doorward_core::{client::GrantType, denial::Denial};
 use http::StatusCode;
@@ -17,26 +17,12 @@ use crate::origin::Origin;
 
 pub(crate) mod names;
 
-/// What is measured of one server.
-pub struct Metrics {
-    recorder: PrometheusRecorder,
-}
+/// What is measured of one server; nothing by default. Clones share it.
+#[derive(Clone, Default)]
+pub struct Metrics(Option<Arc<PrometheusRecorder>>);
 
 /// Upper bounds of the buckets of durations, in seconds: from a cached verification to a timeout.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-
-impl Default for Metrics {
-    fn default() -> Self {
-        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
-        let recorder = builder.build_recorder();
-        names::describe(&recorder);
-        with_local_recorder(&recorder, || {
-            metrics_process::Collector::default().describe();
-            begin_at_zero();
-        });
-        Self { recorder }
-    }
-}
 
 /// Counters whose labels are known begin at 0, so that the first event counts as an increase.
 fn begin_at_zero() {
@@ -53,6 +39,22 @@ fn begin_at_zero() {
 }
 
 impl Metrics {
+    /// Metrics that are turned on.
+    pub fn on() -> Self {
+        let builder = PrometheusBuilder::new().set_buckets(&SECONDS).expect("there are buckets");
+        let recorder = builder.build_recorder();
+        names::describe(&recorder);
+        with_local_recorder(&recorder, || {
+            metrics_process::Collector::default().describe();
+            begin_at_zero();
+        });
+        Self(Some(Arc::new(recorder)))
+    }
+
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// A request that was answered.
     pub(crate) fn answered(&self, origin: &Origin, status: StatusCode, took: Duration) {
         let route = origin.route().unwrap_or("none");
@@ -74,8 +76,8 @@ impl Metrics {
     }
 
     /// Requests that the guard of an API refused and reported.
-    pub(crate) fn reported(&self, code: &'static str, count: u32) {
-        self.record(|| counter!(names::REPORTED_REFUSALS, "code" => code).increment(count.into()));
+    pub(crate) fn reported(&self, denial: Denial, count: u32) {
+        self.record(|| counter!(names::REPORTED_REFUSALS, "code" => denial.code()).increment(count.into()));
     }
 
     /// An access token that was issued.
@@ -93,9 +95,11 @@ impl Metrics {
         self.record(|| histogram!(names::STORE_DURATION, "kind" => kind).record(took));
     }
 
-    /// Rows that had ended and were removed.
+    /// Rows that had ended and were removed, if there were any.
     pub(crate) fn swept(&self, kind: &'static str, rows: u64) {
-        self.record(|| counter!(names::SWEPT, "kind" => kind).increment(rows));
+        if rows > 0 {
+            self.record(|| counter!(names::SWEPT, "kind" => kind).increment(rows));
+        }
     }
 
     /// The days until the TLS certificate in use expires.
@@ -106,17 +110,22 @@ impl Metrics {
 
     /// What is called now and then, so that what was measured takes bounded room while nobody asks.
     pub(crate) fn run_upkeep(&self) {
-        self.recorder.handle().run_upkeep();
+        if let Some(recorder) = &self.0 {
+            recorder.handle().run_upkeep();
+        }
     }
 
     fn record(&self, measure: impl FnOnce()) {
-        with_local_recorder(&self.recorder, measure);
+        if let Some(recorder) = &self.0 {
+            with_local_recorder(&**recorder, measure);
+        }
     }
 
-    /// Everything, in Prometheus's text format, after `read` has measured what a server holds at this moment.
+    /// Everything, in Prometheus's text format, after `read` has measured what a server holds at this moment. Nothing if
+    /// the metrics are off.
     pub(crate) fn render(&self, read: impl FnOnce()) -> String {
         self.record(read);
-        self.recorder.handle().render()
+        self.0.as_ref().map(|recorder| recorder.handle().render()).unwrap_or_default()
     }
 }
 

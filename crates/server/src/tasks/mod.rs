@@ -58,7 +58,7 @@ impl Tasks {
             supervised(app, "sweep", sweep::sweep),
             supervised(app, "end_grants", sweep::end_grants),
         ];
-        if app.metrics.is_some() {
+        if app.metrics.is_on() {
             tasks.push(supervised(app, "metrics", keep_metrics));
         }
         Ok(Self {
@@ -99,10 +99,9 @@ where
 
 /// Keeps what was measured in bounded room while nobody asks for it.
 async fn keep_metrics(app: Arc<App>) {
-    let Some(metrics) = &app.metrics else { return std::future::pending().await };
     loop {
         tokio::time::sleep(UPKEEP).await;
-        metrics.run_upkeep();
+        app.metrics.run_upkeep();
     }
 }
 

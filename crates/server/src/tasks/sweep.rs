@@ -92,7 +92,7 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
         for what in std::mem::take(&mut left) {
             let began = Instant::now();
             let swept = app.store.write(Sweep { what, now, retention }).await?;
-            note_swept(app, what.name(), swept);
+            app.metrics.swept(what.name(), swept);
             pace.pause(began).await;
             if swept >= Sweep::STEP as u64 {
                 left.push(what);
@@ -110,7 +110,7 @@ async fn bound_refusals(app: &App, pace: Pace) -> Result<(), StoreError> {
     loop {
         let began = Instant::now();
         let removed = app.store.write(RemoveRefusals { before: oldest.clone() }).await?;
-        note_swept(app, "refusals_beyond_the_bound", removed);
+        app.metrics.swept("refusals_beyond_the_bound", removed);
         pace.pause(began).await;
         if removed < Sweep::STEP as u64 {
             return Ok(());
@@ -126,17 +126,11 @@ async fn bound_requests(app: &App, pace: Pace) -> Result<(), StoreError> {
     loop {
         let began = Instant::now();
         let removed = app.store.write(RemoveRequests { before }).await?;
-        note_swept(app, "requests_beyond_the_bound", removed);
+        app.metrics.swept("requests_beyond_the_bound", removed);
         pace.pause(began).await;
         if removed < Sweep::STEP as u64 {
             return Ok(());
         }
-    }
-}
-
-fn note_swept(app: &App, kind: &'static str, rows: u64) {
-    if let Some(metrics) = app.metrics.as_ref().filter(|_| rows > 0) {
-        metrics.swept(kind, rows);
     }
 }
 

@@ -6,8 +6,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
-    api::Api, clock::Timestamp, credential, denial::Denial, event::RefusalEvent, holder::Holder, refusal::Refusal,
-    text::is_presentable,
+    api::Api, clock::Timestamp, credential::loggable_line, denial::Denial, event::RefusalEvent, holder::Holder,
+    refusal::Refusal,
 };
 use http::{Request, Response, StatusCode};
 
@@ -54,8 +54,12 @@ pub(crate) async fn handle(
 /// which speaks for itself only and for the present.
 fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
     let path = event.path.split('?').next().unwrap_or_default();
-    let mut facts: Vec<_> =
-        event.facts.iter().take(MAX_FACTS).map(|(name, value)| (text(name, 64), text(value, 256))).collect();
+    let mut facts: Vec<_> = event
+        .facts
+        .iter()
+        .take(MAX_FACTS)
+        .map(|(name, value)| (loggable_line(name, 64), loggable_line(value, 256)))
+        .collect();
     facts.retain(|(name, _)| name != REPORTED_BY);
     facts.push((REPORTED_BY.to_owned(), api.metadata.name.clone()));
     RefusalEvent {
@@ -63,19 +67,12 @@ fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
         at_ms: event.at_ms.clamp(now.minus(OLDEST).as_millis(), now.as_millis()),
         code: event.code,
         at: api.metadata.identifier.to_string(),
-        method: text(&event.method, 16),
-        path: text(path, RefusalEvent::MAX_PATH),
+        method: loggable_line(&event.method, 16),
+        path: loggable_line(path, RefusalEvent::MAX_PATH),
         address: event.address.and_then(|address| address.parse::<IpAddr>().ok()).map(|address| address.to_string()),
         // Whoever acts at an API is a client, a key or a user; all others are this server's own to name.
         principal: event.principal.filter(|principal| principal.parse::<Holder>().is_ok()),
         facts,
         count: event.count.clamp(1, MAX_COUNT),
     }
-}
-
-/// At most so many characters, all of which may be shown, without credentials.
-fn text(text: &str, most: usize) -> String {
-    // Before credentials are looked for: what is invisible could stand between the parts of one.
-    let visible: String = text.chars().filter(|c| is_presentable(*c)).collect();
-    credential::loggable_text(&visible).chars().filter(|c| is_presentable(*c)).take(most).collect()
 }

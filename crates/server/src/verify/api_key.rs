@@ -16,9 +16,7 @@ use crate::app::App;
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
     let verified = principal(app, api, text).await;
-    if let Some(metrics) = &app.metrics {
-        metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
-    }
+    app.metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
     verified
 }
 

@@ -8,16 +8,22 @@ use doorward_listen::Serve;
 use doorward_server::monitoring;
 use reqwest::Method;
 use serde_json::json;
+use tokio::task::JoinHandle;
 
 use crate::harness::*;
 
-/// Each series with its value, from a listener of its own.
-async fn series(server: &TestServer) -> BTreeMap<String, f64> {
+/// The listener for metrics: its URL, and the task that serves it.
+async fn listener(server: &TestServer) -> (String, JoinHandle<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
+    let url = format!("http://{}", listener.local_addr().unwrap());
     let serve = Serve { router: monitoring::router(server.app.clone()), ..Serve::default() };
-    let serving = tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
-    let answer = caller.get("/metrics").await.expect(200);
+    (url, tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending())))
+}
+
+/// Each series with its value.
+async fn series(server: &TestServer) -> BTreeMap<String, f64> {
+    let (url, serving) = listener(server).await;
+    let answer = Caller::new(&url).get("/metrics").await.expect(200);
     serving.abort();
     assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let lines = answer.body.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -145,14 +151,12 @@ async fn metrics_say_which_check_of_readiness_fails() {
 #[tokio::test]
 async fn page_reads_no_metrics_by_dns_rebinding() {
     let server = TestServer::start().await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let serve = Serve { router: monitoring::router(server.app.clone()), ..Serve::default() };
-    let serving = tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
+    let (url, serving) = listener(&server).await;
     for (host, status) in [("evil.example:1", 421), ("localhost:1", 200), ("127.0.0.1", 200), ("[::1]:1", 200)] {
         let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
-        let answer = raw(&base, request.as_bytes()).await;
+        let answer = raw(&url, request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        assert_eq!(answer.contains("ask for an IP address"), status == 421, "{host}: {answer}");
     }
     serving.abort();
 }

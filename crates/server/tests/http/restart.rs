@@ -8,7 +8,7 @@ use doorward_core::{
     secret::ExposeSecret,
 };
 use doorward_guard::SystemRng;
-use doorward_server::{App, app::Components, manage::keys};
+use doorward_server::{App, app::Components, manage::keys, metrics::Metrics};
 
 use crate::harness::*;
 
@@ -115,7 +115,7 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
                 clock: server.clock.clone(),
                 rng: Arc::new(SystemRng::default()),
                 master_keys,
-                metrics: None,
+                metrics: Metrics::default(),
             };
             App::open(parts).await.unwrap().peppers.candidates("x").map(|digest| digest.pepper).collect::<Vec<_>>()
         };

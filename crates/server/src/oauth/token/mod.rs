@@ -55,8 +55,6 @@ async fn grant(
         GrantType::ClientCredentials => client_credentials::grant(app, origin, &client, form).await,
         GrantType::RefreshToken => Box::pin(refresh_token::grant(app, origin, client, form)).await,
     }?;
-    if let Some(metrics) = &app.metrics {
-        metrics.issued(grant_type);
-    }
+    app.metrics.issued(grant_type);
     Ok(issued)
 }

@@ -294,7 +294,7 @@ async fn open(database: &Database, settings: Settings, clock: Arc<ManualClock>, 
     let store = Store::open(&database.location).await.unwrap();
     store.migrate().await.unwrap();
     let master_keys = vec![MasterKey::parse(master_key.expose_secret()).unwrap()];
-    let (rng, metrics) = (Arc::new(SystemRng::default()), Some(Arc::<Metrics>::default()));
+    let (rng, metrics) = (Arc::new(SystemRng::default()), Metrics::on());
     App::open(Components { settings, store, clock, rng, master_keys, metrics }).await.unwrap()
 }
 
