@@ -10,6 +10,7 @@ use crate::{app::App, manage::apis::KEYS_VERIFY, verify::LocalVerifier};
 
 pub(crate) mod keys_verify;
 pub(crate) mod refusals;
+pub(crate) mod requests_verify;
 
 /// Writes a guard's refusals into the server's own audit.
 struct OwnAudit(Arc<App>);
@@ -41,6 +42,7 @@ impl Management {
 pub(crate) fn routes(management: Management) -> Router<Arc<App>> {
     Router::new()
         .route("/v1/keys/verify", post(keys_verify::handle))
+        .route("/v1/requests/verify", post(requests_verify::handle))
         .route("/v1/audit/refusals", post(refusals::handle))
         .layer(Extension(management))
 }

@@ -28,7 +28,7 @@ impl LocalVerifier {
         Self { app, audience }
     }
 
-    async fn principal(&self, credential: &Credential<'_>) -> Result<Principal, Refusal> {
+    pub(super) async fn principal(&self, credential: &Credential<'_>) -> Result<Principal, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {

@@ -23,6 +23,7 @@ mod metadata;
 mod metrics;
 mod pages;
 mod refusals;
+mod requests_verify;
 mod restart;
 mod revoke;
 mod sign_in;

@@ -23,6 +23,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/authorize"),
     ("POST", "/introspect"),
     ("POST", "/v1/keys/verify"),
+    ("POST", "/v1/requests/verify"),
     ("POST", "/v1/audit/refusals"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),

@@ -27,6 +27,7 @@ async fn a_method_that_a_route_does_not_have_is_a_405_problem_that_names_those_t
         (Method::GET, "/introspect", "POST"),
         (Method::GET, "/revoke", "POST"),
         (Method::GET, "/v1/keys/verify", "POST"),
+        (Method::GET, "/v1/requests/verify", "POST"),
         (Method::POST, "/jwks", "GET,HEAD"),
         (Method::DELETE, "/authorize", "GET,HEAD,POST"),
         (Method::TRACE, "/userinfo", "GET,HEAD,POST"),

@@ -1,0 +1,114 @@
+//! `POST /v1/requests/verify`: may this request pass, and if not, what should the API answer?
+//!
+//! An API in any language passes on what its caller sent and the scopes that the route needs. A refusal comes back as a
+//! whole HTTP answer (status, headers, body), which the API sends to its caller unchanged. Only an answer with the
+//! status 200 and `"allowed": true` lets a request pass.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{body::Body, extract::State};
+use bytes::Bytes;
+use doorward_core::{
+    denial::{Class, Denial},
+    json::{Map, Value},
+    principal::Principal,
+    refusal::Refusal,
+    scope::Scope,
+    trace::ISSUER_TRACE_HEADER,
+};
+use doorward_guard::problem::Problem;
+use http::{Request, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::App,
+    oauth::client_authentication,
+    origin::Origin,
+    verify::request::{self, Presented},
+    web::{
+        body,
+        refused::{ProblemError, explained},
+        respond,
+    },
+};
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Verdict {
+    Allowed { allowed: bool, principal: Box<Principal> },
+    Refused { allowed: bool, code: &'static str, trace_id: String, answer: Answer },
+}
+
+/// The answer for the API's caller, to be sent as it is.
+#[derive(Serialize)]
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+pub(crate) async fn handle(
+    State(app): State<Arc<App>>,
+    request: Request<Body>,
+) -> Result<Response<Body>, ProblemError> {
+    let (head, body) = request.into_parts();
+    let origin = Origin::of(&head);
+    let api = client_authentication::api(&app, &origin, &head).await?;
+    let presented = read(body::json(&app, &head, body, EXPECTED).await?)?;
+    match request::verify(&app, &api, &presented).await {
+        Ok(principal) => {
+            Ok(respond::json_no_store(&Verdict::Allowed { allowed: true, principal: Box::new(principal) })?)
+        }
+        Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal.into()),
+        Err(refusal) => {
+            let verdict = Verdict::Refused {
+                allowed: false,
+                code: refusal.denial.shown_as(),
+                trace_id: origin.trace_id().to_string(),
+                answer: Answer::to(&refusal, &origin, &app.settings.issuer),
+            };
+            Ok(explained(&origin, respond::json_no_store(&verdict)?, refusal))
+        }
+    }
+}
+
+impl Answer {
+    fn to(refusal: &Refusal, origin: &Origin, issuer: &str) -> Self {
+        // No metadata: this API may not serve any, and a challenge must not lead nowhere.
+        let response: Response<Bytes> = Problem::new(refusal.clone(), origin.trace_id(), issuer, None).into_response();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let headers = response.headers().iter().map(|(name, value)| (name.to_string(), text(value.as_bytes())));
+        let trace_id = (ISSUER_TRACE_HEADER.to_owned(), origin.trace_id().to_string());
+        Self {
+            status: response.status().as_u16(),
+            headers: headers.chain([trace_id]).collect(),
+            body: text(response.body()),
+        }
+    }
+}
+
+const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"]}"#;
+
+/// Reads the members of a body. A member that is `null` counts as absent; the refusal names the one that is to blame.
+fn read(mut body: Map<String, Value>) -> Result<Presented, Refusal> {
+    let blame = |member: &str| Refusal::new(Denial::BodyMalformed).fact("expected", EXPECTED).parameter(member);
+    body.retain(|_, value| !value.is_null());
+    let mut text = |member: &str| match body.remove(member) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(blame(member)),
+    };
+    let (method, uri) = (text("method")?, text("uri")?);
+    let scopes = body.remove("scopes").map(Vec::<Scope>::deserialize).transpose().map_err(|_| blame("scopes"))?;
+    let Some(Value::Object(mut headers)) = body.remove("headers") else { return Err(blame("headers")) };
+    let mut header = |name: &str| match headers.remove(name) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(value)) => Ok(vec![value]),
+        Some(values) => Vec::<String>::deserialize(values).map_err(|_| blame(name)),
+    };
+    let (authorization, x_api_key) = (header("authorization")?, header("x-api-key")?);
+    match body.keys().chain(headers.keys()).next() {
+        // A header by another name, such as `Authorization`, must not be passed over: its credential would not be seen.
+        Some(unknown) => Err(blame(unknown)),
+        None => Ok(Presented { authorization, x_api_key, method, uri, scopes: scopes.into_iter().flatten().collect() }),
+    }
+}

@@ -1,0 +1,149 @@
+//! `POST /v1/requests/verify`: an API passes on its caller's request, and learns whether it may pass or what to answer.
+
+use doorward_server::manage::keys;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::harness::*;
+
+/// What the API notes is answered about a request with these headers.
+async fn ask(server: &TestServer, headers: Value, scopes: &[&str]) -> Answer {
+    ask_about(server, json!({"headers": headers, "method": "GET", "uri": "/notes?page=2", "scopes": scopes})).await
+}
+
+async fn ask_about(server: &TestServer, body: Value) -> Answer {
+    let notes = &server.world.notes;
+    let request = server.caller.request(Method::POST, "/v1/requests/verify").json(&body);
+    server.caller.send(request.basic_auth(&notes.id, notes.secret.as_deref())).await
+}
+
+/// The status, the code and the challenge that the API is to answer its caller with.
+#[track_caller]
+fn refused(answer: &Answer) -> (u64, String, String) {
+    let verdict = answer.json();
+    assert_eq!((answer.status, &verdict["allowed"]), (200, &json!(false)), "{}", answer.body);
+    let (status, headers) = (&verdict["answer"]["status"], &verdict["answer"]["headers"]);
+    let problem: Value = serde_json::from_str(verdict["answer"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!((&problem["status"], &problem["code"]), (status, &verdict["code"]));
+    assert_eq!(headers["content-type"], "application/problem+json");
+    assert_eq!(headers["cache-control"], "no-store");
+    for trace_id in [&problem["trace_id"], &headers["doorward-trace-id"]] {
+        assert_eq!((trace_id, trace_id.as_str()), (&verdict["trace_id"], answer.header("doorward-trace-id")));
+    }
+    let challenge = headers["www-authenticate"].as_str().unwrap_or_default().to_owned();
+    (status.as_u64().unwrap(), answer.text("code"), challenge)
+}
+
+#[tokio::test]
+async fn key_in_either_header_passes_with_its_principal() {
+    let server = TestServer::start().await;
+    let key = key(&server.app, new_key("notes", "notes:read")).await;
+    for headers in [
+        json!({"x-api-key": key}),
+        json!({"x-api-key": [key], "authorization": null}),
+        json!({"authorization": format!("Bearer {key}"), "x-api-key": []}),
+    ] {
+        let answer = ask(&server, headers, &["notes:read"]).await.expect(200);
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let verdict = answer.json();
+        assert_eq!((&verdict["allowed"], &verdict["principal"]["kind"]), (&json!(true), &json!("key")));
+        assert_eq!(verdict["principal"]["scope"], "notes:read");
+    }
+}
+
+#[tokio::test]
+async fn token_passes_until_it_is_revoked() {
+    let server = TestServer::start().await;
+    let tokens = server.tokens(&server.world.web).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let headers = json!({"authorization": format!("Bearer {token}")});
+    let verdict = ask(&server, headers.clone(), &["notes:read"]).await.expect(200).json();
+    assert_eq!((&verdict["allowed"], &verdict["principal"]["kind"]), (&json!(true), &json!("user")), "{verdict}");
+    server.caller.post_as(&server.world.web, "/revoke", &[("token", token)]).await.expect(200);
+    let (status, code, challenge) = refused(&ask(&server, headers, &[]).await);
+    assert_eq!((status, &*code), (401, "token_revoked"));
+    assert!(challenge.starts_with("Bearer ") && challenge.contains("invalid_token"), "{challenge}");
+}
+
+#[tokio::test]
+async fn refusal_is_a_whole_answer_and_is_explained() {
+    let server = TestServer::start().await;
+    let of_notes = key(&server.app, new_key("notes", "notes:read")).await;
+    let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
+    let revoked = keys::create(&server.app, &operator(), new_key("notes", "notes:read")).await.unwrap();
+    keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
+    let bearer = format!("Bearer {of_notes}");
+    for (headers, status, code, in_challenge) in [
+        (json!({}), 401, "credential_missing", "Bearer"),
+        (json!({"x-api-key": of_mails}), 401, "key_unknown", "invalid_token"),
+        (json!({"x-api-key": revoked.key.reveal()}), 401, "key_revoked", "invalid_token"),
+        (json!({"authorization": "Basic abc"}), 401, "credential_malformed", "invalid_token"),
+        (json!({"x-api-key": of_notes}), 403, "insufficient_scope", "scope=\"notes:read notes:write\""),
+        (json!({"x-api-key": of_notes, "authorization": bearer}), 400, "credential_multiple", "invalid_request"),
+        (json!({"authorization": [bearer, bearer]}), 400, "credential_multiple", "invalid_request"),
+    ] {
+        let answer = ask(&server, headers.clone(), &["notes:read", "notes:write"]).await;
+        let (found_status, found_code, challenge) = refused(&answer);
+        assert_eq!((found_status, &*found_code), (status, code), "{headers}");
+        assert!(challenge.contains(in_challenge), "{challenge}");
+        assert!(!challenge.contains("resource_metadata"), "the API may serve none: {challenge}");
+        let story = server.explain(&answer.text("trace_id")).await.remove(0);
+        assert_eq!(story.details["requested"], "GET /notes", "without the query");
+        assert_eq!(story.details["api"], "notes");
+    }
+}
+
+#[tokio::test]
+async fn credential_in_the_callers_url_is_refused() {
+    let server = TestServer::start().await;
+    let key = &server.world.key;
+    let body = json!({"headers": {}, "method": "GET", "uri": format!("/notes?api_key={key}")});
+    let answer = ask_about(&server, body).await;
+    assert_eq!(refused(&answer).0, 400);
+    let story = serde_json::to_string(&server.explain(&answer.text("trace_id")).await).unwrap();
+    assert!(story.contains("credential_in_query") && !story.contains(&key[10..]), "{story}");
+}
+
+#[tokio::test]
+async fn only_an_api_may_ask() {
+    let server = TestServer::start().await;
+    let (web, notes) = (&server.world.web, &server.world.notes);
+    let body = json!({"headers": {"x-api-key": server.world.key}, "method": "GET", "uri": "/"});
+    for (authorization, status, code) in [
+        (None, 401, "credential_missing"),
+        (Some(basic(&notes.id, "dw_cs_wrong")), 401, "client_authentication_failed"),
+        (Some(basic(&web.id, web.secret.as_deref().unwrap())), 403, "insufficient_permission"),
+    ] {
+        let mut request = server.caller.request(Method::POST, "/v1/requests/verify").json(&body);
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        assert_eq!(server.caller.send(request).await.problem(), (status, code.into()));
+    }
+}
+
+#[tokio::test]
+async fn member_that_is_unknown_or_missing_is_named() {
+    let server = TestServer::start().await;
+    let whole = json!({"headers": {"x-api-key": server.world.key}, "method": "GET", "uri": "/", "scopes": []});
+    for (member, value) in [
+        ("method", Value::Null),
+        ("uri", json!(1)),
+        ("headers", json!([])),
+        ("scopes", json!("notes:read")),
+        ("scope", json!("notes:read")),
+    ] {
+        let mut body = whole.clone();
+        body[member] = value;
+        let answer = ask_about(&server, body).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
+    }
+    // A header that is not looked at could carry a credential that nobody checks.
+    for headers in [json!({"X-API-Key": "k"}), json!({"cookie": "a=b"}), json!({"authorization": [1]})] {
+        let name = headers.as_object().unwrap().keys().next().unwrap().clone();
+        let answer = ask(&server, headers, &[]).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()));
+        assert!(answer.text("detail").ends_with(&format!(": {name}.")), "{}", answer.body);
+    }
+}
