@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask test`, `ci` and `bench`.
+//! The developer's commands: `cargo xtask test`, `ci`, `english` and `bench`.
 //!
 //! A fresh clone needs only Rust; these commands find or install the rest. Easy to get wrong: this program is built
 //! before anything else, so each dependency delays the first test.
@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a developer's command reports on standard output")]
 
 mod bench;
+mod english;
 mod leash;
 mod process;
 mod server;
@@ -26,9 +27,11 @@ use self::process::Run;
 enum Cli {
     #[command(after_help = EXIT_CODES)]
     Bench(bench::Options),
-    /// Check formatting, run clippy with warnings as errors, then run `cargo xtask test` with the same options
+    /// Check formatting and text, run clippy with warnings as errors, then run `cargo xtask test` with the same options
     #[command(after_help = EXIT_CODES)]
     Ci(test::Options),
+    #[command(after_help = EXIT_CODES)]
+    English(english::Options),
     #[command(after_help = EXIT_CODES)]
     Test(test::Options),
 }
@@ -38,7 +41,8 @@ const EXIT_CODES: &str = "Exit codes: 0 everything passed, 1 something failed, 2
 fn main() -> ExitCode {
     let passed = match Cli::parse() {
         Cli::Bench(options) => bench::run(&options),
-        Cli::Ci(options) => check().and_then(|()| test::run(&options)),
+        Cli::Ci(options) => check().and_then(|passed| Ok(passed && test::run(&options)?)),
+        Cli::English(options) => english::run(&options),
         Cli::Test(options) => test::run(&options),
     };
     match passed {
@@ -51,14 +55,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// What must hold before the tests run.
-fn check() -> Result<()> {
+/// Whether what must hold before the tests run does. The text comes first, since it takes a second.
+fn check() -> Result<bool> {
+    if !english::run(&english::Options::default())? {
+        return Ok(false);
+    }
     workspace::cargo().args(["fmt", "--all", "--check"]).run()?;
     workspace::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]).run()?;
     // Outside the workspace, with a lock file of its own: nothing else notices that the benchmark no longer builds.
     let floor = ["clippy", "--locked", "--all-targets", "--manifest-path", "bench/floor/Cargo.toml", "--target-dir"];
     let target = workspace::target_folder()?;
-    workspace::cargo().args(floor).arg(target).args(["--", "--deny", "warnings"]).run()
+    workspace::cargo().args(floor).arg(target).args(["--", "--deny", "warnings"]).run()?;
+    Ok(true)
 }
 
 #[cfg(test)]
@@ -73,6 +81,7 @@ mod tests {
             ("xtask test refresh", "'refresh'"),
             ("xtask test --without", "'--without <PART>'"),
             ("xtask test --only client", "unit, chaos, clients, browser, go"),
+            ("xtask english --fix", "'--fix'"),
             ("xtask ci --onyl unit", "'--only'"),
             ("xtask bench --only nothing", "failed-attempts"),
             ("xtask bench --seconds 0", "1..=120"),
