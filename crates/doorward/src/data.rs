@@ -401,13 +401,3 @@ fn lines(keys: &[MasterKey]) -> String {
 pub(crate) fn copied(key: &MasterKey) -> Result<MasterKey, Failure> {
     MasterKey::parse(key.reveal().expose_secret()).map_err(|error| Failure::Usage(error.to_string()))
 }
-
-/// The operating system's user, for the audit.
-pub(crate) fn os_user() -> String {
-    let named = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    let id = fs::metadata("/proc/self").map(|metadata| metadata.uid().to_string()).unwrap_or_default();
-    match named.filter(|name| !name.is_empty() && name.len() <= 32 && name.chars().all(|c| c.is_ascii_graphic())) {
-        Some(name) => format!("{name}({id})"),
-        None => id,
-    }
-}

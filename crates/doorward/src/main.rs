@@ -11,7 +11,9 @@ mod failure;
 mod init;
 mod listening;
 mod logging;
+mod os_user;
 mod output;
+mod probe;
 mod reload;
 mod serve;
 

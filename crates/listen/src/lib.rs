@@ -66,5 +66,6 @@ pub use crate::{
     head::{HeadSize, MAX_HEADERS},
     limits::Limits,
     listener::{bind, serve},
+    proxy_protocol::PROXY_PROTOCOL_LOCAL,
     serve::{Serve, Shutdown},
 };

@@ -12,6 +12,10 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
 
+/// The header of a connection that its peer opened for itself (LOCAL, with no address): what a health check sends to a
+/// listener that expects the PROXY protocol.
+pub const PROXY_PROTOCOL_LOCAL: [u8; 16] = *b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0";
+
 /// Bytes of the addresses and of all that may follow them.
 const MAX_LENGTH: usize = 4_096;
 
@@ -88,6 +92,7 @@ mod tests {
     #[tokio::test]
     async fn proxys_own_connection_is_its_own_and_other_families_are_unknown() {
         assert_eq!(source_in(&header(0x20, 0x00, &[])).await, Some(Source::Proxy));
+        assert_eq!(source_in(&PROXY_PROTOCOL_LOCAL).await, Some(Source::Proxy));
         assert_eq!(source_in(&header(0x21, 0x00, &[])).await, Some(Source::Unknown));
         assert_eq!(source_in(&header(0x21, 0x31, &[0; 216])).await, Some(Source::Unknown));
     }

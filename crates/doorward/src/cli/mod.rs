@@ -8,9 +8,11 @@ mod clock;
 mod config;
 mod durations;
 mod explain;
+mod health;
 mod jwks;
 mod keys;
 mod log_line;
+mod man_pages;
 mod migrate;
 mod moving;
 mod owner;
@@ -22,7 +24,10 @@ mod sweep;
 mod tokens;
 mod users;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{
     Args, CommandFactory, FromArgMatches, Parser, Subcommand,
@@ -34,10 +39,11 @@ use doorward_server::{actor::Actor, manage::ManageError};
 
 use self::backup::BackupArgs;
 use crate::{
-    data::{self, Place},
+    data::Place,
     demo,
     failure::{EXIT_CODES, Failure},
     init,
+    os_user::os_user,
     output::Output,
     serve,
 };
@@ -94,8 +100,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Run the server
     Serve,
-    /// Make a new server: configuration, data folder, master key, signing keys
+    /// Create a new server: configuration, data folder, master key, signing keys
     Init(InitArgs),
+    /// Ask the running server whether it can serve requests
+    Health(health::HealthArgs),
     #[command(flatten)]
     OnStore(StoreCommand),
     /// Check the configuration, or list its keys
@@ -107,6 +115,12 @@ enum Command {
     Completions {
         /// The shell
         shell: clap_complete::Shell,
+    },
+    /// Write a man page for each command into a folder
+    ManPages {
+        /// The folder; created if it does not exist
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
     },
     /// Print the page of all commands, in Markdown
     #[command(hide = true)]
@@ -164,12 +178,16 @@ enum ServerCommand {
 
 #[derive(Args, Debug)]
 struct InitArgs {
-    /// Where to make it
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    dir: PathBuf,
-    /// The URL under which people will reach it
+    /// Write doorward.toml and the folder data into this folder [default: the current one]; --config and --data name
+    /// other places
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    /// The URL at which clients and users reach the server
     #[arg(long, value_name = "URL", default_value = "http://localhost:8400")]
     issuer: String,
+    /// Succeed without changes if the configuration exists already
+    #[arg(long)]
+    if_missing: bool,
 }
 
 impl Cli {
@@ -186,13 +204,13 @@ impl Cli {
         let is_named = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
         let named = Named { config: is_named("config"), data: is_named("data") };
         match (named.config, named.data) {
-            (true, true) => {
+            (true, true) if !matches!(cli.command, Command::Init(_)) => {
                 let both = "the argument '--data <DIR>' cannot be used with '--config <FILE>'";
                 return Err(Self::command().error(ErrorKind::ArgumentConflict, both));
             }
             (true, false) => cli.global.data = None,
             (false, true) => cli.global.config = None,
-            (false, false) => {}
+            (true, true) | (false, false) => {}
         }
         cli.global.named = named;
         Ok(cli)
@@ -291,13 +309,19 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Init(args) => {
             // The variables may be set for the commands that come after: they are not asked.
-            if global.named.config || global.named.data {
-                let instead = "init takes neither --config nor --data: it makes doorward.toml and the folder data in \
-                               --dir DIR";
+            let config = global.config.filter(|_| global.named.config);
+            let data = global.data.filter(|_| global.named.data);
+            if let Some(data) = &data {
+                owner::become_owner_of(data)?;
+            }
+            if args.dir.is_some() && config.is_some() {
+                let instead = "init takes --dir DIR or --config FILE, not both";
                 return Err(Failure::Usage(instead.to_owned()));
             }
-            init::run(&args.dir, &args.issuer, output)?;
+            let new = init::New::at(args.dir.as_deref().unwrap_or(Path::new(".")), config, data)?;
+            init::run(&new, &args.issuer, args.if_missing, output)?;
         }
+        Command::Health(args) => return health::run(&args, &place()?, output),
         Command::Config(verb) => {
             if global.named.data {
                 let instead = "config takes no --data: name the configuration with --config FILE; a demo's folder has \
@@ -314,6 +338,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Commands => crate::output::line(&reference::page())?,
         Command::Denials => crate::output::line(&explain::page_of_denials())?,
+        Command::ManPages { folder } => man_pages::run(&folder)?,
         Command::OnServer(ServerCommand::Token(tokens::Verb::Decode(args))) => tokens::decode(args, output)?,
         Command::OnServer(ServerCommand::Explain(args)) if args.log.is_some() => explain::from_log(args, output)?,
         Command::OnStore(StoreCommand::Backup(BackupArgs { verb: Some(backup::Verb::Verify(args)), .. })) => {
@@ -332,7 +357,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
 }
 
 async fn run_on_store(command: StoreCommand, place: &Place, output: Output) -> Result<(), Failure> {
-    let actor = Actor::command_line(&data::os_user());
+    let actor = Actor::command_line(&os_user());
     match command {
         StoreCommand::Backup(args) => backup::run(args, place, &actor, output).await,
         StoreCommand::Migrate(args) => migrate::run(args, place, &actor, output).await,
@@ -342,7 +367,7 @@ async fn run_on_store(command: StoreCommand, place: &Place, output: Output) -> R
 }
 
 async fn run_on_server(command: ServerCommand, place: &Place, output: Output) -> Result<(), Failure> {
-    let actor = Actor::command_line(&data::os_user());
+    let actor = Actor::command_line(&os_user());
     let app = &*place.open().await?;
     match command {
         ServerCommand::Api(verb) => apis::run(verb, app, &actor, output).await,

@@ -5,27 +5,36 @@
 use std::{
     fs,
     os::unix::{fs::MetadataExt, process::CommandExt},
+    path::Path,
     process::Command,
 };
 
-use crate::{data::Place, failure::Failure};
+use crate::{data::Place, failure::Failure, os_user};
 
 /// Goes on as the owner of the place's folder. Does nothing unless root runs the command on somebody else's folder.
 pub(super) fn become_owner(place: &Place) -> Result<(), Failure> {
-    let folder = match place {
-        Place::Data(folder) => folder.clone(),
+    match place {
+        Place::Data(folder) => become_owner_of(folder),
         // What can't be read here is said where it is needed.
         Place::Config(path) => match crate::data::load_config(path) {
-            Ok(config) => config.program.data_dir,
-            Err(_) => return Ok(()),
+            Ok(config) => become_owner_of(&config.program.data_dir),
+            Err(_) => Ok(()),
         },
-    };
-    let Ok(metadata) = fs::metadata(&folder) else { return Ok(()) };
+    }
+}
+
+/// As [`become_owner`], for a data folder that may not exist yet.
+pub(super) fn become_owner_of(folder: &Path) -> Result<(), Failure> {
+    let Ok(metadata) = fs::metadata(folder) else { return Ok(()) };
     let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
     if !is_root || metadata.uid() == 0 {
         return Ok(());
     }
     let program = std::env::current_exe().map_err(|error| Failure::system("finding this program", error))?;
-    let error = Command::new(program).args(std::env::args_os().skip(1)).gid(metadata.gid()).uid(metadata.uid()).exec();
+    let mut command = Command::new(program);
+    if std::env::var_os(os_user::INVOKER).is_none() {
+        command.env(os_user::INVOKER, "0");
+    }
+    let error = command.args(std::env::args_os().skip(1)).gid(metadata.gid()).uid(metadata.uid()).exec();
     Err(Failure::system(&format!("becoming the owner of {}", folder.display()), error))
 }

@@ -24,8 +24,13 @@ mod warnings;
 use std::{fs, path::Path};
 
 pub(crate) use self::{
-    changes::changed, environment::Environment, issuer::Issuer, mistake::Mistakes, reference::reference_page,
-    settings::Config, template::template,
+    changes::changed,
+    environment::Environment,
+    issuer::Issuer,
+    mistake::Mistakes,
+    reference::reference_page,
+    settings::Config,
+    template::{Given, template},
 };
 use self::{
     draft::Draft,

@@ -2,6 +2,8 @@
 //!
 //! A line that begins with `#` and no space is a key that can be uncommented; what follows `# ` is for reading.
 
+use std::path::Path;
+
 use super::{
     issuer::Issuer,
     schema::{DefaultValue, KEYS, Key, SECTIONS},
@@ -13,16 +15,24 @@ const HEAD: &str = "\
 # `doorward config check` names every mistake in this file.
 ";
 
-/// The file for a server that is known as `issuer`. All else is at its default.
-pub(crate) fn template(issuer: &Issuer) -> String {
+/// What the file gives; all else is at its default.
+pub(crate) struct Given<'a> {
+    /// The URL at which the server is reached.
+    pub(crate) issuer: &'a Issuer,
+    /// The data folder, if it is not the default one.
+    pub(crate) data: Option<&'a Path>,
+}
+
+/// The file for a new server.
+pub(crate) fn template(given: &Given<'_>) -> String {
     let mut file = HEAD.to_owned();
     for key in section("") {
-        file += &entry(key, issuer);
+        file += &entry(key, given);
     }
     for (name, sentence) in SECTIONS {
         file += &format!("\n# {sentence}\n[{name}]\n");
         for key in section(name) {
-            file += &entry(key, issuer);
+            file += &entry(key, given);
         }
     }
     file
@@ -32,7 +42,7 @@ fn section(name: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.section() == name)
 }
 
-fn entry(key: &Key, issuer: &Issuer) -> String {
+fn entry(key: &Key, given: &Given<'_>) -> String {
     let takes = key.kind.description();
     let meaning = wrapped(key.doc);
     if !key.is_allowed_in_file() {
@@ -40,9 +50,13 @@ fn entry(key: &Key, issuer: &Issuer) -> String {
     }
     let name = key.name_in_section();
     let (note, assignment) = match key.default {
+        _ if key.path == "data.dir" && given.data.is_some() => {
+            let folder = given.data.map(|folder| folder.display().to_string()).unwrap_or_default();
+            (takes, format!("{name} = {}", key.kind.toml(&folder)))
+        }
         DefaultValue::Fixed => {
             let text = key.kind.default_text();
-            match issuer.loopback_address().filter(|_| key.path == "listen.address") {
+            match given.issuer.loopback_address().filter(|_| key.path == "listen.address") {
                 Some(address) if text != address.to_string() => (takes, format!("{name} = \"{address}\"")),
                 _ => (takes, format!("#{name} = {}", key.kind.toml(&text))),
             }
@@ -50,7 +64,7 @@ fn entry(key: &Key, issuer: &Issuer) -> String {
         DefaultValue::Described { text, example } => {
             (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }
-        DefaultValue::Required => (takes, format!("{name} = {}", key.kind.toml(issuer.as_str()))),
+        DefaultValue::Required => (takes, format!("{name} = {}", key.kind.toml(given.issuer.as_str()))),
         DefaultValue::Unset { example } => {
             (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
         }

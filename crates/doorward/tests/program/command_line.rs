@@ -279,3 +279,15 @@ fn completions_are_printed_for_each_shell() {
         assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("doorward"));
     }
 }
+
+#[test]
+fn man_pages_has_a_page_for_each_command() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pages = folder.path().join("man1");
+    let written = program().arg("man-pages").arg(&pages).output().expect("the program runs");
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    let page = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(page("doorward.1").contains("doorward\\-serve(1)"), "{}", page("doorward.1"));
+    assert!(page("doorward-key-create.1").contains("\\-\\-scope"));
+    assert!(!pages.join("doorward-denials.1").exists(), "hidden commands have none");
+}

@@ -245,7 +245,6 @@ fn a_place_that_a_command_does_not_take_is_refused_with_what_to_do_instead() {
     let made = folder.path().join("made");
     for (arguments, instead) in [
         (&["init", "--dir", "made", "--config", "other.toml"][..], "--dir"),
-        (&["init", "--dir", "made", "--data", "other"], "--dir"),
         (&["config", "check", "--data", "other"], "--config FILE"),
         (&["config", "reference", "--data", "other"], "--config FILE"),
     ] {
@@ -452,4 +451,30 @@ fn limit_of_open_files_is_raised_as_far_as_the_system_lets() {
         let answer = http("GET", &format!("http://127.0.0.1:{metrics}/metrics"), &[], "");
         answer.is_some_and(|answer| answer.body.contains("\nprocess_max_fds 300\n"))
     });
+}
+
+#[test]
+fn init_creates_the_files_where_its_options_say() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (config, data) = (folder.path().join("etc/doorward.toml"), folder.path().join("var/lib"));
+    fs::create_dir_all(&data).expect("a folder");
+    let make = |more: &[&str]| {
+        let mut command = program();
+        command.args(["init", "--json", "--config"]).arg(&config).arg("--data").arg(&data).args(more);
+        command.output().expect("the program runs")
+    };
+    let made = make(&[]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!((&told["created"], told["data"].as_str()), (&true.into(), data.to_str()));
+    assert!(data.join("master.key").exists() && data.join("doorward.db").exists());
+    assert!(configured(&config, &["config", "check"]).status.success());
+
+    let text = fs::read(&config).expect("the configuration");
+    assert_eq!(make(&[]).status.code(), Some(1));
+    let kept = make(&["--if-missing"]);
+    assert_eq!(kept.status.code(), Some(0));
+    let told: serde_json::Value = serde_json::from_slice(&kept.stdout).expect("JSON");
+    assert_eq!(told["created"], false);
+    assert_eq!(fs::read(&config).expect("the configuration"), text);
 }

@@ -134,16 +134,27 @@ fn the_report_for_programs_has_key_line_column_and_message() {
     assert_eq!(json, expected);
 }
 
+fn at(issuer: &Issuer) -> Given<'_> {
+    Given { issuer, data: None }
+}
+
+#[test]
+fn template_names_a_data_folder_of_its_own() {
+    let issuer = Issuer::parse("https://id.example.com").unwrap();
+    let text = template(&Given { issuer: &issuer, data: Some(Path::new("/srv/a \"b\"")) });
+    assert_eq!(parse(&text).unwrap().program.data_dir, Path::new("/srv/a \"b\""));
+}
+
 #[test]
 fn the_template_loads_and_holds_the_defaults() {
     let issuer = Issuer::parse("https://id.example.com").unwrap();
-    let written = parse(&template(&issuer)).unwrap();
+    let written = parse(&template(&at(&issuer))).unwrap();
     assert_eq!(format!("{written:?}"), format!("{:?}", parse(MINIMAL).unwrap()));
 }
 
 #[test]
 fn a_server_of_this_machine_listens_at_the_port_of_its_issuer() {
-    let config = parse(&template(&Issuer::parse("http://localhost:9777").unwrap())).unwrap();
+    let config = parse(&template(&at(&Issuer::parse("http://localhost:9777").unwrap()))).unwrap();
     assert_eq!(config.program.addresses, ["127.0.0.1:9777".parse().unwrap()]);
 }
 
@@ -156,7 +167,7 @@ fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
 
 #[test]
 fn every_line_of_the_template_can_be_uncommented() {
-    let template = template(&Issuer::parse("https://id.example.com").unwrap());
+    let template = super::template(&at(&Issuer::parse("https://id.example.com").unwrap()));
     let lines = template.lines().map(|line| if line.starts_with("# ") { line } else { line.trim_start_matches('#') });
     let uncommented = lines.collect::<Vec<_>>().join("\n");
     let config = parse(&uncommented).unwrap();
