@@ -65,7 +65,7 @@ pub(super) fn test_names(text: &str) -> Vec<TestName<'_>> {
     names
 }
 
-/// Markdown: paragraphs without code. A fence's text is code, but for `text` none is prose either.
+/// Markdown: everything but fenced code.
 fn document(text: &str) -> Words {
     let mut words = Words::new();
     let mut fenced = false;
@@ -81,7 +81,7 @@ fn document(text: &str) -> Words {
     words
 }
 
-/// HTML: the text between tags, and what the tags say themselves (`title`, `alt`), but for the tags' own names.
+/// HTML: every line, since attributes (`title`, `alt`) carry text too.
 fn page(text: &str) -> Words {
     let mut words = Words::new();
     for (at, line) in text.lines().enumerate() {

@@ -45,6 +45,13 @@ impl PartialEq for Condition {
     }
 }
 
+impl From<ScopeSet> for Requirement {
+    /// Every scope of the set; any principal for an empty one.
+    fn from(scopes: ScopeSet) -> Self {
+        Self { scopes, ..Self::default() }
+    }
+}
+
 impl Requirement {
     /// Any principal will do.
     pub fn authenticated() -> Self {

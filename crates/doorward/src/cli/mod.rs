@@ -311,12 +311,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
             // The variables may be set for the commands that come after: they are not asked.
             let config = global.config.filter(|_| global.named.config);
             let data = global.data.filter(|_| global.named.data);
-            if let Some(data) = &data {
-                owner::become_owner_of(data)?;
-            }
             if args.dir.is_some() && config.is_some() {
                 let instead = "init takes --dir DIR or --config FILE, not both";
                 return Err(Failure::Usage(instead.to_owned()));
+            }
+            if let Some(data) = &data {
+                owner::become_owner_of(data)?;
             }
             let new = init::New::at(args.dir.as_deref().unwrap_or(Path::new(".")), config, data)?;
             init::run(&new, &args.issuer, args.if_missing, output)?;

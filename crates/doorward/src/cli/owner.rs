@@ -9,6 +9,8 @@ use std::{
     process::Command,
 };
 
+use nix::unistd::Uid;
+
 use crate::{data::Place, failure::Failure, os_user};
 
 /// Goes on as the owner of the place's folder. Does nothing unless root runs the command on somebody else's folder.
@@ -26,8 +28,7 @@ pub(super) fn become_owner(place: &Place) -> Result<(), Failure> {
 /// As [`become_owner`], for a data folder that may not exist yet.
 pub(super) fn become_owner_of(folder: &Path) -> Result<(), Failure> {
     let Ok(metadata) = fs::metadata(folder) else { return Ok(()) };
-    let is_root = fs::metadata("/proc/self").is_ok_and(|me| me.uid() == 0);
-    if !is_root || metadata.uid() == 0 {
+    if !Uid::effective().is_root() || metadata.uid() == 0 {
         return Ok(());
     }
     let program = std::env::current_exe().map_err(|error| Failure::system("finding this program", error))?;

@@ -49,23 +49,21 @@ fn entry(key: &Key, given: &Given<'_>) -> String {
         return format!("\n{meaning}# {}\n", key.variable());
     }
     let name = key.name_in_section();
-    let (note, assignment) = match key.default {
-        _ if key.path == "data.dir" && given.data.is_some() => {
-            let folder = given.data.map(|folder| folder.display().to_string()).unwrap_or_default();
-            (takes, format!("{name} = {}", key.kind.toml(&folder)))
-        }
-        DefaultValue::Fixed => {
+    let data = given.data.filter(|_| key.path == "data.dir");
+    let (note, assignment) = match (&key.default, data) {
+        (_, Some(folder)) => (takes, format!("{name} = {}", key.kind.toml(&folder.display().to_string()))),
+        (DefaultValue::Fixed, None) => {
             let text = key.kind.default_text();
             match given.issuer.loopback_address().filter(|_| key.path == "listen.address") {
                 Some(address) if text != address.to_string() => (takes, format!("{name} = \"{address}\"")),
                 _ => (takes, format!("#{name} = {}", key.kind.toml(&text))),
             }
         }
-        DefaultValue::Described { text, example } => {
+        (DefaultValue::Described { text, example }, None) => {
             (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }
-        DefaultValue::Required => (takes, format!("{name} = {}", key.kind.toml(given.issuer.as_str()))),
-        DefaultValue::Unset { example } => {
+        (DefaultValue::Required, None) => (takes, format!("{name} = {}", key.kind.toml(given.issuer.as_str()))),
+        (DefaultValue::Unset { example }, None) => {
             (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
         }
     };

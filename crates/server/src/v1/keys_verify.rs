@@ -18,14 +18,14 @@ use doorward_core::{
 };
 use doorward_store::keys::FindKey;
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     app::App,
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
-    v1::Management,
+    v1::{Management, members::Members},
     verify::api_key,
     web::{
         body,
@@ -41,17 +41,12 @@ struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    /// Reads the members of a body. The refusal names the one that is to blame.
-    fn read(mut body: Map<String, Value>) -> Result<Self, Refusal> {
-        let blame = |member: &str| Refusal::new(Denial::BodyMalformed).fact("expected", EXPECTED).parameter(member);
-        body.retain(|_, value| !value.is_null());
-        let key = body.remove("key").ok_or_else(|| blame("key"))?;
-        let key = key.as_str().ok_or_else(|| blame("key"))?.trim().to_owned();
-        let scopes = body.remove("scopes").map(Vec::<Scope>::deserialize).transpose().map_err(|_| blame("scopes"))?;
-        match body.keys().next() {
-            Some(unknown) => Err(blame(unknown)),
-            None => Ok(Self { key, scopes: scopes.into_iter().flatten().collect() }),
-        }
+    fn read(body: Map<String, Value>) -> Result<Self, Refusal> {
+        let mut members = Members::of(body, EXPECTED);
+        let key = members.text("key")?.trim().to_owned();
+        let scopes = members.scopes()?;
+        members.finish()?;
+        Ok(Self { key, scopes })
     }
 }
 
@@ -114,13 +109,10 @@ async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Fo
     match verify(app, asker, &key, &needed).await {
         Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
-        Ok(principal) => {
-            let requirement = needed.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);
-            Ok(match policy::authorize(&principal, &requirement) {
-                Ok(()) => Ok(principal),
-                Err(refusal) => Err((refusal.fact("key", &principal.subject), Some(principal))),
-            })
-        }
+        Ok(principal) => Ok(match policy::authorize(&principal, &needed.into()) {
+            Ok(()) => Ok(principal),
+            Err(refusal) => Err((refusal.fact("key", &principal.subject), Some(principal))),
+        }),
     }
 }
 

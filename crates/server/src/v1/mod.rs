@@ -9,6 +9,7 @@ use doorward_guard::{AuditSink, Guard, GuardError};
 use crate::{app::App, manage::apis::KEYS_VERIFY, verify::LocalVerifier};
 
 pub(crate) mod keys_verify;
+mod members;
 pub(crate) mod refusals;
 pub(crate) mod requests_verify;
 

@@ -9,21 +9,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use doorward_core::{
-    denial::{Class, Denial},
+    denial::Class,
     json::{Map, Value},
     principal::Principal,
     refusal::Refusal,
-    scope::Scope,
     trace::ISSUER_TRACE_HEADER,
 };
 use doorward_guard::problem::Problem;
 use http::{Request, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{
     app::App,
     oauth::client_authentication,
     origin::Origin,
+    v1::members::Members,
     verify::request::{self, Presented},
     web::{
         body,
@@ -89,26 +89,14 @@ impl Answer {
 
 const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"]}"#;
 
-/// Reads the members of a body. A member that is `null` counts as absent; the refusal names the one that is to blame.
-fn read(mut body: Map<String, Value>) -> Result<Presented, Refusal> {
-    let blame = |member: &str| Refusal::new(Denial::BodyMalformed).fact("expected", EXPECTED).parameter(member);
-    body.retain(|_, value| !value.is_null());
-    let mut text = |member: &str| match body.remove(member) {
-        Some(Value::String(text)) => Ok(text),
-        _ => Err(blame(member)),
-    };
-    let (method, uri) = (text("method")?, text("uri")?);
-    let scopes = body.remove("scopes").map(Vec::<Scope>::deserialize).transpose().map_err(|_| blame("scopes"))?;
-    let Some(Value::Object(mut headers)) = body.remove("headers") else { return Err(blame("headers")) };
-    let mut header = |name: &str| match headers.remove(name) {
-        None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::String(value)) => Ok(vec![value]),
-        Some(values) => Vec::<String>::deserialize(values).map_err(|_| blame(name)),
-    };
-    let (authorization, x_api_key) = (header("authorization")?, header("x-api-key")?);
-    match body.keys().chain(headers.keys()).next() {
-        // A header by another name, such as `Authorization`, must not be passed over: its credential would not be seen.
-        Some(unknown) => Err(blame(unknown)),
-        None => Ok(Presented { authorization, x_api_key, method, uri, scopes: scopes.into_iter().flatten().collect() }),
-    }
+fn read(body: Map<String, Value>) -> Result<Presented, Refusal> {
+    let mut members = Members::of(body, EXPECTED);
+    let (method, uri) = (members.text("method")?, members.text("uri")?);
+    let scopes = members.scopes()?;
+    let mut headers = members.object("headers")?;
+    let (authorization, x_api_key) = (headers.header("authorization")?, headers.header("x-api-key")?);
+    members.finish()?;
+    // A header by another name, such as `Authorization`, could carry a credential that nobody checks.
+    headers.finish()?;
+    Ok(Presented { authorization, x_api_key, method, uri, scopes })
 }

@@ -6,20 +6,13 @@
 use std::sync::Arc;
 
 use doorward_core::{
-    api::Api,
-    credential,
-    denial::Denial,
-    policy::{self, Requirement},
-    principal::Principal,
-    refusal::Refusal,
-    scope::ScopeSet,
+    api::Api, credential, denial::Denial, policy, principal::Principal, refusal::Refusal, scope::ScopeSet,
 };
 
 use super::LocalVerifier;
 use crate::app::App;
 
 /// What an API passes on of its caller's request. Each header has all of its values.
-#[derive(Default)]
 pub(crate) struct Presented {
     pub(crate) authorization: Vec<String>,
     pub(crate) x_api_key: Vec<String>,
@@ -45,7 +38,6 @@ async fn found(app: &Arc<App>, api: &Api, presented: &Presented, query: Option<&
     let credential = credential::present(authorization, presented.x_api_key.iter().map(String::as_bytes), query)?;
     let credential = credential.ok_or(Denial::CredentialMissing)?;
     let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
-    let requirement = presented.scopes.iter().cloned().fold(Requirement::authenticated(), Requirement::scope);
-    policy::authorize(&principal, &requirement)?;
+    policy::authorize(&principal, &presented.scopes.clone().into())?;
     Ok(principal)
 }

@@ -1,0 +1,65 @@
+//! The members of a request's JSON body, taken one by one: `/v1` accepts no unknown member, and names the one at fault.
+
+use doorward_core::{
+    denial::Denial,
+    json::{Map, Value},
+    refusal::Refusal,
+    scope::{Scope, ScopeSet},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+
+/// The members that have not been read yet. `null` counts as absent.
+pub(super) struct Members {
+    unread: Map<String, Value>,
+    /// The form of the whole body, for the operator.
+    expected: &'static str,
+}
+
+impl Members {
+    pub(super) fn of(mut body: Map<String, Value>, expected: &'static str) -> Self {
+        body.retain(|_, value| !value.is_null());
+        Self { unread: body, expected }
+    }
+
+    /// A text that must be there.
+    pub(super) fn text(&mut self, name: &str) -> Result<String, Refusal> {
+        self.optional(name)?.ok_or_else(|| self.wrong(name))
+    }
+
+    /// The member `scopes`, a list; empty if absent.
+    pub(super) fn scopes(&mut self) -> Result<ScopeSet, Refusal> {
+        let scopes: Option<Vec<Scope>> = self.optional("scopes")?;
+        Ok(scopes.into_iter().flatten().collect())
+    }
+
+    /// An object that must be there.
+    pub(super) fn object(&mut self, name: &str) -> Result<Self, Refusal> {
+        let object = self.optional(name)?.ok_or_else(|| self.wrong(name))?;
+        Ok(Self::of(object, self.expected))
+    }
+
+    /// The values of a header: a text, or a list of texts; none if absent.
+    pub(super) fn header(&mut self, name: &str) -> Result<Vec<String>, Refusal> {
+        match self.optional(name)? {
+            Some(Value::String(value)) => Ok(vec![value]),
+            Some(values) => Vec::deserialize(values).map_err(|_| self.wrong(name)),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// Refuses what is left.
+    pub(super) fn finish(self) -> Result<(), Refusal> {
+        match self.unread.keys().next() {
+            Some(unknown) => Err(self.wrong(unknown)),
+            None => Ok(()),
+        }
+    }
+
+    fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Refusal> {
+        self.unread.remove(name).map(T::deserialize).transpose().map_err(|_| self.wrong(name))
+    }
+
+    fn wrong(&self, name: &str) -> Refusal {
+        Refusal::new(Denial::BodyMalformed).fact("expected", self.expected).parameter(name)
+    }
+}
