@@ -1,4 +1,4 @@
-//! The developer's commands: `cargo xtask test`, `ci`, `english` and `bench`.
+//! The developer's commands: `cargo xtask test`, `ci`, `english`, `package` and `bench`.
 //!
 //! A fresh clone needs only Rust; these commands find or install the rest. Easy to get wrong: this program is built
 //! before anything else, so each dependency delays the first test.
@@ -9,6 +9,7 @@
 mod bench;
 mod english;
 mod leash;
+mod package;
 mod process;
 mod server;
 mod test;
@@ -32,6 +33,9 @@ enum Cli {
     Ci(test::Options),
     #[command(after_help = EXIT_CODES)]
     English(english::Options),
+    /// Build what is shipped: the static program, the Debian package and, with a container engine, the image
+    #[command(after_help = EXIT_CODES)]
+    Package,
     #[command(after_help = EXIT_CODES)]
     Test(test::Options),
 }
@@ -43,6 +47,7 @@ fn main() -> ExitCode {
         Cli::Bench(options) => bench::run(&options),
         Cli::Ci(options) => check().and_then(|passed| Ok(passed && test::run(&options)?)),
         Cli::English(options) => english::run(&options),
+        Cli::Package => package::run(),
         Cli::Test(options) => test::run(&options),
     };
     match passed {
@@ -80,7 +85,7 @@ mod tests {
             ("xtask tset", "'test'"),
             ("xtask test refresh", "'refresh'"),
             ("xtask test --without", "'--without <PART>'"),
-            ("xtask test --only client", "unit, chaos, clients, browser, go"),
+            ("xtask test --only client", "unit, chaos, package, clients, browser, go"),
             ("xtask english --fix", "'--fix'"),
             ("xtask ci --onyl unit", "'--only'"),
             ("xtask bench --only nothing", "failed-attempts"),

@@ -4,6 +4,7 @@
 
 mod counts;
 mod manifest;
+mod package;
 pub(crate) mod postgres;
 mod suite;
 mod summary;
@@ -22,8 +23,9 @@ use crate::{process::Run, workspace};
 /// Builds the workspace once, starts its own PostgreSQL in a temporary folder, runs Cargo's tests and then each client
 /// suite in clients/ against a fresh `doorward demo`. As root on Debian it installs what is missing.
 ///
-/// The parts are `unit` for Cargo's unit, integration and documentation tests, `clients` for every client suite, the name
-/// of each suite, and `chaos` for outages under load, which takes long. The last line is `N passed, M failed`.
+/// The parts are `unit` for Cargo's unit, integration and documentation tests, `package` for what is shipped (it needs root
+/// on Debian), `clients` for every client suite, the name of each suite, and `chaos` for outages under load, which takes
+/// long. The last line is `N passed, M failed`.
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct Options {
     /// Run only this part; may be repeated
@@ -42,7 +44,8 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let suites = Manifest::all()?;
-    let tools = tools::ready(&options.needs(&suites))?;
+    let no_package = options.leaves_out_package(package::impossible());
+    let tools = tools::ready(&options.needs(&suites, no_package.is_none()))?;
     workspace::cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]).run()?;
     let target = workspace::target_folder()?;
 
@@ -54,6 +57,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     match options.leaves_out_chaos() {
         Some(why) => summary.left_out(CHAOS.to_owned(), why),
         None => unit::run_chaos(&target, &tools.path, &mut summary)?,
+    }
+    match no_package {
+        Some(why) => summary.left_out(PACKAGE.to_owned(), why),
+        None => package::run(&mut summary)?,
     }
     for manifest in &suites {
         let part = format!("clients/{}", manifest.name);
@@ -70,6 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
 }
 
 const CHAOS: &str = "chaos";
+const PACKAGE: &str = "package";
 const UNIT: &str = "unit";
 const CLIENTS: &str = "clients";
 
@@ -92,12 +100,21 @@ impl Options {
         self.leaves_out(&[CHAOS]).or_else(|| (!is_asked_for).then(|| "only with --long".to_owned()))
     }
 
+    /// Why the packages are not tried; `impossible` says why this machine can't.
+    fn leaves_out_package(&self, impossible: Option<&str>) -> Option<String> {
+        self.leaves_out(&[PACKAGE]).or_else(|| impossible.map(str::to_owned))
+    }
+
     /// The tools of the parts to run.
-    fn needs(&self, suites: &[Manifest]) -> BTreeSet<Tool> {
+    fn needs(&self, suites: &[Manifest], package: bool) -> BTreeSet<Tool> {
         let needs_postgres = self.leaves_out(&[UNIT]).is_none() || self.leaves_out_chaos().is_none();
         let unit = needs_postgres.then_some(Tool::PostgreSql);
         let suites = suites.iter().filter(|suite| self.leaves_out(&[CLIENTS, &suite.name]).is_none());
-        unit.into_iter().chain(suites.flat_map(|suite| suite.needs.iter().copied())).collect()
+        let package = package.then_some([Tool::Debootstrap, Tool::Musl]);
+        unit.into_iter()
+            .chain(package.into_iter().flatten())
+            .chain(suites.flat_map(|suite| suite.needs.iter().copied()))
+            .collect()
     }
 }
 
@@ -105,7 +122,7 @@ impl Options {
 fn part(name: &str) -> Result<String> {
     let suites = Manifest::all()?;
     let parts: Vec<&str> =
-        [UNIT, CHAOS, CLIENTS].into_iter().chain(suites.iter().map(|suite| suite.name.as_str())).collect();
+        [UNIT, CHAOS, PACKAGE, CLIENTS].into_iter().chain(suites.iter().map(|suite| suite.name.as_str())).collect();
     if !parts.contains(&name) {
         bail!("there is no part `{name}`; the parts are {}", parts.join(", "));
     }
@@ -129,10 +146,15 @@ mod tests {
         let suite = |name: &str, needs| Manifest { name: name.to_owned(), needs, ..Manifest::default() };
         let suites = [suite("go", vec![Tool::Go, Tool::Chromium]), suite("node", vec![Tool::Node, Tool::Chromium])];
         let without = Some("--without clients");
-        let (only_go, only_unit) = (Some("--only go"), Some("--only unit"));
+        let (only_go, only_unit, only_package) = (Some("--only go"), Some("--only unit"), Some("--only package"));
         for (line, why, needs) in [
-            ("", [None; 3], &[Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql][..]),
-            ("--without clients", [None, without, without], &[Tool::PostgreSql]),
+            (
+                "",
+                [None; 3],
+                &[Tool::Chromium, Tool::Debootstrap, Tool::Go, Tool::Musl, Tool::Node, Tool::PostgreSql][..],
+            ),
+            ("--without clients --without package", [None, without, without], &[Tool::PostgreSql]),
+            ("--only package", [only_package; 3], &[Tool::Debootstrap, Tool::Musl]),
             ("--only=go", [only_go, None, only_go], &[Tool::Chromium, Tool::Go]),
             ("--only go --without clients", [only_go, without, without], &[]),
             ("--only chaos --without clients", [Some("--only chaos"), without, without], &[Tool::PostgreSql]),
@@ -141,7 +163,9 @@ mod tests {
             let Line { options } = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
             let left_out = [&[UNIT][..], &[CLIENTS, "go"], &[CLIENTS, "node"]].map(|part| options.leaves_out(part));
             assert_eq!(left_out.each_ref().map(Option::as_deref), why, "{line}");
-            assert_eq!(Vec::from_iter(options.needs(&suites)), needs, "{line}");
+            let package = options.leaves_out_package(None).is_none();
+            assert_eq!(Vec::from_iter(options.needs(&suites, package)), needs, "{line}");
+            assert!(options.leaves_out_package(Some("needs root on Debian")).is_some());
             assert_eq!(options.filter.join(" "), line.strip_prefix("-- ").unwrap_or_default());
             assert_eq!(options.leaves_out_chaos().is_none(), line.contains("chaos"), "{line}");
         }

@@ -12,9 +12,13 @@ use serde::Deserialize;
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tool {
     Chromium,
+    /// Makes a fresh Debian to install the package into.
+    Debootstrap,
     /// Gives the chaos suite a clock that jumps.
     Faketime,
     Go,
+    /// Compiles C for the static program.
+    Musl,
     Node,
     PostgreSql,
     Python,

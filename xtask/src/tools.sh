@@ -21,6 +21,7 @@ find_tool() {
             node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null &&
                 command -v node
             ;;
+        musl) command -v musl-gcc ;;
         postgresql) initdb --version | awk '{ exit $3 + 0 < 14 }' && command -v initdb ;;
         python)
             python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))' && command -v python3
@@ -35,6 +36,7 @@ describe() {
         chromium) echo 'Chromium:chromium' ;;
         go) echo 'Go 1.21 or later:golang-go' ;;
         node) echo 'Node.js 20 or later with npm:nodejs npm' ;;
+        musl) echo 'musl-gcc:musl-tools' ;;
         postgresql) echo 'PostgreSQL server 14 or later:postgresql' ;;
         python) echo 'Python 3.9 or later with venv:python3 python3-venv' ;;
         taskset) echo 'taskset:util-linux' ;;
