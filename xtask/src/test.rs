@@ -46,7 +46,10 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     let suites = Manifest::all()?;
     let no_package = options.leaves_out_package(package::impossible());
     let tools = tools::ready(&options.needs(&suites, no_package.is_none()))?;
-    workspace::cargo().args(["build", "--workspace", "--bins", "--tests", "--examples"]).run()?;
+    workspace::cargo()
+        .args(["build", "--workspace", "--bins", "--tests", "--examples"])
+        .args(workspace::FEATURES)
+        .run()?;
     let target = workspace::target_folder()?;
 
     let mut summary = Summary::default();

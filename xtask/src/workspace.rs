@@ -12,6 +12,10 @@ use serde::Deserialize;
 
 use crate::process::Run;
 
+/// What the tests are built with beside the default features. One choice for all of them, or most of the tree is built twice;
+/// the tests of the packages build the program with the default features.
+pub(crate) const FEATURES: [&str; 2] = ["--features", "doorward/otlp"];
+
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace")
 }

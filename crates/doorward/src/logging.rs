@@ -6,7 +6,11 @@
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
-use crate::config::settings::{LogFormat, LogLevel, Program};
+use crate::{
+    config::settings::{LogFormat, LogLevel, Program},
+    failure::Failure,
+    traces::Traces,
+};
 
 /// Lines that may wait to be written.
 const WAITING: usize = 8_192;
@@ -16,6 +20,7 @@ const WAITING: usize = 8_192;
 pub(crate) struct Logging {
     set_filter: Option<Box<dyn Fn(EnvFilter) -> bool + Send + Sync>>,
     _worker: WorkerGuard,
+    _traces: Option<Traces>,
 }
 
 impl Logging {
@@ -26,12 +31,13 @@ impl Logging {
 }
 
 /// Begins to log. `RUST_LOG` wins over the configured level.
-pub(crate) fn begin(program: &Program) -> Logging {
+pub(crate) fn begin(program: &Program) -> Result<Logging, Failure> {
     begin_at(word(program.log_level), matches!(program.log_format, LogFormat::Json))
 }
 
-/// Begins to log at a level.
-pub(crate) fn begin_at(level: &str, json: bool) -> Logging {
+/// Begins to log at a level, and to send traces if a collector is named.
+pub(crate) fn begin_at(level: &str, json: bool) -> Result<Logging, Failure> {
+    let traces = Traces::begin()?;
     let given = EnvFilter::try_from_default_env().ok();
     let may_change = given.is_none();
     let (writer, worker) = NonBlockingBuilder::default()
@@ -46,10 +52,22 @@ pub(crate) fn begin_at(level: &str, json: bool) -> Logging {
         true => lines.json().flatten_event(true).boxed(),
         false => lines.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed(),
     };
-    let begun = tracing_subscriber::registry().with(filter).with(lines).try_init();
+    // The level is the log's alone: spans are not its business.
+    let traced = traces.as_ref().map(Traces::layer);
+    let begun = tracing_subscriber::registry().with(traced).with(lines.with_filter(filter)).try_init();
     // Only a second call in one process fails, and then logs are on already.
     drop(begun);
-    Logging { set_filter: may_change.then_some(set_filter), _worker: worker }
+    if traces.is_none() && names_collector() {
+        tracing::warn!("no traces are sent: this program was built without the Cargo feature `otlp`");
+    }
+    Ok(Logging { set_filter: may_change.then_some(set_filter), _worker: worker, _traces: traces })
+}
+
+/// Whether a variable of the OpenTelemetry specification names a collector for traces.
+pub(crate) fn names_collector() -> bool {
+    ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
+        .into_iter()
+        .any(|name| std::env::var_os(name).is_some_and(|endpoint| !endpoint.is_empty()))
 }
 
 fn word(level: LogLevel) -> &'static str {

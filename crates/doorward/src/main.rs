@@ -16,6 +16,8 @@ mod output;
 mod probe;
 mod reload;
 mod serve;
+#[cfg_attr(not(feature = "otlp"), path = "traces_off.rs")]
+mod traces;
 
 use std::process::ExitCode;
 

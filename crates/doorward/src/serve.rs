@@ -31,16 +31,21 @@ use crate::{
     listening::{self, Passed},
     logging::{self, Logging},
     reload::Running,
+    traces::traced,
 };
 
 /// Runs the server until it is told to end.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
     let passed = Passed::take()?;
-    let logging = Arc::new(logging::begin(&config.program));
+    let logging = Arc::new(logging::begin(&config.program)?);
     allow_open_files();
     let runtime = runtime(config.program.threads)?;
-    runtime.block_on(serve(path, config, passed, logging))
+    let served = runtime.block_on(serve(path, config, passed, logging.clone()));
+    // What waits in the log and among the traces is written last.
+    drop(runtime);
+    drop(logging);
+    served
 }
 
 /// Raises the limit of open files as far as the system lets this process: each connection takes one, and many systems
@@ -118,7 +123,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
         tracing::info!(issuer = %app.settings.issuer, %address, "ready");
     }
     watching.push(tokio::spawn(serve_metrics(app.clone(), metrics_listeners)));
-    let router = doorward_server::router(app);
+    let router = traced(doorward_server::router(app));
     let serve = Serve { router, limits, trusted_proxies, forwarded_header, proxy_protocol, tls, shutdown };
     tell_systemd(NotifyState::Ready);
     doorward_listen::serve(listeners, serve, end).await;

@@ -13,6 +13,7 @@ mod origin;
 mod pages;
 pub mod passwords;
 pub mod settings;
+pub mod spans;
 
 // The server, and what operators do with it.
 pub mod app;

@@ -28,7 +28,7 @@ use crate::{
     authorization, consent, denials, health, oauth, oidc,
     origin::Origin,
     pages::assets,
-    signin,
+    signin, spans,
     v1::{self, Management},
     web::{
         cors::Readers,
@@ -79,6 +79,7 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     readers.admit(headers);
+    spans::answered(&origin, &mut response);
     if let Some(start) = start {
         app.metrics.answered(&origin, response.status(), start.elapsed());
     }

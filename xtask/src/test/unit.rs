@@ -57,14 +57,14 @@ impl Tests<'_> {
         let _ = fs::remove_file(&report);
         let config = format!("xtask:{}", workspace::root().join("xtask/nextest.toml").display());
         let arguments = ["nextest", "run", "--workspace", "--no-fail-fast", "--tool-config-file", &config];
-        let succeeded = self.cargo(&arguments)?;
+        let succeeded = self.cargo(&[&arguments[..], &workspace::FEATURES].concat())?;
         let reported = fs::read_to_string(&report).ok().as_deref().and_then(Counts::from_junit);
         self.counts += reported.unwrap_or_default();
         Ok(succeeded && reported.is_some())
     }
 
     fn cargo_test(&mut self, arguments: &[&str]) -> Result<bool> {
-        self.cargo(&[&["test", "--workspace", "--no-fail-fast"], arguments].concat())
+        self.cargo(&[&["test", "--workspace", "--no-fail-fast"], &workspace::FEATURES[..], arguments].concat())
     }
 
     /// What is wrong beyond the counts, if something is.

@@ -28,6 +28,7 @@ use crate::{
     logging,
     output::Output,
     serve,
+    traces::traced,
 };
 
 #[derive(Args, Debug)]
@@ -42,7 +43,7 @@ pub(crate) struct DemoArgs {
 
 /// Runs the demo until it is told to end. Without `data` it lives in a folder that goes with it.
 pub(crate) fn run(args: DemoArgs, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
-    let _logging = logging::begin_at("warn", false);
+    let _logging = logging::begin_at("warn", false)?;
     let mut temporary = None;
     let folder = match data {
         Some(folder) => folder,
@@ -94,7 +95,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let limits = app.settings.listen;
-    let of_server = Serve { router: doorward_server::router(app.clone()), limits, ..Serve::default() };
+    let of_server = Serve { router: traced(doorward_server::router(app.clone())), limits, ..Serve::default() };
     let of_api = Serve { router: doorward_notes::router(&guard, sample), limits, ..Serve::default() };
     let end = serve::end()?;
     // The API ends first: its last refusals are delivered to the server.

@@ -19,3 +19,4 @@ mod nodes;
 mod printed;
 mod serve;
 mod support;
+mod traces;

@@ -11,7 +11,7 @@ use doorward_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{issuer::Issuer, unavailable};
+use super::{issuer::Issuer, trace_context::TraceContext, unavailable};
 
 #[derive(Serialize)]
 struct Question<'a> {
@@ -33,11 +33,13 @@ pub(super) async fn look_up(
     issuer: &Arc<Issuer>,
     audience: &ResourceIdentifier,
     key: &ApiKey,
+    trace: &TraceContext,
     now: Timestamp,
 ) -> Result<Arc<Principal>, Refusal> {
     let endpoints = issuer.endpoints(now).await?;
     let question = Question { key: key.reveal() };
-    let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question).await.map_err(unavailable)?;
+    let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question, trace);
+    let answer = answer.await.map_err(unavailable)?;
     read(&answer.body, audience, now).map_err(|refusal| answer.traced(refusal.fact("key", key.hint())))
 }
 

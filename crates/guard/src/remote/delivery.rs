@@ -14,7 +14,9 @@ use std::{
 use doorward_core::{clock::Clock, event::RefusalEvent, refusal::Refusal};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
-use super::{fetch::FetchError, issuer::Issuer, unavailable, waiting_refusals::WaitingRefusals};
+use super::{
+    fetch::FetchError, issuer::Issuer, trace_context::TraceContext, unavailable, waiting_refusals::WaitingRefusals,
+};
 use crate::{audit::AuditSink, verifier::BoxFuture};
 
 /// The most refusals in one request, so that it stays below 64 KiB in all likelihood.
@@ -99,7 +101,7 @@ impl Queue {
                 return Ok(());
             }
             let endpoints = self.issuer.endpoints(self.clock.now()).await?;
-            match self.issuer.client().post_json(endpoints.refusals.clone(), &batch).await {
+            match self.issuer.client().post_json(endpoints.refusals.clone(), &batch, &TraceContext::default()).await {
                 Ok(_) => {}
                 // It would be refused again, and hold up all that follow.
                 Err(FetchError::Status(status @ (400 | 413 | 415 | 422))) => {

@@ -22,6 +22,8 @@ use reqwest::{Client, RequestBuilder, Response, redirect};
 use serde::Serialize;
 use url::Url;
 
+use super::trace_context::TraceContext;
+
 /// Longest answer but for a key set, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
@@ -154,12 +156,22 @@ impl IssuerClient {
         body_of(self.send(|client| get(client, url.clone())).await?, max).await
     }
 
-    pub(super) async fn post_json(&self, url: Url, body: &impl Serialize) -> Result<Answer, FetchError> {
-        self.post(|client| client.post(url.clone()).json(body)).await
+    pub(super) async fn post_json(
+        &self,
+        url: Url,
+        body: &impl Serialize,
+        trace: &TraceContext,
+    ) -> Result<Answer, FetchError> {
+        self.post(|client| client.post(url.clone()).headers(trace.headers()).json(body)).await
     }
 
-    pub(super) async fn post_form(&self, url: Url, form: &[(&str, &str)]) -> Result<Answer, FetchError> {
-        self.post(|client| client.post(url.clone()).form(form)).await
+    pub(super) async fn post_form(
+        &self,
+        url: Url,
+        form: &[(&str, &str)],
+        trace: &TraceContext,
+    ) -> Result<Answer, FetchError> {
+        self.post(|client| client.post(url.clone()).headers(trace.headers()).form(form)).await
     }
 
     /// Sends in the HTTP that the issuer speaks. An issuer that stopped speaking HTTP/2 is asked again at once.

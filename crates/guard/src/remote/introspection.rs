@@ -16,7 +16,7 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 
-use super::{issuer::Issuer, unavailable};
+use super::{issuer::Issuer, trace_context::TraceContext, unavailable};
 
 /// Asks about one token. The members of the answer are read as the claims of a JWT are (section 2.2), since it is the
 /// same token in another form.
@@ -24,6 +24,7 @@ pub(super) async fn introspect(
     issuer: &Arc<Issuer>,
     audience: &ResourceIdentifier,
     token: &SecretString,
+    trace: &TraceContext,
     skew: Duration,
     now: Timestamp,
 ) -> Result<Arc<Principal>, Refusal> {
@@ -31,7 +32,7 @@ pub(super) async fn introspect(
     let endpoint = endpoints.introspection.clone();
     let endpoint = endpoint.ok_or_else(|| unavailable("the issuer has no introspection endpoint"))?;
     let form = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
-    let answer = issuer.client().post_form(endpoint, &form).await.map_err(unavailable)?;
+    let answer = issuer.client().post_form(endpoint, &form, trace).await.map_err(unavailable)?;
     let principal = read(&answer.body, issuer.url().as_str(), audience, skew, now);
     principal.map(Arc::new).map_err(|refusal| answer.traced(refusal))
 }

@@ -12,6 +12,7 @@ mod key_set;
 mod metadata;
 mod seen_tokens;
 mod single_flight;
+mod trace_context;
 mod turns;
 mod verdict_cache;
 mod waiting_refusals;
@@ -47,6 +48,7 @@ pub(crate) use self::{
 use self::{
     key_set::{IssuerKeys, Snapshot},
     seen_tokens::SeenTokens,
+    trace_context::TraceContext,
     verdict_cache::VerdictCache,
 };
 use crate::verifier::{BoxFuture, RequestContext, Verifier};
@@ -143,7 +145,8 @@ impl RemoteVerifier {
         let key = ApiKey::parse(key).ok_or(Denial::KeyMistyped)?;
         let digest = Digest::sha256(key.reveal().as_bytes());
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
-        let ask = async move { api_key::look_up(&issuer, &audience, &key, now).await };
+        let trace = TraceContext::of(context.headers);
+        let ask = async move { api_key::look_up(&issuer, &audience, &key, &trace, now).await };
         self.verdicts.find_or(digest, context.client, now, ask).await
     }
 
@@ -151,8 +154,8 @@ impl RemoteVerifier {
         let now = context.now;
         let digest = Digest::sha256(token.as_bytes());
         let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), SecretString::from(token));
-        let skew = self.settings.skew;
-        let ask = async move { introspection::introspect(&issuer, &audience, &token, skew, now).await };
+        let (skew, trace) = (self.settings.skew, TraceContext::of(context.headers));
+        let ask = async move { introspection::introspect(&issuer, &audience, &token, &trace, skew, now).await };
         self.verdicts.find_or(digest, context.client, now, ask).await
     }
 

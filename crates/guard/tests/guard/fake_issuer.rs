@@ -26,6 +26,7 @@ use doorward_core::{
     random::SeededRng,
     secret::ExposeSecret,
 };
+use http::HeaderMap;
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -67,6 +68,8 @@ struct Inner {
     keys: Vec<Arc<SigningKey>>,
     answers: HashMap<String, Value>,
     asked: HashMap<String, usize>,
+    /// The headers of the last request to each path.
+    headers: HashMap<String, HeaderMap>,
     misbehaviour: HashMap<String, Misbehaviour>,
     refusals: Vec<Value>,
     minted: u64,
@@ -116,6 +119,12 @@ impl FakeIssuer {
 
     pub(crate) fn asked(&self, path: &str) -> usize {
         lock(&self.shared).asked.get(path).copied().unwrap_or(0)
+    }
+
+    /// A header of the last request to a path.
+    pub(crate) fn asked_with(&self, path: &str, header: &str) -> Option<String> {
+        let value = lock(&self.shared).headers.get(path)?.get(header)?.to_str().map(str::to_owned);
+        value.ok()
     }
 
     pub(crate) fn misbehave(&self, path: &str, how: Misbehaviour) {
@@ -231,6 +240,7 @@ async fn misbehave(State(shared): State<Shared>, request: Request, next: Next) -
     let how = {
         let mut inner = lock(&shared);
         *inner.asked.entry(path.clone()).or_default() += 1;
+        inner.headers.insert(path.clone(), request.headers().clone());
         inner.misbehaviour.get(&path).cloned()
     };
     match how {

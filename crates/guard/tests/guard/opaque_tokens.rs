@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use http::Method;
 use serde_json::json;
 
 use crate::{
     api::Api,
-    fake_issuer::{FakeIssuer, INTROSPECT},
+    fake_issuer::{FakeIssuer, INTROSPECT, VERIFY},
 };
 
 #[tokio::test]
@@ -45,4 +46,23 @@ async fn a_mistyped_token_is_refused_without_asking_anybody() {
     let answer = api.get("/notes", &mistyped).await;
     assert_eq!((answer.status, answer.code()), (401, "token_malformed"));
     assert_eq!(issuer.asked(INTROSPECT), 0);
+}
+
+#[tokio::test]
+async fn callers_trace_context_is_carried_on_to_the_issuer() {
+    let issuer = FakeIssuer::start().await;
+    let api = Api::start(&issuer).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for (given, carried) in [(vec![parent], Some(parent)), (vec!["00-0-0-0"], None), (vec![parent, parent], None)] {
+        for (credential, path) in
+            [(issuer.opaque("notes:read"), INTROSPECT), (issuer.api_key("notes:read", &[]), VERIFY)]
+        {
+            let bearer = format!("Bearer {credential}");
+            let mut headers = vec![("authorization", &*bearer), ("tracestate", "vendor=1")];
+            headers.extend(given.iter().map(|parent| ("traceparent", *parent)));
+            assert_eq!(api.send(Method::GET, "/notes", &headers).await.status, 200);
+            assert_eq!(issuer.asked_with(path, "traceparent").as_deref(), carried, "{path}");
+            assert_eq!(issuer.asked_with(path, "tracestate").as_deref(), carried.map(|_| "vendor=1"));
+        }
+    }
 }

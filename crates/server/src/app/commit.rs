@@ -8,8 +8,10 @@ use doorward_store::{
     audit::{AuditContext, Details},
 };
 
+use tracing::Instrument;
+
 use super::App;
-use crate::actor::Actor;
+use crate::{actor::Actor, spans};
 
 impl App {
     /// Runs an operation that changes something. What is kept in memory follows its changes at once; other processes
@@ -18,7 +20,8 @@ impl App {
     /// Boxed, as in [`read`](Self::read): else every handler's future has room for the whole transaction, and moves it
     /// about also where a cache or a signature makes it needless.
     pub async fn commit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
-        let Committed { output, changes } = Box::pin(self.store.commit(operation)).await?;
+        let Committed { output, changes } =
+            Box::pin(self.store.commit(operation)).instrument(spans::store::<O>("commit")).await?;
         for change in &changes {
             if let Err(error) = self.apply(change).await {
                 // It stands. The task that follows the log applies it again.
@@ -35,7 +38,7 @@ impl App {
 
     /// Runs an operation that only reads.
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> Result<O::Output, Refusal> {
-        Box::pin(self.store.read(operation)).await.map_err(unavailable)
+        Box::pin(self.store.read(operation)).instrument(spans::store::<O>("read")).await.map_err(unavailable)
     }
 
     /// Who does something at this time: what an operation makes its audit event of.

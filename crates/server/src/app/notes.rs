@@ -19,6 +19,7 @@ use super::App;
 use crate::{
     audit::{Fold, Taken, refusal_row},
     origin::Origin,
+    spans,
 };
 
 /// Events in one transaction.
@@ -28,6 +29,7 @@ impl App {
     /// Notes a refusal: for the audit, and for the log. In a flood both get counts.
     pub(crate) fn note_refusal(&self, origin: &Origin, refusal: &Refusal) {
         self.metrics.refused(refusal.denial);
+        spans::refused(refusal.denial);
         let fold = Fold {
             action: AuditAction::RequestRefused,
             code: Some(refusal.denial.code()),

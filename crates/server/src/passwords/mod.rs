@@ -8,7 +8,6 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::settings;
 use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
@@ -21,6 +20,7 @@ use doorward_core::{
     refusal::Refusal,
     secret::{ExposeSecret, SecretString},
 };
+use tracing::Instrument;
 
 mod common;
 mod turns;
@@ -28,6 +28,7 @@ mod turns;
 pub(crate) use self::common::contains as is_common;
 use self::turns::Turns;
 pub use self::turns::{Parties, Turn};
+use crate::{settings, spans};
 
 /// Computes hashes, so many at a time.
 pub struct Passwords {
@@ -137,7 +138,9 @@ impl Passwords {
             computed.fetch_add(1, Ordering::Relaxed);
             work()
         });
-        task.await.map_err(|error| Refusal::new(Denial::Unavailable).fact("hashing", error))
+        task.instrument(spans::password_hash())
+            .await
+            .map_err(|error| Refusal::new(Denial::Unavailable).fact("hashing", error))
     }
 }
 
