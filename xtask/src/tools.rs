@@ -15,6 +15,8 @@ pub(crate) enum Tool {
     /// Gives the chaos suite a clock that jumps.
     Faketime,
     Go,
+    /// Maven and the JDK that it runs on.
+    Maven,
     Node,
     PostgreSql,
     Python,
@@ -57,15 +59,18 @@ mod tests {
     #[test]
     fn tool_that_is_too_old_is_named_with_the_remedy() {
         let tools = include_str!("tools.sh").replace("/etc/debian_version", "/nonexistent");
-        for (version, output) in [
-            ("1.21", "\ngo\n"),
-            ("1.100.1", "\ngo\n"),
-            ("1.20.14", "not installed: Go 1.21 or later\nInstall them with the package manager of this system"),
+        let remedy = "Install them with the package manager of this system";
+        for (tool, program, version, output) in [
+            ("go", "go", "go version go1.21 linux/amd64", "\ngo\n".to_owned()),
+            ("go", "go", "go version go1.100.1 linux/amd64", "\ngo\n".to_owned()),
+            ("go", "go", "go version go1.20.14 linux/amd64", format!("not installed: Go 1.21 or later\n{remedy}")),
+            ("maven", "javac", "javac 17.0.15", "\nmvn\n".to_owned()),
+            ("maven", "javac", "javac 11.0.2", format!("not installed: Maven and JDK 17 or later\n{remedy}")),
         ] {
-            let script = format!("go() {{ echo go version go{version} linux/amd64; }}\n{tools}");
-            let found = Command::new("sh").args(["-c", &script, "tools", "go"]).output().unwrap();
+            let script = format!("mvn() {{ :; }}\n{program}() {{ echo {version}; }}\n{tools}");
+            let found = Command::new("sh").args(["-c", &script, "tools", tool]).output().unwrap();
             let found = String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned();
-            assert!(found.contains(output), "{found}");
+            assert!(found.contains(&output), "{found}");
         }
     }
 }

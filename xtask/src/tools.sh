@@ -17,13 +17,16 @@ find_tool() {
             return 1
             ;;
         go) go version | awk '{ split(substr($3, 3), v, "."); exit v[1] == 1 && v[2] + 0 < 21 }' && command -v go ;;
+        maven)
+            javac -version 2>&1 | awk '{ is_new = $2 + 0 >= 17 } END { exit !is_new }' && command -v mvn
+            ;;
         node)
             node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null &&
                 command -v node
             ;;
         postgresql) initdb --version | awk '{ exit $3 + 0 < 14 }' && command -v initdb ;;
         python)
-            python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))' && command -v python3
+            python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' && command -v python3
             ;;
         *) command -v "$1" ;;
     esac 2>/dev/null
@@ -34,9 +37,10 @@ describe() {
     case $1 in
         chromium) echo 'Chromium:chromium' ;;
         go) echo 'Go 1.21 or later:golang-go' ;;
+        maven) echo 'Maven and JDK 17 or later:maven default-jdk-headless' ;;
         node) echo 'Node.js 20 or later with npm:nodejs npm' ;;
         postgresql) echo 'PostgreSQL server 14 or later:postgresql' ;;
-        python) echo 'Python 3.9 or later with venv:python3 python3-venv' ;;
+        python) echo 'Python 3.11 or later with venv:python3 python3-venv' ;;
         taskset) echo 'taskset:util-linux' ;;
         *) echo "$1:$1" ;;
     esac
