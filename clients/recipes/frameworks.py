@@ -36,6 +36,7 @@ FRAMEWORKS = [
     Framework("Flask with waitress", "flask.md", command="waitress-serve --host 127.0.0.1 --port $PORT app:app"),
     Framework("FastAPI", "fastapi.md"),
     Framework("Express", "express.md", assets=("node_modules",)),
+    Framework("Go", "go.md", assets=("go.mod", "go.sum")),
 ]
 
 

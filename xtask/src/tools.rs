@@ -61,9 +61,9 @@ mod tests {
         let tools = include_str!("tools.sh").replace("/etc/debian_version", "/nonexistent");
         let remedy = "Install them with the package manager of this system";
         for (tool, program, version, output) in [
-            ("go", "go", "go version go1.21 linux/amd64", "\ngo\n".to_owned()),
+            ("go", "go", "go version go1.22 linux/amd64", "\ngo\n".to_owned()),
             ("go", "go", "go version go1.100.1 linux/amd64", "\ngo\n".to_owned()),
-            ("go", "go", "go version go1.20.14 linux/amd64", format!("not installed: Go 1.21 or later\n{remedy}")),
+            ("go", "go", "go version go1.21.13 linux/amd64", format!("not installed: Go 1.22 or later\n{remedy}")),
             ("maven", "javac", "javac 17.0.15", "\nmvn\n".to_owned()),
             ("maven", "javac", "javac 11.0.2", format!("not installed: Maven and JDK 17 or later\n{remedy}")),
         ] {

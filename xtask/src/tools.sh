@@ -16,7 +16,7 @@ find_tool() {
             done
             return 1
             ;;
-        go) go version | awk '{ split(substr($3, 3), v, "."); exit v[1] == 1 && v[2] + 0 < 21 }' && command -v go ;;
+        go) go version | awk '{ split(substr($3, 3), v, "."); exit v[1] == 1 && v[2] + 0 < 22 }' && command -v go ;;
         maven)
             javac -version 2>&1 | awk '{ is_new = $2 + 0 >= 17 } END { exit !is_new }' && command -v mvn
             ;;
@@ -36,7 +36,7 @@ find_tool() {
 describe() {
     case $1 in
         chromium) echo 'Chromium:chromium' ;;
-        go) echo 'Go 1.21 or later:golang-go' ;;
+        go) echo 'Go 1.22 or later:golang-go' ;;
         maven) echo 'Maven and JDK 17 or later:maven default-jdk-headless' ;;
         node) echo 'Node.js 20 or later with npm:nodejs npm' ;;
         postgresql) echo 'PostgreSQL server 14 or later:postgresql' ;;
