@@ -57,7 +57,10 @@ def broken(checks: Checks, apis: list[Api], port: int) -> Strange:
         unavailable("Doorward accepts connections and is silent", _call)
         for reply in NO_VERDICTS:
             strange.reply = reply
+            before = len(strange.asked)
             unavailable(f"Doorward answers {reply.status} {reply.body!r:.60}", _call)
+            with checks.check("all APIs had that answer"):
+                equal(len(strange.asked) - before, len(apis))
     for api in apis:
         with checks.check(f"{api.name}: the log says why"):
             assert "Doorward cannot verify requests" in api.log, api.log

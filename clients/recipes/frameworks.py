@@ -37,6 +37,7 @@ FRAMEWORKS = [
     Framework("FastAPI", "fastapi.md"),
     Framework("Express", "express.md", assets=("node_modules",)),
     Framework("Go", "go.md", assets=("go.mod", "go.sum")),
+    Framework("Spring Boot", "spring.md", assets=("pom.xml",)),
 ]
 
 

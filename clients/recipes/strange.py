@@ -45,7 +45,7 @@ class Strange:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                body = self._body()
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 strange.asked.append(Asked(self.path, headers, json.loads(body)))
                 if strange.reply is None:
@@ -58,6 +58,16 @@ class Strange:
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
                 self.wfile.write(text.encode())
+
+            def _body(self) -> bytes:
+                if self.headers["Transfer-Encoding"] != "chunked":
+                    return self.rfile.read(int(self.headers["Content-Length"]))
+                body = b""
+                while length := int(self.rfile.readline(), 16):
+                    body += self.rfile.read(length)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return body
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -40,10 +40,10 @@ def run(checks: Checks, folder: Path, doorward: Doorward, introduction: Page) ->
     try:
         with ThreadPoolExecutor(len(apis)) as at_once:
             list(at_once.map(Api.ready, apis))
-        refused(checks, apis, doorward, environment)
         with checks.check("the introduction's commands explain a refusal"):
             explained = doorward.run(load + f"PORT={apis[0].port}\n" + explain)
             assert "credential_missing" in explained and "GET /invoices" in explained, explained
+        refused(checks, apis, doorward, environment)
         revoked(checks, apis, doorward)
         doorward.stop()
         strange = broken(checks, apis, doorward.port)
