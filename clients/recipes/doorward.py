@@ -3,20 +3,14 @@
 import json
 import os
 import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
+
+from listening import free_port
 
 PROGRAM = os.environ["DOORWARD_PROGRAM"]
 LIMIT = 20
 """Seconds that the server may take to end."""
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Doorward:
@@ -64,14 +58,3 @@ class Doorward:
         if not process.stdout.readline():
             raise AssertionError(f"doorward did not start: {(self._folder / 'doorward.log').read_text()}")
         return process
-
-
-def wait_for(port: int, process: subprocess.Popen, limit: float) -> None:
-    """Waits until something listens at the port."""
-    deadline = time.monotonic() + limit
-    while process.poll() is None and time.monotonic() < deadline:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"{process.args} does not listen at {port} after {limit} s, its status is {process.poll()}")

@@ -8,10 +8,11 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from doorward import free_port, wait_for
-from pages import RECIPES, Page
+from listening import free_port, wait_for
+from pages import DOCS, Page
 
 HERE = Path(__file__).parent
+RECIPES = DOCS / "recipes"
 BOUND = 8
 """The answers that a cache of this suite holds; the pages say 1,000, and filling so many would take longer than two seconds."""
 

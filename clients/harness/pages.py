@@ -6,11 +6,7 @@ A block's first line names its language and its role: ```python file="app.py"```
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-RECIPES = ROOT / "docs" / "recipes"
-
-MOST_LINES = 30
-"""A longer listing means that the HTTP interface asks too much of an API."""
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 class Page:
