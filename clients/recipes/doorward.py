@@ -8,7 +8,7 @@ from pathlib import Path
 
 from listening import free_port
 
-PROGRAM = os.environ["DOORWARD_PROGRAM"]
+PROGRAM = os.environ["DOORWARD_TEST_PROGRAM"]
 LIMIT = 20
 """Seconds that the server may take to end."""
 
@@ -23,9 +23,9 @@ class Doorward:
         bin = folder / "bin"
         bin.mkdir()
         (bin / "doorward").symlink_to(PROGRAM)
-        self.environment = {**os.environ, "ISSUER": self.issuer, "PATH": f"{bin}:{os.environ['PATH']}"}
-        for name in ("DOORWARD_CONFIG", "DOORWARD_DATA"):
-            self.environment.pop(name, None)
+        # Each name that begins with DOORWARD_ is a key of its configuration.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("DOORWARD_")}
+        self.environment = {**others, "ISSUER": self.issuer, "PATH": f"{bin}:{os.environ['PATH']}"}
         self._process = self._start()
 
     def run(self, script: str) -> str:

@@ -39,7 +39,7 @@ def main() -> int:
 def run(checks: Checks, folder: Path, doorward: Doorward, introduction: Page) -> None:
     register, load, explain = introduction.shell
     doorward.run(register)
-    names = "DOORWARD_ISSUER API_CLIENT_ID API_CLIENT_SECRET TRIAL"
+    names = "AUTH_SERVER API_CLIENT_ID API_CLIENT_SECRET TRIAL"
     values = doorward.run(load + f'for name in {names}; do echo "${{!name}}"; done').split()
     environment = {**doorward.environment, **dict(zip(names.split(), values, strict=True))}
     apis = [Api(framework, folder / f"api-{at}", environment) for at, framework in enumerate(FRAMEWORKS)]

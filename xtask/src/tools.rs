@@ -11,13 +11,18 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tool {
+    Caddy,
     Chromium,
     /// Gives the chaos suite a clock that jumps.
     Faketime,
     Go,
+    HaProxy,
     /// Maven and the JDK that it runs on.
     Maven,
+    Nginx,
     Node,
+    /// Issues the certificates of suites that speak TLS.
+    OpenSsl,
     PostgreSql,
     Python,
     /// Keeps the benchmark's server and load on cores of their own.

@@ -2,8 +2,9 @@
 # As root on Debian it installs what is missing. Exits with 2 if something is still missing, and says what to do.
 # A program that is too old fails much later with an error that names something else, so versions are checked here.
 
-# Debian keeps the programs of PostgreSQL out of the PATH, in a folder for each major version. The newest is first.
-for folder in /usr/local/go/bin /Applications/Chromium.app/Contents/MacOS \
+# Debian keeps the programs of PostgreSQL out of the PATH, in a folder for each major version. The newest is first. Servers
+# such as nginx are not in the PATH of everyone.
+for folder in /usr/sbin /usr/local/go/bin /Applications/Chromium.app/Contents/MacOS \
     $(printf '%s\n' /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin | sort -rV); do
     [ ! -d "$folder" ] || PATH=$PATH:$folder
 done
@@ -61,6 +62,12 @@ if [ -n "$lacking" ]; then
         remedy="run: sudo apt-get update && sudo apt-get install -y $packages"
     else
         export DEBIAN_FRONTEND=noninteractive
+        # A package must not start its service, which would take ports of this machine.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+        fi
         # Its output is shown only when it fails.
         output=$({ apt-get update && apt-get install --yes --no-install-recommends $packages; } 2>&1) || echo "$output" >&2
         remedy='The packages of this Debian are missing, too old or incomplete. Install them from the sites of their

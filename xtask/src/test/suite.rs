@@ -84,7 +84,7 @@ impl Suite<'_> {
             .current_dir(&self.manifest.folder)
             .env("PATH", &self.tools.path)
             .env("CARGO_TARGET_DIR", self.state.join("target"))
-            .env("DOORWARD_PROGRAM", &self.doorward)
+            .env("DOORWARD_TEST_PROGRAM", &self.doorward)
             .envs(self.tools.programs.get(&Tool::Chromium).map(|chromium| ("DOORWARD_CHROMIUM", chromium)))
             .envs(environment.iter().copied())
             .stdout(output.try_clone()?)
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn suite_receives_the_demos_line_and_is_counted() {
         let root = tempfile::tempdir().unwrap();
-        let test = r#"test -x "$DOORWARD_PROGRAM" && (cd $TMPDIR; cat demo.json; stat -c %a demo.json; pwd) >"$1/output"
+        let test = r#"test -x "$DOORWARD_TEST_PROGRAM" && (cd $TMPDIR; cat demo.json; stat -c %a demo.json; pwd) >"$1/output"
             echo 3 passed, 0 failed"#;
 
         let (counts, error) = run(&root, DEMO, "true", test);
