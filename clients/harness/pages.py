@@ -3,6 +3,7 @@
 A block's first line names its language and its role: ```python file="app.py"```, ```sh run```.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,15 @@ class Page:
         """The files of the page by name."""
         named = {re.fullmatch('file="([^"]+)"', role): body for role, body in self._roles.items()}
         return {match[1]: body for match, body in named.items() if match}
+
+    def json(self, role: str) -> dict:
+        return json.loads(self._roles[role])
+
+    @property
+    def installs(self) -> list[str]:
+        """The packages that the page's commands install."""
+        commands = self._roles.get("install", "").splitlines()
+        return [package for command in commands if "init" not in command for package in command.split()[2:]]
 
     @property
     def run(self) -> str:

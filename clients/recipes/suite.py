@@ -10,6 +10,8 @@ from pathlib import Path
 # What the suites in Python share.
 sys.path.append(str(Path(__file__).parents[1] / "harness"))
 
+import httpx
+
 from broken import broken
 from checks import Checks, equal
 from doorward import Doorward
@@ -19,6 +21,7 @@ from pages import Page
 from refused import refused
 from revoked import revoked
 
+HERE = Path(__file__).parent
 MOST_LINES = 30
 """A longer listing means that the HTTP interface asks too much of an API."""
 
@@ -49,6 +52,7 @@ def run(checks: Checks, folder: Path, doorward: Doorward, introduction: Page) ->
         with checks.check("the introduction's commands explain a refusal"):
             explained = doorward.run(load + f"PORT={apis[0].port}\n" + explain)
             assert "credential_missing" in explained and "GET /invoices" in explained, explained
+        examples(checks, introduction, environment)
         refused(checks, apis, doorward, environment)
         revoked(checks, apis, doorward)
         doorward.stop()
@@ -68,9 +72,30 @@ def pages(checks: Checks, introduction: Page) -> None:
         equal({framework.page for framework in FRAMEWORKS}, linked)
     for name in sorted(linked):
         with checks.check(f"{name}: no listing has more than {MOST_LINES} lines of at most 120 characters"):
-            for file, text in Page(RECIPES / name).listings.items():
+            page = Page(RECIPES / name)
+            for file, text in page.listings.items():
                 lines = text.splitlines()
                 assert len(lines) <= MOST_LINES and max(map(len, lines)) <= 120, f"{file}: {len(lines)} lines"
+
+        with checks.check(f"{name}: this suite pins what the page installs"):
+            pinned = "".join((HERE / file).read_text() for file in ("requirements.in", "package.json", "go.mod", "pom.xml"))
+            equal([package for package in page.installs if package not in pinned], [])
+
+
+def examples(checks: Checks, introduction: Page, environment: dict[str, str]) -> None:
+    with checks.check("the introduction's examples have the members of real ones"):
+        question = introduction.json("question")
+        for role, scopes in (("allowed", ["invoices:read"]), ("refused", ["invoices:write"])):
+            question["headers"]["x-api-key"], question["scopes"] = environment["TRIAL"], scopes
+            answer = httpx.post(
+                f"{environment['AUTH_SERVER']}/v1/requests/verify",
+                json=question,
+                auth=(environment["API_CLIENT_ID"], environment["API_CLIENT_SECRET"]),
+            ).json()
+            example = introduction.json(role)
+            equal(set(answer), set(example))
+            inner = "principal" if role == "allowed" else "answer"
+            assert set(example[inner]) <= set(answer[inner]), answer
 
 
 if __name__ == "__main__":
