@@ -34,6 +34,7 @@ def kept(checks: Checks, apis: list[Api], strange: Strange) -> None:
         ]:
             strange.reply = reply
             list(at_once.map(lambda api: check(checks, api, strange), apis))
+    _restart(checks, apis, strange)
 
 
 def _credential(api: Api, name: str = "kept") -> str:
@@ -97,6 +98,17 @@ def _reuse(checks: Checks, api: Api, strange: Strange) -> None:
         while call("prolonged") == 0:
             assert time.monotonic() < deadline, "the answer is still reused"
             time.sleep(0.02)
+
+
+def _restart(checks: Checks, apis: list[Api], strange: Strange) -> None:
+    def call(api: Api, name: str) -> int:
+        return api.call("/invoices", ("X-API-Key", _credential(api, name))).status
+
+    equal({call(api, "before") for api in apis}, {200})
+    strange.close_connections()
+    for api in apis:
+        with checks.check(f"{api.name}: no request fails because Doorward has closed an idle connection"):
+            equal(call(api, "after"), 200)
 
 
 def _in_time(calls: Callable[[str], list[int]]) -> list[int]:

@@ -1,6 +1,8 @@
 """A server in Doorward's place that answers what the suite wants, or nothing at all, and keeps what it was asked."""
 
+import contextlib
 import json
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +31,7 @@ class Strange:
     def __init__(self, port: int) -> None:
         self.reply: Reply | None = None
         self.asked: list[Asked] = []
+        self._connections: list[socket.socket] = []
         self._server = _Server(("127.0.0.1", port), self._handler())
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -38,11 +41,22 @@ class Strange:
         body()
         return [asked for asked in self.asked[before:] if credential in json.dumps(asked.question)]
 
+    def close_connections(self) -> None:
+        """Closes what clients keep open, as a server does that restarts."""
+        connections, self._connections = self._connections, []
+        for connection in connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         strange = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                strange._connections.append(self.connection)
 
             def do_POST(self) -> None:
                 body = self._body()
