@@ -28,6 +28,7 @@ def call(
     target: str,
     *headers: tuple[str, str],
     host: str = "auth.example.com",
+    authority: str | None = None,
     certificate: Path | None = None,
     method: str = "GET",
     body: str | None = None,
@@ -39,7 +40,7 @@ def call(
         if certificate:
             connection.sock = ssl.create_default_context(cafile=certificate).wrap_socket(connected, server_hostname=host)
         connection.putrequest(method, target, skip_host=True)
-        connection.putheader("Host", f"{host}:{port}")
+        connection.putheader("Host", authority or f"{host}:{port}")
         for name, value in headers:
             connection.putheader(name, value)
         if body is not None:

@@ -97,7 +97,8 @@ def _nginx(path: Path, folder: Path) -> list[str]:
 
 
 def _caddy(path: Path, _: Path) -> list[str]:
-    path.write_text("{\n\tadmin off\n\tauto_https disable_redirects\n}\n" + path.read_text())
+    text, options = path.read_text(encoding="utf-8"), "{\n\tadmin off\n\tauto_https disable_redirects\n"
+    path.write_text(options + text[2:] if text.startswith("{\n") else options + "}\n" + text, encoding="utf-8")
     return ["caddy", "run", "--config", str(path), "--adapter", "caddyfile"]
 
 

@@ -86,6 +86,9 @@ def _credentials(checks: Checks, proxy: Proxy, ask, running: Running) -> None:
         answer = ask(f"/userinfo?access_token={SECRET}", ("X-API-Key", SECRET))
         equal(answer.status, 400)
         equal(ask(f"/userinfo?access_token={SECRET}").json()["code"], "credential_in_query")
+        # A proxy may have another log for requests that name another host.
+        for authority in ("auth.example.com", "other.example.com"):
+            ask(f"/userinfo?access_token={SECRET}", authority=authority)
         if proxy.speaks_http:
             assert "/userinfo" in running.log, running.log
         assert SECRET not in running.log, running.log
