@@ -11,15 +11,22 @@ use serde::Deserialize;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Tool {
+    Caddy,
     Chromium,
     /// Makes a fresh Debian to install the package into.
     Debootstrap,
     /// Gives the chaos suite a clock that jumps.
     Faketime,
     Go,
+    HaProxy,
+    /// Maven and the JDK that it runs on.
+    Maven,
     /// Compiles C for the static program.
     Musl,
+    Nginx,
     Node,
+    /// Issues the certificates of suites that speak TLS.
+    OpenSsl,
     PostgreSql,
     Python,
     /// Keeps the benchmark's server and load on cores of their own.
@@ -61,15 +68,18 @@ mod tests {
     #[test]
     fn tool_that_is_too_old_is_named_with_the_remedy() {
         let tools = include_str!("tools.sh").replace("/etc/debian_version", "/nonexistent");
-        for (version, output) in [
-            ("1.21", "\ngo\n"),
-            ("1.100.1", "\ngo\n"),
-            ("1.20.14", "not installed: Go 1.21 or later\nInstall them with the package manager of this system"),
+        let remedy = "Install them with the package manager of this system";
+        for (tool, program, version, output) in [
+            ("go", "go", "go version go1.22 linux/amd64", "\ngo\n".to_owned()),
+            ("go", "go", "go version go1.100.1 linux/amd64", "\ngo\n".to_owned()),
+            ("go", "go", "go version go1.21.13 linux/amd64", format!("not installed: Go 1.22 or later\n{remedy}")),
+            ("maven", "javac", "javac 17.0.15", "\nmvn\n".to_owned()),
+            ("maven", "javac", "javac 11.0.2", format!("not installed: Maven and JDK 17 or later\n{remedy}")),
         ] {
-            let script = format!("go() {{ echo go version go{version} linux/amd64; }}\n{tools}");
-            let found = Command::new("sh").args(["-c", &script, "tools", "go"]).output().unwrap();
+            let script = format!("mvn() {{ :; }}\n{program}() {{ echo {version}; }}\n{tools}");
+            let found = Command::new("sh").args(["-c", &script, "tools", tool]).output().unwrap();
             let found = String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned();
-            assert!(found.contains(output), "{found}");
+            assert!(found.contains(&output), "{found}");
         }
     }
 }

@@ -2,8 +2,9 @@
 # As root on Debian it installs what is missing. Exits with 2 if something is still missing, and says what to do.
 # A program that is too old fails much later with an error that names something else, so versions are checked here.
 
-# Debian keeps the programs of PostgreSQL out of the PATH, in a folder for each major version. The newest is first.
-for folder in /usr/local/go/bin /Applications/Chromium.app/Contents/MacOS \
+# Debian keeps the programs of PostgreSQL out of the PATH, in a folder for each major version. The newest is first. Servers
+# such as nginx are not in the PATH of everyone.
+for folder in /usr/sbin /usr/local/go/bin /Applications/Chromium.app/Contents/MacOS \
     $(printf '%s\n' /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql@*/bin /usr/local/opt/postgresql@*/bin | sort -rV); do
     [ ! -d "$folder" ] || PATH=$PATH:$folder
 done
@@ -16,7 +17,10 @@ find_tool() {
             done
             return 1
             ;;
-        go) go version | awk '{ split(substr($3, 3), v, "."); exit v[1] == 1 && v[2] + 0 < 21 }' && command -v go ;;
+        go) go version | awk '{ split(substr($3, 3), v, "."); exit v[1] == 1 && v[2] + 0 < 22 }' && command -v go ;;
+        maven)
+            javac -version 2>&1 | awk '{ is_new = $2 + 0 >= 17 } END { exit !is_new }' && command -v mvn
+            ;;
         node)
             node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' && npm --version >/dev/null &&
                 command -v node
@@ -24,7 +28,7 @@ find_tool() {
         musl) command -v musl-gcc ;;
         postgresql) initdb --version | awk '{ exit $3 + 0 < 14 }' && command -v initdb ;;
         python)
-            python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 9))' && command -v python3
+            python3 -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' && command -v python3
             ;;
         *) command -v "$1" ;;
     esac 2>/dev/null
@@ -34,11 +38,12 @@ find_tool() {
 describe() {
     case $1 in
         chromium) echo 'Chromium:chromium' ;;
-        go) echo 'Go 1.21 or later:golang-go' ;;
+        go) echo 'Go 1.22 or later:golang-go' ;;
+        maven) echo 'Maven and JDK 17 or later:maven default-jdk-headless' ;;
         node) echo 'Node.js 20 or later with npm:nodejs npm' ;;
         musl) echo 'musl-gcc:musl-tools' ;;
         postgresql) echo 'PostgreSQL server 14 or later:postgresql' ;;
-        python) echo 'Python 3.9 or later with venv:python3 python3-venv' ;;
+        python) echo 'Python 3.11 or later with venv:python3 python3-venv' ;;
         taskset) echo 'taskset:util-linux' ;;
         *) echo "$1:$1" ;;
     esac
@@ -59,6 +64,12 @@ if [ -n "$lacking" ]; then
         remedy="run: sudo apt-get update && sudo apt-get install -y $packages"
     else
         export DEBIAN_FRONTEND=noninteractive
+        # A package must not start its service, which would take ports of this machine.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+            trap 'rm -f $policy' EXIT
+            printf '#!/bin/sh\nexit 101\n' >$policy && chmod +x $policy
+        fi
         # Its output is shown only when it fails.
         output=$({ apt-get update && apt-get install --yes --no-install-recommends $packages; } 2>&1) || echo "$output" >&2
         remedy='The packages of this Debian are missing, too old or incomplete. Install them from the sites of their

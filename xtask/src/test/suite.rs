@@ -84,6 +84,7 @@ impl Suite<'_> {
             .current_dir(&self.manifest.folder)
             .env("PATH", &self.tools.path)
             .env("CARGO_TARGET_DIR", self.state.join("target"))
+            .env("DOORWARD_TEST_PROGRAM", &self.doorward)
             .envs(self.tools.programs.get(&Tool::Chromium).map(|chromium| ("DOORWARD_CHROMIUM", chromium)))
             .envs(environment.iter().copied())
             .stdout(output.try_clone()?)
@@ -104,8 +105,16 @@ type Outcome = Result<(), String>;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// The files that say what to install, and how.
-const INPUTS: [&str; 7] =
-    ["Cargo.lock", "client-test.json", "go.mod", "go.sum", "package-lock.json", "package.json", "requirements.txt"];
+const INPUTS: [&str; 8] = [
+    "Cargo.lock",
+    "client-test.json",
+    "go.mod",
+    "go.sum",
+    "package-lock.json",
+    "package.json",
+    "pom.xml",
+    "requirements.txt",
+];
 
 /// Changes when the setup has to run again. A CI that keeps the target folder but not the clone has the note and not the
 /// packages, so the fingerprint includes whether `node_modules` exists. The hash may change with the Rust release.
@@ -159,7 +168,8 @@ mod tests {
     #[test]
     fn suite_receives_the_demos_line_and_is_counted() {
         let root = tempfile::tempdir().unwrap();
-        let test = r#"(cd $TMPDIR; cat demo.json; stat -c %a demo.json; pwd) >"$1/output"; echo 3 passed, 0 failed"#;
+        let test = r#"test -x "$DOORWARD_TEST_PROGRAM" && (cd $TMPDIR; cat demo.json; stat -c %a demo.json; pwd) >"$1/output"
+            echo 3 passed, 0 failed"#;
 
         let (counts, error) = run(&root, DEMO, "true", test);
 
@@ -180,8 +190,10 @@ mod tests {
         assert_eq!([times(), times()], [1, 1]);
         fs::write(root.path().join("suite/package-lock.json"), "{}").unwrap();
         assert_eq!(times(), 2);
-        fs::remove_dir(root.path().join("suite/node_modules")).unwrap();
+        fs::write(root.path().join("suite/pom.xml"), "<project/>").unwrap();
         assert_eq!(times(), 3);
+        fs::remove_dir(root.path().join("suite/node_modules")).unwrap();
+        assert_eq!(times(), 4);
     }
 
     #[test]
