@@ -17,21 +17,24 @@ use crate::workspace;
 const CARGO_DEB: &str = "3.8.0";
 const SHELLS: [&str; 3] = ["bash", "fish", "zsh"];
 
+/// What building needs, all of it there.
+pub(crate) struct Workshop {
+    target: PathBuf,
+    /// The target of the static program: this machine's own processor.
+    triple: String,
+    cargo_deb: PathBuf,
+}
+
 /// What was built.
 pub(crate) struct Packages {
     pub(crate) program: PathBuf,
-    /// Where `cargo deb` is.
-    tools: PathBuf,
+    workshop: Workshop,
     /// Where everything that is shipped is.
-    pub(crate) folder: PathBuf,
+    folder: PathBuf,
 }
 
-/// What building needs.
-pub(crate) const NEEDS: [Tool; 1] = [Tool::Musl];
-
 pub(crate) fn run() -> Result<bool> {
-    tools::ready(&NEEDS.into())?;
-    let packages = Packages::build()?;
+    let packages = Workshop::ready()?.build()?;
     let deb = packages.deb(1)?;
     let version = env!("CARGO_PKG_VERSION");
     let program = packages.folder.join(format!("doorward-{version}-{}-linux", std::env::consts::ARCH));
@@ -53,28 +56,37 @@ fn engine() -> Option<&'static str> {
     ["docker", "podman"].into_iter().find(|engine| Command::new(engine).arg("info").read().is_ok())
 }
 
-impl Packages {
-    /// Builds the static program, and with it the man pages and completions.
-    pub(crate) fn build() -> Result<Self> {
+impl Workshop {
+    /// Finds or installs what building needs.
+    pub(crate) fn ready() -> Result<Self> {
+        tools::ready(&[Tool::Musl].into())?;
         let target = workspace::target_folder()?;
-        let triple = triple();
+        let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
         add_target(&triple)?;
-        let tools = install_cargo_deb(&target)?;
-        let build = ["build", "--locked", "--profile", "dist", "--package", "doorward", "--target", &triple];
-        workspace::cargo().args(build).run()?;
-        let built = target.join(&triple).join("dist");
-        let program = built.join("doorward");
-        write_documents(&program, &built)?;
-        let folder = target.join("package");
-        fs::create_dir_all(&folder)?;
-        Ok(Self { program, tools, folder })
+        let cargo_deb = install_cargo_deb(&target)?;
+        Ok(Self { target, triple, cargo_deb })
     }
 
+    /// Builds the static program, and with it the man pages and completions.
+    pub(crate) fn build(self) -> Result<Packages> {
+        let build = ["build", "--locked", "--profile", "dist", "--package", "doorward", "--target", &self.triple];
+        workspace::cargo().args(build).run()?;
+        let built = self.target.join(&self.triple).join("dist");
+        let program = built.join("doorward");
+        write_documents(&program, &built)?;
+        let folder = self.target.join("package");
+        fs::create_dir_all(&folder)?;
+        Ok(Packages { program, workshop: self, folder })
+    }
+}
+
+impl Packages {
     /// Builds the Debian package with this revision.
     pub(crate) fn deb(&self, revision: u32) -> Result<PathBuf> {
-        let (revision, triple) = (revision.to_string(), triple());
-        let arguments = ["--quiet", "--no-build", "--package", "doorward", "--profile", "dist", "--target", &triple];
-        Command::new(self.tools.join("bin/cargo-deb"))
+        let Workshop { triple, cargo_deb, .. } = &self.workshop;
+        let revision = revision.to_string();
+        let arguments = ["--quiet", "--no-build", "--package", "doorward", "--profile", "dist", "--target", triple];
+        Command::new(cargo_deb.join("bin/cargo-deb"))
             .current_dir(workspace::root())
             .args(arguments)
             .args(["--deb-revision", &revision, "--output"])
@@ -86,11 +98,6 @@ impl Packages {
         let files = fs::read_dir(&self.folder)?.filter_map(|entry| Some(entry.ok()?.path()));
         files.into_iter().find(is_it).with_context(|| format!("cargo deb wrote no {begin}*.deb"))
     }
-}
-
-/// The target of the static program: this machine's own processor.
-fn triple() -> String {
-    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }
 
 /// Has rustup add the target if the compiler lacks it.

@@ -44,8 +44,7 @@ pub(crate) struct Options {
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
     let suites = Manifest::all()?;
-    let no_package = options.leaves_out_package(package::impossible());
-    let tools = tools::ready(&options.needs(&suites, no_package.is_none()))?;
+    let tools = tools::ready(&options.needs(&suites))?;
     workspace::cargo()
         .args(["build", "--workspace", "--bins", "--tests", "--examples"])
         .args(workspace::FEATURES)
@@ -61,7 +60,7 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         Some(why) => summary.left_out(CHAOS.to_owned(), why),
         None => unit::run_chaos(&target, &tools.path, &mut summary)?,
     }
-    match no_package {
+    match options.leaves_out_package(package::impossible()) {
         Some(why) => summary.left_out(PACKAGE.to_owned(), why),
         None => package::run(&mut summary)?,
     }
@@ -109,15 +108,11 @@ impl Options {
     }
 
     /// The tools of the parts to run.
-    fn needs(&self, suites: &[Manifest], package: bool) -> BTreeSet<Tool> {
+    fn needs(&self, suites: &[Manifest]) -> BTreeSet<Tool> {
         let needs_postgres = self.leaves_out(&[UNIT]).is_none() || self.leaves_out_chaos().is_none();
         let unit = needs_postgres.then_some(Tool::PostgreSql);
         let suites = suites.iter().filter(|suite| self.leaves_out(&[CLIENTS, &suite.name]).is_none());
-        let package = package.then_some([Tool::Debootstrap, Tool::Musl]);
-        unit.into_iter()
-            .chain(package.into_iter().flatten())
-            .chain(suites.flat_map(|suite| suite.needs.iter().copied()))
-            .collect()
+        unit.into_iter().chain(suites.flat_map(|suite| suite.needs.iter().copied())).collect()
     }
 }
 
@@ -151,13 +146,9 @@ mod tests {
         let without = Some("--without clients");
         let (only_go, only_unit, only_package) = (Some("--only go"), Some("--only unit"), Some("--only package"));
         for (line, why, needs) in [
-            (
-                "",
-                [None; 3],
-                &[Tool::Chromium, Tool::Debootstrap, Tool::Go, Tool::Musl, Tool::Node, Tool::PostgreSql][..],
-            ),
+            ("", [None; 3], &[Tool::Chromium, Tool::Go, Tool::Node, Tool::PostgreSql][..]),
             ("--without clients --without package", [None, without, without], &[Tool::PostgreSql]),
-            ("--only package", [only_package; 3], &[Tool::Debootstrap, Tool::Musl]),
+            ("--only package", [only_package; 3], &[]),
             ("--only=go", [only_go, None, only_go], &[Tool::Chromium, Tool::Go]),
             ("--only go --without clients", [only_go, without, without], &[]),
             ("--only chaos --without clients", [Some("--only chaos"), without, without], &[Tool::PostgreSql]),
@@ -166,8 +157,9 @@ mod tests {
             let Line { options } = Line::parse_from(["test"].into_iter().chain(line.split_whitespace()));
             let left_out = [&[UNIT][..], &[CLIENTS, "go"], &[CLIENTS, "node"]].map(|part| options.leaves_out(part));
             assert_eq!(left_out.each_ref().map(Option::as_deref), why, "{line}");
-            let package = options.leaves_out_package(None).is_none();
-            assert_eq!(Vec::from_iter(options.needs(&suites, package)), needs, "{line}");
+            assert_eq!(Vec::from_iter(options.needs(&suites)), needs, "{line}");
+            let is_tried = matches!(line, "" | "--without clients" | "--only package");
+            assert_eq!(options.leaves_out_package(None).is_none(), is_tried, "{line}");
             assert!(options.leaves_out_package(Some("needs root on Debian")).is_some());
             assert_eq!(options.filter.join(" "), line.strip_prefix("-- ").unwrap_or_default());
             assert_eq!(options.leaves_out_chaos().is_none(), line.contains("chaos"), "{line}");

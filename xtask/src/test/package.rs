@@ -17,19 +17,30 @@ use tempfile::TempDir;
 
 use super::{PACKAGE, counts::Counts, summary::Summary};
 use crate::leash::{Leashed, leash};
-use crate::package::Packages;
+use crate::package::{Packages, Workshop};
 use crate::process::Run;
+use crate::tools::{self, Tool};
 
-/// Builds the packages, tries each, and adds the row.
+/// Builds the packages, tries each, and adds the row. Where what this needs can't be had, the row says why.
 pub(super) fn run(summary: &mut Summary) -> Result<()> {
-    let packages = Packages::build()?;
+    let ready = fresh_debian().and_then(|debian| Ok((debian, Workshop::ready()?)));
+    let (debian, workshop) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            println!("{error:#}");
+            let why = error.to_string().lines().next().unwrap_or_default().to_owned();
+            summary.left_out(PACKAGE.to_owned(), why);
+            return Ok(());
+        }
+    };
+    let packages = workshop.build()?;
     let tests: [(&str, Test); 2] = [
         ("static program serves from an empty read-only root as a user without a name", serve_from_empty_root),
         ("Debian package is installed, upgraded, removed and purged", install_upgrade_and_remove),
     ];
     let mut counts = Counts::default();
     for (name, test) in tests {
-        match test(&packages) {
+        match test(&packages, debian.path()) {
             Ok(()) => {
                 println!("ok: {name}");
                 counts.passed += 1;
@@ -44,12 +55,12 @@ pub(super) fn run(summary: &mut Summary) -> Result<()> {
     Ok(())
 }
 
-type Test = fn(&Packages) -> Result<()>;
+type Test = fn(&Packages, &Path) -> Result<()>;
 
 /// The user of the image.
 const NOBODY: u32 = 65532;
 
-fn serve_from_empty_root(packages: &Packages) -> Result<()> {
+fn serve_from_empty_root(packages: &Packages, _: &Path) -> Result<()> {
     let folder = root_folder()?;
     let data = folder.path().join("data");
     fs::create_dir(&data)?;
@@ -64,15 +75,8 @@ fn serve_from_empty_root(packages: &Packages) -> Result<()> {
     Ok(())
 }
 
-fn install_upgrade_and_remove(packages: &Packages) -> Result<()> {
-    let folder = root_folder()?;
-    let release = fs::read_to_string("/etc/os-release")?;
-    let suite =
-        release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).context("no VERSION_CODENAME")?;
-    // systemd comes along to judge the unit; nothing starts it.
-    let options = ["--variant=minbase", "--include=adduser,systemd", suite];
-    Command::new("debootstrap").args(options).arg(folder.path()).read()?;
-    let root = Root { path: folder.path().to_owned(), user: "root".to_owned(), mounts: WITH_PROC };
+fn install_upgrade_and_remove(packages: &Packages, debian: &Path) -> Result<()> {
+    let root = Root { path: debian.to_owned(), user: "root".to_owned(), mounts: WITH_PROC };
     let install = |revision| -> Result<String> {
         let deb = packages.deb(revision)?;
         fs::copy(deb, root.path.join("doorward.deb"))?;
@@ -114,6 +118,20 @@ fn install_upgrade_and_remove(packages: &Packages) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A Debian of this machine's version, fresh from its archive.
+fn fresh_debian() -> Result<TempDir> {
+    Command::new("unshare").args(["--mount", "true"]).read().context("root may not mount here")?;
+    tools::ready(&[Tool::Debootstrap].into())?;
+    let folder = root_folder()?;
+    let release = fs::read_to_string("/etc/os-release")?;
+    let suite =
+        release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).context("no VERSION_CODENAME")?;
+    // systemd comes along to judge the unit; nothing starts it.
+    let options = ["--variant=minbase", "--include=adduser,systemd", suite];
+    Command::new("debootstrap").args(options).arg(folder.path()).read()?;
+    Ok(folder)
 }
 
 /// A folder that other users may pass through.
