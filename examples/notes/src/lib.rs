@@ -1,8 +1,8 @@
 //! Notes: a small API that Doorward protects, and a small app that a person signs in to.
 //!
 //! It is written as any user of `doorward-guard` would write a service, and knows Doorward's server only by its URL.
-//! The API and the app share a port here for the demo's sake; they trust each other no more than strangers do: the app
-//! calls the API over HTTP with the token that it was given.
+//! The API and the app share a port here for the demo's sake; they don't trust each other: the app calls the API over
+//! HTTP with the token that it got.
 //!
 //! [`api`] is the protected service, `sign_in` and `callback` are the app's half of the authorization code flow,
 //! [`app`] is its page.
