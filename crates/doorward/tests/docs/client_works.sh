@@ -1,0 +1,28 @@
+# What the story of the pages uses. PLACE is the page and line of the snippet that runs.
+trap 'echo "failed at $PLACE" >&2' ERR
+
+# Whether a command printed what the page promises.
+expect() {
+    [ "$2" = "$1" ] || { echo "$PLACE: $1 expected, got: $2" >&2; exit 1; }
+}
+
+# Runs a command that creates a client, and begins the client's grant: a token, or the sign-in page.
+client_works() {
+    local created id secret uri scope
+    created=$(eval "$1 --json")
+    id=$(echo "$created" | sed -n 's/.*"client_id":"\([^"]*\)".*/\1/p')
+    secret=$(echo "$created" | sed -n 's/.*"client_secret":"\([^"]*\)".*/\1/p')
+    case "$1" in
+    *client_credentials*)
+        expect 200 "$(curl -s -o /dev/null -w '%{http_code}' "$ISSUER/token" -u "$id:$secret" -d grant_type=client_credentials)"
+        ;;
+    *)
+        uri=$(echo "$1" | sed -n 's/.*--redirect-uri \([^ ]*\).*/\1/p')
+        scope=$(echo "$1" | sed -n "s/.*--scope '\([^']*\)'.*/\1/p")
+        expect "$ISSUER/sign-in/" "$(curl -s -G -o /dev/null -w '%{redirect_url}' "$ISSUER/authorize" -d response_type=code \
+            --data-urlencode "client_id=$id" --data-urlencode "redirect_uri=$uri" --data-urlencode "scope=$scope" \
+            -d code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM -d code_challenge_method=S256 |
+            sed 's|\(/sign-in/\).*|\1|')"
+        ;;
+    esac
+}
