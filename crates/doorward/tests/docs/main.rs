@@ -1,6 +1,7 @@
 //! The documents say what is true: snippets are run, generated pages are compared.
 
 mod likeness;
+mod links;
 mod snippets;
 mod story;
 
@@ -22,10 +23,17 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## End it");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 6] = [
+const CONTINUED: [&str; 13] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/oauth.md",
+    "docs/reference/http/README.md",
+    "docs/reference/http/discovery.md",
+    "docs/reference/http/oauth.md",
+    "docs/reference/http/openid.md",
+    "docs/reference/http/verification.md",
+    "docs/reference/http/operations.md",
+    "docs/reference/http/pages.md",
     "docs/operators/observability.md",
     "docs/operators/running.md",
     "docs/operators/backup.md",
@@ -108,6 +116,12 @@ fn every_command_is_run_or_says_why_not() {
         }
     }
     assert_eq!(ignored, BTreeMap::from(IGNORED), "fences that are not run: on the pages, and as listed");
+}
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let broken: Vec<_> = pages().iter().flat_map(|(page, text)| links::broken(&root(), page, text)).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
 }
 
 #[test]

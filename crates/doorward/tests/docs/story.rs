@@ -14,8 +14,8 @@ use crate::{
     snippets::{Kind, Snippet, snippets},
 };
 
-/// A table's command has to create a client that can begin what it is for.
-const CLIENT_WORKS: &str = include_str!("client_works.sh");
+/// What the script has besides the pages' commands.
+const PRELUDE: &str = include_str!("prelude.sh");
 
 /// The script, and the answers that the pages show.
 #[derive(Default)]
@@ -56,7 +56,7 @@ impl Story {
     /// Runs the script; gives what it printed.
     pub(crate) fn run(self) -> String {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let printed = run(&folder, &format!("{CLIENT_WORKS}\n{}", self.script));
+        let printed = run(&folder, &format!("{PRELUDE}\n{}", self.script));
         for (number, Shown { place, json }) in self.answers.iter().enumerate() {
             let parse = |text: &str| -> Value {
                 serde_json::from_str(text).unwrap_or_else(|error| panic!("{place}: {error}: {text}"))
@@ -71,11 +71,24 @@ impl Story {
 
 /// The commands, each checked to print what is promised beside it.
 fn with_promises(commands: &str) -> String {
-    let line = |line: &str| match line.split_once("# → ") {
-        Some((command, promised)) => format!("expect '{promised}' \"$({command})\"\n"),
-        None => format!("{line}\n"),
-    };
-    commands.lines().map(line).collect()
+    let mut script = String::new();
+    let mut command = String::new();
+    for line in commands.lines() {
+        command.push_str(line);
+        command.push('\n');
+        // A command of several lines is one command.
+        if line.ends_with('\\') {
+            continue;
+        }
+        match command.split_once("# → ") {
+            Some((command, promised)) => {
+                script.push_str(&format!("expect '{}' \"$({command})\"\n", promised.trim_end()))
+            }
+            None => script.push_str(&command),
+        }
+        command.clear();
+    }
+    script + &command
 }
 
 /// A part of `doorward.toml` is valid together with an issuer and a folder, unless it names its own.

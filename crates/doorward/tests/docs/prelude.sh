@@ -26,3 +26,18 @@ client_works() {
         ;;
     esac
 }
+
+# Signs in and allows what an authorization request asks for, as a user with a browser would; prints the code.
+code_from_browser() {
+    local jar page scopes
+    field() { echo "$page" | sed -n "s/.*name=\"$1\" value=\"\([^\"]*\)\".*/\1/p"; }
+    action() { echo "$page" | sed -n 's/.*<form[^>]* action="\([^"]*\)".*/\1/p'; }
+    jar=$(mktemp -p .)
+    page=$(curl -s -L -b "$jar" -c "$jar" "$1")
+    page=$(curl -s -L -b "$jar" -c "$jar" "$ISSUER$(action)" -d "csrf=$(field csrf)" -d "username=$(value username)" \
+        -d "password=$(value password)")
+    scopes=$(echo "$page" | sed -n 's/.*name="scope" value="\([^"]*\)".*/-d scope=\1/p')
+    # The words of $scopes are arguments of their own.
+    curl -s -o /dev/null -w '%{redirect_url}' -b "$jar" "$ISSUER$(action)" -d "csrf=$(field csrf)" -d decision=allow $scopes |
+        sed 's/.*[?&]code=\([^&]*\).*/\1/'
+}
