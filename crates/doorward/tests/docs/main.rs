@@ -23,10 +23,11 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## End it");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 13] = [
+const CONTINUED: [&str; 14] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/oauth.md",
+    "docs/concepts.md",
     "docs/reference/http/README.md",
     "docs/reference/http/discovery.md",
     "docs/reference/http/oauth.md",
