@@ -52,7 +52,8 @@ fn is_time(number: &Value) -> bool {
     number.as_i64().is_some_and(|number| number >= 1_000_000_000)
 }
 
-fn is_like(shown: &str, answered: &str) -> bool {
+/// Whether a text is the one shown, where `…` is any text.
+pub(crate) fn is_like(shown: &str, answered: &str) -> bool {
     let mut parts = shown.split('…');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = answered.strip_prefix(first) else { return false };

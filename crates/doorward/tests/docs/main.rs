@@ -2,6 +2,7 @@
 
 mod likeness;
 mod links;
+mod messages;
 mod snippets;
 mod story;
 
@@ -23,7 +24,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## End it");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 14] = [
+const CONTINUED: [&str; 16] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/oauth.md",
@@ -38,15 +39,18 @@ const CONTINUED: [&str; 14] = [
     "docs/operators/observability.md",
     "docs/operators/running.md",
     "docs/operators/backup.md",
+    "docs/operators/troubleshooting.md",
+    "docs/operators/upgrade.md",
 ];
 
 /// How many fences of a shell are not run, by page. The numbers may only shrink.
-const IGNORED: [(&str, usize); 5] = [
+const IGNORED: [(&str, usize); 6] = [
     ("README.md", 2),
     ("docs/conformance.md", 1),
     ("docs/guide/getting-started.md", 1),
     ("docs/operators/backup.md", 6),
     ("docs/operators/running.md", 2),
+    ("docs/operators/upgrade.md", 2),
 ];
 
 /// Pages whose snippets a client suite runs.
@@ -112,7 +116,7 @@ fn every_command_is_run_or_says_why_not() {
                 Kind::Answer { .. } | Kind::Commands(_) => {
                     assert!(is_run, "{page}:{line}: name the page in CONTINUED, so that its commands are run");
                 }
-                Kind::Cell(_) | Kind::Configuration(_) => {}
+                Kind::Cell(_) | Kind::Configuration(_) | Kind::Message(_) => {}
             }
         }
     }
@@ -123,6 +127,21 @@ fn every_command_is_run_or_says_why_not() {
 fn every_link_leads_to_a_file_and_a_heading() {
     let broken: Vec<_> = pages().iter().flat_map(|(page, text)| links::broken(&root(), page, text)).collect();
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The messages on the pages are those that the program prints in the situations that the pages describe.
+#[test]
+fn every_message_is_printed_as_shown() {
+    let mut provoked = messages::provoked().into_iter();
+    for page in ["docs/operators/troubleshooting.md", "docs/operators/upgrade.md"] {
+        for snippet in snippets(&read(page)) {
+            let Kind::Message(shown) = snippet.kind else { continue };
+            let printed = provoked.next().expect("a situation for each message");
+            let is_shown = printed.lines().any(|line| likeness::is_like(shown.trim_end(), line));
+            assert!(is_shown, "{page}:{}: {shown}{printed}", snippet.line);
+        }
+    }
+    assert_eq!(provoked.next(), None, "a message for each situation");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! - A fence `sh` is run. `# → VALUE` behind a command promises what the command prints.
 //! - A fence `json` right behind it promises the answer that the fence before it prints.
+//! - A fence `text` with an error or a warning shows what the program prints.
 //! - A fence `toml` is a part of `doorward.toml`.
 //! - A cell of a table that is one whole command, `doorward …`, is run.
 //! - A fence `sh ignore="…"` is not run, and says why.
@@ -26,6 +27,8 @@ pub(crate) enum Kind {
     Ignored {
         reason: String,
     },
+    /// What the program prints when something is wrong.
+    Message(String),
     /// A fence of a shell that is neither run nor says why.
     Unmarked {
         info: String,
@@ -73,6 +76,7 @@ fn fence(info: &str, text: String) -> Option<Kind> {
     match info {
         "sh" => Some(Kind::Commands(text)),
         "toml" => Some(Kind::Configuration(text)),
+        "text" if text.starts_with("error: ") || text.contains(" WARN ") => Some(Kind::Message(text)),
         _ if !SHELLS.contains(&language) => None,
         _ => Some(match info.strip_prefix("sh ignore=\"").and_then(|rest| rest.strip_suffix('"')) {
             Some(reason) if !reason.trim().is_empty() => Kind::Ignored { reason: reason.to_owned() },
@@ -81,7 +85,7 @@ fn fence(info: &str, text: String) -> Option<Kind> {
     }
 }
 
-fn cells(line: &str) -> impl Iterator<Item = String> + use<'_> {
+fn cells(line: &str) -> impl Iterator<Item = String> {
     let cells = line.strip_prefix('|').unwrap_or_default().split('|');
     let spans = cells.filter_map(|cell| cell.trim().strip_prefix('`')?.strip_suffix('`'));
     spans.filter(|span| is_command(span)).map(str::to_owned)
@@ -95,7 +99,7 @@ fn is_command(text: &str) -> bool {
 fn each_kind_of_snippet_is_found_with_its_line() {
     let page = "a\n\n```sh\necho 1\n```\n\n```json\n{}\n```\n\n| x | `doorward key list` |\n| `FILE` | `doorward` `x` |\n\n\
         1. b\n\n   ```sh ignore=\"takes long\"\n   sleep 9\n   ```\n\n```sh,ignore\n```\n```console\n```\n```toml\nx = 1\n```\n\
-        ```text\n```\n\n```json\n[]\n```\n";
+        ```text\n```\n```text\nerror: no\n```\n\n```json\n[]\n```\n";
     let expected = [
         (3, Kind::Answer { commands: "echo 1\n".into(), json: "{}\n".into() }),
         (11, Kind::Cell("doorward key list".into())),
@@ -103,6 +107,7 @@ fn each_kind_of_snippet_is_found_with_its_line() {
         (20, Kind::Unmarked { info: "sh,ignore".into() }),
         (22, Kind::Unmarked { info: "console".into() }),
         (24, Kind::Configuration("x = 1\n".into())),
+        (29, Kind::Message("error: no\n".into())),
     ];
     assert_eq!(snippets(page), expected.map(|(line, kind)| Snippet { line, kind }));
 }

@@ -48,7 +48,7 @@ impl Story {
                 Kind::Cell(command) => self.script.push_str(&format!("{command}\n")),
                 Kind::Commands(commands) => self.script.push_str(&with_promises(&commands)),
                 Kind::Configuration(toml) => self.script.push_str(&configuration_is_valid(&toml)),
-                Kind::Ignored { .. } | Kind::Unmarked { .. } => {}
+                Kind::Ignored { .. } | Kind::Message(_) | Kind::Unmarked { .. } => {}
             }
         }
     }
