@@ -23,6 +23,12 @@ use doorward_guard::Guard;
 
 pub use crate::sample_app::{InvalidSampleApp, SampleApp};
 
+/// The README's program is compiled. Its other fences are not Rust's.
+#[cfg(doctest)]
+#[allow(rustdoc::invalid_codeblock_attributes, reason = "`ignore` with its reason is for the tests of the documents")]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// The scopes of the notes API.
 pub const SCOPES: &str = "notes:read notes:write";
 

@@ -21,7 +21,7 @@ use crate::{
 const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 
 /// The page that starts the demo, and the heading of its part that ends the demo.
-const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## End it");
+const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
 const CONTINUED: [&str; 16] = [
