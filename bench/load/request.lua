@@ -1,4 +1,4 @@
--- The same request again and again. It is set here and never made anew, so wrk calls no Lua while it measures.
+-- The same request again and again. It is set once and never built again, so wrk calls no Lua while it measures.
 -- HEADERS has a header a line.
 dofile("report.lua")
 

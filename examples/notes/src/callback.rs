@@ -109,7 +109,7 @@ async fn signed_in(app: &SampleApp, answer: Answer, pending: &Pending) -> Result
     Ok(tokens)
 }
 
-/// It came from the token endpoint itself, which stands in for its signature (OpenID Connect Core section 3.1.3.7,
+/// It came from the token endpoint itself, which replaces its signature (OpenID Connect Core section 3.1.3.7,
 /// number 6); that it is for us and for this request must be checked.
 fn check_id_token(app: &SampleApp, id_token: &str, pending: &Pending) -> Result<(), SignInError> {
     let claims = claims(id_token).unwrap_or_default();
