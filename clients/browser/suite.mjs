@@ -85,7 +85,7 @@ try {
     assert.equal(user.profile.sub, sub);
   });
 
-  await check("the profile has what userinfo tells", async () => {
+  await check("the profile has the claims of userinfo", async () => {
     assert.equal(user.profile.iss, demo.issuer);
     assert.equal(user.profile.preferred_username, demo.username);
     assert.equal(claims(user.id_token).preferred_username, demo.username, "the id_token has what the scopes tell, too");
@@ -146,7 +146,7 @@ try {
     assert.deepEqual([refusal.status, refusal.error], [400, "invalid_grant"]);
   });
 
-  await check("a refresh that is refused is told to the library by its code", async () => {
+  await check("the library learns the code of a refused refresh", async () => {
     await page.evaluate(async (refreshToken) => {
       const revoked = await manager.getUser();
       revoked.refresh_token = refreshToken;
@@ -157,12 +157,12 @@ try {
     await page.evaluate(() => manager.removeUser());
   });
 
-  await check("signinSilent without a refresh token is told consent_required by its hidden frame", async () => {
+  await check("signinSilent without a refresh token gets consent_required from its hidden frame", async () => {
     const { name, error } = await settle(() => manager.signinSilent());
     assert.deepEqual([name, error], ["ErrorResponse", "consent_required"]);
   });
 
-  await check("a wrong code_verifier is told by its code", async () => {
+  await check("a wrong code_verifier has a code of its own", async () => {
     await goThrough();
     await page.evaluate(() => {
       const key = `oidc.${new URL(location.href).searchParams.get("state")}`;
@@ -174,7 +174,7 @@ try {
     assert.deepEqual([name, error], ["ErrorResponse", "invalid_grant"]);
   });
 
-  await check("a refusal by the person is told as access_denied", async () => {
+  await check("a refusal by the person is access_denied", async () => {
     await goThrough({}, { decision: "deny" });
     const { name, error } = await callback();
     assert.deepEqual([name, error], ["ErrorResponse", "access_denied"]);

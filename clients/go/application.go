@@ -211,7 +211,7 @@ func sorted(words ...string) []string {
 	return slices.Sorted(slices.Values(words))
 }
 
-// bounded makes both libraries use a client that does not wait for ever.
+// bounded makes both libraries use a client that does not wait forever.
 func bounded(ctx context.Context) context.Context {
 	return oidc.ClientContext(ctx, &http.Client{Timeout: timeout})
 }

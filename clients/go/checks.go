@@ -38,7 +38,7 @@ func (c *Checks) Check(promise string, body func()) {
 	body()
 }
 
-// Finish prints the count and tells whether all passed.
+// Finish prints the count and returns whether all passed.
 func (c *Checks) Finish() bool {
 	fmt.Printf("%d passed, %d failed\n", c.passed, c.failed)
 	return c.failed == 0 && c.passed > 0

@@ -45,7 +45,7 @@ func Confidential(ctx context.Context, checks *Checks, demo *Demo, person *Perso
 		equal(tokens.ID.Nonce, answer.nonce)
 	})
 
-	check("userinfo tells who signed in, under the subject of the ID token", func() {
+	check("userinfo names who signed in, under the subject of the ID token", func() {
 		info := must(application.UserInfo(ctx, tokens.Token))
 		equal(info.Subject, tokens.ID.Subject)
 		var claims struct {

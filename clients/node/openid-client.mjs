@@ -69,7 +69,7 @@ export async function confidential(suite, person) {
     assert.equal(claims.at_hash, atHash(tokens.access_token));
   });
 
-  await check("userinfo tells who signed in, under the subject of the ID token", async () => {
+  await check("userinfo names who signed in, under the subject of the ID token", async () => {
     const info = await client.fetchUserInfo(config, tokens.access_token, tokens.claims().sub);
     assert.equal(info.sub, tokens.claims().sub);
     assert.equal(info.preferred_username, demo.username);

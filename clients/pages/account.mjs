@@ -24,7 +24,7 @@ export async function account(suite, start) {
     assert.match(await visitor.page.innerText("main"), /No app has access yet\. When you allow one, it stands here/);
   });
 
-  await each("an app stands there with what it may do, and when, exactly as well", async (visitor) => {
+  await each("an app is listed with what it may do, and when, exactly as well", async (visitor) => {
     await visitor.allow(ask(native, { scope: "openid offline_access notes:read" }));
     await visitor.open("/account");
     const row = visitor.page.locator("li", { has: visitor.page.locator(`#disconnect-${native.id}`) });
@@ -54,7 +54,7 @@ export async function account(suite, start) {
         assert.deepEqual(await introspect(client, rotated.refresh_token), { status: 200, active: false });
       }
       const again = await visitor.openConsent(ask(client));
-      assert.ok(visitor.isAt("/consent/"), `asked anew, not remembered: ${again.url()}`);
+      assert.ok(visitor.isAt("/consent/"), `asked again, not remembered: ${again.url()}`);
     });
   }
 
@@ -147,7 +147,7 @@ export async function account(suite, start) {
     assert.doesNotMatch(await visitor.page.innerText("body"), new RegExp(`Signed in as ${demo.username}`));
   });
 
-  await each("the address that stands there after an act can be opened again", async (visitor) => {
+  await each("the address after an act can be opened again", async (visitor) => {
     await visitor.allow(ask(native));
     await visitor.open("/account");
     await visitor.press(`#disconnect-${native.id}`);
@@ -169,7 +169,7 @@ export async function account(suite, start) {
     assert.ok(visitor.isAt("/sign-in", other), other.url());
   });
 
-  await each("what happened stands there in plain words", async (visitor) => {
+  await each("what happened is listed in plain words", async (visitor) => {
     await visitor.allow(ask(native));
     await visitor.open("/account");
     await visitor.press(`#disconnect-${native.id}`);

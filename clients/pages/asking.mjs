@@ -11,7 +11,7 @@ const random = () => randomBytes(32).toString("base64url");
 
 /** The confidential client. Its consent is remembered. */
 export const web = { id: demo.client_id, secret: demo.client_secret };
-/** The public client. It is asked about each time. */
+/** The public client. Users are asked about it each time. */
 export const native = { id: demo.public_client_id };
 /** The notes API, which may ask about the tokens that name it. */
 export const api = { id: demo.api_client_id, secret: demo.api_client_secret };

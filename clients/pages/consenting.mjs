@@ -32,7 +32,7 @@ export async function consenting(suite, start) {
     assert.match(await page.locator("#scope-openid").evaluate(({ labels }) => labels[0].innerText), /Required/);
   });
 
-  await each("a public client is told apart, since any program may be behind its name", async (visitor) => {
+  await each("a public client looks different, since any program may use its name", async (visitor) => {
     await visitor.openConsent(ask(native));
     assert.match(await visitor.page.innerText("main"), /Did you start this\?/);
     await visitor.decide("deny");
@@ -71,7 +71,7 @@ export async function consenting(suite, start) {
     assert.equal(await visitor.heading(), "This page has expired");
     assert.match(await visitor.page.innerText("#reference"), /^[0-9a-f]{32}$/);
     await visitor.press("#way-on");
-    assert.ok(visitor.isAt("/consent/"), "a public client is asked about each time");
+    assert.ok(visitor.isAt("/consent/"), "users are asked about a public client each time");
     const second = await visitor.decide("allow");
     assert.equal(second.searchParams.get("state"), asked.state);
     assert.notEqual(second.searchParams.get("code"), first.searchParams.get("code"));
@@ -164,7 +164,7 @@ export async function consenting(suite, start) {
     await stranger.leave();
   });
 
-  await each("a session that ended while the page stood open asks to sign in, and goes on", async (visitor) => {
+  await each("a session that ended while the page was open asks to sign in, and continues", async (visitor) => {
     const asked = ask(native);
     await visitor.openConsent(asked);
     const account = await visitor.tab();

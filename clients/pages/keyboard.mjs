@@ -51,7 +51,7 @@ export async function keyboard(suite, start) {
     assert.equal(await page.getAttribute("#password", "type"), "password");
   });
 
-  await check("a wrong password stands in the title and at its field, which has the focus", async () => {
+  await check("a wrong password is named in the title and at its field, which has the focus", async () => {
     await visitor.open(asked.url);
     await page.keyboard.type("nobody-at-the-keyboard");
     await tabTo(page, "password");

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { ask, native } from "./asking.mjs";
 
-/** Opens the page, signs in anew beside it, unticks a scope and allows: the page comes again. */
+/** Opens the page, signs in again beside it, unticks a scope and allows: the page comes again. */
 export async function allowTooLate(visitor) {
   await visitor.openConsent(ask(native));
   const other = await visitor.tab();

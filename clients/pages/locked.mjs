@@ -23,7 +23,7 @@ export async function whileLocked(body) {
   const stdio = ["pipe", "pipe", "inherit"];
   const holder = spawn("python3", ["-c", HOLD, join(demo.data, "doorward.db")], { stdio });
   const ended = once(holder, "exit");
-  ended.catch(() => {}); // a program that can't be started is told by the race below
+  ended.catch(() => {}); // a program that can't be started is reported by the race below
   try {
     const failed = ended.then(([code]) => Promise.reject(new Error(`the database could not be held: exit code ${code}`)));
     await Promise.race([once(holder.stdout, "data"), failed]);

@@ -10,7 +10,7 @@ export async function noscript(suite, start) {
   const asked = ask(native);
   let tokens;
 
-  await check("a wrong password is told", async () => {
+  await check("a wrong password is reported", async () => {
     await visitor.open(asked.url);
     assert.equal(await page.locator("#show-password").count(), 0, "script runs");
     await visitor.signIn({ username: "nobody-without-script", password: "certainly not this one" });

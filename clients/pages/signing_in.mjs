@@ -38,7 +38,7 @@ export async function signingIn(suite, start) {
     assert.ok(visitor.isAt("/consent/"), "and the right one is taken afterwards");
   });
 
-  await each("too many failures are told with the time to wait, for an unknown name too", async (visitor) => {
+  await each("too many failures are reported with the time to wait, for an unknown name too", async (visitor) => {
     await visitor.open(ask(web).url);
     const username = `nobody-${randomBytes(6).toString("hex")}`;
     const statuses = [];

@@ -308,6 +308,9 @@ export const STATES = {
 
   "sample app with tokens": async (visitor) => {
     await throughSampleApp(visitor, "allow");
+    assert.equal(visitor.page.url(), `${demo.api}/call`, "the URL has no code that a reload would send again");
+    await visitor.page.reload();
+    assert.equal(visitor.status(), 200);
     assert.equal(await visitor.page.locator("#status").innerText(), "200");
   },
 
@@ -345,5 +348,5 @@ async function throughSampleApp(visitor, decision, untick = []) {
   await visitor.open(`${demo.api}/`);
   await visitor.press("#sign-in");
   await visitor.signIn();
-  await visitor.decide(decision, { untick });
+  await visitor.answerConsent(decision, { untick });
 }

@@ -86,9 +86,14 @@ export class Visitor {
 
   /** Decides on the consent page; gives the URL that the browser came back to the application with. */
   async decide(decision, { untick = [], page = this.page } = {}) {
+    await this.answerConsent(decision, { untick, page });
+    return this.callback(page);
+  }
+
+  /** Decides on the consent page, and follows all redirects of the application. */
+  async answerConsent(decision, { untick = [], page = this.page } = {}) {
     for (const scope of untick) await page.uncheck(`[id="scope-${scope}"]`);
     await this.press(`#${decision}`, page);
-    return this.callback(page);
   }
 
   /** The URL that the browser came back to the application with. */

@@ -35,7 +35,7 @@ def confidential(checks: Checks, person: Person) -> None:
         assert claims["aud"] in (demo.client_id, [demo.client_id]), claims["aud"]
         equal(claims["nonce"], answer.nonce)
 
-    with check("userinfo tells who signed in, under the subject of the ID token"):
+    with check("userinfo names who signed in, under the subject of the ID token"):
         info = application.user_info(tokens)
         equal(info["sub"], claims["sub"])
         equal(info["preferred_username"], demo.username)

@@ -63,12 +63,12 @@ async fn run() -> Result<Vec<(&'static str, bool)>, Failure> {
     let refused: Response<Bytes> = refused.map_or_else(|problem| problem.into_response(), |_| Response::default());
     let problem: Value = serde_json::from_slice(refused.body())?;
     let page = http(problem["type"].as_str().ok_or("a problem has a type")?, None)?;
-    let stranger = guard.authorize(&request(None)?, &scope("notes:read")).await;
+    let unknown = guard.authorize(&request(None)?, &scope("notes:read")).await;
     Ok(vec![
         ("a token of the demo is taken", who.is_ok_and(|who| who.has_scope("notes:read"))),
         ("a missing scope is named", problem["required_scopes"] == serde_json::json!(["notes:write"])),
         ("the type of a problem is a page of the issuer", page.contains("insufficient_scope")),
-        ("a stranger is refused", stranger.is_err()),
+        ("an unknown caller is refused", unknown.is_err()),
     ])
 }
 

@@ -215,7 +215,7 @@ const FLAGS: [&str; 10] = [
 
 const BLANK: &str = "about:blank";
 
-/// Tells the page that is left from the one that comes, which may have the same URL.
+/// Distinguishes the page that is left from the next one, which may have the same URL.
 const MARK: &str = "window.leaving = true";
 
 /// How long to leave the browser alone before it is asked again.

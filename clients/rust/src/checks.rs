@@ -41,7 +41,7 @@ impl Checks {
         }
     }
 
-    /// Prints the count and tells whether all passed.
+    /// Prints the count and returns whether all passed.
     pub fn finish(&self) -> bool {
         println!("{} passed, {} failed", self.passed, self.failed);
         self.failed == 0 && self.passed > 0

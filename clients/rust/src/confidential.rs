@@ -22,8 +22,8 @@ pub fn run(checks: &mut Checks, demo: &Demo, person: &mut Person<'_>) {
     let granted = checks.check("the code is redeemed for an access token, a refresh token and an ID token", || {
         code_is_redeemed(earlier(&application)?, demo, earlier(&answer)?)
     });
-    checks.check("userinfo tells who signed in, under the subject of the ID token", || {
-        userinfo_tells_who(earlier(&application)?, demo, earlier(&granted)?)
+    checks.check("userinfo names who signed in, under the subject of the ID token", || {
+        userinfo_names_who(earlier(&application)?, demo, earlier(&granted)?)
     });
     checks.check("the notes API takes the token for reading and for writing", || {
         let token = earlier(&granted)?.tokens.access_token();
@@ -87,7 +87,7 @@ fn code_is_redeemed(application: &Application, demo: &Demo, answer: &Answer) -> 
     Ok(granted)
 }
 
-fn userinfo_tells_who(application: &Application, demo: &Demo, granted: &Granted) -> Result<(), Failure> {
+fn userinfo_names_who(application: &Application, demo: &Demo, granted: &Granted) -> Result<(), Failure> {
     let info = application.user_info(granted.tokens.access_token(), granted.claims.subject())?;
     equal(info.subject(), granted.claims.subject())?;
     equal(info.preferred_username().map(|name| name.as_str()), Some(demo.username.as_str()))

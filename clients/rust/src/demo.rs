@@ -70,7 +70,7 @@ impl Demo {
     }
 }
 
-/// A client that does not wait for ever. It follows no redirect: an endpoint that redirected would get the credentials
+/// A client that does not wait forever. It follows no redirect: an endpoint that redirected would get the credentials
 /// sent on.
 pub fn http_client() -> Result<Client, reqwest::Error> {
     Client::builder().timeout(TIMEOUT).redirect(redirect::Policy::none()).no_proxy().build()

@@ -30,7 +30,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Tells whether all passed.
+/// Returns whether all passed.
 fn run() -> Result<bool, Box<dyn Error>> {
     let demo = Demo::read()?;
     let mut person = Person::start(&demo)?;

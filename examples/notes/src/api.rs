@@ -1,9 +1,10 @@
-//! The notes API. What each route demands stands beside the route.
+//! The notes API. Each route's requirement is beside the route. Bodies end with a newline, for a terminal's sake.
 
 use std::sync::Arc;
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::{
         DefaultBodyLimit, Path, State,
         rejection::{JsonRejection, PathRejection},
@@ -13,15 +14,15 @@ use axum::{
     routing::{delete, get, post},
 };
 use doorward_guard::{Guard, Principal, scope};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::notes::{MAX_TEXT, Note, NoteRefused, Notes};
+use crate::notes::{MAX_TEXT, NoteRefused, Notes};
 
 /// JSON may write each byte of a text in six characters.
 const MAX_BODY: usize = 6 * MAX_TEXT + 1024;
 
-/// The routes of the API, with an empty set of notes behind them.
+/// The routes of the API, with notes of their own behind them.
 pub fn routes(guard: &Guard) -> Router {
     let read = guard.require(scope("notes:read"));
     let write = guard.require(scope("notes:write"));
@@ -35,7 +36,7 @@ pub fn routes(guard: &Guard) -> Router {
         .layer(guard.layer())
         .route("/health", get(async || "ok\n"))
         .layer(DefaultBodyLimit::max(MAX_BODY))
-        .with_state(Arc::new(Notes::default()))
+        .with_state(Arc::new(Notes::with_a_first_note()))
 }
 
 /// A note to be kept.
@@ -46,18 +47,18 @@ struct NewNote {
 }
 
 async fn me(who: Principal) -> Response {
-    Json(&*who).into_response()
+    document(&*who)
 }
 
-async fn list(State(notes): State<Arc<Notes>>) -> Json<Vec<Note>> {
-    Json(notes.list())
+async fn list(State(notes): State<Arc<Notes>>) -> Response {
+    document(&notes.list())
 }
 
 async fn add(State(notes): State<Arc<Notes>>, new: Result<Json<NewNote>, JsonRejection>) -> Result<Response, Problem> {
     let Json(new) = new?;
     let note = notes.add(new.text)?;
     let location = [(header::LOCATION, format!("/notes/{}", note.id))];
-    Ok((StatusCode::CREATED, location, Json(note)).into_response())
+    Ok((StatusCode::CREATED, location, document(&note)).into_response())
 }
 
 async fn remove(State(notes): State<Arc<Notes>>, id: Result<Path<u64>, PathRejection>) -> Result<StatusCode, Problem> {
@@ -74,6 +75,20 @@ async fn nowhere() -> Problem {
 
 async fn wrong_method() -> Problem {
     Problem(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method".to_owned())
+}
+
+/// A body of JSON that ends with a newline.
+fn document(content: &impl Serialize) -> Response {
+    match serde_json::to_string(content) {
+        Ok(json) => {
+            let json_type = [(header::CONTENT_TYPE, "application/json")];
+            (json_type, Body::from(json + "\n")).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "an answer can't be written as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// What this API itself refuses, in the form in which the guard refuses: a problem document (RFC 9457).
@@ -105,7 +120,7 @@ impl From<NoteRefused> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self(status, detail) = self;
-        let document = json!({"title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
-        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(document)).into_response()
+        let problem = json!({"title": status.canonical_reason(), "status": status.as_u16(), "detail": detail});
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], document(&problem)).into_response()
     }
 }

@@ -1,8 +1,8 @@
 //! The way back from the issuer (RFC 6749 section 4.1.2): check that the answer is for this browser and from our
-//! issuer, redeem the code, call the API, show the page.
+//! issuer, redeem the code, and redirect to the page that calls the API. A reload of that page sends no code.
 //!
-//! Easy to get wrong: nothing in the answer is looked at before `state` is known, and `iss` is compared before the
-//! code is sent anywhere (RFC 9207 section 2.4).
+//! Easy to get wrong: the answer is ignored until `state` is known, and `iss` is compared before the code is sent
+//! anywhere (RFC 9207 section 2.4).
 
 use std::{
     collections::VecDeque,
@@ -29,7 +29,7 @@ use crate::{
 
 /// Where the issuer sends the browser back to.
 pub(crate) const PATH: &str = "/callback";
-/// Where the API is called once more.
+/// The page that calls the API.
 pub(crate) const CALL_PATH: &str = "/call";
 
 /// How long the app remembers who signed in, in seconds.
@@ -75,19 +75,19 @@ pub(crate) async fn answer(
         SignInError::new("state_unknown", "This answer belongs to no request of this browser, or came too late.")
     })?;
     let forget = pending.forget(app.is_https());
-    let page = match signed_in(&app, answer, &pending).await {
+    let response = match signed_in(&app, answer, &pending).await {
         Ok(tokens) => {
             let name = random_text(43, &*app.rng).expose_secret().to_owned();
             let session = set_cookie(&app.session_cookie(), &name, SESSION_LIFETIME, app.is_https());
-            sessions.keep(name, tokens.clone());
-            (AppendHeaders([(header::SET_COOKIE, session)]), show(&app, tokens).await).into_response()
+            sessions.keep(name, tokens);
+            (AppendHeaders([(header::SET_COOKIE, session)]), Redirect::to(CALL_PATH)).into_response()
         }
         Err(error) => error.into_response(),
     };
-    Ok((AppendHeaders([(header::SET_COOKIE, forget)]), page).into_response())
+    Ok((AppendHeaders([(header::SET_COOKIE, forget)]), response).into_response())
 }
 
-pub(crate) async fn call_again(State((app, sessions)): State<(SampleApp, Sessions)>, headers: HeaderMap) -> Response {
+pub(crate) async fn call(State((app, sessions)): State<(SampleApp, Sessions)>, headers: HeaderMap) -> Response {
     match sessions.find(&app, &headers) {
         Some(tokens) => show(&app, tokens).await,
         None => Redirect::to("/").into_response(),
@@ -109,7 +109,7 @@ async fn signed_in(app: &SampleApp, answer: Answer, pending: &Pending) -> Result
     Ok(tokens)
 }
 
-/// It came from the token endpoint itself, which stands in for its signature (OpenID Connect Core section 3.1.3.7,
+/// It came from the token endpoint itself, which replaces its signature (OpenID Connect Core section 3.1.3.7,
 /// number 6); that it is for us and for this request must be checked.
 fn check_id_token(app: &SampleApp, id_token: &str, pending: &Pending) -> Result<(), SignInError> {
     let claims = claims(id_token).unwrap_or_default();

@@ -60,7 +60,7 @@ impl SampleApp {
         }
     }
 
-    /// The name of the user `sub`, if the issuer tells it. An answer about somebody else is not used (OpenID Connect
+    /// The name of the user `sub`, if the issuer has one. An answer about somebody else is not used (OpenID Connect
     /// Core section 5.3.2).
     pub(crate) async fn name_of(&self, sub: &str, access_token: &str) -> Option<String> {
         let metadata = self.metadata().await.ok()?;

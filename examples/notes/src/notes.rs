@@ -11,6 +11,8 @@ use serde::Serialize;
 pub const MAX_NOTES: usize = 1_000;
 /// Longest note, in bytes.
 pub const MAX_TEXT: usize = 4 * 1024;
+/// The note that is there from the start, so that the first call of a new user shows something.
+const FIRST: &str = "Welcome. POST a JSON object with a text to /notes to add a note.";
 
 /// A note.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -46,6 +48,12 @@ struct Kept {
 }
 
 impl Notes {
+    /// Notes with one note to begin with.
+    pub fn with_a_first_note() -> Self {
+        let notes = BTreeMap::from([(1, FIRST.to_owned())]);
+        Self(Mutex::new(Kept { last_id: 1, notes }))
+    }
+
     /// Every note, the oldest first.
     pub fn list(&self) -> Vec<Note> {
         self.kept().notes.iter().map(|(id, text)| Note { id: *id, text: text.clone() }).collect()
@@ -82,6 +90,14 @@ impl Notes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_note_is_a_note_like_any_other() {
+        let notes = Notes::with_a_first_note();
+        assert_eq!(notes.list(), [Note { id: 1, text: FIRST.into() }]);
+        assert_eq!(notes.add("a".into()).unwrap().id, 2);
+        assert!(notes.delete(1));
+    }
 
     #[test]
     fn numbers_are_not_given_twice() {

@@ -1,7 +1,7 @@
 //! The way to the issuer: the app's first page, and the authorization request (RFC 6749 section 4.1.1) that its link
 //! begins.
 //!
-//! The request is made when the link is followed, not when the page is shown: `state`, `nonce` and `code_verifier` are
+//! The request begins when the link is followed, not when the page is shown: `state`, `nonce` and `code_verifier` are
 //! fresh each time, and a page that lies open for an hour still works.
 
 use axum::{
@@ -34,7 +34,7 @@ pub(crate) fn routes(app: SampleApp) -> Router {
         .route("/", get(async || page::answer(app::State::Start)))
         .route(PATH, get(begin))
         .route(callback::PATH, get(callback::answer))
-        .route(callback::CALL_PATH, get(callback::call_again))
+        .route(callback::CALL_PATH, get(callback::call))
         .route(STYLE_PATH, get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
         .with_state((app, Sessions::default()))
 }

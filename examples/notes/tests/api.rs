@@ -1,5 +1,5 @@
 //! What each route of the notes API demands and gives, with credentials of a test issuer.
-#![expect(clippy::unwrap_used, reason = "what the tests share stands outside of test functions")]
+#![expect(clippy::unwrap_used, reason = "the helpers of the tests are outside of test functions")]
 
 use axum::{
     Router,
@@ -18,6 +18,11 @@ fn app(issuer: &TestIssuer) -> Router {
 }
 
 async fn send(app: &Router, method: &str, path: &str, credential: &str, body: &str) -> (StatusCode, Value) {
+    let (status, text) = send_for_text(app, method, path, credential, body).await;
+    (status, serde_json::from_str(&text).unwrap_or_default())
+}
+
+async fn send_for_text(app: &Router, method: &str, path: &str, credential: &str, body: &str) -> (StatusCode, String) {
     let request = Request::builder()
         .method(method)
         .uri(path)
@@ -28,11 +33,11 @@ async fn send(app: &Router, method: &str, path: &str, credential: &str, body: &s
     let Ok(response) = tower_service::Service::call(&mut app.clone(), request).await;
     let status = response.status();
     let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 #[tokio::test]
-async fn each_route_refuses_without_a_credential_and_without_its_scope() {
+async fn each_route_needs_a_credential_and_its_scope() {
     let issuer = TestIssuer::new(API);
     let app = app(&issuer);
     let (read, write) = (issuer.token("notes:read"), issuer.api_key("notes:write"));
@@ -59,15 +64,36 @@ async fn a_note_is_written_read_and_deleted() {
     let admin = issuer.mint("notes:read notes:write").role("admin").jwt();
     let (created, note) = send(&app, "POST", "/notes", &admin, r#"{"text":"Buy milk"}"#).await;
     assert_eq!((created, &note["text"]), (StatusCode::CREATED, &json!("Buy milk")));
-    assert_eq!(send(&app, "GET", "/notes", &admin, "").await.1, json!([note]));
+    let listed = send(&app, "GET", "/notes", &admin, "").await.1;
+    assert_eq!((listed[0]["id"].as_u64(), &listed[1]), (Some(1), &note), "{listed}");
     let path = format!("/notes/{}", note["id"]);
     assert_eq!(send(&app, "DELETE", &path, &admin, "").await.0, StatusCode::NO_CONTENT);
     assert_eq!(send(&app, "DELETE", &path, &admin, "").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(send(&app, "DELETE", "/notes/1", &admin, "").await.0, StatusCode::NO_CONTENT);
     assert_eq!(send(&app, "GET", "/notes", &admin, "").await.1, json!([]));
 }
 
 #[tokio::test]
-async fn who_is_known_is_told_that_there_is_nothing() {
+async fn every_body_ends_with_one_newline() {
+    let issuer = TestIssuer::new(API);
+    let app = app(&issuer);
+    let user = issuer.token("notes:read notes:write");
+    for (method, path, body, expected) in [
+        ("GET", "/notes", "", 200),
+        ("GET", "/me", "", 200),
+        ("GET", "/health", "", 200),
+        ("POST", "/notes", r#"{"text":"Buy milk"}"#, 201),
+        ("POST", "/notes", "{}", 422),
+        ("GET", "/none", "", 404),
+    ] {
+        let (status, text) = send_for_text(&app, method, path, &user, body).await;
+        assert_eq!(status, expected, "{method} {path}: {text}");
+        assert!(text.ends_with('\n') && !text.ends_with("\n\n"), "{method} {path}: {text:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_authenticated_caller_learns_that_nothing_is_there() {
     let issuer = TestIssuer::new(API);
     let app = app(&issuer);
     let read = issuer.token("notes:read");

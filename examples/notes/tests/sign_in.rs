@@ -1,5 +1,5 @@
-//! The sample app against an issuer that answers as told.
-#![expect(clippy::unwrap_used, reason = "what the tests share stands outside of test functions")]
+//! The sample app against an issuer whose answers each test chooses.
+#![expect(clippy::unwrap_used, reason = "the helpers of the tests are outside of test functions")]
 
 use std::{
     collections::HashMap,
@@ -45,9 +45,9 @@ impl Scene {
         let metadata = json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
             "token_endpoint": format!("{issuer}/token"), "userinfo_endpoint": format!("{issuer}/userinfo")});
         let redeem: Redeem = Arc::new(Mutex::new(Box::new(|_| (500, json!({"error": "server_error"})))));
-        let told = redeem.clone();
+        let current = redeem.clone();
         let token = async move |Form(form): Form<Query>| {
-            let (status, body) = told.lock().unwrap()(&form);
+            let (status, body) = current.lock().unwrap()(&form);
             (StatusCode::from_u16(status).unwrap(), Json(body))
         };
         let issuer_routes = Router::new()
@@ -126,35 +126,42 @@ async fn the_request_carries_pkce_state_and_nonce_fresh_each_time() {
 }
 
 #[tokio::test]
-async fn whoever_signed_in_sees_the_tokens_decoded_and_what_the_api_answered() {
+async fn the_code_is_redeemed_before_the_page_is_shown() {
     let scene = Scene::start().await;
     let (request, cookie) = scene.begin().await;
     scene.give_tokens(&request, &request["nonce"]);
     let query = format!("/callback?code=good&state={}&iss={}", request["state"], scene.issuer);
-    let response = scene.get(&query, &cookie).await;
-    assert_eq!(response.status(), 200);
-    assert_eq!(response.headers()["cache-control"], "no-store");
-    assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
-    let session = cookies(&response);
-    let page = response.text().await.unwrap();
-    assert!(page.contains("Signed in as Alice"), "{page}");
-    assert!(page.contains(r#"<strong id="status">200</strong>"#), "{page}");
-    assert!(page.contains("usr_test"), "the claims of the access token are shown: {page}");
-    assert!(!page.contains("dw_rt_canary"));
+    let back = scene.get(&query, &cookie).await;
+    assert_eq!((back.status().as_u16(), &back.headers()["location"]), (303, &"/call".parse().unwrap()));
+    let session = cookies(&back);
 
-    let again = scene.get("/call", &session).await;
-    assert!(again.text().await.unwrap().contains("Signed in as Alice"));
-    assert_eq!(
-        scene
-            .get("/call", &format!("notes_session_{}=guessed", Url::parse(&scene.app).unwrap().port().unwrap()))
-            .await
-            .status(),
-        303
-    );
+    // A reload of the page calls the API again, and sends no code.
+    *scene.redeem.lock().unwrap() = Box::new(|_| panic!("the code was redeemed again"));
+    for _ in 0..2 {
+        let response = scene.get("/call", &session).await;
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        assert!(response.headers()["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
+        let page = response.text().await.unwrap();
+        assert!(page.contains("Signed in as Alice"), "{page}");
+        assert!(page.contains(r#"<strong id="status">200</strong>"#), "{page}");
+        assert!(page.contains("usr_test"), "the claims of the access token are shown: {page}");
+        assert!(!page.contains("dw_rt_canary"));
+    }
 }
 
 #[tokio::test]
-async fn an_answer_for_another_browser_from_another_issuer_or_with_an_error_gives_nothing() {
+async fn without_a_session_the_page_leads_to_the_start() {
+    let scene = Scene::start().await;
+    let port = Url::parse(&scene.app).unwrap().port().unwrap();
+    for cookie in [String::new(), format!("notes_session_{port}=guessed")] {
+        let response = scene.get("/call", &cookie).await;
+        assert_eq!((response.status().as_u16(), &response.headers()["location"]), (303, &"/".parse().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_wrong_gives_no_session() {
     let scene = Scene::start().await;
     let (request, cookie) = scene.begin().await;
     scene.give_tokens(&request, &request["nonce"]);

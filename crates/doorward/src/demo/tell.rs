@@ -14,8 +14,8 @@ use crate::{
     output::{Output, line},
 };
 
-/// The page that follows the demo step by step.
-const GUIDE: &str = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/main/docs/guide/getting-started.md");
+/// The page that follows the demo step by step: a file of the source code, as long as no website has it.
+const GUIDE: &str = "docs/guide/getting-started.md";
 
 /// Waits until what listens on `port` answers `GET /health` with 200.
 pub(super) async fn wait_for(port: u16) -> Result<(), Failure> {
@@ -70,7 +70,7 @@ Doorward demo
   sample API "notes"    {api}
   metrics               {metrics}
   data                  {data}
-  guide                 {GUIDE}
+  guide                 {GUIDE} in the source code
 
 Try, in another terminal:
 
@@ -119,6 +119,12 @@ fn painted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_guide_is_a_file_of_the_source_code() {
+        let checkout = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        assert!(std::path::Path::new(checkout).join(GUIDE).is_file(), "{GUIDE}");
+    }
 
     #[test]
     fn colour_changes_no_command() {

@@ -30,7 +30,7 @@ fn the_printed_commands_work_from_any_folder_as_they_stand() {
         };
 
         assert!(told.trim_start().starts_with("In a browser: open http://localhost:"), "the link comes first: {told}");
-        assert!(told.contains("/docs/guide/getting-started.md"), "{told}");
+        assert!(told.contains("  docs/guide/getting-started.md in the source code\n"), "{told}");
         assert!(!told.contains('\x1b'), "colour is for terminals");
         let mut promised = Vec::new();
         for (title, script) in told.split("\n\n").filter_map(|block| block.strip_prefix("# ")?.split_once('\n')) {

@@ -22,6 +22,7 @@ mod logout;
 mod metadata;
 mod metrics;
 mod pages;
+mod reference;
 mod refusals;
 mod requests_verify;
 mod restart;

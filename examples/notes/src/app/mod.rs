@@ -55,7 +55,7 @@ pub struct SignedIn {
     pub has_refresh_token: bool,
     /// The call of the API.
     pub call: ApiCall,
-    /// The link that calls the API once more.
+    /// The link that calls the API again.
     pub call_again: String,
 }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_of_the_issuer_is_shown_as_text_with_a_way_to_try_again() {
+    fn an_issuers_error_is_shown_as_text_with_a_link_to_retry() {
         let html = html(State::Refused { error: "server_error".into(), description: Some("<b>later</b>".into()) });
         assert!(html.contains("<title>Signing in did not work"), "{html}");
         assert!(html.contains("&#60;b&#62;later"), "{html}");
