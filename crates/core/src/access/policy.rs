@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let role_alone = authorize(&principal("notes:read", &["admin"]), &delete_note()).unwrap_err();
-        assert!(role_alone.sentence().ends_with(" this needs: notes:write."), "{}", role_alone.sentence());
+        assert!(role_alone.sentence().ends_with(" required scope: notes:write."), "{}", role_alone.sentence());
         let scope_alone = authorize(&principal("notes:write", &[]), &delete_note()).unwrap_err();
         assert!(scope_alone.sentence().ends_with(": the role admin is missing."), "{}", scope_alone.sentence());
         assert!(scope_alone.required_roles.contains("admin") && scope_alone.required_scopes.is_none());

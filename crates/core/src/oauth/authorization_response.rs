@@ -237,7 +237,7 @@ mod tests {
         let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
         assert_eq!(names, ["error", "error_description", "iss", "state"]);
         let description = url.query_pairs().find(|(name, _)| name == "error_description").unwrap().1;
-        assert_eq!(description, format!("The user did not allow it. Trace ID: {TRACE_ID}"));
+        assert_eq!(description, format!("The user denied access. Trace ID: {TRACE_ID}"));
     }
 
     #[test]

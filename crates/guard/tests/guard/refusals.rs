@@ -59,7 +59,7 @@ async fn missing_scope_or_role_is_named_to_the_caller() {
     let answer = api.get("/notes", &issuer.jwt("notes:write")).await;
     assert_eq!((answer.status, answer.code()), (403, "insufficient_scope"));
     assert_eq!(answer.body["required_scopes"], json!(["notes:read"]));
-    assert!(answer.body["detail"].as_str().unwrap().ends_with(" needs: notes:read."), "{}", answer.body);
+    assert!(answer.body["detail"].as_str().unwrap().ends_with(" required scope: notes:read."), "{}", answer.body);
     assert_eq!(parameter(&answer, "scope").as_deref(), Some("notes:read"));
     let answer = api.get("/notes/1", &issuer.jwt("notes:write")).await;
     assert_eq!((answer.status, answer.code()), (403, "insufficient_permission"));

@@ -71,7 +71,7 @@ async fn scopes_that_can_not_be_had_are_invalid() {
         ("notes:read openid", "scope_not_allowed", ": openid."),
         ("offline_access notes:read", "scope_not_allowed", ": offline_access."),
         ("notes:read mails:read", "scope_of_several_apis", ": mails:read notes:read."),
-        ("notes:delete", "scope_invalid", "No API here has the scope: notes:delete."),
+        ("notes:delete", "scope_invalid", "No API has this scope: notes:delete."),
         ("notes:read notes:\u{e4}", "scope_malformed", "64 of them."),
         ("notes:read \"", "scope_malformed", "64 of them."),
         ("keys:verify", "scope_not_allowed", ": keys:verify."),
