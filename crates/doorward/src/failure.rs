@@ -12,10 +12,10 @@ use crate::output::{Output, shown};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  not done: refused, unknown, taken, or (token verify) not valid
-  2  the command line or the configuration is wrong
-  3  the data folder, the database or the network can't be used now
-Errors go to standard error, as text or with --json as {\"error\":\"…\",\"message\":\"…\"}";
+  1  refused, unknown, taken, or (token verify) not valid
+  2  error in the command line or the configuration
+  3  the data folder, the database or the network is unavailable
+Errors go to standard error: as text, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]

@@ -29,10 +29,10 @@ use crate::{
 pub(super) struct BackupArgs {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
-    /// The file to write; it must not exist
+    /// The file to write; must not exist
     #[arg(required = true)]
     file: Option<PathBuf>,
-    /// Include the master key, encrypted under a passphrase: from --passphrase-file, or asked for
+    /// Include the master key, encrypted with a passphrase from --passphrase-file or a prompt
     #[arg(long)]
     include_master_key: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct BackupArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Read a backup to its end: that nothing is missing, altered or damaged
+    /// Check that a backup is complete and unaltered
     Verify(VerifyArgs),
 }
 

@@ -34,17 +34,17 @@ pub(super) struct RestoreArgs {
     /// The backup
     #[arg(required_unless_present = "in_place")]
     file: Option<PathBuf>,
-    /// The database lies in its place already: a copy of doorward.db, or PostgreSQL recovered to a point in time. What
-    /// was issued is ended
+    /// The database is already in place: a copy of doorward.db, or PostgreSQL recovered to a point in time. End what it
+    /// had issued
     #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
     in_place: bool,
-    /// Keep sessions, grants and tokens as they were, including what was revoked after the backup was made
+    /// Keep sessions, grants and tokens as they were, even those that were revoked after the backup
     #[arg(long)]
     keep_issued: bool,
-    /// This machine's clock is right, although the backup or the database tell another time
+    /// Trust this machine's clock although the backup or the database has another time
     #[arg(long)]
     trust_clock: bool,
-    /// Accept that the server's address differs from the backup's
+    /// Accept that the issuer differs from the backup's
     #[arg(long)]
     change_issuer: bool,
     #[command(flatten)]
