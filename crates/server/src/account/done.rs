@@ -64,7 +64,7 @@ impl Done {
                 format!("{} is disconnected.", client.as_deref().unwrap_or("The app"))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
-            Self::PasswordChanged => "The password is changed. All other browsers are signed out.".to_owned(),
+            Self::PasswordChanged => "Your password has been changed. All other browsers are signed out.".to_owned(),
             Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),
         })
     }

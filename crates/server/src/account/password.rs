@@ -63,7 +63,7 @@ impl PasswordPage<'_> {
         self.problem.map(|problem| match problem {
             Problem::NewRejected(_) | Problem::NotNew => "Choose another new password",
             Problem::OldWrong => "Wrong password",
-            Problem::ChangedMeanwhile => "The password was changed meanwhile",
+            Problem::ChangedMeanwhile => "The password was just changed",
             Problem::Throttled(_) => "Too many attempts",
         })
     }
@@ -72,7 +72,7 @@ impl PasswordPage<'_> {
         match self.problem {
             Some(Problem::OldWrong) => Some("Wrong password. Check what you typed, and try again."),
             Some(Problem::ChangedMeanwhile) => {
-                Some("The password was changed meanwhile. Enter the one that is current now, and try again.")
+                Some("The password was just changed. Enter the current password, and try again.")
             }
             _ => None,
         }

@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn an_identity_that_is_not_assured_is_warned_about() {
-        let warning = "any program on this device could be asking";
+        let warning = "any program on this device could use this name";
         assert!(html(vec![], false).to_lowercase().contains(warning));
         assert!(!html(vec![], true).to_lowercase().contains(warning));
     }

@@ -66,7 +66,7 @@ impl<'a> ErrorPage<'a> {
             what_happened: what_happened.trim_end_matches('.').to_owned(),
             what_to_do: match what_to_do {
                 "" if is_ours => "Wait a moment and load the page again.".to_owned(),
-                "" => "Go back to the app, and tell its makers if this goes on.".to_owned(),
+                "" => "Go back to the app. If this happens again, contact its developers.".to_owned(),
                 what_to_do => what_to_do.to_owned(),
             },
             way_on: None,
@@ -98,7 +98,7 @@ impl<'a> ErrorPage<'a> {
     /// without it the request is not known any more.
     pub(crate) fn expired(layout: &'a Layout, trace_id: TraceId, start_over: Option<WayOn>) -> Self {
         let what_to_do = match start_over {
-            Some(_) => "It was open for too long, or was already used. Nothing is lost: you can start over.",
+            Some(_) => "It was open for too long, or was already used. Nothing is lost. You can start over.",
             None => "It was open for too long, or was already used. Go back to the app you came from and try again.",
         };
         Self {

@@ -159,7 +159,7 @@ async fn reuse_of_a_refresh_token_is_shown_to_the_user() {
     server.caller.refresh(web, &middle).await.expect(200);
     server.caller.refresh(web, &oldest).await.expect(400);
     let page = browser.get("/account").await.expect(200);
-    assert!(page.body.contains("Look at this"), "{}", page.body);
+    assert!(page.body.contains("Check this"), "{}", page.body);
     assert!(page.body.contains("Web was disconnected because one of its credentials was used twice."), "{}", page.body);
 }
 

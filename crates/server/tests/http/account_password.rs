@@ -23,8 +23,12 @@ async fn changed_password_ends_all_other_sessions_and_the_old_password() {
             browser.sign_in(ALICE, PASSWORD).await.expect(303);
         }
         let page = this.follow(change(&this, PASSWORD, NEW).await.expect(303)).await.expect(200);
-        assert!(page.body.contains("The password is changed. All other browsers are signed out."), "{}", page.body);
-        assert!(page.body.contains("You changed the password."), "{}", page.body);
+        assert!(
+            page.body.contains("Your password has been changed. All other browsers are signed out."),
+            "{}",
+            page.body
+        );
+        assert!(page.body.contains("You changed your password."), "{}", page.body);
         assert_eq!(other.get("/account").await.location(), "/sign-in");
         server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
         server.browser().sign_in(ALICE, NEW).await.expect(303);
@@ -79,7 +83,7 @@ async fn of_many_changes_after_one_old_password_one_counts_and_the_others_are_to
         let winners: Vec<_> = (0..answers.len()).filter(|at| answers[*at].status == 303).collect();
         assert_eq!(winners.len(), 1, "{answers:?}");
         for loser in answers.iter().filter(|answer| answer.status != 303) {
-            let told = ["The password was changed meanwhile.", "Wrong password.", "Too many attempts", "busy"];
+            let told = ["The password was just changed.", "Wrong password.", "Too many attempts", "busy"];
             assert!(told.iter().any(|told| loser.body.contains(told)), "{}", loser.body);
         }
         server.browser().sign_in(ALICE, &new(winners[0])).await.expect(303);

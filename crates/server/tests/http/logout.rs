@@ -194,7 +194,7 @@ async fn where_nobody_was_signed_in_the_page_says_so() {
     // The app's own server asks: it has no session.
     for answer in [server.caller.get("/logout").await, server.caller.get(&path(&hint)).await] {
         let page = answer.expect(200);
-        assert!(page.body.contains("<h1>Nobody was signed in</h1>"), "{}", page.body);
+        assert!(page.body.contains("<h1>You are already signed out</h1>"), "{}", page.body);
     }
     assert!(is_signed_in(&browser).await);
 }
