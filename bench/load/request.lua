@@ -1,5 +1,5 @@
--- The same request again and again. It is set here and never made anew, so wrk calls no Lua while it measures.
--- HEADERS has a header a line.
+-- Sends the same request again and again. It is set here and never rebuilt, so wrk calls no Lua while it measures.
+-- HEADERS has one header per line.
 dofile("report.lua")
 
 wrk.method = os.getenv("METHOD")

@@ -1,8 +1,8 @@
 //! The bare handler: reads the form of a client_credentials request (RFC 6749 section 4.4.2) and answers as many bytes
 //! as a token takes.
 //!
-//! The accept loop is built as Doorward's, with the same crates and without its bounds, since a faster one would
-//! measure another stack than the one that Doorward stands on.
+//! The accept loop is built like Doorward's, with the same crates and without its bounds: a faster one would measure
+//! another stack than Doorward's.
 
 use std::{convert::Infallible, error::Error};
 
@@ -41,7 +41,7 @@ pub(crate) async fn serve() -> Result<(), Box<dyn Error>> {
 }
 
 async fn connection(stream: TcpStream, router: Router) {
-    // A socket that refuses this is served all the same, only slower.
+    // A socket that refuses this is still served, only slower.
     let _ = stream.set_nodelay(true);
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let answer = router.clone().oneshot(request.map(Body::new));

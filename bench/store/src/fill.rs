@@ -29,7 +29,7 @@ pub(crate) struct Size {
     pub(crate) grants: u64,
 }
 
-/// Whose grant has which number. Numbers begin at 0, and each range goes on where the one before ends.
+/// Whose grant has which number. Numbers begin at 0, and each range continues where the one before ends.
 pub(crate) struct Shares {
     /// Of many users at the client whose callers are not to notice anything.
     pub(crate) others: Range<u64>,

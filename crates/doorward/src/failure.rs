@@ -20,7 +20,7 @@ Errors go to standard error: as text, or with --json as {\"error\":\"…\",\"mes
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// An operator's wish could not be done.
+    /// An administrative operation failed.
     #[error(transparent)]
     Admin(#[from] ManageError),
     /// The configuration has mistakes, which were rendered already.
@@ -29,8 +29,8 @@ pub(crate) enum Failure {
     /// Something could not be found, or was not valid.
     #[error("{0}")]
     NotDone(String),
-    /// Who read the output has read enough, as `head` does.
-    #[error("nobody reads the output any more")]
+    /// The reader closed the output, as `head` does.
+    #[error("the output was closed by its reader")]
     ReaderGone,
     /// The server could not be opened.
     #[error(transparent)]

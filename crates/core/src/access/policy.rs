@@ -13,7 +13,7 @@ use crate::{
     scope::{Scope, ScopeSet},
 };
 
-/// What a route demands of its callers beyond being known.
+/// What a route requires of its callers beyond being known.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement {
     scopes: ScopeSet,
@@ -56,19 +56,19 @@ impl Requirement {
         Self { alternatives: vec![alternatives.into_iter().collect()], ..Self::default() }
     }
 
-    /// Demands a scope as well.
+    /// Requires a scope as well.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scopes.insert(scope);
         self
     }
 
-    /// Demands a role as well.
+    /// Requires a role as well.
     pub fn role(mut self, role: Role) -> Self {
         self.roles.insert(role);
         self
     }
 
-    /// Demands another requirement as well.
+    /// Requires another requirement as well.
     pub fn and(mut self, other: Self) -> Self {
         self.scopes = self.scopes.union(&other.scopes);
         self.roles.extend(other.roles);
@@ -77,7 +77,7 @@ impl Requirement {
         self
     }
 
-    /// Demands that a condition holds as well. Its name is for the operator.
+    /// Requires that a condition holds as well. Its name is for the operator.
     pub fn condition(
         mut self,
         name: impl Into<Arc<str>>,
@@ -87,12 +87,12 @@ impl Requirement {
         self
     }
 
-    /// The scopes that are demanded in any case.
+    /// The scopes that are required in any case.
     pub fn scopes(&self) -> &ScopeSet {
         &self.scopes
     }
 
-    /// The roles that are demanded in any case.
+    /// The roles that are required in any case.
     pub fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }

@@ -192,7 +192,7 @@ fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// What stands out in a list.
+/// What a list points out about a client.
 fn marks(client: &ClientView) -> String {
     let without_pkce = client.metadata.profile == ClientProfile::OidcBasic;
     let marks = [without_pkce.then_some("PKCE optional"), client.disabled_at.map(|_| "disabled")];

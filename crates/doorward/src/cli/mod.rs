@@ -191,7 +191,7 @@ struct InitArgs {
 }
 
 impl Cli {
-    /// Reads the process's command line. A place that it names stands above one that the environment names.
+    /// Reads the process's command line. A place that it names overrides one in the environment.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         for name in ["DOORWARD_CONFIG", "DOORWARD_DATA"] {
             if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
@@ -216,7 +216,6 @@ impl Cli {
         Ok(cli)
     }
 
-    /// How it prints.
     pub(crate) fn output(&self) -> Output {
         Output { json: self.global.json }
     }
@@ -272,7 +271,6 @@ async fn every<T>(page: impl AsyncFn(Option<&T>, i64) -> Result<Vec<T>, ManageEr
 /// The configuration that is worked on where none is named.
 const CONFIG: &str = "doorward.toml";
 
-/// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let output = cli.output();
     let Cli { command, global } = cli;

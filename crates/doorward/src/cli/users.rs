@@ -123,7 +123,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::VerifyEmail(Name { user }) => {
             users::verify_email(app, actor, &user).await?;
             output.print(&json!({"user": user, "email_verified": true}), || {
-                format!("Apps are told that the mail address of {user} is verified.")
+                format!("The email address of {user} is now verified. Apps see this.")
             })?;
         }
     }
@@ -151,7 +151,7 @@ fn password() -> Result<SecretString, Failure> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map_err(|error| Failure::system("reading the password", error))
     };
-    let (first, second) = (ask("Password: ")?, ask("Once more: ")?);
+    let (first, second) = (ask("Password: ")?, ask("Repeat it: ")?);
     if first != second {
         return Err(Failure::Usage("the two passwords differ".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! The page `docs/reference/configuration.md`, made from the table of keys so that it can't fall behind.
+//! The page `docs/reference/configuration.md`, generated from the table of keys so that it can't fall behind.
 
 use super::schema::{DefaultValue, KEYS, Key, SECTIONS};
 

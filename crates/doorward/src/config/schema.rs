@@ -1,9 +1,9 @@
 //! The table of keys: the one place that says which keys there are, what they take, and what they mean.
 //!
-//! The parser, the environment's names, the template that `doorward init` writes and the reference page are all made
-//! from it. A new key is one row here and one field, with its default, of `doorward_server::Settings` or of
-//! [`Program`](super::settings::Program). Upper bounds that look strict are those of
-//! the protocol (codes, grace periods, clock skew): a configuration may tighten a rule and not loosen it.
+//! The parser, the environment's names, the template that `doorward init` writes and the reference page are all
+//! generated from it. A new key is one row here and one field, with its default, of `doorward_server::Settings` or of
+//! [`Program`](super::settings::Program). Upper bounds that look strict are those of the protocol (codes, grace
+//! periods, clock skew): a configuration may tighten a rule, but not loosen it.
 
 use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -17,7 +17,6 @@ use super::{
     settings::{Config, LogFormat, LogLevel},
 };
 
-/// One key.
 pub(super) struct Key {
     /// Its place in the file, joined by dots.
     pub(super) path: &'static str,

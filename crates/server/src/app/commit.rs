@@ -21,7 +21,7 @@ impl App {
         let Committed { output, changes } = Box::pin(self.store.commit(operation)).await?;
         for change in &changes {
             if let Err(error) = self.apply(change).await {
-                // It stands. The task that follows the log applies it again.
+                // The change is committed. The task that follows the log applies it again.
                 tracing::warn!(%error, "a change could not be applied at once");
             }
         }
