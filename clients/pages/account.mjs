@@ -21,7 +21,7 @@ export async function account(suite, start) {
     for (let app; (app = visitor.page.locator("[id^=disconnect-]").first()), await app.count();) {
       await visitor.landing(() => app.click({ noWaitAfter: true }));
     }
-    assert.match(await visitor.page.innerText("main"), /No app has access yet\. When you allow one, it stands here/);
+    assert.match(await visitor.page.innerText("main"), /No app has access yet\. Apps that you allow appear here/);
   });
 
   await each("an app is listed with what it may do, and when, exactly as well", async (visitor) => {

@@ -154,13 +154,13 @@ export const STATES = {
     await refresh(native, rotated.refresh_token);
     assert.equal((await refresh(native, tokens.refresh_token)).error, "invalid_grant");
     await visitor.open("/account");
-    assert.match(await visitor.page.innerText("main"), /Look at this: .+ was disconnected/);
+    assert.match(await visitor.page.innerText("main"), /Check this: .+ was disconnected/);
   },
 
   "password": async (visitor) => {
     await visitor.openAccount();
     await visitor.press("#change-password");
-    assert.equal(await visitor.heading(), "Change the password");
+    assert.equal(await visitor.heading(), "Change your password");
     assert.equal(await visitor.page.locator("#show-password, #show-new-password").count(), 2);
   },
 
@@ -217,7 +217,7 @@ export const STATES = {
 
   "sign-out where nobody is signed in": async (visitor) => {
     await visitor.open("/logout");
-    assert.equal(await visitor.heading(), "Nobody was signed in");
+    assert.equal(await visitor.heading(), "You are already signed out");
   },
 
   "error, sign-out that leads to an address that is not registered": async (visitor) => {

@@ -1,6 +1,7 @@
-//! What an honest caller notices of two strangers who send invented keys to a guarded API, each over 250 connections from an
-//! address of its own. Takes the file with the line that `doorward demo --json` printed, measures the notes API alone and
-//! under the flood, and prints one line of JSON: the honest caller's times in microseconds, and who was answered how.
+//! How two floods of invented keys at a guarded API, each over 250 connections from one address, affect an honest
+//! caller. Takes the file with the line that `doorward demo --json` printed, measures the notes API without and with
+//! the flood, and prints one line of JSON: the honest caller's times in microseconds, and the number of answers by
+//! kind.
 //!
 //! The guard knows the caller's key and asks the issuer about it every half a second. Linux only: it calls from several
 //! addresses of 127.0.0.0/8.

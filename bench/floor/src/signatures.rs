@@ -45,7 +45,7 @@ pub(crate) fn measure(time: Duration) -> Result<(), Box<dyn Error>> {
 
     let both = |sign: &dyn Fn() -> Vec<u8>, public: &ParsedPublicKey| {
         let signature = sign();
-        let verify = || public.verify_sig(&MESSAGE, &signature).expect("the signature was made by this key");
+        let verify = || public.verify_sig(&MESSAGE, &signature).expect("the signature is by this key");
         serde_json::json!({ "sign_us": micros(share, sign), "verify_us": micros(share, verify) })
     };
     let figures = serde_json::json!({

@@ -158,7 +158,7 @@ impl Recording {
     }
 }
 
-/// What the operations are made of.
+/// The inputs of the operations.
 struct World {
     site: Arc<Site>,
     apis: Arc<Apis>,

@@ -116,7 +116,7 @@ pub(crate) fn tokens(body: &[u8]) -> Result<Tokens> {
     serde_json::from_slice(body).context("no tokens were answered")
 }
 
-/// Callers that refresh at a pace until they are told to end.
+/// Callers that refresh at a pace until they are stopped.
 pub(crate) struct Others {
     callers: JoinSet<Result<(Vec<Duration>, String)>>,
     end: Arc<AtomicBool>,

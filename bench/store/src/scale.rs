@@ -103,7 +103,6 @@ impl Operation for Analyze {
     }
 }
 
-/// The middle one.
 fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)

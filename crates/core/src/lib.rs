@@ -1,11 +1,10 @@
 //! The rules of Doorward: what a credential is, when it is valid, what a principal may do, and why not.
 //!
-//! Every function here is pure: it gets the facts, the time and the random bytes from its caller, and returns a
-//! value. There is no I/O, no clock, no async and no database; whoever wants to know why a request was refused
-//! finds the reason in this crate and nowhere else.
+//! Every function here is pure: it gets the facts, the time and the random bytes from its caller, and returns a value.
+//! There is no I/O, no clock, no async and no database. The reason why a request was refused is always in this crate.
 //!
-//! The sentence that orders the modules: a **credential** is verified and becomes a **principal**, which asks for
-//! an action and gets a decision; a no is a **denial** out of a closed list.
+//! One sentence orders the modules: a **credential** is verified and becomes a **principal**, which asks for an action
+//! and gets a decision. A refusal is a **denial** from a closed list.
 #![forbid(unsafe_code)]
 
 // Each folder is a chapter; its modules are named from the root of the crate.

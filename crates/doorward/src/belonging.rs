@@ -41,28 +41,28 @@ struct Server {
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 enum Mismatch {
     #[error(
-        "holds no data of a server, and the master key is not new: this is not the database that was used with it. Put \
-         the database back, restore a backup with `doorward restore`, or bring the SQLite database of the data folder \
-         into PostgreSQL with `doorward move`. For a server that is really new, begin the database with \
+        "contains no server's data, but the master key was used before: this is not its database. Put the right \
+         database back, restore a backup with `doorward restore`, or move the SQLite database of the data folder to \
+         PostgreSQL with `doorward move`. For a server that is really new, initialize the database with \
          `doorward migrate --new`"
     )]
     Empty,
     #[error(
-        "holds data of a server, but no signing key, which every server has: a part of it is missing. Put the whole \
+        "contains a server's data, but no signing key: a part of it is missing. Put the whole \
          database back, or restore a backup with `doorward restore` into an empty one"
     )]
     NoSigningKeys,
     #[error(
-        "belongs to the server {found}, and this one is {configured}. Name the database of this server; or, if the server \
+        "belongs to the server {found}, but this one is {configured}. Use the database of this server. If the server \
          has a new address, accept that with `doorward migrate --change-issuer`"
     )]
     OtherIssuer { found: String, configured: String },
     #[error(
-        "was used with the master key {needed}, and the one given is {given}: put the key that belongs to this database \
-         into the master key's file. Without it none of the database's keys and secrets can be used"
+        "was used with the master key {needed}, but the current one is {given}: put the database's master key into \
+         the master key's file. Without it, the database's keys and secrets are unusable"
     )]
     OtherMasterKey { needed: String, given: String },
-    #[error("holds an unfinished restore or move: run that command again")]
+    #[error("contains an unfinished restore or move: run that command again")]
     Unfinished,
 }
 
@@ -75,7 +75,7 @@ fn check(found: &Belonging, server: &Server) -> Result<(), Mismatch> {
         return if server.is_new { Ok(()) } else { Err(Mismatch::Empty) };
     }
     if !found.has_data {
-        // Made by `migrate --new`, or by a first start that was killed.
+        // `migrate --new`, or a first start that was killed, created it.
         return Ok(());
     }
     if found.master_keys.is_empty() && !server.is_new {
@@ -118,7 +118,7 @@ impl Found {
         self.open_accepted(Accepted::default()).await
     }
 
-    /// Opens the database, if it is the one of this server but for what is accepted.
+    /// Opens the database, if it is the one of this server except for what is accepted.
     pub(crate) async fn open_accepted(&self, accepted: Accepted) -> Result<Store, Failure> {
         let server = Server {
             management: self.management(),

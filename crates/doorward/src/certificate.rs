@@ -46,7 +46,7 @@ pub(crate) async fn watch(tls: Arc<Reloading>, metrics: Metrics) {
         let refreshed = tls.refresh().map_err(|error| error.to_string());
         match &refreshed {
             Ok(true) => tracing::info!("the certificate was read again"),
-            // Each look meets the same files until somebody mends them.
+            // Each check reads the same files until someone fixes them.
             Err(error) if last_error.as_ref() != Some(error) => {
                 tracing::error!(%error, "the new certificate can't be used; the former one stays");
             }
@@ -61,5 +61,5 @@ pub(crate) async fn watch(tls: Arc<Reloading>, metrics: Metrics) {
     }
 }
 
-/// Days. Whoever renews automatically, as ACME clients do, has renewed a month before.
+/// Days. Automatic renewal, as by ACME clients, happens about a month before the end.
 const EXPIRES_SOON: i64 = 14;

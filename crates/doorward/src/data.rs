@@ -31,7 +31,7 @@ pub(crate) const ISSUER: &str = "issuer";
 /// The name of the file that holds the path of the configuration with which a server last ran on a data folder.
 pub(crate) const CONFIGURATION: &str = "configuration";
 
-/// The name of the file that marks a folder while a demo is made in it.
+/// The name of the file that marks a folder while a demo is created in it.
 pub(crate) const UNFINISHED_DEMO: &str = "demo.unfinished";
 
 /// What a command works on.
@@ -58,7 +58,6 @@ pub(crate) struct Found {
     pub(crate) settings: Settings,
     pub(crate) location: Location,
     pub(crate) master_keys: Vec<MasterKey>,
-    /// The data folder.
     pub(crate) folder: PathBuf,
 }
 
@@ -283,7 +282,7 @@ pub(crate) fn refuse_unfinished_demo(folder: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::NotDone(format!(
-        "{0} holds a demo that was killed while it was made: run `doorward demo --data` on it again, or remove {0}",
+        "{0} holds a demo that was killed during its creation: run `doorward demo --data` on it again, or remove {0}",
         folder.display()
     )))
 }
@@ -317,7 +316,7 @@ pub(crate) fn use_colour() -> bool {
     std::io::IsTerminal::is_terminal(&std::io::stderr()) && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// The master keys of a file, one a line, the newest first; lines that begin with `#` are passed over.
+/// The master keys of a file, one a line, the newest first; lines that begin with `#` are skipped.
 pub(crate) fn read_master_keys(path: &Path) -> Result<Vec<MasterKey>, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::System(format!("master key {}: {error}", path.display()));
     let metadata = fs::metadata(path).map_err(|error| failed(&error))?;
@@ -358,7 +357,7 @@ fn written_beside(path: &Path, content: &[u8]) -> Result<PathBuf, Failure> {
     Ok(new)
 }
 
-/// What was made or renamed in a folder survives a crash only with the folder.
+/// A file that was created or renamed survives a crash only if its folder is synced.
 fn sync_folder_of(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
@@ -372,7 +371,7 @@ pub(crate) fn ensure_master_key(folder: &Path) -> Result<bool, Failure> {
         return Ok(false);
     }
     let new = written_beside(&path, lines(&[MasterKey::generate(&SystemRng::default())]).as_bytes())?;
-    // A link takes no file's place: of two that make a key at once, the first one's stands.
+    // A link replaces no file: if two processes create a key at once, the first one's key is kept.
     let linked = fs::hard_link(&new, &path);
     let removed = fs::remove_file(&new);
     let is_ours = linked.is_ok();
@@ -397,7 +396,7 @@ fn lines(keys: &[MasterKey]) -> String {
     keys.iter().map(|key| format!("{}\n", key.reveal().expose_secret())).collect()
 }
 
-/// A master key once more: it has no copy of its own making.
+/// A copy of a master key, which does not implement `Clone`.
 pub(crate) fn copied(key: &MasterKey) -> Result<MasterKey, Failure> {
     MasterKey::parse(key.reveal().expose_secret()).map_err(|error| Failure::Usage(error.to_string()))
 }

@@ -12,15 +12,15 @@ use crate::output::{Output, shown};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  not done: refused, unknown, taken, or (token verify) not valid
-  2  the command line or the configuration is wrong
-  3  the data folder, the database or the network can't be used now
-Errors go to standard error, as text or with --json as {\"error\":\"…\",\"message\":\"…\"}";
+  1  refused, unknown, taken, or (token verify) not valid
+  2  error in the command line or the configuration
+  3  the data folder, the database or the network is unavailable
+Errors go to standard error: as text, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    /// An operator's wish could not be done.
+    /// An administrative operation failed.
     #[error(transparent)]
     Admin(#[from] ManageError),
     /// The configuration has mistakes, which were rendered already.
@@ -29,8 +29,8 @@ pub(crate) enum Failure {
     /// Something could not be found, or was not valid.
     #[error("{0}")]
     NotDone(String),
-    /// Who read the output has read enough, as `head` does.
-    #[error("nobody reads the output any more")]
+    /// The reader closed the output, as `head` does.
+    #[error("the output was closed by its reader")]
     ReaderGone,
     /// The server could not be opened.
     #[error(transparent)]

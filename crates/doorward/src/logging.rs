@@ -24,7 +24,7 @@ pub(crate) struct Logging {
 }
 
 impl Logging {
-    /// Changes the level. Gives whether it could: `RUST_LOG` stands above it.
+    /// Changes the level. Returns whether it could: `RUST_LOG` overrides it.
     pub(crate) fn set_level(&self, level: LogLevel) -> bool {
         self.set_filter.as_ref().is_some_and(|set| set(filter(word(level))))
     }

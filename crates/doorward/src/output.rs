@@ -1,7 +1,7 @@
 //! What commands print: tables for people, JSON for programs.
 //!
-//! Easy to get wrong: standard output can be a full disk or a pipe that nobody reads. A command that could not print did
-//! not do what was asked, and a secret is shown before what it belongs to is made, so that it can't be lost.
+//! Easy to get wrong: standard output can be a full disk or a pipe that nobody reads. A command that could not print
+//! has failed, and a secret is printed before the thing that it belongs to is created, so that it can't be lost.
 
 use std::io::{self, Write};
 
@@ -48,7 +48,7 @@ impl Output {
 /// Writes a line to standard output.
 ///
 /// # Errors
-/// [`Failure::ReaderGone`], which ends a command that would go on, without being a failure.
+/// [`Failure::ReaderGone`], which ends a command that would continue, without being a failure.
 pub(crate) fn line(text: &str) -> Result<(), Failure> {
     write(text).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::ReaderGone,
@@ -99,7 +99,7 @@ pub(crate) fn fields(fields: &[(&str, String)]) -> String {
     given.map(|(name, value)| format!("{name:width$}  {}\n", shown(value))).collect()
 }
 
-/// A text as a terminal may get it, whoever wrote it. Its lines stay, which are ours: no text of others has any.
+/// A text of any origin, in a form that is safe for a terminal. Line breaks stay: only our own texts have them.
 pub(crate) fn shown(text: &str) -> String {
     text.split('\n').map(presentable).collect::<Vec<_>>().join("\n")
 }

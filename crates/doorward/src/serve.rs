@@ -34,7 +34,7 @@ use crate::{
     traces::traced,
 };
 
-/// Runs the server until it is told to end.
+/// Runs the server until it is asked to stop.
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
     let passed = Passed::take()?;
@@ -166,8 +166,8 @@ pub(crate) async fn ready(app: &App) -> Result<(), Failure> {
     Ok(())
 }
 
-/// When the server is told to end. It goes on answering for a while, and says that it is not ready, so that a load balancer
-/// sends the next requests elsewhere.
+/// Resolves when the server must stop. The server keeps answering for a while and reports that it is not ready, so that
+/// a load balancer sends the next requests elsewhere.
 fn ending(app: Arc<App>) -> Result<impl Future<Output = ()>, Failure> {
     let end = end()?;
     Ok(async move {
@@ -180,12 +180,12 @@ fn ending(app: Arc<App>) -> Result<impl Future<Output = ()>, Failure> {
 /// Does nothing where no systemd waits for it (sd_notify(3)).
 fn tell_systemd(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::warn!(%error, "systemd could not be told");
+        tracing::warn!(%error, "systemd could not be notified");
     }
 }
 
-/// Tells systemd's watchdog, where there is one, that this process works. The runtime that answers requests does it, so
-/// that a runtime that hangs is found.
+/// Reports to systemd's watchdog, if there is one, that this process works. The runtime that answers requests does it,
+/// so that a runtime that hangs is noticed.
 async fn feed_watchdog() {
     let Some(patience) = sd_notify::watchdog_enabled() else { return };
     loop {

@@ -1,28 +1,28 @@
-//! Who decides what a verified principal may do: the seam for policies.
+//! Decides what a verified principal may do: the extension point for policies.
 //!
-//! Easy to get wrong: it is asked after the route's requirement is met, so that it can refuse more and never less. A
-//! scope says what a credential was issued for, and no policy may lift that.
+//! Easy to get wrong: it is asked after the route's requirement is met, so it can only refuse more. A scope says what a
+//! credential was issued for, and no policy may lift that.
 
 use doorward_core::{api::ResourceIdentifier, principal::Principal, refusal::Refusal};
 use http::Method;
 
 use crate::{requirement::Requirement, verifier::RequestContext};
 
-/// What a request asks to do.
+/// The action that a request asks for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Action<'a> {
-    /// What the route demands; for a route behind [`Guard::optional`](crate::Guard::optional), nothing.
+    /// The route's requirement. For a route behind [`Guard::optional`](crate::Guard::optional) it is empty.
     pub requirement: &'a Requirement,
-    /// The method.
+    /// The HTTP method of the request.
     pub method: &'a Method,
 }
 
-/// What a request asks to do it to.
+/// The resource that a request asks for.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Resource<'a> {
-    /// The API.
+    /// The identifier of the guarded API.
     pub api: &'a ResourceIdentifier,
     /// The path as the caller sent it, still percent-encoded. A rule for some routes belongs to their requirement: a
     /// path has more spellings than a comparison expects.
@@ -33,9 +33,9 @@ pub struct Resource<'a> {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[must_use = "a refusal that is not read lets the request pass"]
 pub enum Decision {
-    /// The request may pass.
+    /// The request may continue.
     Allow,
-    /// It may not. The caller sees the denial, the audit also its facts.
+    /// The request is refused. The caller sees the denial, the audit also its facts.
     Refuse(Refusal),
 }
 
@@ -63,8 +63,8 @@ pub enum Decision {
 pub trait Authorizer: Send + Sync + 'static {
     /// Whether `principal` may do `action` to `resource`. Must not block: each request waits for it. Refuse with
     /// [`Denial::InsufficientPermission`](crate::Denial::InsufficientPermission), or with
-    /// [`Denial::VerifierUnavailable`](crate::Denial::VerifierUnavailable) where you can't tell: the issuer takes no
-    /// other reason from an API for its audit, but those about credentials.
+    /// [`Denial::VerifierUnavailable`](crate::Denial::VerifierUnavailable) if it can't be decided. The issuer's audit
+    /// accepts no other reasons from an API, except those about credentials.
     fn decide(
         &self,
         principal: &Principal,

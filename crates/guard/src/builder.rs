@@ -1,6 +1,6 @@
-//! How a guard is built: from an issuer, an API and, for anything but JWTs, the API's credential.
+//! Builds a guard from an issuer, an API and, for anything but JWTs, the API's credential.
 //!
-//! The builder's type says who verifies, so that an option without what it needs does not compile.
+//! The builder's type says who verifies, so that an option without its prerequisite does not compile.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,14 +22,14 @@ use crate::{
     verifier::Verifier,
 };
 
-/// What can be said about a guard before it is built. `V` is who verifies credentials: [`Remote`] or [`WithVerifier`].
+/// The options of a guard. `V` is who verifies credentials: [`Remote`] or [`WithVerifier`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct GuardBuilder<V> {
     common: Common,
     verification: V,
 }
 
-/// The guard verifies with what the issuer publishes and answers. `C` is the API's own credential there:
+/// The guard verifies with the issuer's keys and responses. `C` is the API's own credential at the issuer:
 /// [`WithoutCredential`] or [`WithCredential`].
 pub struct Remote<C> {
     settings: Settings,
@@ -46,10 +46,10 @@ pub struct WithCredential {
     delivers_refusals: bool,
 }
 
-/// The guard asks a verifier of its own: see [`Guard::with_verifier`].
+/// The guard uses a custom verifier: see [`Guard::with_verifier`].
 pub struct WithVerifier(Arc<dyn Verifier>);
 
-/// What every guard has.
+/// The options that every guard has.
 struct Common {
     issuer: String,
     audience: ResourceIdentifier,
@@ -60,26 +60,26 @@ struct Common {
     rng: Arc<dyn Rng>,
 }
 
-/// A guard that can't be built.
+/// Why a guard can't be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GuardError {
-    /// The API's own credential has characters that Doorward never gives out.
-    #[error("the API's client_id and secret are made of letters, digits, - and _")]
+    /// The API's own credential has characters that Doorward never uses.
+    #[error("the API's client_id and secret may contain only letters, digits, - and _")]
     Credential,
     /// The HTTP client can't be set up, for example because the machine has no certificates.
     #[error("the HTTP client can't be set up: {0}")]
     HttpClient(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The issuer is no URL that can be one.
-    #[error("the issuer must be an https URL without query and fragment; http is for localhost alone")]
+    /// The issuer is not a valid issuer URL.
+    #[error("the issuer must be an https URL without query and fragment; http is only for localhost")]
     Issuer,
-    /// A scope to be named in the metadata can't exist.
+    /// A scope for the metadata is not valid.
     #[error("scopes_supported: {0}")]
     Scope(#[from] InvalidScope),
 }
 
 impl<V> GuardBuilder<V> {
-    /// The scopes that the API's metadata names (RFC 9728 section 2), separated by spaces.
+    /// Names scopes in the API's metadata (RFC 9728 section 2), separated by spaces.
     pub fn scopes_supported(mut self, scopes: &str) -> Self {
         self.common.scopes_supported = ScopeSet::parse(scopes);
         self
@@ -91,19 +91,19 @@ impl<V> GuardBuilder<V> {
         self
     }
 
-    /// Sends refusals to a sink of one's own; by default they go to the log.
+    /// Sends refusals to a custom sink. By default they go to the log.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.common.audit = Some(Arc::new(sink));
         self
     }
 
-    /// Another clock than the machine's.
+    /// Uses another clock than the machine's.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.common.clock = clock;
         self
     }
 
-    /// Another random source than the machine's.
+    /// Uses another random source than the machine's.
     pub fn rng(mut self, rng: Arc<dyn Rng>) -> Self {
         self.common.rng = rng;
         self
@@ -111,19 +111,19 @@ impl<V> GuardBuilder<V> {
 }
 
 impl<C> GuardBuilder<Remote<C>> {
-    /// The algorithms that JWTs may be signed with; by default all that Doorward knows.
+    /// The algorithms that may sign JWTs. By default all that Doorward supports.
     pub fn algorithms(mut self, allowed: impl IntoIterator<Item = Algorithm>) -> Self {
         self.verification.settings.algorithms = allowed.into_iter().collect();
         self
     }
 
-    /// How far the machines' clocks may differ; by default 30 s, at most a minute.
+    /// How far the machines' clocks may differ. By default 30 s, at most a minute.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.verification.settings.skew = skew;
         self
     }
 
-    /// The least time between two fetches of the issuer's keys; by default 10 s.
+    /// The minimum time between two fetches of the issuer's keys. By default 10 s.
     pub fn key_set_interval(mut self, interval: Duration) -> Self {
         self.verification.settings.key_set_interval = interval;
         self
@@ -136,8 +136,8 @@ impl GuardBuilder<Remote<WithoutCredential>> {
         Self { common: Common::new(issuer, audience), verification }
     }
 
-    /// The API's own credential at the issuer, as `doorward api create` printed it. Needed for API keys and opaque
-    /// tokens; without it only JWTs can be verified, and the others are answered 503.
+    /// The API's own credential at the issuer, as printed by `doorward api create`. Required for API keys and opaque
+    /// tokens. Without it, only JWTs can be verified, and other credentials get 503.
     pub fn credential(
         self,
         client_id: impl Into<String>,
@@ -149,7 +149,7 @@ impl GuardBuilder<Remote<WithoutCredential>> {
         GuardBuilder { common: self.common, verification }
     }
 
-    /// The guard.
+    /// Builds the guard. Sends nothing yet.
     pub fn build(self) -> Result<Guard, GuardError> {
         let issuer = self.common.remote_issuer(None)?;
         self.common.build_remote(issuer, self.verification.settings)
@@ -157,9 +157,10 @@ impl GuardBuilder<Remote<WithoutCredential>> {
 }
 
 impl GuardBuilder<Remote<WithCredential>> {
-    /// Delivers refusals to the issuer, so that `doorward explain` knows them. Call [`Guard::flush`] at the end.
+    /// Delivers refusals to the issuer, so that `doorward explain` shows them. Call [`Guard::flush`] when the program
+    /// ends.
     ///
-    /// The issuer accepts them from an API that it knows, so the credential comes first:
+    /// The issuer accepts them only from a known API, so the credential comes first:
     ///
     /// ```
     /// # use doorward_guard::{Guard, ResourceIdentifier};
@@ -177,7 +178,7 @@ impl GuardBuilder<Remote<WithCredential>> {
         self
     }
 
-    /// The guard.
+    /// Builds the guard. Sends nothing yet.
     pub fn build(self) -> Result<Guard, GuardError> {
         let (mut common, Remote { settings, credential }) = (self.common, self.verification);
         let known = ApiCredential::new(credential.client_id, credential.secret).ok_or(GuardError::Credential)?;
@@ -195,7 +196,7 @@ impl GuardBuilder<WithVerifier> {
         Self { common: Common::new(issuer, audience), verification: WithVerifier(verifier) }
     }
 
-    /// The guard.
+    /// Builds the guard with its verifier.
     pub fn build(self) -> Result<Guard, GuardError> {
         self.common.issuer_url()?;
         self.common.build(self.verification.0)

@@ -1,8 +1,8 @@
-//! The guard of one API: verify, decide, answer, tell.
+//! The guard of one API: it verifies, decides, responds and reports.
 //!
-//! It is built once and cloned freely; clones share everything. Easy to get wrong: it fails closed. Whatever can't be
-//! found out is a refusal, and no path through this file admits a request without a verified principal, but for the
-//! one that [`Guard::optional`] asks for by name.
+//! It is built once and cloned freely; clones share everything. Easy to get wrong: it fails closed. If verification
+//! cannot be completed, the request is denied. No path through this file admits a request without a verified principal,
+//! except the one that [`Guard::optional`] requests by name.
 
 use std::{fmt, sync::Arc};
 
@@ -23,7 +23,7 @@ use crate::{
     verifier::{RequestContext, Verifier},
 };
 
-/// Protects one API: see the [crate's documentation](crate) for a whole example.
+/// Protects one API. The [crate's documentation](crate) has a complete example.
 #[derive(Clone)]
 pub struct Guard(Arc<Inner>);
 
@@ -42,12 +42,12 @@ pub(crate) struct Inner {
 impl Guard {
     /// A guard that asks `issuer` (its URL, exactly as in `iss`) about credentials for the API `audience`.
     ///
-    /// Nothing is sent before the first request comes; the issuer may start after the API.
+    /// Nothing is sent before the first request comes, so the issuer may start after the API.
     pub fn builder(issuer: impl Into<String>, audience: ResourceIdentifier) -> GuardBuilder<Remote<WithoutCredential>> {
         GuardBuilder::remote(issuer.into(), audience)
     }
 
-    /// A guard with a verifier of its own, for programs that embed the authorization server.
+    /// A guard with a custom verifier, for programs that embed the authorization server.
     pub fn with_verifier(
         issuer: impl Into<String>,
         audience: ResourceIdentifier,
@@ -56,47 +56,46 @@ impl Guard {
         GuardBuilder::local(issuer.into(), audience, verifier)
     }
 
-    /// Demands a credential and nothing more.
+    /// Requires a credential and nothing more.
     pub fn layer(&self) -> GuardLayer {
         self.require(authenticated())
     }
 
-    /// Demands a credential that meets `requirement`.
+    /// Requires a credential that meets `requirement`.
     pub fn require(&self, requirement: impl Into<Requirement>) -> GuardLayer {
         GuardLayer::new(self.clone(), Demand::Required(requirement.into()))
     }
 
-    /// Lets requests without a credential pass; a bad credential is refused all the same. Handlers behind it take
+    /// Lets requests without a credential pass. A bad credential is still refused. Handlers behind it take
     /// `Option<Principal>`.
     pub fn optional(&self) -> GuardLayer {
         GuardLayer::new(self.clone(), Demand::Optional)
     }
 
-    /// What the layers do, for programs that have a request and no tower service: the principal, or the answer to give.
-    /// The audit knows of the refusal when this returns.
+    /// Does what the layers do, for programs that have a request and no tower service. Returns the principal, or the
+    /// response to send. The audit has the refusal when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
         let context = RequestContext::of(request, self.0.clock.now());
         let found = self.admitted(request, requirement, &context).await?;
         found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
     }
 
-    /// Waits until the refusals that were told so far have arrived, as far as one attempt can. For the end of the
-    /// program.
+    /// Waits until the refusals so far are delivered, as far as one attempt can do it. Call it when the program ends.
     pub async fn flush(&self) {
         self.0.audit.flush().await;
     }
 
-    /// The issuer that is trusted.
+    /// The issuer that this guard trusts.
     pub fn issuer(&self) -> &str {
         &self.0.issuer
     }
 
-    /// The API that is protected.
+    /// The API that this guard protects.
     pub fn audience(&self) -> &ResourceIdentifier {
         &self.0.audience
     }
 
-    /// The scopes that the API's metadata names.
+    /// The scopes in the API's metadata.
     pub fn scopes_supported(&self) -> &ScopeSet {
         &self.0.scopes_supported
     }
@@ -120,7 +119,7 @@ impl Guard {
         }
     }
 
-    /// The principal of a request, verified and authorized; none if the request has no credential.
+    /// The principal of a request, verified and authorized, or `None` if the request has no credential.
     async fn admitted(
         &self,
         request: &Parts,
@@ -137,7 +136,8 @@ impl Guard {
         }
     }
 
-    /// The route's requirement first: a scope says what a credential was issued for, and no authorizer may lift that.
+    /// Checks the route's requirement first: a scope says what a credential was issued for, and no authorizer may lift
+    /// that.
     fn decide(
         &self,
         principal: &Principal,
@@ -166,7 +166,7 @@ impl Guard {
         Ok(Some(Principal::new(who, self)))
     }
 
-    /// Notes the refusal in the audit, and words the answer.
+    /// Notes the refusal in the audit, and creates the response.
     fn refuse(
         &self,
         request: &Parts,

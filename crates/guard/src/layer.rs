@@ -1,7 +1,8 @@
 //! The guard in front of a service, as a [`tower_layer::Layer`].
 //!
-//! Easy to get wrong: the demand is the layer's alone. Method, path spelling, override headers and anything else that
-//! a caller chooses change nothing about it; a request that reaches the layer is answered by the layer or admitted.
+//! Easy to get wrong: only the layer decides what is required. Method, path spelling, override headers and anything
+//! else that a caller chooses do not change it. Every request that reaches the layer is answered by the layer or
+//! admitted.
 
 use std::{
     mem,
@@ -19,25 +20,25 @@ use crate::{guard::Guard, requirement::Requirement, verifier::BoxFuture};
 /// Whether a route needs a credential.
 #[derive(Clone, Debug)]
 pub(crate) enum Demand {
-    /// No, but one that is sent must be good.
+    /// No, but a credential that is sent must be valid.
     Optional,
-    /// Yes, and what it must be able to do.
+    /// Yes, and it must meet this requirement.
     Required(Requirement),
 }
 
-/// Puts a [`Guard`] in front of routes: made by [`Guard::layer`], [`Guard::require`] and [`Guard::optional`].
+/// Puts a [`Guard`] in front of routes. [`Guard::layer`], [`Guard::require`] and [`Guard::optional`] create it.
 ///
 /// It fits `Router::layer`, `Router::route_layer` and `MethodRouter::layer` of axum, and any other service of HTTP
-/// requests whose response body can be made of [`Bytes`] (`axum::body::Body`, `http_body_util::Full<Bytes>`).
+/// requests whose response body implements `From<Bytes>` (`axum::body::Body`, `http_body_util::Full<Bytes>`).
 ///
-/// Layers nest: a principal that the same guard found further outside is not verified again, only compared.
+/// Layers nest: a principal that an outer layer of the same guard found is not verified again, only compared.
 ///
 /// Traps:
-/// - `Router::route_layer` leaves out addresses that no route has, and answers them 404; behind `Router::layer` they
-///   are 401 without a credential, so that strangers can't map the API. `Router::merge` keeps the fallback of the
-///   router that is merged last, so merge the guarded one last.
-/// - A CORS preflight is an `OPTIONS` without credential (Fetch section 4.8) and is refused like any other request.
-///   An API for browsers puts its CORS layer outside of the guard, which then answers preflights itself.
+/// - `Router::route_layer` does not cover paths that no route has, which get 404. Behind `Router::layer` they get 401
+///   without a credential, so that unknown callers can't map the API. `Router::merge` keeps the fallback of the router
+///   that is merged last, so merge the guarded one last.
+/// - A CORS preflight is an `OPTIONS` without a credential (Fetch section 4.8) and is refused like any other request.
+///   An API for browsers puts its CORS layer outside of the guard, where it answers preflights itself.
 #[derive(Clone)]
 pub struct GuardLayer {
     guard: Guard,

@@ -2,13 +2,13 @@
 //!
 //! # For those who read the code
 //!
-//! The crate knows HTTP requests, one issuer and one API. It must never know a store, a page or a grant: what it
-//! learns about revocation, it learns as any API would. No rule is decided here; verification of signatures and
-//! claims, the decision and every denial stand in `doorward-core`. What is here is carrying: finding the credential,
-//! asking the issuer at the right moments, remembering for the right time, and answering.
+//! The crate knows HTTP requests, one issuer and one API. It must never know a store, a page or a grant: it learns
+//! about revocation as any API would. No rule is decided here. The verification of signatures and claims, the decision
+//! and every denial are in `doorward-core`. This crate does the carrying: it finds the credential, asks the issuer at
+//! the right moments, caches for the right time, and responds.
 //!
-//! [`layer`] is the way of a request, [`guard`] what stands behind it, [`verifier`] the one thing that differs between
-//! an API and the authorization server itself; `remote` is the verifier that every API uses.
+//! [`layer`] handles a request, [`guard`] is the object behind it, and [`verifier`] is the one part that differs
+//! between an API and the authorization server. `remote` is the verifier that every API uses.
 #![forbid(unsafe_code)]
 
 // The way of a request.
@@ -18,7 +18,7 @@ pub mod principal;
 pub mod problem;
 pub mod requirement;
 
-// What a guard is made of.
+// The parts of a guard.
 pub mod audit;
 pub mod authorizer;
 pub mod builder;

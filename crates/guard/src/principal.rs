@@ -1,7 +1,8 @@
-//! The principal in a handler's hands: proof that the guard ran and said yes.
+//! The principal in a handler: proof that the guard ran and admitted the request.
 //!
-//! Only a guard makes one, so a handler that takes a [`Principal`] can't be reached without a decision. Each remembers
-//! its guard: what one guard found out is no proof for another, which trusts another issuer or stands for another API.
+//! Only a guard creates one, so a handler that takes a [`Principal`] can't be reached without a decision. Each
+//! remembers its guard: the result of one guard proves nothing to another, which trusts another issuer or serves
+//! another API.
 
 use std::{fmt, ops::Deref, sync::Arc};
 
@@ -10,11 +11,11 @@ use http::Extensions;
 
 use crate::guard::Guard;
 
-/// Who makes the request, as verified by the guard of this route. Reads as [`doorward_core::principal::Principal`].
+/// Who makes the request, as verified by this route's guard. Dereferences to [`doorward_core::principal::Principal`].
 ///
-/// With axum it is an extractor. It answers 500 when no guard ran before it, and says so in the log: a route that was
-/// left open by mistake must show in the first test, not in an incident. `Option<Principal>` is for routes behind
-/// [`Guard::optional`]. Elsewhere it stands in the request's extensions.
+/// With axum it is an extractor. It answers 500 if no guard ran before it, and logs the reason: a route that was left
+/// open by mistake must fail in the first test, not in an incident. `Option<Principal>` is for routes behind
+/// [`Guard::optional`]. Without axum, find it in the request's extensions.
 #[derive(Clone)]
 pub struct Principal {
     who: Arc<principal::Principal>,
@@ -45,21 +46,20 @@ impl fmt::Debug for Principal {
     }
 }
 
-/// What a guard found out about a request that it let pass.
+/// The result of a guard for a request that it admitted.
 #[derive(Clone, Debug)]
 pub(crate) enum Admission {
-    /// There was no credential, and the route does without.
+    /// There was no credential, and the route does not require one.
     Anonymous,
-    /// The principal.
     Known(Principal),
 }
 
-/// Stands in the extensions where a guard let a request pass that had no credential.
+/// The guard puts it into the extensions when it lets a request without a credential pass.
 #[derive(Clone, Copy, Debug)]
 struct Anonymous;
 
 impl Admission {
-    /// Puts the finding into the extensions of the request, for its handler.
+    /// Puts the result into the extensions of the request, for its handler.
     pub(crate) fn insert_into(self, extensions: &mut Extensions) {
         match self {
             Self::Anonymous => drop(extensions.insert(Anonymous)),
@@ -78,9 +78,9 @@ mod extract {
 
     use super::{Anonymous, Principal};
 
-    /// A handler asks for the principal, and its route has no guard.
+    /// A handler takes the principal, but its route has no guard.
     #[derive(Clone, Copy, Debug, thiserror::Error)]
-    #[error("the handler takes a principal, but its route has no guard that demands one")]
+    #[error("the handler takes a principal, but its route has no guard that requires one")]
     pub struct GuardMissing;
 
     impl GuardMissing {

@@ -1,14 +1,14 @@
 //! A refusal as the caller sees it: a problem document (RFC 9457) with the challenge of RFC 6750 and RFC 9728.
 //!
-//! Everything in it is the denial's public face, what of the route's requirement is not met, and the trace id; the other
-//! facts of the case go to the audit only.
+//! It contains only the denial's public face, the part of the route's requirement that is not met, and the trace id.
+//! The other facts go only to the audit.
 
 use bytes::Bytes;
 use doorward_core::{api::Role, challenge, refusal::Refusal, scope::Scope, trace::TraceId};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
-/// A refused request, ready to be answered.
+/// A refused request, ready to become a response.
 #[derive(Debug)]
 pub struct Problem {
     refusal: Box<Refusal>,
@@ -33,24 +33,25 @@ struct Document<'a> {
 }
 
 impl Problem {
-    /// A refusal as it is answered. `issuer` serves the page about it, and `resource_metadata` is where the API's metadata
-    /// is (RFC 9728 section 5.1). No audit learns of it: a guard reports a refusal before it returns the problem.
+    /// The response for a refusal. `issuer` serves the page about it, and `resource_metadata` is the URL of the API's
+    /// metadata (RFC 9728 section 5.1). This does not report to the audit: a guard reports a refusal before it returns
+    /// the problem.
     pub fn new(refusal: Refusal, trace_id: TraceId, issuer: &str, resource_metadata: Option<&str>) -> Self {
         let challenge = challenge::bearer(&refusal, resource_metadata);
         Self { page: refusal.denial.page(issuer), refusal: Box::new(refusal), trace_id, challenge }
     }
 
-    /// Why the request was refused; its facts are for the operator and not for the caller.
+    /// Why the request was refused. Its facts are for the operator, not for the caller.
     pub fn refusal(&self) -> &Refusal {
         &self.refusal
     }
 
-    /// What the caller gives to the operator.
+    /// The id that the caller gives to the operator.
     pub fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// The answer, with any body that can be made of bytes.
+    /// The response, with any body type that implements `From<Bytes>`.
     pub fn into_response<B: From<Bytes>>(self) -> Response<B> {
         let denial = self.refusal.denial;
         let detail = self.refusal.sentence();
@@ -80,7 +81,7 @@ impl Problem {
     }
 }
 
-/// The same for each occurrence of a type (RFC 9457 section 3.1.4): the code in words.
+/// The title, the same for each occurrence of a type (RFC 9457 section 3.1.4): the code in words.
 fn title(code: &str) -> String {
     let words = code.replace('_', " ");
     let (first, rest) = words.split_at(words.len().min(1));
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn every_denial_has_an_answer_that_tells_its_public_face_and_no_fact() {
+    fn every_denials_response_has_its_public_face_and_no_fact() {
         for denial in Denial::ALL {
             let (response, document) = answer(Refusal::new(*denial).fact("name", "canary-7f3a"));
             assert_eq!(response.status().as_u16(), denial.status());

@@ -1,7 +1,8 @@
-//! What a route demands, written beside the route.
+//! The requirement of a route, written beside the route.
 //!
-//! Everything named is needed, but for [`any_of`]. A role never stands alone: it says what a person may do, not what the credential was
-//! given for, so a route names its scope first (RFC 9068 section 2.2.3.1 and Doorward's rule on roles).
+//! Everything named is required, except for [`any_of`]. A role is never enough: it says what a person may do, not what
+//! the credential was issued for, so a route names its scope first (RFC 9068 section 2.2.3.1 and Doorward's rule on
+//! roles).
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
@@ -12,61 +13,61 @@ use doorward_core::{
     scope::{Scope, ScopeSet},
 };
 
-/// What a route demands of its callers: see [`scope`], [`any_of`] and [`authenticated`].
+/// What a route requires of its callers: see [`scope`], [`any_of`] and [`authenticated`].
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement(policy::Requirement);
 
-/// Any principal will do.
+/// Requires any valid credential.
 pub fn authenticated() -> Requirement {
     Requirement::default()
 }
 
-/// Demands a scope.
+/// Requires a scope.
 ///
 /// # Panics
-/// If `name` is no scope. Routes are written once and built at start-up, so that is where a typing error shows.
+/// If `name` is not a valid scope. Routes are built once at startup, so a typing error shows there.
 pub fn scope(name: &str) -> Requirement {
     authenticated().and_scope(name)
 }
 
-/// Demands one of several requirements. Without any, nobody meets it.
+/// Requires one of several requirements. An empty list refuses everyone.
 ///
 /// ```
 /// use doorward_guard::{any_of, scope};
 ///
-/// // Either scope will do, and the second one for admins only.
+/// // Either scope is enough, but the second one only for admins.
 /// let requirement = any_of([scope("notes:read"), scope("notes:all").and_role("admin")]);
 /// ```
 ///
-/// To a caller who meets none, the refusal names what is missing for the first alternative that more scopes would help
-/// with: a client can ask for scopes.
+/// If a caller meets none, the refusal names what is missing for the first alternative that more scopes would help
+/// with, since a client can request scopes.
 pub fn any_of(alternatives: impl IntoIterator<Item = Requirement>) -> Requirement {
     Requirement(policy::Requirement::any_of(alternatives.into_iter().map(|alternative| alternative.0)))
 }
 
 impl Requirement {
-    /// Demands a scope as well.
+    /// Also requires a scope.
     ///
     /// # Panics
-    /// If `name` is no scope.
+    /// If `name` is not a valid scope.
     pub fn and_scope(self, name: &str) -> Self {
         Self(self.0.scope(read("scope", name, Scope::parse)))
     }
 
-    /// Demands a role as well.
+    /// Also requires a role.
     ///
     /// # Panics
-    /// If `name` is no role.
+    /// If `name` is not a valid role.
     pub fn and_role(self, name: &str) -> Self {
         Self(self.0.role(read("role", name, Role::parse)))
     }
 
-    /// Demands another requirement as well.
+    /// Also requires another requirement.
     pub fn and(self, other: impl Into<Self>) -> Self {
         Self(self.0.and(other.into().0))
     }
 
-    /// Demands that something holds of the principal. `name` says what, to the operator; the caller gets 403
+    /// Also requires that a condition holds for the principal. `name` describes it to the operator. The caller gets 403
     /// `insufficient_permission`.
     ///
     /// ```
@@ -83,12 +84,12 @@ impl Requirement {
         Self(self.0.condition(name, holds))
     }
 
-    /// The scopes demanded in any case.
+    /// The scopes that are always required.
     pub fn scopes(&self) -> &ScopeSet {
         self.0.scopes()
     }
 
-    /// The roles demanded in any case.
+    /// The roles that are always required.
     pub fn roles(&self) -> &BTreeSet<Role> {
         self.0.roles()
     }
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "demands the scope \"notes read\"")]
-    fn a_scope_that_cannot_exist_stops_the_program_when_the_route_is_built() {
+    fn impossible_scope_panics_when_the_route_is_built() {
         scope("notes read");
     }
 }

@@ -1,4 +1,4 @@
-//! The machine's own clock and random source: the one place outside the tests where either is asked.
+//! The machine's clock and random source: the one place outside of tests that uses either.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use doorward_core::{
     random::Rng,
 };
 
-/// The machine's clock.
+/// The wall clock of the machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
@@ -45,7 +45,7 @@ impl Rng for SystemRng {
         self.0.fill(bytes).expect("a process without randomness must not go on");
     }
 
-    /// Each draw has a price whatever its size, and a request needs several identifiers.
+    /// Each draw costs the same for any size, and a request needs several identifiers.
     fn fill_public(&self, bytes: &mut [u8]) {
         BUFFER.with_borrow_mut(|buffer| buffer.take(bytes, |all| self.fill(all)));
     }
@@ -55,7 +55,7 @@ thread_local! {
     static BUFFER: RefCell<Buffer> = const { RefCell::new(Buffer { bytes: [0; BUFFER_SIZE], left: 0 }) };
 }
 
-/// Random bytes for what is no secret. Each is given once.
+/// Random bytes that are not secret. Each is used once.
 struct Buffer {
     bytes: [u8; BUFFER_SIZE],
     left: usize,

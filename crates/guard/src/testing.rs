@@ -1,5 +1,5 @@
-//! An issuer for the tests of an API: it mints credentials and makes the guard that takes them, in the process and
-//! without a network. What is refused is refused by the same code as in production.
+//! An issuer for the tests of an API: it issues credentials and creates the guard that accepts them, in the process and
+//! without a network. The same code as in production refuses requests.
 //!
 //! ```
 //! # #[cfg(feature = "axum")]
@@ -58,12 +58,12 @@ use serde_json::{Map, Value};
 /// The `iss` of every test issuer.
 pub const ISSUER: &str = "http://localhost:8400";
 
-/// How long what a test issuer mints is good for.
+/// The lifetime of the credentials of a test issuer.
 pub const LIFETIME: Duration = Duration::from_secs(300);
 
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
-/// Mints credentials for one API. Its time stands still until [`TestIssuer::advance`].
+/// Issues credentials for one API. Its time changes only with [`TestIssuer::advance`].
 #[derive(Clone)]
 pub struct TestIssuer(Arc<Inner>);
 
@@ -84,23 +84,24 @@ impl TestIssuer {
     pub fn new(audience: &str) -> Self {
         let audience = ResourceIdentifier::parse(audience).expect("the audience of a test is a resource identifier");
         let rng = Arc::new(SeededRng::new(1));
-        let key = SigningKey::generate("test".into(), Algorithm::EdDSA, &*rng).expect("an Ed25519 key can be made");
+        let key =
+            SigningKey::generate("test".into(), Algorithm::EdDSA, &*rng).expect("an Ed25519 key can be generated");
         let keys = KeySet::new(vec![key.verifying_key()]);
         let clock = Arc::new(ManualClock::at(START));
         Self(Arc::new(Inner { audience, clock, rng, key, keys, known: Mutex::default() }))
     }
 
-    /// A guard that takes what this issuer mints. Refusals go to the log.
+    /// A guard that accepts this issuer's credentials. Refusals go to the log.
     pub fn guard(&self) -> Guard {
         self.guard_with_audit(LogSink)
     }
 
-    /// The same, with a sink to look into.
+    /// The same, with a sink for inspection.
     pub fn guard_with_audit(&self, sink: impl AuditSink) -> Guard {
         self.builder().audit(sink).build().expect("the issuer of tests is a good one")
     }
 
-    /// The same, with more to be said before it is built: an authorizer, for example.
+    /// The same, with more options: an authorizer, for example.
     pub fn builder(&self) -> GuardBuilder<WithVerifier> {
         Guard::with_verifier(ISSUER, self.0.audience.clone(), Arc::new(self.clone()))
             .clock(self.0.clock.clone())
@@ -117,10 +118,10 @@ impl TestIssuer {
         self.mint(scopes).api_key()
     }
 
-    /// Begins a credential with particulars.
+    /// Begins a credential with custom properties.
     ///
     /// # Panics
-    /// If `scopes` is no list of scopes.
+    /// If `scopes` is not a valid list of scopes.
     pub fn mint(&self, scopes: &str) -> Mint<'_> {
         let scopes = ScopeSet::parse(scopes).expect("the scopes of a test are a list of scopes");
         Mint {
@@ -133,7 +134,7 @@ impl TestIssuer {
         }
     }
 
-    /// From now on the API key or opaque token is refused as revoked. JWTs live until they expire, as everywhere.
+    /// Revokes the API key or opaque token. JWTs stay valid until they expire, as everywhere.
     pub fn revoke(&self, credential: &str) {
         let denial = match Credential::classify(credential) {
             Ok(Credential::ApiKey(_)) => Denial::KeyRevoked,
@@ -175,7 +176,7 @@ impl TestIssuer {
     }
 }
 
-/// What was minted, and what was revoked of it.
+/// What was issued, and what of it was revoked.
 type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
@@ -196,7 +197,7 @@ impl Verifier for TestIssuer {
     }
 }
 
-/// A credential in the making.
+/// A credential under construction.
 #[must_use = "nothing is minted until the form of the credential is said"]
 pub struct Mint<'a> {
     issuer: &'a TestIssuer,
@@ -211,7 +212,7 @@ impl Mint<'_> {
     /// With a role at the API.
     ///
     /// # Panics
-    /// If `name` is no role.
+    /// If `name` is not a valid role.
     pub fn role(mut self, name: &str) -> Self {
         self.roles.insert(Role::parse(name).expect("the role of a test is a role"));
         self
@@ -235,7 +236,7 @@ impl Mint<'_> {
         self
     }
 
-    /// An access token as a JWT.
+    /// Creates an access token as a JWT.
     pub fn jwt(self) -> String {
         let issuer = &self.issuer.0;
         let now = issuer.clock.now();
@@ -259,14 +260,14 @@ impl Mint<'_> {
             .expect("an Ed25519 key signs everything")
     }
 
-    /// An opaque access token.
+    /// Creates an opaque access token.
     pub fn opaque(self) -> String {
         let token = checksummed::generate(ACCESS_TOKEN_PREFIX, self.issuer.rng()).expose_secret().to_owned();
         let kind = if self.subject == self.client_id { PrincipalKind::Client } else { PrincipalKind::User };
         self.remember(token, kind, CredentialKind::AccessTokenOpaque)
     }
 
-    /// An API key.
+    /// Creates an API key.
     pub fn api_key(self) -> String {
         let key = ApiKey::generate(&KeyPrefix::default(), Environment::Test, self.issuer.rng()).reveal().to_owned();
         self.remember(key, PrincipalKind::Key, CredentialKind::ApiKey)
@@ -293,7 +294,7 @@ impl Mint<'_> {
     }
 }
 
-/// The status that an axum application answers to a request with this credential as a bearer token and without a body.
+/// The status of an axum application's response to a request with this credential as a bearer token and without a body.
 ///
 /// # Panics
 /// If method, path or credential can't be sent.

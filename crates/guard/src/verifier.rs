@@ -1,7 +1,7 @@
-//! Who turns a credential into a principal: the only thing that differs between an API, which asks its issuer over
-//! HTTP, and the authorization server, which looks into its own store.
+//! Turns a credential into a principal. This is the only difference between an API, which asks its issuer over HTTP,
+//! and the authorization server, which reads its own store.
 //!
-//! Easy to get wrong: a verifier that can't tell must say [`Denial::VerifierUnavailable`] and never let anyone pass.
+//! Easy to get wrong: a verifier that can't decide must return [`Denial::VerifierUnavailable`] and never admit anyone.
 //!
 //! [`Denial::VerifierUnavailable`]: doorward_core::denial::Denial::VerifierUnavailable
 
@@ -24,15 +24,15 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct RequestContext<'a> {
     /// The time by the guard's clock.
     pub now: Timestamp,
-    /// The method.
+    /// The HTTP method of the request.
     pub method: &'a Method,
     /// The target as the caller sent it, also below a nested router. HTTP/1.1 sends the path and query only, so compare
     /// the origin of a DPoP proof's `htu` with the API's own.
     pub uri: &'a Uri,
-    /// The headers.
+    /// All headers of the request.
     pub headers: &'a HeaderMap,
-    /// The caller's address: from a [`ClientAddress`] in the request's extensions, or else the other end of the connection.
-    /// `None` where neither is known.
+    /// The caller's address: from a [`ClientAddress`] in the request's extensions, or else the peer of the connection.
+    /// `None` if neither is known.
     pub client: Option<IpAddr>,
 }
 
@@ -52,7 +52,7 @@ fn uri(request: &Parts) -> &Uri {
     &request.uri
 }
 
-/// Where a request comes from: as a listener that reads what proxies say found, or else the other end of the connection.
+/// Where a request comes from: as found by a listener that reads proxy headers, or else the peer of the connection.
 fn client(request: &Parts) -> Option<IpAddr> {
     let found = request.extensions.get::<ClientAddress>().copied();
     #[cfg(feature = "axum")]
@@ -65,12 +65,12 @@ fn client(request: &Parts) -> Option<IpAddr> {
 
 /// Verifies credentials for one API.
 pub trait Verifier: Send + Sync + 'static {
-    /// The principal that `credential` stands for at the API.
+    /// The principal of `credential` at the API.
     ///
-    /// What the route asks for decides nothing here: the principal carries every scope that it has, and the guard
-    /// compares. The principal is shared and not copied, since the same one answers each request while it is remembered.
+    /// The route's requirement does not matter here: the principal carries every scope that it has, and the guard
+    /// compares. The principal is shared, not copied, since the same one serves each request while it is cached.
     ///
-    /// A verifier that can't check what a credential is bound to must refuse it with [`Denial::TokenBindingUnproven`].
+    /// A verifier that can't check the binding of a credential must refuse it with [`Denial::TokenBindingUnproven`].
     ///
     /// [`Denial::TokenBindingUnproven`]: doorward_core::denial::Denial::TokenBindingUnproven
     fn verify<'a>(

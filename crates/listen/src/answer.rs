@@ -15,7 +15,7 @@ use crate::places::activity::{Activity, Busy, Untaken};
 pub(crate) struct Answer {
     body: Body,
     activity: Arc<Activity>,
-    /// Present while it is the handler that has to go on, and not the client.
+    /// Present while it is the handler that has to continue, and not the client.
     busy: Option<Busy>,
     is_counted: bool,
 }

@@ -17,10 +17,10 @@ use tokio::{
 /// How much a client must take in the time that it has.
 pub(crate) const LEAST_TAKEN: usize = 8 * 1024;
 
-/// How long a client may go on to send after the last answer.
+/// How long a client may continue to send after the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// How much is read of what a client goes on to send.
+/// How much is read of what a client continues to send.
 const MOST_DISCARDED: usize = 4 * 1024 * 1024;
 
 /// A stream to a client.
@@ -97,7 +97,7 @@ impl<S: AsyncWrite + AsyncRead + Unpin> AsyncWrite for Bounded<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        // Whoever flushes has written all.
+        // A writer that flushes has written everything.
         self.blocked = None;
         Poll::Ready(Ok(()))
     }
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_client_still_sends_is_read_before_the_connection_closes() {
+    async fn rest_of_a_request_is_read_before_the_connection_closes() {
         let (mut stream, mut far) = pair(64);
         stream.write_all(b"answer").await.unwrap();
         let begun = Instant::now();

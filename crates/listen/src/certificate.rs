@@ -25,7 +25,7 @@ pub enum CertificateFault {
     Unreadable,
 }
 
-/// What is wrong with a certificate at a point in time, for clients that know the server as `host`.
+/// The faults of a certificate at a point in time, for clients that know the server as `host`.
 pub(crate) fn faults(
     certificate: &CertificateDer<'_>,
     host: Option<&ServerName<'_>>,

@@ -141,7 +141,7 @@ async fn exchange<S>(
     let stream = TokioIo::new(WriteLast::new(Counted::new(stream)));
     let mut connection = pin!(builder(&limits).serve_connection(stream, service).into_owned());
     let goes_on = tokio::select! {
-        // What has arrived is read before the connection is told to end.
+        // What has arrived is read before the connection is asked to end.
         biased;
         // A peer that breaks off is its own business.
         _ = connection.as_mut() => false,
@@ -158,7 +158,7 @@ async fn exchange<S>(
     }
 }
 
-/// Waits until the connection is to end. Whether its client is told, or it is cut off.
+/// Waits until the connection must end. Returns whether to ask its client to end it, or to cut it off.
 async fn ends(activity: &Activity, limits: &Limits, closing: &mut watch::Receiver<bool>) -> bool {
     let closes = async {
         closes(closing).await;

@@ -38,7 +38,6 @@ pub(crate) struct Exchanges {
     pub(crate) handlers: Arc<Semaphore>,
 }
 
-/// Answers a request.
 pub(crate) async fn answer(on: &Exchanges, request: Request<Incoming>) -> Response<Answer> {
     let is_http2 = request.version() == Version::HTTP_2;
     let busy = on.activity.begin(is_http2);
@@ -69,8 +68,9 @@ async fn handled(router: Router, request: Request) -> Response<Body> {
     }
 }
 
-/// The answer of a handler that goes on to its end, also when the client resets the stream meanwhile: what was done is
-/// then noted as well. The room for handlers is given back at their end, so that resets begin no more work than answers do.
+/// The answer of a handler that continues to its end, also when the client resets the stream meanwhile: what was done
+/// is then noted as well. The room for handlers is given back at their end, so that resets begin no more work than
+/// answers do.
 async fn finished(on: &Exchanges, request: Request) -> Response<Body> {
     let Ok(room) = on.handlers.clone().acquire_owned().await else { return gave_up() };
     let router = on.listening.serve.router.clone();

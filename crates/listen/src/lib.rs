@@ -8,7 +8,7 @@
 //! - finds the client's address behind proxies, by `X-Forwarded-For`, `Forwarded` or the PROXY protocol;
 //! - answers 400 if a request does not name one valid host;
 //! - replaces TLS certificates without a restart;
-//! - answers running requests before it ends, and tells clients beforehand to look for another server ([`Shutdown`]).
+//! - answers running requests before it ends, and first lets clients know to look for another server ([`Shutdown`]).
 //!
 //! The authorization server and the sample API listen with it, and so can your own service. Each request carries a
 //! [`ClientAddress`] in its extensions, which `doorward-guard` writes into the audit, and axum's `ConnectInfo`:

@@ -30,8 +30,8 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves on the listeners until `end` comes. Then it goes on for [`Shutdown::delay`](crate::Shutdown), closes the
-/// ports, tells idle connections to close, and lets running requests finish, for at most
+/// Serves on the listeners until `end` resolves. Then it continues for [`Shutdown::delay`](crate::Shutdown), closes the
+/// ports, asks idle connections to close, and lets running requests finish, for at most
 /// [`Shutdown::drain`](crate::Shutdown).
 pub async fn serve(listeners: Vec<TcpListener>, serve: Serve, end: impl Future<Output = ()>) {
     let shutdown = serve.shutdown;

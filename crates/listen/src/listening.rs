@@ -25,7 +25,7 @@ impl Listening {
         Self { serve, places, is_leaving: AtomicBool::new(false), unknown_client: Seldom::default() }
     }
 
-    /// From now on clients are told to look for another server.
+    /// From now on, clients are asked to look for another server.
     pub(crate) fn leave(&self) {
         self.is_leaving.store(true, Relaxed);
     }

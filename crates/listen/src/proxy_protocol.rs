@@ -24,7 +24,6 @@ const MAX_LENGTH: usize = 4_096;
 pub(crate) enum Source {
     /// The proxy's own, for example to check whether this server is alive.
     Proxy,
-    /// The client's.
     Client(IpAddr),
     /// A client's whose address is of no kind that is known here.
     Unknown,
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn proxys_own_connection_is_its_own_and_other_families_are_unknown() {
+    async fn proxys_own_connection_has_its_address() {
         assert_eq!(source_in(&header(0x20, 0x00, &[])).await, Some(Source::Proxy));
         assert_eq!(source_in(&PROXY_PROTOCOL_LOCAL).await, Some(Source::Proxy));
         assert_eq!(source_in(&header(0x21, 0x00, &[])).await, Some(Source::Unknown));

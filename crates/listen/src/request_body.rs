@@ -1,4 +1,4 @@
-//! A request's body that may not take for ever to arrive, whoever reads it, and what a handler leaves of it unread.
+//! A request's body, which has a time limit for its arrival, and what a handler leaves of it unread.
 //!
 //! The authorization server's own handlers have a bound with a refusal that explains itself; this one, somewhat later, is
 //! for routers that have none.
@@ -55,7 +55,7 @@ impl Unread {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
     }
 
-    /// Reads what the handler left, within bounds. Whether the body is at its end, or is still being read.
+    /// Reads what the handler left, within bounds. Returns whether the body was complete, or is still being read.
     pub(crate) async fn drain(self) -> bool {
         let Some(body) = Arc::into_inner(self.0) else { return true };
         let mut body = body.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -10,9 +10,9 @@ use crate::{forwarded::ForwardedHeader, limits::Limits, tls::Reloading};
 /// What is served, and how.
 #[derive(Clone, Default)]
 pub struct Serve {
-    /// What answers requests.
+    /// The router that answers requests.
     pub router: Router,
-    /// The bounds.
+    /// The bounds for all connections together.
     pub limits: Limits,
     /// The proxies that may report who their clients are; nobody if empty.
     pub trusted_proxies: Vec<IpNet>,
@@ -27,10 +27,10 @@ pub struct Serve {
     pub shutdown: Shutdown,
 }
 
-/// How a listener ends once it is told to.
+/// How a listener ends when it has to.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
-    /// How long it goes on to accept connections, so that load balancers notice that this server is no longer ready.
+    /// How long it continues to accept connections, so that load balancers notice that this server is no longer ready.
     /// Meanwhile each answer of HTTP/1.1 says `Connection: close`.
     pub delay: Duration,
     /// How long requests may take to finish after the port was closed.

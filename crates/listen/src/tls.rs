@@ -33,9 +33,9 @@ pub enum TlsError {
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     /// A file holds no PEM of the kind wanted.
-    #[error("{0}: no usable PEM in it")]
+    #[error("{0}: contains no usable PEM")]
     Pem(PathBuf),
-    /// The certificate has a fault that the present one does not have.
+    /// The certificate has a fault that the current one does not have.
     #[error(transparent)]
     Fault(#[from] CertificateFault),
     /// Certificate and key don't fit, or can't be used.
@@ -43,7 +43,7 @@ pub enum TlsError {
     Unusable(#[from] rustls::Error),
 }
 
-/// The present configuration, and the files that it came from.
+/// The current configuration, and the files that it came from.
 pub struct Reloading {
     files: Files,
     host: Option<ServerName<'static>>,
@@ -68,24 +68,24 @@ impl Reloading {
         Ok(Self { files, host, clock, present })
     }
 
-    /// The present configuration.
+    /// The current configuration, for the next connection.
     pub fn config(&self) -> Arc<ServerConfig> {
         self.present().config
     }
 
-    /// Why clients reject the present certificate.
+    /// Why clients reject the current certificate.
     pub fn faults(&self) -> Vec<CertificateFault> {
         self.faults_of(&self.present())
     }
 
-    /// How many whole days the present certificate is still valid for; below zero once it has expired. `None` if it can't
-    /// be read.
+    /// How many whole days the current certificate is still valid for; below zero once it has expired. `None` if it
+    /// can't be read.
     pub fn days_left(&self) -> Option<i64> {
         days_left(&self.present().certificate, self.clock.now())
     }
 
-    /// Reads the files again if they changed. The present configuration stays in place if the new files can't be used,
-    /// or if their certificate has a fault and the present one has none.
+    /// Reads the files again if they changed. The current configuration stays in place if the new files can't be used,
+    /// or if their certificate has a fault and the current one has none.
     pub fn refresh(&self) -> Result<bool, TlsError> {
         let present = self.present();
         if present.stamp == stamp(&self.files) {
@@ -115,7 +115,7 @@ fn stamp(files: &Files) -> Stamp {
 }
 
 fn load(files: &Files) -> Result<Present, TlsError> {
-    // A file that changes while it is read is read once more.
+    // A file that changes while it is read is read again.
     let stamp = stamp(files);
     let read = |path: &PathBuf| fs::read(path).map_err(|error| TlsError::File(path.clone(), error));
     let certificate = read(&files.certificate)?;

@@ -9,7 +9,7 @@ use doorward_core::trace::TraceId;
 pub struct Actor {
     /// The id of a user, client or key, or `os:name` for the command line; `None` for the server itself.
     pub id: Option<String>,
-    /// Where from.
+    /// The address that the request came from.
     pub address: Option<IpAddr>,
     /// The trace id of the request.
     pub trace_id: Option<TraceId>,

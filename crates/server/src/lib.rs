@@ -5,7 +5,7 @@
 //! Everything that a handler may use is a field of [`App`]; nothing is global, the issuer least of all.
 #![forbid(unsafe_code)]
 
-// What everything stands on.
+// The base of everything else.
 pub mod actor;
 mod audit;
 pub mod metrics;

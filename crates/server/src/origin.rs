@@ -1,4 +1,4 @@
-//! Where a request comes from: what the operator is told of it, and the trace id that the caller is given.
+//! Where a request comes from: the operator's view of it, and the trace id for the caller.
 
 use std::{
     net::IpAddr,
@@ -17,7 +17,6 @@ pub(crate) struct Origin {
     trace_id: OnceLock<TraceId>,
     rng: Arc<dyn Rng>,
     came_at: Timestamp,
-    /// The caller's address.
     pub(crate) address: IpAddr,
     method: Method,
     place: Place,
@@ -99,7 +98,7 @@ impl Origin {
     }
 }
 
-/// The value of a header that stands once and is text.
+/// The value of a header that appears once and is text.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;

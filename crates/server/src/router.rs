@@ -1,4 +1,4 @@
-//! Every route, and what stands around them all.
+//! Every route, and the layers around all of them.
 
 use std::{
     net::{IpAddr, Ipv4Addr},

@@ -45,13 +45,13 @@ pub struct Settings {
 pub struct Tokens {
     /// Of access tokens that are for no API.
     pub access_token_ttl: Duration,
-    /// Of authorization codes.
+    /// Lifetime of authorization codes.
     pub code_ttl: Duration,
-    /// Of id_tokens.
+    /// Lifetime of ID tokens.
     pub id_token_ttl: Duration,
     /// How long a user may take to sign in and consent.
     pub authorization_ttl: Duration,
-    /// Of refresh tokens.
+    /// Lifetimes and grace periods of refresh tokens.
     pub refresh: RefreshLimits,
     /// How far the clocks of the nodes of one issuer may differ; a minute at most.
     pub clock_skew: Duration,
@@ -60,13 +60,13 @@ pub struct Tokens {
 /// What passwords must be and cost.
 #[derive(Clone, Debug)]
 pub struct Password {
-    /// The fewest characters.
+    /// Minimum length of new passwords, in characters.
     pub min_length: usize,
     /// Memory of a hash in KiB.
     pub memory_kib: u32,
     /// Passes over the memory.
     pub iterations: u32,
-    /// Lanes.
+    /// Lanes of argon2id per hash.
     pub parallelism: u32,
     /// Hashes that are computed at the same time.
     pub max_concurrent_hashes: usize,
@@ -83,7 +83,7 @@ pub struct Throttle {
     pub free_failures_per_name: u32,
     /// Failed sign-ins that are free by address.
     pub free_failures_per_address: u32,
-    /// The longest wait.
+    /// The longest wait after failed attempts.
     pub max_wait: Duration,
     /// Failed client authentications that are free by address and minute.
     pub client_failures_per_minute: u32,
@@ -109,7 +109,7 @@ pub struct Limits {
 /// How the audit is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Audit {
-    /// How long.
+    /// How long audit rows are kept.
     pub retention: Duration,
     /// How many equal refusals of one network in a minute have a row each; the rest become one counted row.
     pub fold_after: u32,

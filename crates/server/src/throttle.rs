@@ -1,9 +1,9 @@
 //! Slowing down guesses at passwords: which counters an attempt has.
 //!
-//! By the submitted name, whether it exists or not, and by address. A browser that signed in to the account before has
-//! a counter of its own instead, so that no stranger can keep the owner out; all such browsers of an account share one
-//! more, so that many of them are no way around. After very many failures in a row of a name, its attempts have a slow
-//! pace: one at a time, and fewer for each network, so that the owner's is among them.
+//! Attempts are counted by the submitted name, whether it exists or not, and by address. A browser that signed in to
+//! the account before has a counter of its own instead, so that nobody else can keep the owner out. All such browsers
+//! of an account share one more, so that many of them are no way around. After very many failures in a row of a name,
+//! its attempts have a slow pace: one at a time, and fewer for each network, so that the owner's is among them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_core::{
@@ -75,7 +75,7 @@ impl Attempt {
         }
     }
 
-    /// The attempt was the owner's: his counters start anew, and what he shares with others gets the attempt back.
+    /// The attempt was the owner's: the owner's counters start again, and the shared ones get the attempt back.
     pub(crate) async fn succeeded(self, app: &App) -> Result<(), Refusal> {
         let (clear, give_back) = match self.browser {
             Some(browser) => (vec![self.name, browser.own], vec![browser.of_account]),
@@ -109,7 +109,7 @@ pub(crate) fn subjects_of_name(app: &App, username: &str) -> Vec<String> {
     app.candidates(&format!("name/{name}")).iter().map(|digest| subject("name", &digest.digest)).collect()
 }
 
-/// A name stands as a digest: people type passwords into the field for names.
+/// A name is stored as a digest: people type passwords into the name field.
 fn name_digest(app: &App, username: &str) -> Digest {
     app.peppers.digest(&format!("name/{}", username::counted_as(username))).digest
 }

@@ -22,11 +22,11 @@ use crate::{
 /// Adds an API and its credential. [`TxError::Conflict`] if its name, its identifier or one of its scopes is taken.
 #[derive(Clone, Debug)]
 pub struct CreateApi {
-    /// The API.
+    /// The new API, with its metadata.
     pub api: Api,
-    /// Its own credential.
+    /// Its own credential, stored as a client in the same transaction.
     pub credential: Client,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -58,13 +58,13 @@ impl Operation for CreateApi {
 /// Adds scopes to an API. [`TxError::Conflict`] if one of them is taken.
 #[derive(Clone, Debug)]
 pub struct AddApiScopes {
-    /// The API.
+    /// The API to which the scopes are added.
     pub id: ApiId,
-    /// Its new scopes.
+    /// The scopes to add; those that it has are kept.
     pub scopes: Vec<DescribedScope>,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -112,8 +112,8 @@ async fn insert_scopes(tx: &mut impl Tx, api: &ApiId, scopes: &[DescribedScope])
     Ok(())
 }
 
-/// APIs in the order that they were made. One whose metadata this program can't read is not among them: nothing is issued
-/// for it here, and nothing of it is accepted.
+/// APIs in order of creation. An API whose metadata this program can't read is left out: nothing is issued for it here,
+/// and nothing of it is accepted.
 #[derive(Clone, Debug)]
 pub struct ListApis {
     /// Only APIs made after this one.

@@ -4,7 +4,7 @@ use doorward_core::{clock::Timestamp, digest::Digest, id::ClientId};
 
 use crate::tx::{Operation, Tx, TxError};
 
-/// Uses the `jti` of an assertion. Gives whether this was its first use.
+/// Uses the `jti` of an assertion. Returns whether this was its first use.
 #[derive(Clone, Debug)]
 pub struct UseAssertion {
     /// The client that signed it.

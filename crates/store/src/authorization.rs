@@ -31,11 +31,11 @@ pub const MAX_OPEN_REQUESTS: i64 = 20;
 /// A stored authorization request.
 #[derive(Clone, Debug)]
 pub struct StoredRequest {
-    /// The request.
+    /// The request as it was validated when it came.
     pub request: AuthorizationRequest,
     /// What binds it to one browser.
     pub browser: Digest,
-    /// When it was made.
+    /// When the request was received.
     pub requested_at: Timestamp,
     /// Until when it can be answered.
     pub expires_at: Timestamp,
@@ -53,7 +53,7 @@ pub struct StoredRequest {
 pub struct StoreRequest {
     /// The digest of its id.
     pub digest: KeyedDigest,
-    /// The request.
+    /// The request to store, under its digest.
     pub stored: StoredRequest,
     /// Where it came from.
     pub network: Network,
@@ -66,7 +66,7 @@ pub struct StoreRequest {
 /// What became of a request that was to be stored.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stored {
-    /// It was stored.
+    /// The request is stored.
     Yes,
     /// It was not: all that wait are of people who are signed in. The first of them expires then.
     Full(Timestamp),
@@ -142,7 +142,7 @@ pub struct KeepRequest {
     pub candidates: Vec<KeyedDigest>,
     /// Who is signed in.
     pub user: UserId,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 
@@ -235,14 +235,14 @@ fn stored_request(row: &mut Row) -> Result<StoredRequest, TxError> {
     })
 }
 
-/// Binds a request that no browser has yet to the first one that comes with its id. Gives whether this was it.
+/// Binds a request that no browser has yet to the first one that comes with its id. Returns whether this was it.
 #[derive(Clone, Debug)]
 pub struct BindRequest {
     /// The digests of the id under the live peppers.
     pub candidates: Vec<KeyedDigest>,
-    /// What stands in place of a browser until then.
+    /// The value in place of a browser until then.
     pub unbound: Digest,
-    /// The browser.
+    /// The digest of the browser's cookie.
     pub browser: Digest,
 }
 
@@ -269,46 +269,46 @@ impl Operation for BindRequest {
 /// A code that is given out.
 #[derive(Clone, Debug)]
 pub struct NewCode {
-    /// Its digest.
+    /// The digest under which the code is found.
     pub digest: KeyedDigest,
     /// The redirect URI as it was asked.
     pub redirect_uri: String,
     /// What the verifier must fit, if the client uses PKCE.
     pub code_challenge: Option<CodeChallenge>,
-    /// When it ends.
+    /// When the code expires.
     pub expires_at: Timestamp,
 }
 
 /// How a request is answered.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// With a code.
+    /// The client gets a code.
     Allow {
-        /// What was allowed.
+        /// The grant that the user allowed.
         grant: Box<GrantRecord>,
-        /// The code.
+        /// The code, bound to that grant.
         code: Box<NewCode>,
         /// What need not be asked again.
         remember: Option<ScopeSet>,
     },
-    /// With an error.
+    /// The client gets an error.
     Deny {
-        /// The client.
+        /// The client that asked, for the audit.
         client_id: ClientId,
     },
 }
 
-/// Answers a request, once. Gives whether this was the time; never for a user who was disabled meanwhile, or in a session
-/// that was ended meanwhile.
+/// Answers a request, once. Returns whether this was the time; never for a user who was disabled meanwhile, or in a
+/// session that was ended meanwhile.
 #[derive(Clone, Debug)]
 pub struct AnswerRequest {
     /// The digests of the stored request's id; empty where it was never stored, since no page was needed.
     pub stored: Vec<KeyedDigest>,
-    /// How.
+    /// The user's decision, or the error.
     pub answer: Answer,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

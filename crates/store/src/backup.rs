@@ -5,8 +5,8 @@
 //! however large the database is. The file's form is in [`archive`], what a restored server does with what was issued
 //! before in [`issued`].
 //!
-//! Easy to get wrong: a restore that is killed must not leave a database that is taken for whole. Rows come in one
-//! transaction, and from before the first change until after the last one a mark stands in the table of migrations.
+//! Easy to get wrong: a restore that is killed must not leave a database that looks complete. Rows come in one
+//! transaction, and from before the first change until after the last one a mark is in the table of migrations.
 
 mod alone;
 mod archive;
@@ -76,19 +76,19 @@ pub struct Progress<'a> {
     pub table: &'a str,
     /// Rows that are done.
     pub done: u64,
-    /// Rows in all.
+    /// Rows of all tables together.
     pub total: u64,
 }
 
 /// Hears of progress, often: it must be quick.
 pub type OnProgress = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
 
-/// Why a backup can't be made, read or restored. Holds no stored value.
+/// Why a backup can't be written, read or restored. Contains no stored value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
     /// A part does not open under the key of the backup, or follows another part than it was written after.
-    #[error("the backup was altered or damaged (at its part {part}): nothing of it can be trusted. Use another one")]
+    #[error("the backup was altered or damaged (in part {part}) and can't be trusted: use another one")]
     Altered {
         /// The number of the part, from 0.
         part: u64,
@@ -97,11 +97,11 @@ pub enum BackupError {
     #[error("the backup was cut off: copy the file again, or use another one")]
     CutOff,
     /// A fault of this program.
-    #[error("the backup has a fault: {0}")]
+    #[error("the backup is invalid: {0}")]
     Fault(String),
     /// The place holds data.
     #[error(
-        "the database holds data ({rows} rows in {table}): restore into an empty one. Move doorward.db away, or create \
+        "the database contains data ({rows} rows in {table}): restore into an empty one. Move doorward.db away, or create \
          another PostgreSQL database"
     )]
     Holds {
@@ -116,41 +116,41 @@ pub enum BackupError {
     /// The file can't be read or written.
     #[error(transparent)]
     Io(io::Error),
-    /// The connection to PostgreSQL is lost that kept other restores off.
-    #[error("the connection that keeps other restores off was lost: run the command again")]
+    /// The connection to PostgreSQL that kept other restores off was lost.
+    #[error("the connection that locks out other restores was lost: run the command again")]
     LockLost,
-    /// The master key that the backup was made under is not there.
+    /// The master key of the backup is missing.
     #[error(
-        "the backup was made under the master key {needed}, and {}: put that key into the master key's file, or name the \
+        "the backup needs the master key {needed}, and {}: put that key into the master key's file, or give the \
          passphrase of a backup that includes it",
         listed(.given)
     )]
     MasterKey {
-        /// Its id.
+        /// The id of the missing key.
         needed: String,
         /// The ids of those that are.
         given: Vec<String>,
     },
     /// A newer program wrote the file.
-    #[error("the backup was made by a newer version ({0}): use that version to restore it")]
+    #[error("the backup is from a newer version ({0}): use that version to restore it")]
     Newer(String),
     /// The backup includes no master key.
-    #[error("the backup includes no master key: it opens only beside the key's own file")]
+    #[error("the backup includes no master key: it can be opened only with the key's own file")]
     NoMasterKey,
     /// Another kind of file.
-    #[error("the file is no Doorward backup")]
+    #[error("the file is not a Doorward backup")]
     NotABackup,
     /// Servers work on the database.
     #[error("{0} connections of servers or of a pooler are open on the PostgreSQL database: end them first")]
     OthersAtWork(u64),
-    /// The passphrase is another one.
+    /// The passphrase is wrong.
     #[error("the passphrase does not open the master key of this backup")]
     Passphrase,
-    /// The database failed.
+    /// The database failed or is not available.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// Another process fills the database.
-    #[error("another restore or move into this database is under way: wait for its end; nothing was changed")]
+    #[error("another restore or move into this database is running: wait until it ends. Nothing was changed")]
     UnderWay,
 }
 

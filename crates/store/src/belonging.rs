@@ -98,11 +98,11 @@ const FIRST_TABLES: i64 = 2;
 pub struct ChangeIssuer {
     /// The management API's name.
     pub management: &'static str,
-    /// Its new identifier.
+    /// The new identifier of the management API.
     pub identifier: ResourceIdentifier,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

@@ -24,7 +24,7 @@ pub struct Change {
     pub position: i64,
     /// What kind of thing changed; `None` for one that this program does not know, since a newer one appended it.
     pub kind: Option<ChangeKind>,
-    /// Which one.
+    /// The id of what changed.
     pub subject: String,
     /// When, in milliseconds since the Unix epoch.
     pub at_ms: i64,
@@ -33,7 +33,7 @@ pub struct Change {
 /// What kind of thing changed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ChangeKind {
-    /// An API.
+    /// An API or its metadata.
     Api,
     /// A client, or its roles.
     Client,
@@ -41,7 +41,7 @@ pub enum ChangeKind {
     Grant,
     /// An API key, or its roles.
     Key,
-    /// A signing key.
+    /// A signing key was added or removed.
     SigningKey,
     /// An access token, which was revoked.
     Token,
@@ -72,7 +72,7 @@ impl ChangeKind {
 /// What an operation returned, with the changes that it appended.
 #[derive(Clone, Debug)]
 pub struct Committed<T> {
-    /// The operation's output.
+    /// The result of the operation.
     pub output: T,
     /// What others cache and must now read again.
     pub changes: Vec<Change>,
@@ -95,8 +95,8 @@ pub(crate) async fn hold_changes(tx: &mut impl Tx) -> Result<(), TxError> {
     Ok(())
 }
 
-/// Empties the log, and goes on at a position that nobody can have come to: whoever follows it reads everything again,
-/// whatever the log had told before.
+/// Empties the log, and continues at a position that no follower can have reached: every follower reads everything
+/// again.
 pub(crate) async fn leave_all_behind(tx: &mut impl Tx, at: Timestamp) -> Result<(), TxError> {
     tx.execute("DELETE FROM changes", &[]).await?;
     // By the time, so that two restores of one backup differ as well. Nobody makes so many changes in a millisecond, and

@@ -20,12 +20,12 @@ use crate::{
     tx::{Operation, Row, Tx, TxError},
 };
 
-/// Adds a client.
+/// Adds a client, if its id is free.
 #[derive(Clone, Debug)]
 pub struct CreateClient {
-    /// The client.
+    /// The client with the digest of its secret.
     pub client: Client,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -37,7 +37,7 @@ impl Operation for CreateClient {
         insert(tx, &self.client).await?;
         let event = self.audit.event(AuditAction::ClientCreated).about(id);
         event.with("name", &self.client.metadata.client_name).append(tx).await?;
-        // Its id_tokens may be the first that are signed with their algorithm.
+        // Its ID tokens may be the first that are signed with their algorithm.
         append_change(tx, ChangeKind::Client, id.as_str(), self.client.created_at).await?;
         Ok(())
     }
@@ -62,10 +62,10 @@ pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxEr
     Ok(())
 }
 
-/// One client.
+/// Finds a client by its id.
 #[derive(Clone, Debug)]
 pub struct FindClient {
-    /// Its id.
+    /// The id that the client sent.
     pub id: ClientId,
 }
 
@@ -81,7 +81,7 @@ impl Operation for FindClient {
 /// The name of a client, also of one whose other metadata this program can't read.
 #[derive(Clone, Debug)]
 pub struct FindClientName {
-    /// Its id.
+    /// The client's id; it may be deleted.
     pub id: ClientId,
 }
 
@@ -101,7 +101,7 @@ struct Named {
     client_name: String,
 }
 
-/// Clients in the order that they were made, without the credentials of APIs.
+/// Clients in order of creation, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
     /// Only clients made after this one.
@@ -123,7 +123,7 @@ impl Operation for ListClients {
 /// The `client_id` of the credential of an API.
 #[derive(Clone, Debug)]
 pub struct FindCredential {
-    /// The API.
+    /// The API that the credential belongs to.
     pub api: ApiId,
 }
 
@@ -136,7 +136,7 @@ impl Operation for FindCredential {
     }
 }
 
-/// Those of some algorithms that the id_tokens of a client are signed with.
+/// Those of some algorithms that the ID tokens of a client are signed with.
 #[derive(Clone, Debug)]
 pub struct IdTokenAlgorithms {
     /// The algorithms to look for.
@@ -184,16 +184,16 @@ impl ClientChange {
     }
 }
 
-/// Changes a client. Gives whether it exists.
+/// Changes a client. Returns whether it exists.
 #[derive(Clone, Debug)]
 pub struct ChangeClient {
-    /// The client.
+    /// The client to change.
     pub id: ClientId,
-    /// What changes.
+    /// The change, of which there is one at a time.
     pub change: ClientChange,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

@@ -37,24 +37,24 @@ pub struct RedeemCode {
     pub candidates: Vec<KeyedDigest>,
     /// What the client presents.
     pub redemption: CodeRedemption,
-    /// All APIs.
+    /// All registered APIs, to find the audience among.
     pub apis: Arc<Apis>,
     /// What the access token is to be for, or why that can't be read.
     pub asked: Result<RequestedAccess, Refusal>,
-    /// The access token that would be made.
+    /// The access token to issue on success.
     pub access_token: NewAccessToken,
     /// The refresh family that would begin, with the digest of its first token and its end.
     pub family: NewFamily,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 
 /// A refresh family that would begin.
 #[derive(Clone, Debug)]
 pub struct NewFamily {
-    /// Its id.
+    /// The id of the new family.
     pub id: FamilyId,
     /// The digest of its first token.
     pub token: KeyedDigest,
@@ -62,10 +62,10 @@ pub struct NewFamily {
     pub expires_at: Timestamp,
 }
 
-/// What a grant gave: everything that the answer is made of.
+/// What a grant gave: everything in the response.
 #[derive(Clone, Debug)]
 pub struct Issued {
-    /// The grant.
+    /// The grant, as it was stored.
     pub grant: GrantRecord,
     /// The API of the access token; `None`: for the issuer alone.
     pub api: Option<Arc<Api>>,
@@ -75,7 +75,7 @@ pub struct Issued {
     pub claims: Claims,
     /// Whether a refresh token comes with it.
     pub has_refresh_token: bool,
-    /// The user.
+    /// The user's data for an ID token.
     pub user: Profile,
 }
 
@@ -134,7 +134,7 @@ impl Operation for RedeemCode {
 }
 
 impl RedeemCode {
-    /// Locks the grant that the code stands for; the digest by which the code was found.
+    /// Locks the grant of the code, and returns the digest by which the code was found.
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<&KeyedDigest>, TxError> {
         for digest in &self.candidates {
             if grants::lock(tx, Credential::Code, digest, &self.redemption.client.id, self.now).await? {

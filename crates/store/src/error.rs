@@ -23,7 +23,7 @@ pub enum StoreError {
     #[error("{0}")]
     Location(&'static str),
     /// The database is being filled from a backup, or that was killed.
-    #[error("the database is being restored, or a restore did not come to its end")]
+    #[error("the database is being restored, or a restore did not finish")]
     Restoring,
     /// The database is older than this program; it is migrated at the server's start or by command.
     #[error(
@@ -36,7 +36,7 @@ pub enum StoreError {
         known: i64,
     },
     /// The database was migrated by a newer program, and migrations go forward only.
-    #[error("the database has schema {found}, this program knows {known} at most: run the newer version")]
+    #[error("the database has schema {found}, this program supports at most {known}: run the newer version")]
     SchemaNewer {
         /// The newest migration that was applied.
         found: i64,

@@ -34,7 +34,7 @@ pub struct Slow {
 /// One attempt at a time.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Lane {
-    /// What is counted.
+    /// The key of the lane, as in its row.
     pub subject: String,
     /// How long after an attempt the next one is free.
     pub pace: Duration,
@@ -43,7 +43,7 @@ pub struct Lane {
 /// What became of a reservation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reservation {
-    /// The attempt may go on; it was counted.
+    /// The attempt may continue; it was counted.
     Go,
     /// The attempt has to wait; it was not counted. So many failed in a row that only a slow pace is left.
     Slow(Duration),
@@ -54,11 +54,11 @@ pub enum Reservation {
 /// Counts an attempt at each counter, unless one of them says to wait.
 #[derive(Clone, Debug)]
 pub struct ReserveAttempt {
-    /// The counters.
+    /// The counters that the attempt belongs to.
     pub counters: Vec<Counter>,
-    /// The longest wait.
+    /// The longest wait that is imposed.
     pub max_wait: Duration,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 
@@ -66,7 +66,7 @@ impl Operation for ReserveAttempt {
     type Output = Reservation;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Reservation, TxError> {
-        // Whoever has to wait leaves nothing behind: rows are created once nobody says to wait.
+        // An attempt that has to wait writes nothing: rows are created only when no counter says to wait.
         let seen = self.survey(tx, Look::Read).await?;
         if let Some(refused) = seen.refused() {
             return Ok(refused);
@@ -91,7 +91,7 @@ enum Look {
     Lock,
 }
 
-/// What the counters say, and what they become if the attempt goes on.
+/// What the counters say, and what they become if the attempt continues.
 #[derive(Debug, Default)]
 struct Survey<'a> {
     wait: Option<Duration>,
@@ -153,7 +153,7 @@ async fn find(tx: &mut impl Tx, subject: &str, look: Look) -> Result<Failures, T
 /// Settles a reservation that turned out to be no guess.
 #[derive(Clone, Debug)]
 pub struct SettleAttempt {
-    /// Counters that start anew: of the name and of the browser that proved themselves.
+    /// Counters that start again: of the name and of the browser that proved themselves.
     pub clear: Vec<String>,
     /// Counters that get the one attempt back: of an address, which others share.
     pub give_back: Vec<String>,

@@ -17,12 +17,12 @@ pub enum FolderError {
     /// The database was copied with its log.
     #[error(
         "{0} and {0}-wal were copied while a server worked on them, or after it was killed. Copied one after the other, \
-         they may lack what was written last. Copy them after the server has ended, or use `doorward backup`. If no server \
-         was running any more, or a snapshot was taken of both, nothing is missing: accept them with `doorward restore \
+         they may lack the last writes. Copy them after the server has ended, or use `doorward backup`. If no server was \
+         running, or both are from one snapshot, nothing is missing: accept them with `doorward restore \
          --in-place`", .database.display()
     )]
     Copied {
-        /// The database's file.
+        /// The path of the copied database.
         database: PathBuf,
     },
     /// The database's file is shorter than it says itself.
@@ -30,7 +30,7 @@ pub enum FolderError {
         "{} was cut off: it has {length} of its {expected} bytes. Copy it again, or restore a backup", .database.display()
     )]
     CutOff {
-        /// The database's file.
+        /// The path of the truncated database.
         database: PathBuf,
         /// How long it should be.
         expected: u64,
@@ -39,19 +39,19 @@ pub enum FolderError {
     },
     /// The database was copied without its log.
     #[error(
-        "{0} was copied while a server worked on it, and {0}-wal, which holds what was written last, is not beside it. \
+        "{0} was copied while a server worked on it, and {0}-wal, which has the last writes, is not beside it. \
          Copy the file after the server has ended, or use `doorward backup`. If it was copied by SQLite's own means \
          (.backup, VACUUM INTO, Litestream), nothing is missing: accept it with `doorward restore --in-place`",
         .database.display()
     )]
     HalfCopy {
-        /// The database's file.
+        /// The path of the copied database.
         database: PathBuf,
     },
     /// A running server, or a command that must be alone, has the folder.
     #[error("{} is in use by {}", .folder.display(), held(.command.as_deref(), *.pid))]
     Held {
-        /// The data folder.
+        /// The folder that is in use.
         folder: PathBuf,
         /// The process that has it, if it could be read.
         pid: Option<u32>,
@@ -61,30 +61,30 @@ pub enum FolderError {
     /// The operating system refuses.
     #[error("{} can't be used: {source}. Its owner, or root, can run this", .folder.display())]
     Io {
-        /// The data folder.
+        /// The folder that can't be used.
         folder: PathBuf,
-        /// What it says.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The database's log is there without the database.
     #[error(
-        "{0} is missing or empty, and {0}-wal, which holds only what was written last, is there: put the database's \
+        "{0} is missing or empty, and {0}-wal, which has only the last writes, is there: put the database's \
          file back beside it, or restore a backup into an empty folder", .database.display()
     )]
     LogAlone {
-        /// The database's file.
+        /// The path of the missing database.
         database: PathBuf,
     },
     /// There is no such folder.
-    #[error("{} does not exist: name the folder that `doorward init` or a demo made", .folder.display())]
+    #[error("{} does not exist: name the folder that `doorward init` or a demo created", .folder.display())]
     Missing {
-        /// The data folder.
+        /// The folder that does not exist.
         folder: PathBuf,
     },
     /// On a network file system, where SQLite's locks don't hold.
     #[error("{} is on a network file system ({kind}): put it on a local disk, or use PostgreSQL", .folder.display())]
     Network {
-        /// The data folder.
+        /// The folder on the network file system.
         folder: PathBuf,
         /// The file system's type as the kernel names it.
         kind: String,
@@ -97,27 +97,27 @@ pub enum FolderError {
     },
     /// What lies beside the database as its log is none.
     #[error(
-        "{0} was in use when it was copied, or when its server ended, and {0}-wal beside it is not its log: what was \
-         written last is missing. Put the log back that belongs to it, or restore a backup. To do without it, take it away \
+        "{0} was in use when it was copied, or when its server ended, and {0}-wal beside it is not its log: the last \
+         writes are missing. Put its own log back, or restore a backup. To continue without it, remove the wrong log \
          and accept the database as it is with `doorward restore --in-place`",
         .database.display()
     )]
     OtherLog {
-        /// The database's file.
+        /// The path of the database without its log.
         database: PathBuf,
     },
     /// Others than the owner may enter.
     #[error("{} can be entered by others than its owner (mode {mode:04o}): run chmod 700 on it", .folder.display())]
     Open {
-        /// The data folder.
+        /// The folder that is open to others.
         folder: PathBuf,
-        /// Its permission bits.
+        /// The folder's permission bits.
         mode: u32,
     },
     /// The process runs as another user.
     #[error("{} belongs to user {owner}, this program runs as user {user}: run it as the owner", .folder.display())]
     Owner {
-        /// The data folder.
+        /// The folder that belongs to someone else.
         folder: PathBuf,
         /// The id of the user who owns it.
         owner: u32,
@@ -130,9 +130,9 @@ pub enum FolderError {
         .database.display()
     )]
     Torn {
-        /// The database's file.
+        /// The path of the damaged database.
         database: PathBuf,
-        /// What SQLite found.
+        /// SQLite's description of the damage.
         found: String,
     },
 }
@@ -141,7 +141,7 @@ pub enum FolderError {
 pub fn prepare_folder(folder: &Path) -> Result<(), FolderError> {
     let failed = |source| FolderError::Io { folder: folder.to_owned(), source };
     match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-        // Something else than a folder stands there: check_folder says so.
+        // Something other than a folder is there: check_folder reports it.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
         _ => {}
     }
@@ -221,7 +221,7 @@ fn unescape(point: &str) -> String {
 fn held(command: Option<&str>, pid: Option<u32>) -> String {
     match command {
         None => format!("a running server{}: stop it, or name another folder", process(pid)),
-        Some(command) => format!("`{command}`{}: wait for its end, or name another folder", process(pid)),
+        Some(command) => format!("`{command}`{}: wait until it ends, or name another folder", process(pid)),
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
     use super::{FolderError, check_folder, file_system, prepare_folder};
 
     #[test]
-    fn a_missing_folder_is_made_for_the_owner_alone() {
+    fn missing_folder_is_created_for_only_the_owner() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("a/b");
 

@@ -35,15 +35,15 @@ use crate::{
 /// A grant as remembered.
 #[derive(Clone, Debug)]
 pub struct GrantRecord {
-    /// Its id.
+    /// The id by which its tokens refer to it.
     pub id: GrantId,
-    /// The user.
+    /// The user who allowed it.
     pub user_id: UserId,
-    /// The client.
+    /// The client that got it.
     pub client_id: ClientId,
     /// The session in which it was given.
     pub session_id: SessionId,
-    /// What was granted.
+    /// The scopes that the user allowed.
     pub scopes: ScopeSet,
     /// What had been asked.
     pub requested_scopes: ScopeSet,
@@ -53,7 +53,7 @@ pub struct GrantRecord {
     pub nonce: Option<String>,
     /// When the user had signed in.
     pub auth_time: Timestamp,
-    /// How.
+    /// The methods by which the user had signed in.
     pub sign_in_methods: Vec<SignInMethod>,
     /// When it was given.
     pub created_at: Timestamp,
@@ -109,8 +109,8 @@ pub(crate) async fn insert(tx: &mut impl Tx, grant: &GrantRecord) -> Result<(), 
     Ok(())
 }
 
-/// Ends the oldest grants of a user at a client whose codes wait to be redeemed, but for the newest `most`. The user's
-/// row must be locked. Nothing came from them yet, so nobody has to hear of it.
+/// Ends the oldest grants of a user at a client whose codes wait to be redeemed, except for the newest `most`. The
+/// user's row must be locked. Nothing came from them yet, so nobody has to hear of it.
 pub(crate) async fn end_oldest_unredeemed(
     tx: &mut impl Tx,
     newest: &GrantRecord,
@@ -139,7 +139,7 @@ pub(crate) async fn prolong(tx: &mut impl Tx, grant: &GrantId, expires_at: Times
 /// What a client may do for a user: by a grant that lives, or by consent that need not be asked again.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientAccess {
-    /// The client.
+    /// A client with live grants or a remembered consent.
     pub client_id: ClientId,
     /// What it may do.
     pub scopes: ScopeSet,
@@ -152,9 +152,9 @@ pub struct ClientAccess {
 /// What clients may do for a user, in an entry for each client and set of scopes.
 #[derive(Clone, Debug)]
 pub struct ListClientAccess {
-    /// The user.
+    /// The user whose connected clients are listed.
     pub user_id: UserId,
-    /// The present time.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
     /// At most so many entries.
     pub limit: i64,
@@ -188,9 +188,9 @@ impl Operation for ListClientAccess {
 /// The live grants of a user, the newest first.
 #[derive(Clone, Debug)]
 pub struct ListGrants {
-    /// The user.
+    /// The user whose grants are listed.
     pub user_id: UserId,
-    /// The present time.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
     /// Only grants that come after this one, by the time when it was given and its id.
     pub after: Option<(Timestamp, GrantId)>,
@@ -221,9 +221,9 @@ impl Operation for ListGrants {
 /// What a user allowed a client without being asked again.
 #[derive(Clone, Debug)]
 pub struct FindConsent {
-    /// The user.
+    /// The user who may have consented.
     pub user_id: UserId,
-    /// The client.
+    /// The client that asks.
     pub client_id: ClientId,
 }
 
@@ -261,15 +261,15 @@ pub(crate) async fn remember_consent(
 /// that was ended.
 #[derive(Clone, Debug)]
 pub struct DisconnectClient {
-    /// The user.
+    /// The user who disconnects the client.
     pub user_id: UserId,
     /// The session in which it is done.
     pub within: SessionId,
-    /// The client.
+    /// The client that loses access.
     pub client_id: ClientId,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -298,8 +298,8 @@ pub(crate) enum Credential {
     RefreshToken,
 }
 
-/// Locks the grant that a credential came from: whoever comes second waits here, and each of its later statements sees
-/// what the first one did. Says whether such a credential is known.
+/// Locks the grant of a credential: a second transaction waits here, and each of its later statements sees what the
+/// first one did. Returns whether such a credential is known.
 ///
 /// What there is to know of the grant is read by the next statement, with the rest: for RETURNING, SQLite builds a table
 /// of its own each time.

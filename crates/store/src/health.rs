@@ -7,7 +7,7 @@ use crate::tx::{Operation, Tx, TxError, Urgency};
 /// Writes one row that nobody reads. A full disk, a read-only file system and a replica all refuse it.
 #[derive(Clone, Debug)]
 pub struct ProbeWrite {
-    /// The present time.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 

@@ -21,7 +21,7 @@ use crate::{
 /// An API key as it is remembered.
 #[derive(Clone, Debug)]
 pub struct KeyRecord {
-    /// Its id, which is no secret.
+    /// Its id, which is not secret.
     pub id: KeyId,
     /// The digest of the key.
     pub digest: KeyedDigest,
@@ -33,7 +33,7 @@ pub struct KeyRecord {
     pub owner: Option<Owner>,
     /// Its roles, each at an API.
     pub roles: Vec<(ApiId, Role)>,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
     /// When it ends; `None`: never.
     pub expires_at: Option<Timestamp>,
@@ -55,9 +55,9 @@ impl KeyRecord {
 /// Adds a key with its roles.
 #[derive(Clone, Debug)]
 pub struct CreateKey {
-    /// The key.
+    /// The key's row, with the digest instead of the key.
     pub key: KeyRecord,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -114,7 +114,7 @@ impl Operation for FindKeyByDigest {
 /// The key with this id.
 #[derive(Clone, Debug)]
 pub struct FindKey {
-    /// Its id.
+    /// The id from its row.
     pub id: KeyId,
 }
 
@@ -127,7 +127,7 @@ impl Operation for FindKey {
     }
 }
 
-/// Keys in the order that they were made.
+/// Keys in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListKeys {
     /// Only keys made after this one.
@@ -157,14 +157,14 @@ pub enum KeyRevocation {
     Unknown,
 }
 
-/// Revokes a key.
+/// Revokes a key for good.
 #[derive(Clone, Debug)]
 pub struct RevokeKey {
-    /// The key.
+    /// The key to revoke; revoking it again changes nothing.
     pub id: KeyId,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

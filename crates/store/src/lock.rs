@@ -1,7 +1,7 @@
 //! Which process serves a data folder: an advisory lock on `doorward.lock`, held while a server runs.
 //!
-//! The command line works beside a server, so the lock does not guard the database (SQLite does that itself). It
-//! keeps a second server away, and tells the command line that migrating is not its business.
+//! The command line works beside a server, so the lock does not guard the database (SQLite does that itself). It keeps
+//! a second server away, and makes the command line refuse to migrate.
 //!
 //! Easy to get wrong: the file stays when the server ends; only the lock says whether one runs.
 
@@ -30,7 +30,7 @@ impl FolderLock {
         Self::acquire_for(folder, "")
     }
 
-    /// Takes the folder for a command, which is named to whoever is kept off.
+    /// Takes the folder for a command. A program that is kept off reports that command's name.
     ///
     /// # Errors
     /// [`FolderError::Held`] when a server or another command has it.

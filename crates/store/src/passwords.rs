@@ -29,7 +29,7 @@ pub struct NewPassword {
 }
 
 impl NewPassword {
-    /// Sets it, ends all sessions but `kept`, and forgets the failures. Gives whether the user exists.
+    /// Sets it, ends all sessions but `kept`, and forgets the failures. Returns whether the user exists.
     pub(crate) async fn set(
         &self,
         tx: &mut impl Tx,
@@ -49,21 +49,21 @@ impl NewPassword {
     }
 }
 
-/// Changes the password of a user who gave the old one, in a session that goes on. Refused to a user who was disabled,
-/// or whose password was changed, since the old one was checked, and in a session that was ended since.
+/// Changes the password of a user who gave the old one, in a session that continues. Refused to a user who was
+/// disabled, or whose password was changed, since the old one was checked, and in a session that was ended since.
 #[derive(Clone, Debug)]
 pub struct ChangePassword {
-    /// The user.
+    /// The user whose password changes.
     pub user_id: UserId,
     /// The hash that the old password was checked against.
     pub checked_hash: SecretString,
     /// The session in which it is done.
     pub within: SessionId,
-    /// The new password.
+    /// The new password's hash and what is kept.
     pub new: NewPassword,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::tx::{Operation, Tx, TxError};
 
-/// Which of these peppers some digest was made under. A pepper that none names is looked for everywhere, so this is for
-/// the start of a server that has more than one.
+/// Which of these peppers some digest names. A pepper that none names is searched for everywhere, so this is for the
+/// start of a server that has more than one.
 #[derive(Clone, Debug)]
 pub struct NamedPeppers {
     /// The ids of the peppers.

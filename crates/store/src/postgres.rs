@@ -4,8 +4,8 @@
 //! (PostgreSQL manual, 13.2.1), which settles every race that the operations have. Reads are one snapshot.
 //!
 //! Easy to get wrong: COMMIT after a failed statement is answered like a success, and rolls back. An operation that
-//! swallowed such an error must not be taken for done. And a COMMIT whose answer is lost may have happened: the server is
-//! asked what became of it, since a client that is told to come back would else replay its own code.
+//! swallowed such an error must not count as done. And a COMMIT whose answer is lost may have happened: the server is
+//! asked for its outcome, since a client that retries would otherwise replay its own code.
 
 mod connection;
 mod fate;
@@ -37,7 +37,7 @@ pub(crate) use self::held_lock::HeldLock;
 /// A database on a PostgreSQL server.
 pub(crate) struct Postgres {
     pool: Pool,
-    /// For what tells whether the server may go on, so that requests can't use up its connections.
+    /// For the queries that decide whether the server may continue, so that requests can't use up its connections.
     vital: Pool,
     server: Server,
     hints: watch::Sender<u64>,
@@ -117,7 +117,7 @@ impl Postgres {
             Access::Read => read_in(lease.client(), operation).await,
             Access::Write => self.write_in(lease.client(), operation).await,
         };
-        // It may be connected to a server that has become a read-only replica. Another one asks anew.
+        // It may be connected to a server that has become a read-only replica. A new connection asks again.
         if !matches!(outcome, Err(TxError::Unavailable(_))) {
             lease.give_back();
         }
@@ -268,19 +268,19 @@ async fn read_in<O: Operation>(client: &mut Client, operation: &O) -> Result<O::
 /// Connections at most. PostgreSQL does its best work with a few per core.
 const CONNECTIONS: usize = 16;
 
-/// Of those, for what tells whether the server may go on.
+/// Of those, for the queries that decide whether the server may continue.
 const VITAL_CONNECTIONS: usize = 2;
 
 /// How long to wait for one of them.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// How long an operation may take in all before its caller is told to come back. A caller who waits for longer gives up
-/// without having learned anything.
+/// How long an operation may take in total before its caller must retry. A caller that waits longer gives up without
+/// having learned anything.
 const DEADLINE: Duration = Duration::from_millis(4_500);
 
 /// How long to wait before the server is asked again what became of a transaction.
 const FATE_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often an operation is run, before its caller is told to come back.
+/// How often an operation is run before its caller must retry.
 const ATTEMPTS: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(5);

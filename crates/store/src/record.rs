@@ -1,8 +1,8 @@
 //! How the values of `core` stand in columns: times as milliseconds, sets as JSON, ids as text.
 //!
-//! A row that does not read back is corrupt, or a newer program wrote it, and says which column: never a guess, never a
-//! default. Whoever needs it gets an error. A list passes over it, so that one row does not stop everything: what is not
-//! on a list is refused.
+//! A row that does not read back is corrupt, or a newer program wrote it. The error names the column: never a guess,
+//! never a default. A caller that needs the row gets the error. A list skips it, so that one row does not stop
+//! everything: what is not on a list is refused.
 
 use doorward_core::{
     clock::Timestamp,
@@ -13,7 +13,6 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::tx::{Row, Tx, TxError, Value};
 
 impl Row {
-    /// A time.
     pub(crate) fn time(&mut self) -> Result<Timestamp, TxError> {
         self.int().map(Timestamp::from_millis)
     }
@@ -28,19 +27,19 @@ impl Row {
         Ok(self.int()? != 0)
     }
 
-    /// A text of a type that is made by parsing.
+    /// A text of a type that is created by parsing.
     pub(crate) fn parsed<T: TryFrom<String>>(&mut self) -> Result<T, TxError> {
         let text = self.text()?;
         T::try_from(text).map_err(|_| self.unreadable())
     }
 
-    /// A text of a type that is made by parsing, or nothing.
+    /// The same, or nothing.
     pub(crate) fn opt_parsed<T: TryFrom<String>>(&mut self) -> Result<Option<T>, TxError> {
         let text = self.opt_text()?;
         text.map(T::try_from).transpose().map_err(|_| self.unreadable())
     }
 
-    /// A value that stands as JSON.
+    /// A value that is stored as JSON.
     pub(crate) fn json<T: DeserializeOwned>(&mut self) -> Result<T, TxError> {
         let text = self.text()?;
         serde_json::from_str(&text).map_err(|_| self.unreadable())
@@ -52,7 +51,6 @@ impl Row {
         serde_json::from_value(word).map_err(|_| self.unreadable())
     }
 
-    /// A digest.
     pub(crate) fn digest(&mut self) -> Result<Digest, TxError> {
         let bytes = self.bytes()?.try_into().map_err(|_| self.unreadable())?;
         Ok(Digest::from_bytes(bytes))
@@ -93,8 +91,8 @@ pub(crate) fn readable<T>(
     Ok(list)
 }
 
-/// The same for a page of a list. `sql` gives the rows after the id `$1` in the order of their ids, at most `$2`. What is
-/// passed over makes room for the next, so a page that is not full is the last.
+/// The same for a page of a list. `sql` gives the rows after the id `$1` in the order of their ids, at most `$2`. What
+/// is skipped makes room for the next, so a page that is not full is the last.
 pub(crate) async fn readable_page<T>(
     tx: &mut impl Tx,
     kind: &'static str,

@@ -38,38 +38,38 @@ use crate::{
 /// Presents a refresh token for an access token and a successor.
 #[derive(Clone)]
 pub struct Refresh {
-    /// The presented token.
+    /// The token that the client presented.
     pub token: SecretString,
     /// Its digests under the live peppers.
     pub candidates: Vec<KeyedDigest>,
-    /// Who presents it.
+    /// The authenticated request with the token.
     pub request: RefreshRequest,
-    /// All APIs.
+    /// All registered APIs, to find the audience among.
     pub apis: Arc<Apis>,
     /// What the access token is to be for, or why that can't be read.
     pub asked: Result<RequestedAccess, Refusal>,
-    /// The successor that would be made.
+    /// The successor to issue on success.
     pub successor: SecretString,
-    /// The successor's digest.
+    /// The digest under which the successor is stored.
     pub successor_digest: KeyedDigest,
     /// 12 random bytes for the successor's seal.
     pub seal_nonce: [u8; 12],
-    /// The access token that would be made.
+    /// The access token to issue on success.
     pub access_token: NewAccessToken,
-    /// The bounds.
+    /// The lifetimes and grace periods.
     pub limits: RefreshLimits,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 
 /// What a refresh gave.
 #[derive(Clone)]
 pub struct Refreshed {
-    /// Everything that the answer is made of.
+    /// Everything in the response, except the refresh token.
     pub issued: Issued,
-    /// The successor: the new one, or the one that was made before.
+    /// The successor: the new one, or the one that was issued before.
     pub refresh_token: SecretString,
 }
 

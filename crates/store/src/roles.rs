@@ -10,20 +10,20 @@ use crate::{
     tx::{Operation, Row, Tx, TxError},
 };
 
-/// Gives a role to a holder, or takes it back. Gives whether anything changed.
+/// Gives a role to a holder, or takes it back. Returns whether anything changed.
 #[derive(Clone, Debug)]
 pub struct ChangeRole {
-    /// Who.
+    /// The user, client or key.
     pub holder: Holder,
-    /// The API.
+    /// The API that defines the role.
     pub api: ApiId,
-    /// The role.
+    /// The role to grant or withdraw.
     pub role: Role,
     /// Whether it is given, or taken back.
     pub is_granted: bool,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -60,15 +60,15 @@ impl Operation for ChangeRole {
 /// A role that somebody has.
 #[derive(Clone, Debug)]
 pub struct RoleGrant {
-    /// Who.
+    /// The user, client or key that has it.
     pub holder: Holder,
-    /// The API.
+    /// The API that defines the role.
     pub api: ApiId,
-    /// The role.
+    /// The role that was granted.
     pub role: Role,
     /// The user's name, if the holder is a user.
     pub username: Option<String>,
-    /// Since when.
+    /// When it was granted.
     pub created_at: Timestamp,
 }
 
@@ -109,7 +109,7 @@ fn role_grant(row: &mut Row) -> Result<RoleGrant, TxError> {
 /// The roles of a holder at every API.
 #[derive(Clone, Debug)]
 pub struct RolesOf {
-    /// Who.
+    /// The user, client or key to look up.
     pub holder: Holder,
 }
 

@@ -20,17 +20,17 @@ use crate::{
 /// A session as remembered.
 #[derive(Clone, Debug)]
 pub struct SessionRecord {
-    /// Its id, which is no secret.
+    /// Its id, which is not secret.
     pub id: SessionId,
-    /// Its user.
+    /// The user who signed in.
     pub user_id: UserId,
     /// When it began, was used and was ended.
     pub times: SessionTimes,
     /// How and when the user was authenticated.
     pub authentications: Vec<Authentication>,
-    /// Where it began.
+    /// The address at the sign-in.
     pub address: String,
-    /// With which browser.
+    /// The browser's `User-Agent` at the sign-in.
     pub user_agent: String,
 }
 
@@ -38,7 +38,7 @@ pub struct SessionRecord {
 /// whose password was changed, since it was checked.
 #[derive(Clone, Debug)]
 pub struct BeginSession {
-    /// The session.
+    /// The new session, with its digest.
     pub session: SessionRecord,
     /// The digest of its cookie.
     pub digest: KeyedDigest,
@@ -48,7 +48,7 @@ pub struct BeginSession {
     pub replaces: Option<SessionId>,
     /// The most live sessions of a user; the ones unused longest are ended.
     pub most: i64,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -73,7 +73,7 @@ impl Operation for BeginSession {
             return Ok(Err(denial));
         }
         if let Some(replaced) = &self.replaces {
-            // A browser that changes hands leaves nothing of the former user behind, whoever that was.
+            // A browser that changes hands keeps nothing of its former user.
             tx.execute(sql!("{} AND id = $2", END), &[now.into(), replaced.as_str().into()]).await?;
         }
         tx.execute(
@@ -132,9 +132,9 @@ impl Operation for FindSession {
 /// Notes that a session was used.
 #[derive(Clone, Debug)]
 pub struct TouchSession {
-    /// The session.
+    /// The session that was used.
     pub id: SessionId,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
 }
 
@@ -151,7 +151,7 @@ impl Operation for TouchSession {
 /// The sessions of a user that were not ended, the last used first.
 #[derive(Clone, Debug)]
 pub struct ListSessions {
-    /// The user.
+    /// The user whose live sessions are listed.
     pub user_id: UserId,
     /// Only sessions that come after this one, by its last use and its id.
     pub after: Option<(Timestamp, SessionId)>,
@@ -179,7 +179,7 @@ impl Operation for ListSessions {
 /// Which sessions of a user are ended.
 #[derive(Clone, Debug)]
 pub enum WhichSessions {
-    /// This one.
+    /// The session with this id, if it is the user's.
     One(SessionId),
     /// All but the one in which it is done.
     Others,
@@ -187,19 +187,19 @@ pub enum WhichSessions {
     Own,
 }
 
-/// Ends sessions of one user; another user's are not touched. Gives how many. Refused in a session that was ended, but
-/// for ending it again.
+/// Ends sessions of one user; another user's are not touched. Gives how many. Refused in a session that was ended,
+/// except for ending it again.
 #[derive(Clone, Debug)]
 pub struct EndSessions {
-    /// The user.
+    /// The user whose sessions end.
     pub user_id: UserId,
     /// The session in which it is done.
     pub within: SessionId,
-    /// Which.
+    /// The sessions to end.
     pub which: WhichSessions,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -237,7 +237,7 @@ impl Operation for EndSessions {
     }
 }
 
-/// Locks a session in which something is done, and says whether it was ended: whoever does it asked earlier. The user's
+/// Locks a session in which something is done, and returns whether it was ended since the caller checked it. The user's
 /// row must be locked before, so that no two transactions wait for each other. A session that is gone was ended longer
 /// ago than any request lasts.
 pub(crate) async fn was_ended(tx: &mut impl Tx, id: &SessionId) -> Result<bool, TxError> {
@@ -248,7 +248,7 @@ pub(crate) async fn was_ended(tx: &mut impl Tx, id: &SessionId) -> Result<bool, 
     }
 }
 
-/// Ends every session of a user, but for one. From now on no browser is known as one that signed in before.
+/// Ends every session of a user, except for one. From now on no browser is known as one that signed in before.
 pub(crate) async fn end_all(
     tx: &mut impl Tx,
     user: &UserId,

@@ -58,13 +58,13 @@ impl Operation for SealingMasterKeys {
 /// Adds a signing key, unless another process was faster.
 #[derive(Clone, Debug)]
 pub struct AddSigningKey {
-    /// The key.
+    /// The key's row, with the private half sealed.
     pub key: SigningKeyRecord,
     /// Add it only if by this schedule one is still due; `None`: in any case.
     pub only_if_due: Option<RotationSchedule>,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -105,11 +105,11 @@ impl Operation for AddSigningKey {
 /// Removes a signing key that is gone by its schedule.
 #[derive(Clone, Debug)]
 pub struct RemoveSigningKey {
-    /// Its id.
+    /// The key to delete.
     pub id: doorward_core::id::SigningKeyId,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

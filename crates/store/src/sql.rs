@@ -9,7 +9,7 @@
 
 /// Puts constant texts into a statement, as `format!` would: `sql!("SELECT {} FROM grants", COLUMNS)`.
 ///
-/// A name in the braces stands before each column: `{g}` for `id, user_id` is `g.id, g.user_id`.
+/// The name in the braces is put before each column: `{g}` for `id, user_id` is `g.id, g.user_id`.
 macro_rules! sql {
     ($statement:expr, $($columns:expr),+ $(,)?) => {
         const {

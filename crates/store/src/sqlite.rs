@@ -96,7 +96,7 @@ impl Sqlite {
         accepted.await.map_err(|_| StoreError::Fault("checking the database panicked".to_owned()))?
     }
 
-    /// The newest time that a database tells which [`Sqlite::accept`] would take as whole. Changes nothing.
+    /// The newest time in a database that [`Sqlite::accept`] would accept. Changes nothing.
     pub(crate) async fn newest_time_of_copy(folder: PathBuf) -> Result<Option<Timestamp>, StoreError> {
         let found = task::spawn_blocking(move || {
             check_folder(&folder)?;

@@ -65,8 +65,8 @@ impl Store {
         Ok(Store { engine: Arc::new(engine), observer: Arc::default() })
     }
 
-    /// The newest time that a database tells which [`Store::accept_copy`] would take as whole: by that, whoever accepts it
-    /// sees whether this machine's clock can be right. Changes nothing. `None` where it has to be accepted first.
+    /// The newest time in a database that [`Store::accept_copy`] would accept. It shows whether this machine's clock
+    /// can be right. Changes nothing. `None` if the database has to be accepted first.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if it is damaged.
@@ -90,8 +90,8 @@ impl Store {
         }
     }
 
-    /// Says that a server begins to work on the database, until [`Store::close`]. A copy of the database's file that is
-    /// made meanwhile is known as half by that.
+    /// Marks that a server works on the database, until [`Store::close`]. A copy of the database's file during that
+    /// time is recognized as incomplete.
     pub async fn serve(&self) -> Result<(), StoreError> {
         match &*self.engine {
             Engine::Postgres(_) => Ok(()),
@@ -99,8 +99,8 @@ impl Store {
         }
     }
 
-    /// Finishes what waits and closes the database, whoever else has a handle on it: the file of an SQLite database is
-    /// whole from here on. Without it the last handle closes the database.
+    /// Finishes what waits and closes the database, even if others have a handle on it: from here on the file of an
+    /// SQLite database is complete. Without it the last handle closes the database.
     pub async fn close(self) {
         let closed = task::spawn_blocking(move || match &*self.engine {
             // Nothing is kept back that its end would have to write.

@@ -20,9 +20,9 @@ use crate::{
 /// Removes rows of one table that have ended, [`Sweep::STEP`] at most.
 #[derive(Clone, Debug)]
 pub struct Sweep {
-    /// What is removed.
+    /// The kind of rows to delete.
     pub what: Swept,
-    /// The present time.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
     /// The lifetimes that are not in the rows.
     pub retention: Retention,

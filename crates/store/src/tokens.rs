@@ -22,13 +22,13 @@ use crate::{
 /// Stores an opaque token of a client that acts for itself.
 #[derive(Clone, Debug)]
 pub struct StoreAccessToken {
-    /// The token.
+    /// The opaque token's digest and time.
     pub token: NewAccessToken,
-    /// Its API.
+    /// The API that accepts the token.
     pub api: Arc<Api>,
-    /// What it says.
+    /// The claims that introspection will report.
     pub claims: Claims,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -114,11 +114,11 @@ impl Operation for IsTokenRevoked {
 pub struct RevokeAccessToken {
     /// `jti`.
     pub id: String,
-    /// Its end.
+    /// When the token expires, after which the row can go.
     pub expires_at: Timestamp,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

@@ -21,7 +21,7 @@ impl Operation for FindTrustedTime {
     }
 }
 
-/// The newest time that the database tells of: that of the newest audit event, or the last plausible one that was noted.
+/// The newest time in the database: that of the newest audit event, or the last plausible time that was noted.
 #[derive(Clone, Debug)]
 pub struct FindNewestTime;
 
@@ -39,7 +39,7 @@ impl Operation for FindNewestTime {
 /// Notes a plausible time.
 #[derive(Clone, Debug)]
 pub struct NoteTrustedTime {
-    /// The time.
+    /// The time that was found plausible.
     pub at: Timestamp,
 }
 

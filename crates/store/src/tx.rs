@@ -55,7 +55,7 @@ pub enum Urgency {
     Patient,
     /// Somebody's request, which is better answered 503 than not at all.
     Request,
-    /// The server itself, to know whether it may go on: never behind requests.
+    /// The server itself, to know whether it may continue: never behind requests.
     Vital,
 }
 
@@ -202,7 +202,7 @@ impl Row {
         }
     }
 
-    /// What is wrong with the field that was taken last, after its column's name in a sentence.
+    /// An error in the field that was taken last, as the rest of a sentence that begins with its column.
     pub(crate) fn error(&self, problem: &'static str) -> TxError {
         TxError::Column { column: self.column(), problem }
     }
@@ -243,7 +243,7 @@ pub enum TxError {
     Column {
         /// Its name in the answer.
         column: String,
-        /// What is wrong with it, after the name in a sentence.
+        /// The error, as the rest of a sentence that begins with the column.
         problem: &'static str,
     },
     /// A row with the same primary or unique key exists.
@@ -253,7 +253,7 @@ pub enum TxError {
     #[error("{0}")]
     Defect(String),
     /// The engine asks for the operation to be run again. The store does that; an operation passes it on.
-    #[error("the transaction lost against another one")]
+    #[error("the transaction conflicted with another one")]
     Retry,
     /// The database can't be reached, or can't do its work now.
     #[error("{0}")]
@@ -267,7 +267,7 @@ pub enum TxError {
 }
 
 impl TxError {
-    /// What is wrong with a column, after its name in a sentence: `TxError::column("scope", "is not a scope")`.
+    /// An error in a column, as the rest of a sentence: `TxError::column("scope", "is not a scope")`.
     pub(crate) fn column(column: &str, problem: &'static str) -> TxError {
         TxError::Column { column: column.to_owned(), problem }
     }

@@ -31,7 +31,7 @@ pub struct UserRecord {
     pub metadata: UserMetadata,
     /// The password's hash in PHC form.
     pub password_hash: SecretString,
-    /// When it was made.
+    /// When the user was created.
     pub created_at: Timestamp,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
@@ -42,13 +42,13 @@ pub struct UserRecord {
 }
 
 impl UserRecord {
-    /// What claims about it are made of.
+    /// The data for claims about the user.
     pub fn profile(&self) -> Profile {
         Profile { metadata: self.metadata.clone(), updated_at: self.updated_at.unwrap_or(self.created_at) }
     }
 }
 
-/// What claims about a user are made of.
+/// The data for claims about a user.
 #[derive(Clone, Debug)]
 pub struct Profile {
     /// What is registered of it.
@@ -60,9 +60,9 @@ pub struct Profile {
 /// Adds a user. [`TxError::Conflict`] if the name is taken.
 #[derive(Clone, Debug)]
 pub struct CreateUser {
-    /// The user.
+    /// The new user's row, with the hashed password.
     pub user: UserRecord,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
@@ -96,7 +96,7 @@ impl Operation for CreateUser {
 /// How a user is looked for.
 #[derive(Clone, Debug)]
 pub enum FindUser {
-    /// By id.
+    /// The user with this id.
     ById(UserId),
     /// By the name to sign in with.
     ByUsername(String),
@@ -123,7 +123,7 @@ impl Operation for FindUser {
 pub struct FindForSignIn {
     /// The name as it was typed.
     pub username: String,
-    /// Drawn from the name by a secret: which user stands in for it.
+    /// Derived from the name with a secret: which user replaces a name that nobody has.
     pub lot: u64,
 }
 
@@ -164,14 +164,14 @@ fn between(first: &str, last: &str, lot: u64) -> String {
     format!("usr_{:032x}", low + part)
 }
 
-/// Puts another hash of the same password in the place of one. Gives whether it was still there.
+/// Puts another hash of the same password in the place of one. Returns whether it was still there.
 #[derive(Clone, Debug)]
 pub struct ReplaceHash {
-    /// The user.
+    /// The user whose hash is replaced.
     pub id: UserId,
     /// The hash that the password fits.
     pub from: SecretString,
-    /// The other one.
+    /// The new hash of the same password.
     pub to: SecretString,
 }
 
@@ -196,7 +196,7 @@ async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserReco
     Ok(None)
 }
 
-/// Users in the order that they were made.
+/// Users in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListUsers {
     /// Only users made after this one.
@@ -220,7 +220,7 @@ impl Operation for ListUsers {
 pub enum UserChange {
     /// Refuse it from now on; end its sessions and grants.
     Disable,
-    /// Vouch for its mail address.
+    /// Vouch for its email address.
     EmailVerified,
     /// Let it in again.
     Enable,
@@ -239,16 +239,16 @@ impl UserChange {
     }
 }
 
-/// Changes a user. Gives whether it exists.
+/// Changes a user. Returns whether it exists.
 #[derive(Clone, Debug)]
 pub struct ChangeUser {
-    /// The user.
+    /// The user to change.
     pub id: UserId,
-    /// What changes.
+    /// The change, of which there is one at a time.
     pub change: UserChange,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

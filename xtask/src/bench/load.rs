@@ -1,6 +1,6 @@
 //! Load by `wrk`, and its result. The scripts are in bench/load.
 //!
-//! Easy to get wrong: a server is fast at refusing, so one answer that is no success invalidates the row. wrk counts
+//! Easy to get wrong: a server is fast at refusing, so one answer that is not a success invalidates the row. wrk counts
 //! statuses of 400 and above; that the request is answered with 2xx at all is checked before.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};

@@ -37,7 +37,6 @@ pub(super) struct Limit {
 /// The server that is measured.
 enum Subject {
     Floor,
-    /// With this request.
     Doorward(fn(&Scene) -> Result<Request>),
     /// Doorward, with a request for a client's own token with this scope.
     Token(&'static str),
@@ -150,7 +149,7 @@ impl Row {
     }
 }
 
-/// Starts a server that is not Doorward. It reports the client for its tokens, but for the floor, which checks none.
+/// Starts a server that is not Doorward. It reports the client for its tokens, except for the floor, which checks none.
 fn other(scene: &Scene, argv: &[&str], format: &str) -> Result<(Server, Load)> {
     #[derive(Deserialize)]
     struct Listening {

@@ -67,7 +67,7 @@ impl Tests<'_> {
         self.cargo(&[&["test", "--workspace", "--no-fail-fast"], &workspace::FEATURES[..], arguments].concat())
     }
 
-    /// What is wrong beyond the counts, if something is.
+    /// The failure beyond the counts, if there is one.
     fn crash(&self, succeeded: bool) -> Option<String> {
         let crashed = "Cargo failed without a failed test: a test program crashed".to_owned();
         Some(crashed).filter(|_| !succeeded && self.counts.failed == 0)

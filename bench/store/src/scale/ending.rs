@@ -19,7 +19,6 @@ use crate::{
 pub(super) struct Endings {
     /// How long others waited before and after.
     pub(super) usual: Times,
-    /// Their tokens.
     pub(super) tokens: Vec<String>,
     pub(super) user: Ending,
     pub(super) client: Ending,

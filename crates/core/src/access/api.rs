@@ -14,11 +14,11 @@ pub struct ResourceIdentifier(Arc<str>);
 
 /// A text that can't identify an API.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("a resource identifier is an absolute URI without fragment, of 512 printable ASCII characters at most")]
+#[error("a resource identifier is an absolute URI without fragment, of at most 512 printable ASCII characters")]
 pub struct InvalidResource;
 
 impl ResourceIdentifier {
-    /// Reads an identifier.
+    /// Parses an absolute URI without fragment, of at most 512 printable ASCII characters.
     pub fn parse(text: &str) -> Result<Self, InvalidResource> {
         let printable = text.len() <= 512 && text.bytes().all(|b| b.is_ascii_graphic());
         if !printable || text.contains('#') || Url::parse(text).is_err() {
@@ -42,8 +42,8 @@ impl ResourceIdentifier {
         self.is_origin() && bare(&self.0) == bare(asked)
     }
 
-    /// Where the metadata of this resource stands (RFC 9728 section 3.1): the well-known part goes between host and
-    /// path. `None` if the identifier is no `http` or `https` URL.
+    /// The URL of this resource's metadata (RFC 9728 section 3.1): the well-known part goes between host and path.
+    /// `None` if the identifier is not an `http` or `https` URL.
     pub fn metadata_url(&self) -> Option<String> {
         let url = Url::parse(&self.0).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let path = url[Position::BeforePath..].trim_end_matches('/');
@@ -85,13 +85,13 @@ impl fmt::Display for ResourceIdentifier {
 #[serde(try_from = "String", into = "String")]
 pub struct Role(Arc<str>);
 
-/// A text that is no role.
+/// A text that is not a role.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a role is 1 to 64 letters, digits and -_.:")]
 pub struct InvalidRole;
 
 impl Role {
-    /// Reads a role.
+    /// Parses a role: 1 to 64 letters, digits, `-`, `_`, `.` and `:`.
     pub fn parse(text: &str) -> Result<Self, InvalidRole> {
         let valid =
             (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b));
@@ -166,7 +166,7 @@ pub enum TokenFormat {
 }
 
 impl TokenFormat {
-    /// Every form.
+    /// Both formats, the default first.
     pub const ALL: [Self; 2] = [Self::Jwt, Self::Opaque];
 
     /// The form as it is written.
@@ -181,7 +181,7 @@ impl TokenFormat {
 /// A scope with the sentence that the consent page shows for it.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct DescribedScope {
-    /// The scope.
+    /// The scope's name, unique across all APIs.
     pub scope: Scope,
     /// What it allows, in the user's words: "Read your notes".
     pub description: String,
@@ -193,7 +193,7 @@ pub const MANAGEMENT: &str = "doorward";
 /// An API: a resource server that takes our credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Api {
-    /// Its row.
+    /// The identifier of its row, which never changes.
     pub id: ApiId,
     /// What is registered of it.
     pub metadata: ApiMetadata,
@@ -202,17 +202,17 @@ pub struct Api {
 }
 
 /// What is registered of an API. It is created, changed, stored, shown and exported as this one type. A member that is
-/// missing has its default; one that is not known is passed over, since a newer program may have stored it.
+/// missing has its default; one that is not known is skipped, since a newer program may have stored it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct ApiMetadata {
-    /// Its name, unique.
+    /// The name for people and the command line, unique.
     pub name: String,
     /// Its identifier, unique: the `aud` of its tokens.
     pub identifier: ResourceIdentifier,
-    /// Its scopes.
+    /// The scopes that belong to this API, each with its sentence.
     #[serde(default)]
     pub scopes: Vec<DescribedScope>,
-    /// Its roles.
+    /// The roles that can be granted at this API.
     #[serde(default)]
     pub roles: BTreeSet<Role>,
     /// The form of its access tokens.
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_stands_between_host_and_path() {
+    fn metadata_path_goes_between_host_and_path() {
         // The examples of RFC 9728 section 3.1.
         let url = |text| identifier(text).metadata_url();
         assert_eq!(

@@ -9,11 +9,11 @@ use crate::id::{ClientId, KeyId, UserId};
 /// Who holds a role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Holder {
-    /// A client.
+    /// A client, as the subject of client_credentials tokens.
     Client(ClientId),
-    /// An API key.
+    /// An API key, whose roles were granted to the key itself.
     Key(KeyId),
-    /// A user.
+    /// A user, whatever client acts for the user.
     User(UserId),
 }
 
@@ -21,9 +21,9 @@ pub enum Holder {
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Owner {
-    /// A client.
+    /// A client: the key is refused while the client is disabled.
     Client(ClientId),
-    /// A user.
+    /// A user: the key is refused while the user is disabled.
     User(UserId),
 }
 
@@ -33,7 +33,7 @@ pub enum Owner {
 pub struct InvalidHolder;
 
 impl Holder {
-    /// The id.
+    /// The id with its prefix, as in tokens and in the audit.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Client(id) => id.as_str(),
@@ -44,7 +44,7 @@ impl Holder {
 }
 
 impl Owner {
-    /// The id.
+    /// The id with its prefix, as in tokens and in the audit.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Client(id) => id.as_str(),

@@ -13,7 +13,7 @@ use crate::{
     scope::{Scope, ScopeSet},
 };
 
-/// What a route demands of its callers beyond being known.
+/// What a route requires of its callers beyond being known.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement {
     scopes: ScopeSet,
@@ -63,19 +63,19 @@ impl Requirement {
         Self { alternatives: vec![alternatives.into_iter().collect()], ..Self::default() }
     }
 
-    /// Demands a scope as well.
+    /// Requires a scope as well.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scopes.insert(scope);
         self
     }
 
-    /// Demands a role as well.
+    /// Requires a role as well.
     pub fn role(mut self, role: Role) -> Self {
         self.roles.insert(role);
         self
     }
 
-    /// Demands another requirement as well.
+    /// Requires another requirement as well.
     pub fn and(mut self, other: Self) -> Self {
         self.scopes = self.scopes.union(&other.scopes);
         self.roles.extend(other.roles);
@@ -84,7 +84,7 @@ impl Requirement {
         self
     }
 
-    /// Demands that a condition holds as well. Its name is for the operator.
+    /// Requires that a condition holds as well. Its name is for the operator.
     pub fn condition(
         mut self,
         name: impl Into<Arc<str>>,
@@ -94,12 +94,12 @@ impl Requirement {
         self
     }
 
-    /// The scopes that are demanded in any case.
+    /// The scopes that are required in any case.
     pub fn scopes(&self) -> &ScopeSet {
         &self.scopes
     }
 
-    /// The roles that are demanded in any case.
+    /// The roles that are required in any case.
     pub fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
@@ -188,7 +188,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named() {
         let role_alone = authorize(&principal("notes:read", &["admin"]), &delete_note()).unwrap_err();
-        assert!(role_alone.sentence().ends_with(" this needs: notes:write."), "{}", role_alone.sentence());
+        assert!(role_alone.sentence().ends_with(" required scope: notes:write."), "{}", role_alone.sentence());
         let scope_alone = authorize(&principal("notes:write", &[]), &delete_note()).unwrap_err();
         assert!(scope_alone.sentence().ends_with(": the role admin is missing."), "{}", scope_alone.sentence());
         assert!(scope_alone.required_roles.contains("admin") && scope_alone.required_scopes.is_none());

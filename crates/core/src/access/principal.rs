@@ -1,4 +1,4 @@
-//! The principal: who a verified credential stands for, and what it was given.
+//! The principal: the party behind a verified credential, and what it was granted.
 
 use std::collections::BTreeSet;
 
@@ -31,11 +31,11 @@ pub enum CredentialKind {
     AccessTokenJwt,
     /// An opaque access token, known by introspection (RFC 7662).
     AccessTokenOpaque,
-    /// An API key.
+    /// An API key, known by its digest.
     ApiKey,
 }
 
-/// A verified party. In an API's handlers it is made by the guard alone.
+/// A verified party. In an API, only the guard creates one.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct Principal {
     /// What kind of party it is.

@@ -6,13 +6,13 @@ use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Asks for an id_token (OpenID Connect Core section 3.1.2.1).
+/// Asks for an ID token (OpenID Connect Core section 3.1.2.1).
 pub const OPENID: &str = "openid";
 /// Asks for a refresh token (OpenID Connect Core section 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
 /// Asks for the name (OpenID Connect Core section 5.4).
 pub const PROFILE: &str = "profile";
-/// Asks for the mail address (OpenID Connect Core section 5.4).
+/// Asks for the email address (OpenID Connect Core section 5.4).
 pub const EMAIL: &str = "email";
 
 /// The scopes that belong to no API but to the authorization server itself.
@@ -23,13 +23,13 @@ pub const OIDC_SCOPES: [&str; 4] = [OPENID, PROFILE, EMAIL, OFFLINE_ACCESS];
 #[serde(try_from = "String", into = "String")]
 pub struct Scope(Arc<str>);
 
-/// A text that is no scope, or a list that is too long.
+/// A text that is not a scope, or a list that is too long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a scope is 1 to 128 printable ASCII characters without space, quote and backslash; at most 64 in a list")]
 pub struct InvalidScope;
 
 impl Scope {
-    /// Reads a scope.
+    /// Parses a scope by the grammar of RFC 6749 section 3.3.
     pub fn parse(text: &str) -> Result<Self, InvalidScope> {
         let valid =
             (1..=128).contains(&text.len()) && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
@@ -111,7 +111,7 @@ impl ScopeSet {
         Ok(Self(scopes))
     }
 
-    /// Adds a scope.
+    /// Adds a scope; adding it again changes nothing.
     pub fn insert(&mut self, scope: Scope) {
         self.0.insert(scope);
     }

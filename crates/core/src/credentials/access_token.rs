@@ -1,4 +1,4 @@
-//! Access tokens as JWTs (RFC 9068): what they say, how they are made, how they are verified.
+//! Access tokens as JWTs (RFC 9068): their claims, how they are issued and how they are verified.
 //!
 //! Verified is everything that RFC 9068 section 4 and RFC 8725 name: signature, `typ`, `alg`, `iss`, `aud`, `exp`,
 //! `nbf`, `iat`, and that a bound token is not taken for a bearer's (RFC 9449 section 7.2).
@@ -28,7 +28,7 @@ pub const MAX_SKEW: Duration = Duration::from_secs(60);
 /// What a new access token says, in either form.
 #[derive(Clone, Debug, Serialize)]
 pub struct Claims {
-    /// The issuer.
+    /// The issuer, exactly as in the server's metadata.
     #[serde(rename = "iss")]
     pub issuer: String,
     /// The user, or the client that acts for itself.
@@ -37,16 +37,16 @@ pub struct Claims {
     /// The API; the issuer as well when `openid` was granted.
     #[serde(rename = "aud", serialize_with = "one_or_many")]
     pub audience: Vec<String>,
-    /// When it ends.
+    /// When the token expires, in whole seconds.
     #[serde(rename = "exp", serialize_with = "as_secs")]
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// When the token was issued.
     #[serde(rename = "iat", serialize_with = "as_secs")]
     pub issued_at: Timestamp,
-    /// Its own name.
+    /// The token's own id, by which it can be revoked.
     #[serde(rename = "jti")]
     pub id: TokenId,
-    /// The client.
+    /// The client that the token was issued to.
     pub client_id: String,
     /// What it may be used for.
     #[serde(rename = "scope")]
@@ -71,7 +71,7 @@ impl Claims {
     }
 }
 
-/// A single value stands as itself (RFC 7519 section 4.1.3).
+/// A single value is a string, several are an array (RFC 7519 section 4.1.3).
 pub(crate) fn one_or_many<S: serde::Serializer>(values: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     match values {
         [one] => serializer.serialize_str(one),
@@ -107,15 +107,15 @@ pub struct AccessToken {
     pub subject: String,
     /// Everything in `aud`.
     pub audience: Vec<String>,
-    /// When it ends.
+    /// When the token expires, in whole seconds.
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// When the token was issued.
     pub issued_at: Timestamp,
     /// Before when it is not valid.
     pub not_before: Option<Timestamp>,
-    /// Its own name.
+    /// The token's own id, by which it can be revoked.
     pub id: String,
-    /// The client.
+    /// The client that the token was issued to.
     pub client_id: String,
     /// What it may be used for.
     pub scopes: ScopeSet,
@@ -154,7 +154,7 @@ impl From<Duration> for Leeway {
 }
 
 impl AccessToken {
-    /// Checks the times once more: for a token that was verified before and kept.
+    /// Checks the times of a token that was verified earlier and cached.
     pub fn check_times(&self, leeway: impl Into<Leeway>, now: Timestamp) -> Result<(), Refusal> {
         let Leeway { start, end } = leeway.into();
         if now >= self.expires_at.plus(end) {
@@ -184,7 +184,7 @@ impl AccessToken {
         Ok(())
     }
 
-    /// The principal that the token stands for at `audience`.
+    /// The principal of the token at `audience`.
     pub fn into_principal(self, audience: ResourceIdentifier) -> Principal {
         let kind = if self.subject == self.client_id { PrincipalKind::Client } else { PrincipalKind::User };
         Principal {
@@ -212,8 +212,8 @@ pub fn verify(token: &str, keys: &KeySet, expect: &Expectation<'_>, now: Timesta
     Ok(token)
 }
 
-/// Verifies who issued an access token and that it is one, and nothing of audience or times: for the issuer itself,
-/// which is asked about the tokens of all its APIs.
+/// Verifies that an access token is one and who issued it, but neither audience nor times: for the issuer itself, which
+/// answers for the tokens of all its APIs.
 pub fn verify_issued(
     token: &str,
     keys: &KeySet,
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn one_audience_stands_as_itself() {
+    fn single_audience_is_a_string() {
         let one = serde_json::to_value(claims()).unwrap();
         assert_eq!(one["aud"], API);
         let two = serde_json::to_value(Claims { audience: vec![API.into(), ISSUER.into()], ..claims() }).unwrap();
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn issuer_takes_what_a_node_ahead_of_it_made_and_nothing_that_has_expired() {
+    fn issuer_accepts_tokens_of_a_node_with_a_fast_clock() {
         let token = verify_at(&claims().sign(&key()).unwrap(), NOW).unwrap();
         let leeway = Leeway::between_nodes(Duration::from_secs(30));
         assert!(token.check_times(leeway, NOW.minus(Duration::from_secs(30))).is_ok());

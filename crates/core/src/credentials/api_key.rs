@@ -100,7 +100,7 @@ impl ApiKey {
         (looks_like_key(text) && checksum_holds(text)).then(|| Self(text.into()))
     }
 
-    /// The key itself: shown once, to whom it was made for.
+    /// The key itself, which is shown once, when it is created.
     pub fn reveal(&self) -> &str {
         self.0.expose_secret()
     }
@@ -118,7 +118,7 @@ impl fmt::Debug for ApiKey {
     }
 }
 
-/// Whether a text has the outer form of a key, its checksum aside: tells a mistyped key from another thing.
+/// Whether a text has the outer form of a key, its checksum aside. Distinguishes a mistyped key from other text.
 pub fn looks_like_key(text: &str) -> bool {
     let mut parts = text.splitn(3, '_');
     let (Some(prefix), Some(environment), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
@@ -127,8 +127,9 @@ pub fn looks_like_key(text: &str) -> bool {
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
 }
 
-/// What is registered of an API key, and stored as this one type. A member that is not known is passed over, since a newer
-/// program may have stored it. None has a default: where `limited_to` is missing, nobody can say that there is no limit.
+/// What is registered of an API key, and stored as this one type. A member that is not known is skipped, since a newer
+/// program may have stored it. None has a default: where `limited_to` is missing, nobody can say that there is no
+/// limit.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct KeyMetadata {
     /// Its name, for people.

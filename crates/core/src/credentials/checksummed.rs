@@ -1,5 +1,5 @@
-//! The form of every opaque secret that Doorward hands out: a prefix, 32 random base62 characters (190 bits) and 6
-//! base62 characters of CRC-32 over all that stands before them.
+//! The form of every opaque secret that Doorward issues: a prefix, 32 random base62 characters (190 bits) and 6 base62
+//! characters of CRC-32 over everything before them.
 //!
 //! The checksum is no protection: it lets a mistyped or invented secret be refused without a look-up, and a scanner
 //! recognise a real one offline.
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn each_character_is_as_likely_as_every_other() {
-        // 248 and more are passed over: 248 is the largest multiple of 62.
+        // 248 and more are skipped: 248 is the largest multiple of 62.
         let rng = Bytes([0, 247, 248, 255, 62, 61, 10, 36]);
         assert_eq!(random_text(40, &rng).expose_secret(), "0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z0z");
         assert_eq!(generate("x_", &rng).expose_secret()[..34], *"x_0z0zAa0z0zAa0z0zAa0z0zAa0z0zAa0z");

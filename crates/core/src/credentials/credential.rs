@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn credential_that_is_encoded_or_glued_is_not_logged() {
         let refresh = checksummed::generate(REFRESH_TOKEN_PREFIX, &SeededRng::new(1));
-        // {"typ":"JWT","alg":"EdDSA"}, an id_token's as well as an access token's.
+        // {"typ":"JWT","alg":"EdDSA"}, an ID token's as well as an access token's.
         let jwt = "eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c3JfMSJ9.c2lnbmF0dXJlLXNpZ25hdHVyZQ";
         for secret in [&*key(), refresh.expose_secret(), jwt] {
             let hexadecimal = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();

@@ -1,4 +1,4 @@
-//! id_tokens (OpenID Connect Core section 2): who signed in, for the client only.
+//! ID tokens (OpenID Connect Core section 2): who signed in, for the client only.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -16,25 +16,25 @@ use crate::{
     user::UserMetadata,
 };
 
-/// `typ` of an id_token: never that of an access token (RFC 8725 section 3.11).
+/// `typ` of an ID token: never that of an access token (RFC 8725 section 3.11).
 pub const TYPE: &str = "JWT";
 
-/// What a new id_token says.
+/// What a new ID token says.
 #[derive(Clone, Debug, Serialize)]
 pub struct Claims {
-    /// The issuer.
+    /// The issuer, exactly as in the server's metadata.
     #[serde(rename = "iss")]
     pub issuer: String,
-    /// The user.
+    /// The id of the user who signed in.
     #[serde(rename = "sub")]
     pub subject: String,
-    /// The client.
+    /// The client that the token was issued to.
     #[serde(rename = "aud")]
     pub audience: String,
-    /// When it ends.
+    /// When the token expires, in whole seconds.
     #[serde(rename = "exp", serialize_with = "as_secs")]
     pub expires_at: Timestamp,
-    /// When it was made.
+    /// When the token was issued.
     #[serde(rename = "iat", serialize_with = "as_secs")]
     pub issued_at: Timestamp,
     /// When the user signed in.
@@ -72,7 +72,7 @@ pub struct UserClaims {
     /// `profile`: when any of these was last changed.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_as_secs")]
     pub updated_at: Option<Timestamp>,
-    /// `email`: the mail address.
+    /// `email`: the email address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// `email`: whether it was verified.
@@ -114,16 +114,16 @@ pub fn amr(methods: &[SignInMethod]) -> Vec<SignInMethod> {
     named
 }
 
-/// What verifies the id_tokens that this server issued.
+/// What verifies the ID tokens that this server issued.
 #[derive(Clone, Copy, Debug)]
 pub struct IssuedIdTokens<'a> {
-    /// The issuer.
+    /// The issuer that the token must name.
     pub issuer: &'a str,
-    /// Its keys.
+    /// The published keys of that issuer.
     pub keys: &'a KeySet,
 }
 
-/// An `id_token_hint`: an id_token of ours, given back.
+/// An `id_token_hint`: an ID token of ours, given back.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdTokenHint {
     /// It says that it is one of ours, but the key that would verify it was removed since. It names nobody.
@@ -138,7 +138,7 @@ pub enum IdTokenHint {
 /// What a verified `id_token_hint` says.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HintedSignIn {
-    /// The user.
+    /// The user who had signed in.
     pub user: UserId,
     /// The session in which the user signed in.
     pub session: Option<SessionId>,
@@ -191,7 +191,7 @@ fn flawed(refusal: &Refusal) -> Refusal {
 }
 
 impl Claims {
-    /// The token, signed.
+    /// Signs the claims as a compact JWS.
     pub fn sign(&self, key: &SigningKey) -> Result<String, InvalidSigningKey> {
         let payload = serde_json::to_vec(self).map_err(|_| InvalidSigningKey)?;
         jws::sign(key, TYPE, &payload)

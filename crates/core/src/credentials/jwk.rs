@@ -79,13 +79,13 @@ pub enum InvalidJwk {
     #[error("the key material is malformed or too weak")]
     Material,
     /// `alg` is not one that this type of key can have.
-    #[error("`alg` does not fit the key")]
+    #[error("`alg` does not match the key")]
     Mismatch,
     /// The key holds private parts, which nobody should publish.
-    #[error("the key holds private parts")]
+    #[error("the key contains private parts")]
     Private,
     /// `kty` or `crv` is none that verifies here.
-    #[error("the type of key is not supported")]
+    #[error("this type of key is not supported")]
     Unsupported,
     /// `use` or `key_ops` says that the key is not for signatures.
     #[error("the key is not for signatures")]
@@ -142,7 +142,7 @@ impl VerifyingKey {
         Ok(Self { kid: text("kid").map(str::to_owned), keys, jwk })
     }
 
-    /// The key's name.
+    /// The name by which tokens refer to the key, if it has one.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
@@ -207,12 +207,12 @@ pub struct KeySet(Vec<VerifyingKey>);
 pub struct InvalidKeySet;
 
 impl KeySet {
-    /// The keys given.
+    /// A set of the given keys, in this order.
     pub fn new(keys: Vec<VerifyingKey>) -> Self {
         Self(keys)
     }
 
-    /// Reads a JWK set. Keys that can't be used here are passed over (RFC 7517 section 5).
+    /// Reads a JWK set. Keys that can't be used here are skipped (RFC 7517 section 5).
     pub fn parse(document: &[u8]) -> Result<Self, InvalidKeySet> {
         Self::of(&json::parse_object(document).map_err(|_| InvalidKeySet)?)
     }
@@ -253,9 +253,9 @@ enum Pair {
     Rsa(RsaKeyPair),
 }
 
-/// A private key that can't be made or read.
+/// A private key that can't be generated or read.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the private key can't be made or read")]
+#[error("the private key can't be generated or read")]
 pub struct InvalidSigningKey;
 
 impl SigningKey {
@@ -296,7 +296,7 @@ impl SigningKey {
         document.map(Zeroizing::new).map_err(|_| InvalidSigningKey)
     }
 
-    /// The key's name.
+    /// The name by which tokens refer to the key.
     pub fn kid(&self) -> &str {
         &self.kid
     }

@@ -23,11 +23,11 @@ const MAX_HEADER_LENGTH: usize = 2 * 1024;
 /// The protected header, as far as it counts here.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Header {
-    /// `alg` as it stands.
+    /// The value of `alg`.
     pub alg: String,
     /// `kid`.
     pub kid: Option<String>,
-    /// `typ` as it stands.
+    /// The value of `typ`.
     pub typ: Option<String>,
     refused: bool,
 }
@@ -84,7 +84,7 @@ pub(crate) fn has_three_parts(text: &str) -> bool {
 /// A JWS whose signature was verified.
 #[derive(Debug)]
 pub struct Verified {
-    /// Its header.
+    /// The protected header, covered by the signature.
     pub header: Header,
     /// Its payload, a JSON object.
     pub claims: Map<String, Value>,

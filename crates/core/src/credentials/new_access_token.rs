@@ -14,7 +14,7 @@ use crate::{
 /// What a new access token needs from outside: its names and its time.
 #[derive(Clone, Debug)]
 pub struct NewAccessToken {
-    /// The issuer.
+    /// The issuer for `iss`, shared by all tokens.
     pub issuer: Arc<str>,
     /// Its `jti`.
     pub id: TokenId,
@@ -22,7 +22,7 @@ pub struct NewAccessToken {
     pub opaque: Option<KeyedDigest>,
     /// How long it lives if it is for no API.
     pub default_ttl: Duration,
-    /// When it is made.
+    /// When the token is issued.
     pub now: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! What an API key must be like before it is made, and when it ends.
+//! Rules for a new API key, and when it expires.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,7 +28,7 @@ pub enum Expiry {
 }
 
 impl Expiry {
-    /// When a key ends that is made at `now`; `None`: never.
+    /// When a key that is created at `now` expires. `None`: never.
     pub fn expires_at(self, now: Timestamp) -> Result<Option<Timestamp>, InvalidRegistration> {
         match self {
             Self::After(lifetime) if lifetime < Duration::from_secs(1) => {
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_made_for_the_scopes_and_roles_of_the_apis_that_it_names() {
+    fn key_gets_only_scopes_and_roles_of_its_apis() {
         let (notes, mails) = (with_roles("notes", &["admin"]), with_roles("mails", &["admin", "reader"]));
         let asked = Asked {
             name: " ci ",
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_ends_after_ninety_days_unless_another_time_is_asked_for() {
+    fn key_expires_after_ninety_days_by_default() {
         let now = Timestamp::from_secs(1_000);
         let after = |secs: i64| Some(Timestamp::from_secs(1_000 + secs));
         assert_eq!(Expiry::default().expires_at(now), Ok(after(90 * 86_400)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{clock::Timestamp, id::SigningKeyId, jwk::Algorithm};
 
-/// When keys change.
+/// The durations that decide when keys change.
 #[derive(Clone, Copy, Debug)]
 pub struct RotationSchedule {
     /// How long a key signs.
@@ -21,7 +21,7 @@ pub struct RotationSchedule {
 /// The times of a signing key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyTimes {
-    /// Its name.
+    /// The key's id, its `kid`.
     pub id: SigningKeyId,
     /// What it signs with.
     pub algorithm: Algorithm,
@@ -36,11 +36,11 @@ pub struct KeyTimes {
 pub enum KeyState {
     /// In the JWKS, and not signing yet.
     Published,
-    /// Signing.
+    /// The key that signs new tokens.
     Active,
     /// Not signing any more, and still in the JWKS.
     Retired,
-    /// To be removed.
+    /// Retired for so long that it can be deleted.
     Gone,
 }
 
@@ -72,16 +72,16 @@ pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now:
     }
 }
 
-/// The key that signs with `algorithm` at `now`. The first one of an algorithm has no one to wait for, so it signs also
-/// by a clock that shows an earlier time than the one by which it was made.
+/// The key that signs with `algorithm` at `now`. The first key of an algorithm replaces no other, so it signs even if
+/// the clock shows a time before its creation.
 pub fn active(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> Option<&KeyTimes> {
     let of_algorithm = || all.iter().filter(|key| key.algorithm == algorithm);
     let begun = of_algorithm().filter(|key| key.active_from <= now).max_by_key(|key| (key.active_from, &key.id));
     begun.or_else(|| of_algorithm().min_by_key(|key| (key.active_from, &key.id)))
 }
 
-/// From when on a key of `algorithm` that is made at `now` may sign: after the time that verifiers need to fetch it, or
-/// at once where there is no other yet.
+/// When a key of `algorithm` that is created at `now` may start to sign: after the time that verifiers need to fetch
+/// it, or at once if it is the only one.
 pub fn earliest(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Timestamp {
     match all.iter().any(|key| key.algorithm == algorithm) {
         true => now.plus(schedule.publish_before_use),
@@ -90,7 +90,7 @@ pub fn earliest(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSched
 }
 
 /// From when on a new key of `algorithm` signs, if one is due: so early that it is published long enough when the
-/// present one has signed for its time.
+/// current one has signed for its time.
 pub fn due(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Option<Timestamp> {
     let earliest = earliest(algorithm, all, schedule, now);
     match all.iter().filter(|key| key.algorithm == algorithm).map(|key| key.active_from).max() {
@@ -167,9 +167,9 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever fetched the JWKS within the publication time has the key of every token that he sees.
+        /// A verifier that fetched the JWKS within the publication time has the key of every token that it sees.
         #[test]
-        fn a_signing_key_was_published_long_enough_and_stays_long_enough(ticks in prop::collection::vec(0..20_u64, 1..40)) {
+        fn signing_key_is_published_before_and_after_its_use(ticks in prop::collection::vec(0..20_u64, 1..40)) {
             let mut keys: Vec<KeyTimes> = Vec::new();
             let mut day = 0;
             for ticked in ticks {

@@ -37,7 +37,7 @@ pub struct Prompt {
     pub login: bool,
     /// `consent`: ask again.
     pub consent: bool,
-    /// `select_account`: let the user choose who he is, which is to sign in.
+    /// `select_account`: let the user choose an account, by signing in.
     pub select_account: bool,
 }
 
@@ -61,7 +61,7 @@ impl Prompt {
 /// A valid authorization request. It is stored once, and no later step reads a parameter from the browser again.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct AuthorizationRequest {
-    /// The client.
+    /// The client that sent the request.
     pub client_id: crate::id::ClientId,
     /// Where the answer goes.
     pub target: Target,
@@ -71,7 +71,7 @@ pub struct AuthorizationRequest {
     pub resources: Vec<ResourceIdentifier>,
     /// The challenge that the code will be bound to; `None`: the client left out PKCE, and may.
     pub code_challenge: Option<CodeChallenge>,
-    /// `nonce`, returned in the id_token.
+    /// `nonce`, returned in the ID token.
     pub nonce: Option<String>,
     /// `prompt`.
     pub prompt: Prompt,
@@ -164,8 +164,8 @@ impl AuthorizationRequest {
         }
     }
 
-    /// Whether a user who signed in at `auth_time` has to sign in again before this request can go on. A sign-in
-    /// for this very request counts, whatever was asked.
+    /// Whether a user who signed in at `auth_time` has to sign in again before this request can continue. A sign-in for
+    /// this very request counts, whatever was asked.
     pub fn demands_sign_in(
         &self,
         user: &UserId,
@@ -203,7 +203,8 @@ impl AuthorizationRequest {
         gives_refresh_token(client, &self.scopes, &self.scopes)
     }
 
-    /// What is granted, of what the user ticked: what can't be unticked counts as ticked; nothing ticked is a no.
+    /// The scopes that are granted, given what the user ticked. Required scopes always count as ticked. If nothing is
+    /// ticked, the request is denied.
     pub fn consented(&self, ticked: &ScopeSet) -> Result<ScopeSet, Refusal> {
         let is_granted = |scope: &scope::Scope| self.is_required(scope.as_str()) || ticked.contains(scope.as_str());
         let granted = self.scopes.filtered(is_granted);
@@ -249,7 +250,7 @@ fn code_challenge(form: &Parameters<'_>, client: &Client) -> Result<Option<CodeC
     CodeChallenge::parse(challenge).map(Some).map_err(invalid)
 }
 
-/// `id_token_hint`, which must be an id_token that was issued to this client.
+/// `id_token_hint`, which must be an ID token that was issued to this client.
 fn id_token_hint(
     form: &Parameters<'_>,
     client: &Client,
@@ -355,7 +356,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn mistakes_are_told_to_the_client() {
+    fn mistakes_are_reported_to_the_client() {
         for (name, value, denial) in [
             ("response_type", "", Denial::ParameterMissing),
             ("response_type", "token", Denial::ResponseTypeUnsupported),
@@ -394,7 +395,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn sign_in_is_demanded_by_prompt_and_age_and_satisfied_by_a_fresh_one() {
+    fn prompt_and_max_age_require_a_fresh_sign_in() {
         let at = Timestamp::from_secs;
         let demands = |request: &AuthorizationRequest, auth_time, requested_at, now| {
             request.demands_sign_in(&user(1), at(auth_time), at(requested_at), at(now))
@@ -435,7 +436,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn pkce_can_be_left_out_whole_by_clients_of_the_basic_profile_only() {
+    fn only_basic_profile_clients_may_omit_pkce_entirely() {
         let basic = Client {
             metadata: ClientMetadata {
                 profile: ClientProfile::OidcBasic,
@@ -495,7 +496,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn what_was_allowed_without_a_refresh_token_is_asked_again_with_one() {
+    fn refresh_token_needs_a_new_consent() {
         let set = |text: &str| ScopeSet::parse(text).unwrap();
         let remembered = |scopes: &str| consent_to(&client(), &set(scopes), &set(scopes));
         let plain = with("scope", "notes:read").unwrap();
@@ -511,7 +512,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn openid_stays_and_nothing_ticked_is_a_no() {
+    fn openid_is_kept_and_nothing_ticked_is_a_refusal() {
         let request = parse(GOOD).unwrap();
         let ticked = |text: &str| request.consented(&ScopeSet::parse(text).unwrap());
         assert_eq!(ticked("notes:read").unwrap().to_string(), "notes:read openid");
@@ -524,7 +525,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn staying_signed_in_can_be_unticked_only_where_that_changes_something() {
+    fn offline_access_can_be_unticked_only_if_it_has_an_effect() {
         let ticked = ScopeSet::parse("notes:read").unwrap();
         let granted = |scope| with("scope", scope).unwrap().consented(&ticked).unwrap().to_string();
         assert_eq!(granted("openid notes:read offline_access"), "notes:read openid");

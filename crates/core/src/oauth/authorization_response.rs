@@ -1,7 +1,7 @@
 //! The authorization response (OAuth 2.1 section 4.1.2): where it goes, and how it gets there.
 //!
-//! [`Target`] is made only by comparison with what the client registered. A doubt about client, redirect URI or `state`
-//! is shown on a page: an answer that can't reach the client as it expects must not be sent.
+//! Only a comparison with the client's registration creates a [`Target`]. If client, redirect URI or `state` are in
+//! doubt, the error is shown on a page: a response that may not reach the client must not be sent.
 
 use std::borrow::Cow;
 
@@ -92,7 +92,7 @@ pub struct Target {
 pub enum AuthorizationResponse {
     /// The browser posts these fields to this URL.
     FormPost {
-        /// The redirect URI.
+        /// The redirect URI, to which the form is posted.
         action: String,
         /// Names and values, in their order.
         fields: Vec<(&'static str, String)>,
@@ -232,12 +232,12 @@ mod tests {
     }
 
     #[test]
-    fn error_has_the_trace_id_in_its_description_and_no_parameter_of_our_own() {
+    fn error_has_the_trace_id_only_in_its_description() {
         let url = url::Url::parse(&redirect(error(GOOD, Denial::AccessDenied))).unwrap();
         let names: Vec<_> = url.query_pairs().map(|(name, _)| name.into_owned()).collect();
         assert_eq!(names, ["error", "error_description", "iss", "state"]);
         let description = url.query_pairs().find(|(name, _)| name == "error_description").unwrap().1;
-        assert_eq!(description, format!("The user did not allow it. Trace ID: {TRACE_ID}"));
+        assert_eq!(description, format!("The user denied access. Trace ID: {TRACE_ID}"));
     }
 
     #[test]
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_of_a_request_object_goes_where_the_object_says_that_the_client_listens() {
+    fn request_object_refusal_goes_to_its_redirect_uri() {
         let object = |claims: &str| format!("e30.{}.", URL_SAFE_NO_PAD.encode(claims));
         let refused = |request: &str| error(&format!("{GOOD}&request={request}"), Denial::RequestObjectUnsupported);
         let posted = refused(&object(r#"{"response_mode":"form_post","redirect_uri":"https://evil.example"}"#));

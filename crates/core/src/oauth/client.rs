@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
-    /// The code flow.
+    /// The code flow (OAuth 2.1 section 4.1).
     AuthorizationCode,
     /// The client acts for itself.
     ClientCredentials,
@@ -26,7 +26,7 @@ pub enum GrantType {
 }
 
 impl GrantType {
-    /// Every grant type.
+    /// Every grant type, in alphabetical order.
     pub const ALL: [Self; 3] = [Self::AuthorizationCode, Self::ClientCredentials, Self::RefreshToken];
 
     /// The grant type as it is written.
@@ -97,11 +97,11 @@ pub struct Client {
     pub roles: Vec<(ApiId, Role)>,
     /// Of the credential of an API: which.
     pub api: Option<ApiId>,
-    /// When it was made.
+    /// When the client was created.
     pub created_at: Timestamp,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
-    /// When it was last disabled: tokens of before stay ended when it is let in again.
+    /// When the client was last disabled. Tokens issued before stay ended when it is enabled again.
     pub tokens_ended_at: Option<Timestamp>,
 }
 
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn tokens_of_before_a_disabling_stay_ended() {
+    fn enabling_a_client_does_not_revive_its_tokens() {
         let enabled = client(AuthenticationMethod::None);
         assert!(enabled.allows_token_issued_at(NOW));
         let again = Client { tokens_ended_at: Some(NOW), ..enabled.clone() };

@@ -34,7 +34,7 @@ const ASSERTION_SKEW: Duration = Duration::from_secs(30);
 pub struct ClientCredential {
     /// `client_id`, not yet verified.
     pub client_id: String,
-    /// The proof.
+    /// The proof that came with it.
     pub proof: Proof,
 }
 
@@ -43,7 +43,7 @@ pub struct ClientCredential {
 pub enum Proof {
     /// A JWT signed by the client.
     Assertion(SecretString),
-    /// Not at all.
+    /// No proof, as from a public client.
     None,
     /// A secret in the Authorization header.
     SecretBasic(SecretString),
@@ -95,7 +95,7 @@ pub fn present(authorization: Option<&[u8]>, form: &Parameters<'_>) -> Result<Cl
 /// What else must hold before the client is authenticated.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Authenticated {
-    /// Nothing.
+    /// The client is authenticated; nothing more to check.
     Yes,
     /// The assertion's `jti` must not have been seen before `expires_at` has passed.
     OnceByAssertion {
@@ -109,7 +109,7 @@ pub enum Authenticated {
 /// What assertions may be addressed to.
 #[derive(Clone, Copy, Debug)]
 pub struct AssertionAudience<'a> {
-    /// The issuer.
+    /// The issuer, which every assertion may name.
     pub issuer: &'a str,
     /// The path of the token endpoint, which follows the issuer, for clients that are registered so.
     pub token_path: &'a str,

@@ -1,8 +1,7 @@
 //! Client metadata (RFC 7591 section 2): what is registered of a client. It is created, changed, stored, shown and
 //! exported as this one type.
 //!
-//! A member that is missing has its default. A member that is not known is passed over: a newer program may have stored
-//! it.
+//! A member that is missing has its default. A member that is not known is skipped: a newer program may have stored it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -26,7 +25,7 @@ pub struct ClientMetadata {
     /// The address of a web page about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_uri: Option<String>,
-    /// How it authenticates.
+    /// The method by which the client authenticates, or `none`.
     pub token_endpoint_auth_method: AuthenticationMethod,
     /// The ways that it may get tokens.
     pub grant_types: BTreeSet<GrantType>,
@@ -38,9 +37,9 @@ pub struct ClientMetadata {
     pub scope: ScopeSet,
     /// What a client_credentials request without `scope` asks for.
     pub default_scope: ScopeSet,
-    /// What its id_tokens are signed with (OpenID Connect Registration section 2).
+    /// What its ID tokens are signed with (OpenID Connect Registration section 2).
     pub id_token_signed_response_alg: Algorithm,
-    /// What its id_tokens say of the user.
+    /// What its ID tokens say of the user.
     pub id_token_claims: IdTokenClaims,
     /// What authorization requests of it must have.
     pub profile: ClientProfile,
@@ -76,7 +75,7 @@ impl Default for ClientMetadata {
     }
 }
 
-/// What the id_tokens of a client say of the user.
+/// What the ID tokens of a client say of the user.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdTokenClaims {
@@ -88,7 +87,7 @@ pub enum IdTokenClaims {
 }
 
 impl IdTokenClaims {
-    /// Every choice.
+    /// Both choices, the default first.
     pub const ALL: [Self; 2] = [Self::Scopes, Self::Minimal];
 
     /// The choice as it is written.
@@ -107,13 +106,13 @@ pub enum ClientProfile {
     #[default]
     #[serde(rename = "oauth-2.1")]
     OAuth21,
-    /// What OpenID Connect's Basic profile demands: neither PKCE nor `nonce`. For confidential clients of older make.
+    /// What OpenID Connect's Basic profile requires: neither PKCE nor `nonce`. For confidential clients of older make.
     #[serde(rename = "oidc-basic")]
     OidcBasic,
 }
 
 impl ClientProfile {
-    /// Every profile.
+    /// Both profiles, the default first.
     pub const ALL: [Self; 2] = [Self::OAuth21, Self::OidcBasic];
 
     /// The profile as it is written.
@@ -144,7 +143,7 @@ impl ClientKeys {
         json::parse_object(document).map_err(|_| InvalidClientKeys)?.try_into()
     }
 
-    /// The keys.
+    /// The usable keys of the set, parsed.
     pub fn keys(&self) -> &KeySet {
         &self.keys
     }

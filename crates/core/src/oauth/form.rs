@@ -59,7 +59,7 @@ impl<'a> Parameters<'a> {
         self.pairs.iter().filter(move |pair| pair.0 == name).map(|pair| &*pair.1)
     }
 
-    /// Refuses any parameter that stands twice, but for those of `repeatable` (RFC 6749 section 3.1).
+    /// Refuses any repeated parameter that is not in `repeatable` (RFC 6749 section 3.1).
     pub fn refuse_repeated(&self, repeatable: &[&str]) -> Result<(), Refusal> {
         for (at, (name, _)) in self.pairs.iter().enumerate() {
             let again = self.pairs[..at].iter().any(|(earlier, _)| earlier == name);

@@ -1,6 +1,6 @@
 //! Signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0 section 2).
 //!
-//! Easy to get wrong: any site can send a browser here. Without an id_token of the very session that would end, the
+//! Easy to get wrong: any site can send a browser here. Without an ID token of the very session that would end, the
 //! person is asked first; and nobody is sent on to an address that a known client did not register.
 
 use crate::{
@@ -85,8 +85,8 @@ impl LogoutRequest {
         }))
     }
 
-    /// What is to be done for who is signed in, and in which session. An id_token of another session is suspect, also of
-    /// the same user (RP-Initiated Logout 1.0 section 2).
+    /// What is to be done for who is signed in, and in which session. An ID token of another session is suspect, also
+    /// of the same user (RP-Initiated Logout 1.0 section 2).
     pub fn step(&self, signed_in: Option<(&UserId, &SessionId)>) -> LogoutStep {
         let Some((user, session)) = signed_in else { return LogoutStep::Nothing };
         let is_meant = |hint: &HintedSignIn| hint.user == *user && hint.session.as_ref() == Some(session);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn hint_of_the_session_signs_out_and_everything_else_is_asked_about() {
+    fn only_the_hint_of_the_session_signs_out_without_asking() {
         let step = |form, of: u64, session_of: u64| parse(form).unwrap().step(Some((&user(of), &session(session_of))));
         assert_eq!(step("id_token_hint=HINT", 1, 1), LogoutStep::SignOut);
         assert_eq!(step("id_token_hint=HINT", 2, 1), LogoutStep::Ask, "another user");
@@ -177,7 +177,7 @@ mod tests {
         let not_registered = Err(Denial::PostLogoutRedirectUriNotRegistered);
         assert_eq!(destination(&format!("{bye}?x=1"), Some(&app)), not_registered);
         let slash = parse(&format!("{bye}/")).unwrap().destination(Some(&app)).unwrap_err();
-        assert!(slash.facts.contains(&("differs", "by a slash at its end".to_owned())), "{slash:?}");
+        assert!(slash.facts.contains(&("differs", "by a trailing slash".to_owned())), "{slash:?}");
         let disabled = Client { disabled_at: Some(NOW), ..app };
         assert_eq!(destination(&bye, Some(&disabled)), not_registered);
     }

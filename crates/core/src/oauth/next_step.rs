@@ -24,7 +24,7 @@ pub enum NextStep<S> {
 pub struct SignedIn<S> {
     /// The session, which is handed back.
     pub session: S,
-    /// Who it is.
+    /// The user who is signed in.
     pub user_id: UserId,
     /// When the user last signed in.
     pub auth_time: Timestamp,
@@ -45,7 +45,7 @@ pub fn next_step<S>(
     match signed_in.filter(|user| !demands_sign_in(user)) {
         None if request.prompt.none => NextStep::Answer(Err(Denial::LoginRequired)),
         None => NextStep::SignIn,
-        // Somebody else than the client expects signed in for this request. Asking once more would be a circle.
+        // Someone other than the expected user signed in for this request. Asking again would loop.
         Some(user) if request.expects_another(&user.user_id) => NextStep::Answer(Err(Denial::LoginRequired)),
         Some(user) if !request.demands_consent(client, user.consented.as_ref()) => NextStep::Answer(Ok(user.session)),
         Some(_) if request.prompt.none => NextStep::Answer(Err(Denial::ConsentRequired)),

@@ -21,14 +21,14 @@ pub struct CodeChallenge(String);
 pub struct InvalidChallenge;
 
 impl CodeChallenge {
-    /// Reads a challenge.
+    /// Parses a challenge of the method S256.
     pub fn parse(text: &str) -> Result<Self, InvalidChallenge> {
         let is_digest = URL_SAFE_NO_PAD.decode(text).is_ok_and(|bytes| bytes.len() == 32);
         is_digest.then(|| Self(text.to_owned())).ok_or(InvalidChallenge)
     }
 
-    /// Whether `verifier` is the one that the challenge was made of. A verifier outside the grammar of RFC 7636
-    /// section 4.1 (43 to 128 unreserved characters) fits nothing.
+    /// Whether the challenge was computed from `verifier`. A verifier outside the grammar of RFC 7636 section 4.1 (43
+    /// to 128 unreserved characters) matches nothing.
     pub fn is_met_by(&self, verifier: &str) -> bool {
         let in_grammar = (43..=128).contains(&verifier.len())
             && verifier.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b));

@@ -28,7 +28,7 @@ pub enum InvalidRedirectUri {
     #[error("not an absolute URI of at most 2,000 printable ASCII characters")]
     Malformed,
     /// Its path has steps that servers resolve differently.
-    #[error("the path must not hold `.` or `..` segments, `;`, `\\` or an encoded dot or slash")]
+    #[error("the path must not contain `.` or `..` segments, `;`, `\\` or an encoded dot or slash")]
     Path,
     /// Its port is not written in the one usual form.
     #[error("write the port as a number from 1 to 65535 without leading zeros, or leave it out with its colon")]
@@ -100,7 +100,7 @@ impl RedirectUri {
         Ok(Self(text.to_owned()))
     }
 
-    /// Whether `asked` is this redirect URI: the same text, or, where `port_is_free`, the same but for the port of a
+    /// Whether `asked` is this redirect URI: the same text, or, where `port_is_free`, the same except for the port of a
     /// loopback host (RFC 8252 section 7.3), never across the three spellings of loopback.
     pub fn matches(&self, asked: &str, port_is_free: bool) -> bool {
         if self.0 == asked {
@@ -167,13 +167,13 @@ pub(crate) fn encoded<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str
     form.finish().replace('+', "%20")
 }
 
-/// Says of an address that is not registered if one is that differs by a slash at its end alone: that is easily overlooked.
+/// Adds a fact if a registered address differs only by a trailing slash, which is easily overlooked.
 pub(crate) fn naming_the_slash(refusal: Refusal, registered: &[RedirectUri], asked: &str) -> Refusal {
     let differs = |registered: &RedirectUri| {
         registered.0.strip_suffix('/') == Some(asked) || asked.strip_suffix('/') == Some(&registered.0)
     };
     match registered.iter().any(differs) {
-        true => refusal.fact("differs", "by a slash at its end"),
+        true => refusal.fact("differs", "by a trailing slash"),
         false => refusal,
     }
 }
@@ -189,7 +189,7 @@ pub(crate) fn authority(text: &str) -> &str {
     &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())]
 }
 
-/// What of an authority the parser reads otherwise than it stands there.
+/// What the parser reads differently from how an authority is written.
 pub(crate) enum Misread {
     /// The host: upper case, an IDN, another spelling of an address.
     Host,
@@ -213,7 +213,7 @@ pub(crate) fn check_authority(url: &Url, text: &str) -> Result<(), Misread> {
 /// Host and port of an authority without a user, as they are written.
 fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
-        // The last colon of an IPv6 address without a port stands in the brackets.
+        // The last colon of an IPv6 address without a port is inside the brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     }
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_port_of_a_native_loopback_redirect_is_free_and_nothing_else_is() {
+    fn only_the_port_of_a_native_loopback_redirect_may_differ() {
         let registered = uri("http://127.0.0.1/cb");
         for port in ["http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb"] {
             assert!(registered.matches(port, true), "{port}");

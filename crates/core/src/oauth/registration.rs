@@ -120,7 +120,7 @@ pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Re
         let (identifier, name) = (other.metadata.identifier.as_str(), &other.metadata.name);
         return invalid(
             "identifier",
-            format!("the same as {identifier:?} of the API {name:?} but for the slash at its end"),
+            format!("the same as {identifier:?} of the API {name:?}, but for the trailing slash"),
         );
     }
     if !(Duration::from_secs(1)..=Duration::from_secs(86_400)).contains(&api.access_token_ttl) {
@@ -162,7 +162,7 @@ pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> 
 }
 
 /// The metadata of a new user, with its names trimmed. Refused are names that nobody could type again or that can't be
-/// shown, and what is no mail address.
+/// shown, and what is not a email address.
 pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistration> {
     let is_address = |email: &String| {
         email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || !is_presentable(c))

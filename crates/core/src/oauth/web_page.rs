@@ -35,7 +35,7 @@ pub enum InvalidWebPage {
     UserInfo,
 }
 
-/// Refuses what is no address of a web page.
+/// Refuses what is not an address of a web page.
 pub fn check_web_page(address: &str) -> Result<(), InvalidWebPage> {
     use InvalidWebPage::*;
     if address.len() > MAX_LENGTH || !address.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -61,7 +61,8 @@ pub fn check_web_page(address: &str) -> Result<(), InvalidWebPage> {
     if url.scheme() == "http" && !url.host_str().is_some_and(is_loopback_host) {
         return Err(Scheme);
     }
-    // What stands behind the authority must be what the parser reads, but for the slash that it adds to a bare one.
+    // The part after the authority must be what the parser reads, apart from the slash that it adds to a bare
+    // authority.
     let written = address.split_once("://").map_or("", |(_, rest)| &rest[authority(address).len()..]);
     match url[Position::BeforePath..].strip_prefix('/') {
         Some(rest) if written.strip_prefix('/').unwrap_or(written) == rest => Ok(()),

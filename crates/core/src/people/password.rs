@@ -22,7 +22,7 @@ pub enum PasswordRejected {
     /// It is longer than [`MAX_BYTES`].
     #[error("at most {MAX_BYTES} bytes")]
     TooLong,
-    /// It has fewer characters than demanded.
+    /// It has fewer characters than required.
     #[error("at least {0} characters")]
     TooShort(usize),
 }
@@ -35,8 +35,8 @@ pub fn prepared(password: &str) -> SecretString {
     }
 }
 
-/// The forms whose hashes are tried, in this order: the one that is hashed today, and once more what an older program,
-/// which hashed what it got, may have hashed of the same text. Passwords in ASCII have one form.
+/// The forms whose hashes are tried, in this order: the current form, then the form that an older program may have
+/// hashed for the same text. Passwords in ASCII have one form.
 pub fn candidates(password: &str) -> Vec<SecretString> {
     let prepared = prepared(password);
     let older: SecretString = match prepared.expose_secret() == password {
@@ -47,7 +47,7 @@ pub fn candidates(password: &str) -> Vec<SecretString> {
     std::iter::once(prepared).chain(is_another.then_some(older)).collect()
 }
 
-/// Checks a new password. `is_common` tells whether its lower-case form is on the list.
+/// Checks a new password. `is_common` reports whether its lower-case form is on the list.
 pub fn check(
     password: &str,
     min_characters: usize,
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn password_is_hashed_in_one_form_and_an_older_hash_is_tried_once() {
+    fn password_has_one_form_and_one_for_older_hashes() {
         assert_eq!(forms("correct horse"), ["correct horse"]);
         assert_eq!(forms("caf\u{e9}"), ["caf\u{e9}", "cafe\u{301}"]);
         assert_eq!(forms("cafe\u{301}"), ["caf\u{e9}", "cafe\u{301}"]);

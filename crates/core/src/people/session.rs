@@ -18,7 +18,7 @@ pub struct SessionLimits {
 /// The times of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionTimes {
-    /// When it began.
+    /// When the session began, by signing in.
     pub created_at: Timestamp,
     /// When it was last used.
     pub last_seen_at: Timestamp,
@@ -29,16 +29,16 @@ pub struct SessionTimes {
 /// One way in which the user of a session was authenticated, and when.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Authentication {
-    /// How.
+    /// The method that the user signed in with.
     pub method: SignInMethod,
-    /// When.
+    /// The time of this authentication.
     pub at: Timestamp,
 }
 
 /// A way to sign in, by its name in RFC 8176 section 2.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum SignInMethod {
-    /// A password.
+    /// One factor: a password (`pwd` in RFC 8176).
     #[serde(rename = "pwd")]
     Password,
     /// A way that this program does not know: a newer one recorded it.
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn password_changes_only_while_the_checked_one_and_the_session_stand() {
+    fn password_change_needs_the_same_password_and_session() {
         let same = UserSinceCheck { is_disabled: false, has_other_password: false };
         let other = UserSinceCheck { has_other_password: true, ..same };
         assert_eq!(check_password_change(Some(same), false), Ok(()));

@@ -1,7 +1,7 @@
 //! Slowing down guesses (OWASP ASVS V6.3.1, NIST SP 800-63B-4 section 3.2.2) without locking anybody out for good.
 //!
-//! An attempt is counted before the password is looked at and given back on success, so that parallel guesses count
-//! each. Nothing sleeps: who must wait is told how long.
+//! An attempt is counted before the password is checked and given back on success, so that parallel guesses all count.
+//! Nothing sleeps: callers that must wait learn how long.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use crate::clock::Timestamp;
 
 /// After how many failures in a row a name gets a slow pace, until a success (NIST SP 800-63B-4 section 3.2.2).
 pub const SLOW_AFTER: u32 = 100;
-/// The slow pace of a name over all networks. Each network has its own beside it: one attempt in the longest wait, so that
-/// a guesser, who uses his up, does not keep the owner out.
+/// The slow pace of a name over all networks. In addition each network has one attempt per longest wait, so that a
+/// guesser uses up only the guesser's own attempts and does not keep the owner out.
 pub const SLOW_PACE: Duration = Duration::from_secs(60);
 /// Over how many browsers that signed in before an account's failures are free. More of them share one counter.
 pub const FREE_BROWSERS: u32 = 3;
-/// After how long without a failure a counter starts anew.
+/// How long a counter lasts without a failure before it starts again.
 pub const DECAY: Duration = Duration::from_secs(15 * 60);
 
 /// The failures counted under one subject: a name, an address or a browser.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Failures {
-    /// How many since the counter started anew.
+    /// Failures since the counter started again.
     pub recent: u32,
     /// How many without a success between, however long ago.
     pub in_a_row: u32,
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_failures_are_free_and_then_waits_grow_to_a_quarter_of_an_hour() {
+    fn waits_grow_to_a_quarter_of_an_hour_after_free_failures() {
         let wait = |failures, now| after(failures).wait(5, MAX, Timestamp::from_secs(now));
         assert_eq!(wait(4, 1_000), None);
         assert_eq!(wait(5, 1_000), Some(Duration::from_secs(2)));
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_starts_anew_after_a_quarter_of_an_hour_and_the_row_goes_on() {
+    fn counter_starts_again_after_a_quarter_of_an_hour() {
         let later = Timestamp::from_secs(1_000).plus(DECAY);
         assert_eq!(after(60).wait(5, MAX, later), None);
         let next = after(60).plus_one(later);

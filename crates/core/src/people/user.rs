@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What is registered of a user. It is created, changed, stored, shown and exported as this one type. A member that is
-/// missing has its default; one that is not known is passed over, since a newer program may have stored it.
+/// missing has its default; one that is not known is skipped, since a newer program may have stored it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UserMetadata {
     /// The name to sign in with, as it was given.
@@ -11,10 +11,10 @@ pub struct UserMetadata {
     /// The name, for people.
     #[serde(default)]
     pub name: Option<String>,
-    /// The mail address.
+    /// The email address, verified or not.
     #[serde(default)]
     pub email: Option<String>,
-    /// Whether the mail address was verified.
+    /// Whether the email address was verified.
     #[serde(default)]
     pub email_verified: bool,
 }

@@ -8,7 +8,7 @@
 use precis_profiles::{UsernameCaseMapped, precis_core::profile::PrecisFastInvocation};
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest name, in characters: a mail address fits (RFC 5321 section 4.5.3.1.3).
+/// Longest name, in characters: a email address fits (RFC 5321 section 4.5.3.1.3).
 pub const MAX_CHARACTERS: usize = 254;
 
 /// A text that can't be a user name.

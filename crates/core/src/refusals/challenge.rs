@@ -4,8 +4,8 @@
 
 use crate::{denial::Denial, refusal::Refusal};
 
-/// The challenge for a refusal at an API whose metadata stands at `resource_metadata`. `None` where the caller has
-/// nothing to gain from trying another credential: a missing role must not look like a missing scope.
+/// The challenge for a refusal at an API whose metadata is at `resource_metadata`. `None` where another credential
+/// would not help the caller: a missing role must not look like a missing scope.
 pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<String> {
     let denial = refusal.denial;
     let is_about_credentials = matches!(denial, Denial::CredentialInQuery | Denial::CredentialMultiple);

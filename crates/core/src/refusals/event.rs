@@ -1,4 +1,4 @@
-//! A refusal as it is told to the operator: what a guard delivers and `explain` prints.
+//! A refusal as the operator sees it: what a guard delivers and `explain` prints.
 //!
 //! It holds no secret: the path without its query, the names of things, and the facts that the refusal gathered.
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, credential, denial::Denial, refusal::Refusal, trace::TraceId};
 
-/// One refused request.
+/// One refused request, or several equal ones.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
 pub struct RefusalEvent {
     /// The trace id that the caller was given.
@@ -21,7 +21,7 @@ pub struct RefusalEvent {
     pub method: String,
     /// The path of the request, without its query.
     pub path: String,
-    /// The caller's address.
+    /// The caller's address, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
     /// The principal, where one was known.
@@ -30,7 +30,7 @@ pub struct RefusalEvent {
     /// What else is known of the case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<(String, String)>,
-    /// How many equal refusals it stands for: in a flood, one event reports many.
+    /// How many equal refusals the event represents: in a flood, one event reports many.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u32,
 }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn event_reads_back_and_stands_for_one_refusal_by_default() {
+    fn event_reads_back_and_counts_as_one_by_default() {
         let one = event("GET", "/notes");
         let written = serde_json::to_value(&one).unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! One refusal: a denial of the closed list, with what the operator will want to know about this case.
 //!
-//! Facts are for the audit. Who adds one must know that it holds no secret; the caller is told the denial's public
-//! sentence, which parameter, scope or role it is about, and nothing else.
+//! Facts are for the audit log and must not contain secrets. The caller sees only the denial's public sentence and the
+//! parameter, scope or role that it is about.
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::{api::Role, credential, denial::Denial, id::UserId, scope::ScopeSet, 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Refusal {
-    /// The reason.
+    /// The entry of the closed list.
     pub denial: Denial,
-    /// What the operator is told about this case: names and values without secrets.
+    /// Facts about this case for the operator: names and values without secrets.
     pub facts: Vec<(&'static str, String)>,
     /// The user whom it is about, where somebody may have tried to act as him.
     pub subject: Option<UserId>,
@@ -54,7 +54,7 @@ impl Refusal {
         self
     }
 
-    /// Names the user whom it is about. The caller is not told.
+    /// Names the user that the refusal is about. The caller does not see this.
     pub fn about(mut self, user: &UserId) -> Self {
         self.subject = Some(user.clone());
         self
@@ -65,7 +65,7 @@ impl Refusal {
         self.fact(PARAMETER, name)
     }
 
-    /// What the caller is told: the denial's sentence and, where one is to blame, the parameter, the scope or the role.
+    /// The caller's sentence: that of the denial and, if one is the cause, the parameter, the scope or the role.
     pub fn sentence(&self) -> Cow<'static, str> {
         self.denial.sentence_about(|wanted| {
             let fact = self.facts.iter().find(|(name, _)| *name == wanted);
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caller_is_told_which_parameter_and_no_other_fact() {
+    fn caller_sees_the_parameter_and_no_other_fact() {
         let missing = Refusal::new(Denial::ParameterMissing).fact("client_id", "cli_7f3a").parameter("code_verifier");
         assert_eq!(missing.sentence(), "A required parameter is missing: code_verifier.");
         let unknown = Refusal::new(Denial::KeyUnknown).fact("hint", "sk_live_7f3a");

@@ -9,8 +9,8 @@ use crate::{
     random::{self, Rng},
 };
 
-/// The header by which an answer that is no refusal names one: the issuer says no about a key or a token, and the API
-/// refuses the caller. What the issuer knows of it stands in its audit under this id.
+/// The header that names a trace ID in a response that is not a refusal: the issuer rejects a key or a token, and the
+/// API refuses the caller. The issuer's audit log has its cause under this id.
 pub const ISSUER_TRACE_HEADER: &str = "doorward-trace-id";
 
 /// The fact by which an API's refusal names the issuer's.
@@ -21,7 +21,7 @@ pub const ISSUER_TRACE_FACT: &str = "issuer_trace_id";
 #[serde(try_from = "String", into = "String")]
 pub struct TraceId(u128);
 
-/// A text that is no trace id.
+/// A text that is not a trace id.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a trace id is 32 hexadecimal digits, not all zero")]
 pub struct InvalidTraceId;
@@ -56,7 +56,7 @@ impl TraceId {
         }
     }
 
-    /// When it was made, if [`TraceId::new`] made it. An id of another program reads as any time.
+    /// When the id was created, if [`TraceId::new`] created it. The id of another program can give any time.
     pub fn made_at(self) -> Timestamp {
         Timestamp::from_millis(i64::try_from(self.0 >> 80).unwrap_or(i64::MAX))
     }
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn new_id_says_when_it_was_made() {
+    fn new_id_contains_its_creation_time() {
         let now = Timestamp::from_millis(1_700_000_000_123);
         assert_eq!(TraceId::new(now, &SeededRng::new(1)).made_at(), now);
     }

@@ -52,16 +52,16 @@ impl Timestamp {
     }
 }
 
-/// Tells the time. Passed in everywhere, so that each expiry is tested without sleeping.
+/// Gives the time. It is passed in everywhere, so that each expiry is tested without sleeping.
 pub trait Clock: Send + Sync + 'static {
-    /// The present time. Somebody may set it, ahead and back.
+    /// The current time. Somebody may set it, ahead and back.
     fn now(&self) -> Timestamp;
 
     /// How much time has passed since a beginning that is the same for the whole process. Nobody can set it.
     fn monotonic(&self) -> Duration;
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that changes only when it is moved.
 #[derive(Debug)]
 pub struct ManualClock {
     now: AtomicI64,
@@ -74,7 +74,7 @@ impl ManualClock {
         Self { now: AtomicI64::new(now.0), passed: AtomicI64::new(0) }
     }
 
-    /// Lets time pass.
+    /// Moves both the clock and the elapsed time ahead.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().plus(by));
         let millis = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

@@ -2,7 +2,7 @@
 //! pepper that never enters the database.
 //!
 //! A pepper is derived from a master key by HKDF (RFC 5869). Each digest carries its pepper's id, so that master keys
-//! can be replaced: new digests are made under the newest, look-ups try each that is live.
+//! can be replaced: the newest pepper computes new digests, and look-ups try each live one.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ use crate::{
 /// 32 bytes from which every key that protects stored data is derived. Kept outside the database.
 pub struct MasterKey(Zeroizing<[u8; 32]>);
 
-/// A text that is no master key.
+/// A text that is not a master key.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a master key is 32 bytes in base64url without padding (43 characters)")]
 pub struct InvalidMasterKey;
@@ -41,7 +41,8 @@ impl MasterKey {
         URL_SAFE_NO_PAD.encode(*self.0).into()
     }
 
-    /// Names the master key without telling anything of it: stands beside what was made under it.
+    /// Names the master key without revealing anything about it. It is stored beside everything that depends on the
+    /// key.
     pub fn id(&self) -> String {
         URL_SAFE_NO_PAD.encode(&derive(&*self.0, "doorward/key-id")[..6])
     }
@@ -81,7 +82,7 @@ pub struct Pepper {
 }
 
 impl Pepper {
-    /// The name that stands beside each digest made under this pepper.
+    /// The name that is stored beside each digest of this pepper.
     pub fn id(&self) -> &str {
         &self.id
     }
@@ -126,7 +127,7 @@ impl Peppers {
         KeyedDigest { pepper: self.current().id.clone(), digest: self.current().digest(secret) }
     }
 
-    /// Whether `secret` is what `stored` was made of, in constant time. A pepper that is gone matches nothing.
+    /// Whether `stored` is the digest of `secret`, in constant time. A digest whose pepper is gone matches nothing.
     pub fn matches(&self, secret: &str, stored: &KeyedDigest) -> bool {
         self.0.iter().any(|pepper| pepper.id == stored.pepper && pepper.digest(secret).matches(&stored.digest))
     }
@@ -147,7 +148,7 @@ impl Digest {
         Self(hash::digest(&hash::SHA256, bytes).as_ref().try_into().expect("SHA-256 gives 32 bytes"))
     }
 
-    /// The stored form.
+    /// The bytes, as the store keeps them.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -164,12 +165,12 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A digest with the name of the pepper that it was made under.
+/// A digest with the name of its pepper.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyedDigest {
-    /// The pepper's id.
+    /// The id of the pepper, to find it again.
     pub pepper: String,
-    /// The digest.
+    /// The digest under that pepper.
     pub digest: Digest,
 }
 
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn digests_of_a_former_master_key_still_match_and_new_ones_use_the_newest() {
+    fn old_digests_match_and_new_ones_use_the_newest_key() {
         let rng = SeededRng::new(1);
         let (old, new) = (MasterKey::generate(&rng), MasterKey::generate(&rng));
         let stored = Peppers::new([&old]).digest("secret");

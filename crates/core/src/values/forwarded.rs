@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn stranger_is_the_client_whatever_it_reports() {
+    fn untrusted_peer_is_the_client_whatever_it_reports() {
         assert_eq!(by_x_forwarded_for("192.0.2.1", &[b"198.51.100.1"]).unwrap(), "192.0.2.1");
         assert_eq!(by_x_forwarded_for("192.0.2.1", &[b"\xff"]).unwrap(), "192.0.2.1");
     }

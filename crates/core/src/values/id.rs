@@ -15,7 +15,7 @@ use crate::{
     random::{self, Rng},
 };
 
-/// A text that is no identifier of the kind asked for.
+/// A text that is not an identifier of the kind asked for.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not an identifier of the form {prefix}_ and 32 hexadecimal digits")]
 pub struct InvalidId {
@@ -44,7 +44,7 @@ macro_rules! ids {
                 format!(concat!($prefix, "_{:012x}"), millis(time))
             }
 
-            /// Reads an identifier.
+            /// Parses an identifier with this prefix.
             pub fn parse(text: &str) -> Result<Self, InvalidId> {
                 let digits = text.strip_prefix(concat!($prefix, "_")).unwrap_or_default();
                 let valid = digits.len() == 32 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -99,7 +99,7 @@ ids! {
     ClientId "cli";
     /// What a user allowed a client, once.
     GrantId "grt";
-    /// An API key.
+    /// An API key, but not its secret.
     KeyId "key";
     /// A chain of refresh tokens.
     FamilyId "fam";
@@ -109,12 +109,12 @@ ids! {
     SigningKeyId "sig";
     /// An access token; its `jti`.
     TokenId "tok";
-    /// A user.
+    /// A user; the `sub` of their tokens.
     UserId "usr";
 }
 
-/// Puts the identifiers of one process in the order in which they were made, also within a millisecond (RFC 9562
-/// section 6.2, method 1).
+/// Sorts the identifiers of one process in order of creation, even within a millisecond (RFC 9562 section 6.2, method
+/// 1).
 #[derive(Debug, Default)]
 pub struct Sequence(AtomicU64);
 
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn the_floor_of_a_time_stands_between_what_came_before_and_what_came_then() {
+    fn floor_of_a_time_separates_earlier_and_later_ids() {
         let rng = SeededRng::new(1);
         for millis in [0, 1, 1_700_000_000_000] {
             let floor = AuditId::floor(Timestamp::from_millis(millis));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_a_sequence_sort_as_they_were_made_also_when_the_clock_stands_or_goes_back() {
+    fn ids_sort_by_creation_even_if_the_clock_stops_or_goes_back() {
         let (rng, sequence) = (SeededRng::new(1), Sequence::default());
         let times = [1_000; 5_000].into_iter().chain([999, 1_000, 2_000]);
         let ids: Vec<_> = times.map(|at| AuditId::in_order(&sequence, Timestamp::from_millis(at), &rng)).collect();

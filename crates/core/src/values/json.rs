@@ -107,7 +107,7 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(Strict { depth })?;
             if object.insert(name, value).is_some() {
-                return Err(A::Error::custom("a name stands twice"));
+                return Err(A::Error::custom("a name is repeated"));
             }
         }
         Ok(Value::Object(object))
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_stands_twice_is_refused_at_any_depth() {
+    fn repeated_name_is_refused_at_any_depth() {
         assert!(parse(br#"{"aud":"a","aud":"b"}"#).is_err());
         assert!(parse(br#"[{"x":{"a":1,"a":1}}]"#).is_err());
         assert!(parse(br#"{"a":1,"\u0061":2}"#).is_err());

@@ -1,4 +1,4 @@
-//! The values that everything else is made of. They know nothing of credentials or OAuth.
+//! The basic values that everything else consists of. They know nothing of credentials or OAuth.
 
 pub mod clock;
 pub mod cookie;

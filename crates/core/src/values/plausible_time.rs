@@ -11,7 +11,7 @@ use crate::clock::Timestamp;
 /// A look at the clock that was found plausible.
 #[derive(Clone, Copy, Debug)]
 pub struct TrustedTime {
-    /// What it showed.
+    /// The time that the clock showed.
     pub at: Timestamp,
     /// How much time has passed since, by a clock that nobody can set. `None` if the process did not run all the while.
     pub passed: Option<Duration>,
@@ -41,7 +41,7 @@ pub enum Implausible {
     Behind,
 }
 
-/// Whether `now` can be the present time, when something was done at `earlier`, maybe on another machine.
+/// Whether `now` can be the current time, when something was done at `earlier`, maybe on another machine.
 ///
 /// # Errors
 /// Why it can't be.
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn server_that_was_stopped_for_a_month_is_believed_and_for_longer_not() {
+    fn clock_is_plausible_after_at_most_a_month_of_downtime() {
         let trusted = TrustedTime { at: AT, passed: None };
         assert_eq!(ahead_by(AT.plus(LONGEST_STOP), trusted), None);
         assert!(ahead_by(AT.plus(LONGEST_STOP + HOUR), trusted).is_some());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn clock_that_is_behind_what_was_done_or_far_ahead_of_it_is_not_right() {
+    fn clock_behind_or_far_ahead_of_the_last_event_is_implausible() {
         for passed in [Duration::ZERO, HOUR, LONGEST_STOP] {
             assert_eq!(check(AT.plus(passed), AT), Ok(()));
         }

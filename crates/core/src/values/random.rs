@@ -11,7 +11,7 @@ pub trait Rng: Send + Sync + 'static {
     /// Fills `bytes`. A source that can't must end the process: a guessable secret is worse than none.
     fn fill(&self, bytes: &mut [u8]);
 
-    /// Fills `bytes` for what must be unique and is no secret, such as an identifier. A source may take them from a
+    /// Fills `bytes` for what must be unique and is not secret, such as an identifier. A source may take them from a
     /// stock, which is quicker.
     fn fill_public(&self, bytes: &mut [u8]) {
         self.fill(bytes);
@@ -25,7 +25,7 @@ pub fn bytes<const N: usize>(rng: &dyn Rng) -> [u8; N] {
     bytes
 }
 
-/// `N` random bytes for what is no secret.
+/// `N` random bytes for what is not secret.
 pub fn public_bytes<const N: usize>(rng: &dyn Rng) -> [u8; N] {
     let mut bytes = [0; N];
     rng.fill_public(&mut bytes);

@@ -1,6 +1,6 @@
 //! Values that must not be seen: no `Debug`, no `Display`, no `Serialize`; wiped when dropped.
 //!
-//! The type is `secrecy`'s; whoever reads one says so by calling [`ExposeSecret::expose_secret`].
+//! The type is `secrecy`'s. Reading a secret takes an explicit call of [`ExposeSecret::expose_secret`].
 
 pub use secrecy::{ExposeSecret, SecretBox, SecretString};
 use subtle::ConstantTimeEq;

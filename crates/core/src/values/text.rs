@@ -33,8 +33,8 @@ pub fn is_name(text: &str) -> bool {
         && !text.starts_with(|c| is_joiner(c) || is_selector(c))
 }
 
-/// Whether a character does something behind the one before it. Joiners and selectors do nothing in ASCII, but for the
-/// emoji of digits.
+/// Whether a character does something behind the one before it. Joiners and selectors do nothing in ASCII, except for
+/// the emoji of digits.
 fn is_seen(before: char, c: char) -> bool {
     match c {
         _ if is_joiner(c) => !before.is_ascii() && !is_joiner(before),

@@ -25,43 +25,43 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Add an API; prints its credential once
+    /// Create an API and print its credential once
     Create(CreateArgs),
-    /// All APIs
+    /// List all APIs
     List,
-    /// One API
+    /// Show an API
     Show {
-        /// Its name, id or identifier
+        /// The API's name, id or identifier
         api: String,
     },
 }
 
 #[derive(Args, Debug)]
 pub(super) struct CreateArgs {
-    /// Its name: lower-case letters, digits and -
+    /// Name: lower-case letters, digits and -
     #[arg(long)]
     name: String,
-    /// Its identifier: an absolute URI, usually its own URL; the `aud` of its tokens
+    /// Identifier: an absolute URI, usually the API's URL; the `aud` of its tokens
     #[arg(long, value_name = "URI", value_parser = ResourceIdentifier::parse)]
     identifier: ResourceIdentifier,
-    /// A scope with the sentence that users see, as "notes:read=Read your notes"; may be repeated
+    /// A scope and the sentence that users see, as "notes:read=Read your notes"; repeatable
     #[arg(long = "scope", value_name = "SCOPE=SENTENCE", value_parser = described_scope)]
     scopes: Vec<DescribedScope>,
-    /// A role; may be repeated
+    /// A role; repeatable
     #[arg(long = "role", value_name = "ROLE", value_parser = Role::parse)]
     roles: Vec<Role>,
-    /// The form of its access tokens
+    /// Format of its access tokens
     #[arg(long, value_name = "FORM", default_value = TokenFormat::default().as_str(),
           value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
     token_format: TokenFormat,
-    /// What its JWTs are signed with
+    /// Algorithm that signs its JWTs
     #[arg(long, value_name = "ALG", default_value = ApiMetadata::DEFAULT_SIGNING_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     algorithm: Algorithm,
-    /// How long its access tokens live; without it, as the configuration says (5m)
+    /// Lifetime of its access tokens [default: tokens.access_token_ttl of the configuration]
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     access_token_ttl: Option<Duration>,
-    /// What its keys begin with
+    /// Prefix of its keys
     #[arg(long, value_name = "PREFIX", default_value = DEFAULT_PREFIX, value_parser = KeyPrefix::parse)]
     key_prefix: KeyPrefix,
 }

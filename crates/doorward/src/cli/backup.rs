@@ -29,10 +29,10 @@ use crate::{
 pub(super) struct BackupArgs {
     #[command(subcommand)]
     pub(super) verb: Option<Verb>,
-    /// The file to write; it must not exist
+    /// The file to write; must not exist
     #[arg(required = true)]
     file: Option<PathBuf>,
-    /// Include the master key, encrypted under a passphrase: from --passphrase-file, or asked for
+    /// Include the master key, encrypted with a passphrase from --passphrase-file or a prompt
     #[arg(long)]
     include_master_key: bool,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub(super) struct BackupArgs {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Read a backup to its end: that nothing is missing, altered or damaged
+    /// Check that a backup is complete and unaltered
     Verify(VerifyArgs),
 }
 
@@ -106,7 +106,7 @@ async fn create(
     })?;
     // The new name itself must survive a crash.
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    // Before it is noted: whoever was not told of a backup makes it again, under the same name.
+    // Print before the backup is noted: someone who does not learn of a backup makes it again, under the same name.
     let printed = output.print(&told(&heading, &contents), || {
         let file = path.display();
         let key = match &heading.enclosed {
@@ -232,7 +232,7 @@ impl PassphraseArgs {
         let passphrase = match &self.passphrase_file {
             Some(path) => first_line(path)?,
             None => {
-                let (first, second) = (ask("Passphrase: ")?, ask("Once more: ")?);
+                let (first, second) = (ask("Passphrase: ")?, ask("Repeat it: ")?);
                 if first.expose_secret() != second.expose_secret() {
                     return Err(Failure::Usage("the two passphrases differ".to_owned()));
                 }

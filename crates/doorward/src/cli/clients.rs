@@ -26,19 +26,19 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Add a client; prints its secret once
+    /// Create a client and print its secret once
     Create(CreateArgs),
-    /// All clients
+    /// List all clients
     List,
-    /// One client
+    /// Show a client
     Show(Id),
-    /// Give a client another secret; the old one is refused within a second
+    /// Replace a client's secret; the old one stops working within a second
     RotateSecret(Id),
-    /// Refuse a client from now on, and end what users granted it
+    /// Disable a client and end what users granted it
     Disable(Id),
-    /// Let a disabled client in again
+    /// Enable a disabled client again
     Enable(Id),
-    /// Remove a client, and end what users granted it
+    /// Delete a client and end what users granted it
     Delete(Id),
 }
 
@@ -50,52 +50,52 @@ pub(super) struct Id {
 
 #[derive(Args, Debug)]
 pub(super) struct CreateArgs {
-    /// Its name, shown to users
+    /// Name that users see
     #[arg(long)]
     name: String,
-    /// The address of a web page about it
+    /// URL of a web page about the client
     #[arg(long, value_name = "URL")]
     client_uri: Option<String>,
-    /// A public client: no secret, for browsers and programs on people's machines
+    /// Create a public client, without a secret, for apps in browsers and on users' devices
     #[arg(long, conflicts_with = "auth_method")]
     public: bool,
-    /// How it authenticates; `client_secret` takes Basic and post
+    /// Authentication method; `client_secret` allows Basic and post
     #[arg(long, value_name = "METHOD", default_value = AuthenticationMethod::default().as_str(),
           value_parser = word(&AuthenticationMethod::CONFIDENTIAL, AuthenticationMethod::as_str))]
     auth_method: AuthenticationMethod,
-    /// A way to get tokens; may be repeated
+    /// Grant type it may use; repeatable
     #[arg(long = "grant", value_name = "GRANT", required = true,
           value_parser = word(&GrantType::ALL, GrantType::as_str))]
     grants: Vec<GrantType>,
-    /// Where users are returned to; requests must name it exactly; may be repeated
+    /// Redirect URI; requests must match it exactly; repeatable
     #[arg(long = "redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
     redirect_uris: Vec<RedirectUri>,
-    /// Where users may be returned to after signing out; may be repeated
+    /// Redirect URI after sign-out; repeatable
     #[arg(long = "post-logout-redirect-uri", value_name = "URI", value_parser = RedirectUri::parse)]
     post_logout_redirect_uris: Vec<RedirectUri>,
-    /// What its authorization requests must have: PKCE, or with `oidc-basic` neither PKCE nor a nonce; for confidential
-    /// clients that can't do better
+    /// `oauth-2.1` requires PKCE; `oidc-basic` requires neither PKCE nor a nonce, for confidential clients that support
+    /// neither
     #[arg(long, value_name = "PROFILE", default_value = ClientProfile::default().as_str(),
           value_parser = word(&ClientProfile::ALL, ClientProfile::as_str))]
     profile: ClientProfile,
-    /// What it may ask for: scopes with spaces between, or the flag repeated; at least one
+    /// Scopes it may request, separated by spaces or by repeating the flag; at least one
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
-    /// What client_credentials without `scope` asks for
+    /// Scopes of client_credentials requests without `scope`
     #[arg(long = "default-scope", value_name = "SCOPES")]
     default_scopes: Vec<String>,
-    /// What its id_tokens are signed with
+    /// Algorithm that signs its ID tokens
     #[arg(long, value_name = "ALG", default_value = ClientMetadata::DEFAULT_ID_TOKEN_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
     id_token_alg: Algorithm,
-    /// What its id_tokens say of the user: the claims of the granted scopes, or only who signed in
+    /// User claims in its ID tokens: those of the granted scopes, or only `sub`
     #[arg(long, value_name = "CLAIMS", default_value = IdTokenClaims::default().as_str(),
           value_parser = word(&IdTokenClaims::ALL, IdTokenClaims::as_str))]
     id_token_claims: IdTokenClaims,
-    /// A file with its public keys as a JWK set, for private_key_jwt
+    /// File with its public keys as a JWK set, for private_key_jwt
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
-    /// Its assertions name the token endpoint instead of the issuer, as Spring's do
+    /// Also accept the token endpoint as the `aud` of its assertions, as Spring sends it
     #[arg(long)]
     assertion_for_token_endpoint: bool,
 }
@@ -192,7 +192,7 @@ fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// What stands out in a list.
+/// What a list points out about a client.
 fn marks(client: &ClientView) -> String {
     let without_pkce = client.metadata.profile == ClientProfile::OidcBasic;
     let marks = [without_pkce.then_some("PKCE optional"), client.disabled_at.map(|_| "disabled")];

@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn age_is_told_in_one_unit() {
+    fn age_has_one_unit() {
         let told = [0, 1, 59, 60, 7_199, 7_200, 90_000, 864_000].map(|secs| ago(Duration::from_secs(secs)));
         assert_eq!(told[..4], ["0 seconds ago", "1 second ago", "59 seconds ago", "1 minute ago"]);
         assert_eq!(told[4..], ["1 hour ago", "2 hours ago", "1 day ago", "10 days ago"]);

@@ -14,9 +14,9 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Name every mistake in the configuration, with its line
+    /// Check the configuration and print each mistake with its line
     Check,
-    /// Print the reference of all keys, in Markdown
+    /// Print a reference of all keys in Markdown
     Reference,
 }
 

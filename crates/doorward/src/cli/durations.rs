@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-/// Reads a duration.
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or("add a unit: s, m, h, d or y")?;
     let (number, unit) = text.split_at(unit_at);

@@ -15,10 +15,10 @@ use crate::{
 
 #[derive(Args, Debug)]
 pub(super) struct HealthArgs {
-    /// Ask only whether the process works, not whether it can serve requests
+    /// Check only that the process is alive, not that it can serve requests
     #[arg(long)]
     live: bool,
-    /// Ask at this address instead of the first one in the configuration
+    /// Use this address instead of the first one in the configuration
     #[arg(long, value_name = "IP:PORT")]
     address: Option<SocketAddr>,
 }

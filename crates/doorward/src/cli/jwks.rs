@@ -16,11 +16,11 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// The signing keys and where in their lives they are
+    /// List the signing keys with their states
     Show,
-    /// Make a successor: published now, signing after `signing.publish_before_use`, when every API has fetched it
+    /// Create the next signing key: published now, used after `signing.publish_before_use`
     Rotate {
-        /// Of which algorithm
+        /// Algorithm of the key
         #[arg(long, value_name = "ALG", default_value = ApiMetadata::DEFAULT_SIGNING_ALGORITHM.as_str(),
           value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
         algorithm: Algorithm,

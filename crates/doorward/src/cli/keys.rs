@@ -20,13 +20,13 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Make a key; prints it once
+    /// Create a key and print it once
     Create(CreateArgs),
-    /// Keys, in the order that they were made
+    /// List keys in order of creation
     List(ListArgs),
-    /// One key
+    /// Show a key
     Show(Id),
-    /// Revoke a key; it is refused everywhere in under a second
+    /// Revoke a key; it stops working everywhere in under a second
     Revoke(Id),
 }
 
@@ -38,41 +38,41 @@ pub(super) struct Id {
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
-    /// Only keys made after this one
+    /// List only keys created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
-    /// At most so many
+    /// Maximum number of keys
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct CreateArgs {
-    /// Its name, for people
+    /// Name for people
     #[arg(long)]
     name: String,
-    /// An API that it is for; may be repeated, the first gives its prefix
+    /// API that it works for; repeatable, the first one gives the prefix
     #[arg(long = "api", value_name = "API", required = true)]
     apis: Vec<String>,
-    /// What it may be used for: scopes with spaces between, or the flag repeated; without any it opens next to nothing
+    /// Scopes, separated by spaces or by repeating the flag; a key without scopes can do very little
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
-    /// A role, as API:ROLE, or ROLE where it is for one API; may be repeated
+    /// Role as API:ROLE, or ROLE if the key is for one API; repeatable
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// Whom it belongs to: a user's name or id, or a client's id
+    /// Owner: a user's name or id, or a client's id
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
-    /// Of a key for the API "doorward": an API that it may manage; may be repeated, all if left out
+    /// For a key of the API "doorward": an API that it may manage; repeatable [default: all]
     #[arg(long = "limit-to", value_name = "API")]
     limited_to: Vec<String>,
-    /// Mark it as a test key
+    /// Mark the key as a test key
     #[arg(long)]
     test: bool,
-    /// How long it lives; 90d if left out
+    /// Lifetime [default: 90d]
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     expires_in: Option<Duration>,
-    /// Never let it expire; lists show a warning
+    /// Never expire; lists show a warning
     #[arg(long, conflicts_with = "expires_in")]
     never_expires: bool,
 }

@@ -8,10 +8,10 @@ use crate::{belonging::Accepted, data::Place, failure::Failure, output::Output};
 
 #[derive(Args, Debug)]
 pub(super) struct MigrateArgs {
-    /// Begin an empty database, for a new server whose master key was made elsewhere
+    /// Initialize an empty database, for a new server whose master key was created elsewhere
     #[arg(long)]
     new: bool,
-    /// Accept that the server has another address than the database was used with
+    /// Accept that the issuer differs from the one that the database was used with
     #[arg(long)]
     change_issuer: bool,
 }

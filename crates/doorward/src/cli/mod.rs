@@ -60,7 +60,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Debug)]
 struct Global {
-    /// Work on the server of this configuration, beside it if it runs
+    /// Use this configuration; the server may be running
     #[arg(
         long,
         global = true,
@@ -70,7 +70,7 @@ struct Global {
         help_heading = "Where"
     )]
     config: Option<PathBuf>,
-    /// Work on this data folder, also a demo's, with the configuration that its server last used
+    /// Use this data folder, for example a demo's, with the configuration its server last used
     #[arg(
         long,
         global = true,
@@ -96,13 +96,13 @@ struct Named {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Try everything: starts a server and a protected sample API, and prints commands to paste
+    /// Start a server and a protected sample API, and print commands to try
     Demo(demo::DemoArgs),
     /// Run the server
     Serve,
-    /// Create a new server: configuration, data folder, master key, signing keys
+    /// Set up a new server: configuration, data folder, master key, signing keys
     Init(InitArgs),
-    /// Ask the running server whether it can serve requests
+    /// Check whether the running server can serve requests
     Health(health::HealthArgs),
     #[command(flatten)]
     OnStore(StoreCommand),
@@ -111,7 +111,7 @@ enum Command {
     Config(config::Verb),
     #[command(flatten)]
     OnServer(ServerCommand),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -122,10 +122,10 @@ enum Command {
         #[arg(value_name = "DIR")]
         folder: PathBuf,
     },
-    /// Print the page of all commands, in Markdown
+    /// Print the reference of all commands in Markdown
     #[command(hide = true)]
     Commands,
-    /// Print the page of all denials, in Markdown
+    /// Print the reference of all denials in Markdown
     #[command(hide = true)]
     Denials,
 }
@@ -135,44 +135,44 @@ enum Command {
 enum StoreCommand {
     /// Bring the database's schema up to this version
     Migrate(migrate::MigrateArgs),
-    /// Write everything that the database holds into one file, beside the running server
+    /// Back up the whole database to a file; the server may be running
     Backup(backup::BackupArgs),
-    /// Fill an empty database from a backup, and end what may have been revoked since
+    /// Restore a backup into an empty database, and end what may have been revoked since
     Restore(restore::RestoreArgs),
-    /// Move the SQLite database of the data folder into the PostgreSQL that the configuration names
+    /// Move the SQLite database to the PostgreSQL database in the configuration
     Move,
 }
 
 /// Commands that do what the server does, on its store.
 #[derive(Debug, Subcommand)]
 enum ServerCommand {
-    /// API keys
+    /// Manage API keys
     #[command(subcommand)]
     Key(keys::Verb),
-    /// Clients of the authorization server
+    /// Manage OAuth clients
     #[command(subcommand)]
     Client(clients::Verb),
-    /// Users, who sign in
+    /// Manage users
     #[command(subcommand)]
     User(users::Verb),
-    /// Roles of users, clients and keys
+    /// Manage the roles of users, clients and keys
     #[command(subcommand)]
     Role(roles::Verb),
-    /// APIs, which take keys and tokens
+    /// Manage APIs, which accept keys and tokens
     #[command(subcommand)]
     Api(apis::Verb),
-    /// Look at tokens
+    /// Inspect tokens
     #[command(subcommand)]
     Token(tokens::Verb),
-    /// Signing keys
+    /// Manage signing keys
     #[command(subcommand)]
     Jwks(jwks::Verb),
     /// Explain why a request was refused
     Explain(explain::ExplainArgs),
-    /// The record of what happened
+    /// Show the audit log
     #[command(subcommand)]
     Audit(audit::Verb),
-    /// Remove now what has ended; a running server does so all the time
+    /// Delete expired data now; a running server does this continuously
     Sweep(sweep::SweepArgs),
 }
 
@@ -191,7 +191,7 @@ struct InitArgs {
 }
 
 impl Cli {
-    /// Reads the process's command line. A place that it names stands above one that the environment names.
+    /// Reads the process's command line. A place that it names overrides one in the environment.
     pub(crate) fn read() -> Result<Self, clap::Error> {
         for name in ["DOORWARD_CONFIG", "DOORWARD_DATA"] {
             if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
@@ -216,7 +216,6 @@ impl Cli {
         Ok(cli)
     }
 
-    /// How it prints.
     pub(crate) fn output(&self) -> Output {
         Output { json: self.global.json }
     }
@@ -272,7 +271,6 @@ async fn every<T>(page: impl AsyncFn(Option<&T>, i64) -> Result<Vec<T>, ManageEr
 /// The configuration that is worked on where none is named.
 const CONFIG: &str = "doorward.toml";
 
-/// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let output = cli.output();
     let Cli { command, global } = cli;

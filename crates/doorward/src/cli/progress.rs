@@ -17,7 +17,6 @@ impl Bar {
         Self { is_watched: !output.json && io::stderr().is_terminal() }
     }
 
-    /// Shows progress.
     pub(super) fn show(&self) -> OnProgress {
         match self.is_watched {
             true => Arc::new(|progress| write(&line(progress))),

@@ -9,8 +9,8 @@ pub(super) fn page() -> String {
     let mut command = Cli::command().term_width(100);
     command.build();
     let mut page = String::from(
-        "# Commands\n\nWhat `--help` says of each command. This page is made by `doorward commands`; shell completions \
-         by `doorward completions SHELL`.\n",
+        "# Commands\n\nThe `--help` of each command. `doorward commands` generates this page, `doorward completions SHELL` \
+         shell completions.\n",
     );
     describe(&mut command, "doorward", &mut page);
     page

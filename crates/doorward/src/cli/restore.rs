@@ -34,17 +34,17 @@ pub(super) struct RestoreArgs {
     /// The backup
     #[arg(required_unless_present = "in_place")]
     file: Option<PathBuf>,
-    /// The database lies in its place already: a copy of doorward.db, or PostgreSQL recovered to a point in time. What
-    /// was issued is ended
+    /// The database is already in place: a copy of doorward.db, or PostgreSQL recovered to a point in time. End what it
+    /// had issued
     #[arg(long, conflicts_with_all = ["file", "passphrase_file"])]
     in_place: bool,
-    /// Keep sessions, grants and tokens as they were, including what was revoked after the backup was made
+    /// Keep sessions, grants and tokens as they were, even those that were revoked after the backup
     #[arg(long)]
     keep_issued: bool,
-    /// This machine's clock is right, although the backup or the database tell another time
+    /// Trust this machine's clock although the backup or the database has another time
     #[arg(long)]
     trust_clock: bool,
-    /// Accept that the server's address differs from the backup's
+    /// Accept that the issuer differs from the backup's
     #[arg(long)]
     change_issuer: bool,
     #[command(flatten)]
@@ -116,7 +116,7 @@ async fn from_backup(
         Some(held) => held,
         None => begin(&found.location, is_unused).await?,
     };
-    // Once more, since a server may have been started meanwhile.
+    // Check again, since a server may have been started in the meantime.
     alone.ensure_no_others().await?;
     ensure_replaceable(&store, is_unused).await?;
     let heading = verified.backup.heading.clone();
@@ -242,7 +242,7 @@ pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, outpu
             "{database} holds the {} rows of the backup of {made} ({age}); every table was compared.\n{}\n\n\
              Look through what stays as it was then, and may have been revoked since:\n{}",
             contents.rows(),
-            told_issued(ended.as_ref(), "the backup was made"),
+            told_issued(ended.as_ref(), "the backup"),
             stays(contents)
         )
     })
@@ -269,7 +269,7 @@ fn refused_until(moment: Timestamp) -> String {
         return String::new();
     }
     format!(
-        "\n\nTokens issued before {} are refused, new ones too: a clock was ahead when the backup was made, or this \
+        "\n\nTokens issued before {} are refused, new ones too: a clock was ahead at the time of the backup, or this \
          machine's is behind. If this one is right, run `doorward restore --in-place --trust-clock`.",
         time(moment)
     )

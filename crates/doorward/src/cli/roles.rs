@@ -16,21 +16,21 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Give a role
+    /// Grant a role
     Grant(RoleArgs),
-    /// Take a role back
+    /// Withdraw a role
     Withdraw(RoleArgs),
-    /// Who has which role
+    /// List who has which role
     List,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct RoleArgs {
-    /// Who: a user's name, or the id of a user, client or key
+    /// A user's name, or the id of a user, client or key
     holder: String,
     /// The role
     role: String,
-    /// The API whose role it is
+    /// API that defines the role
     #[arg(long)]
     api: String,
 }

@@ -8,7 +8,7 @@ use crate::{failure::Failure, output::Output};
 
 #[derive(Args, Debug)]
 pub(super) struct SweepArgs {
-    /// This machine's clock is right, although it is further ahead than a server would believe
+    /// Trust this machine's clock although it is further ahead than a server would accept
     #[arg(long)]
     trust_clock: bool,
 }

@@ -13,7 +13,7 @@ use crate::{failure::Failure, output::Output};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Show what a JWT says, without verifying anything
+    /// Show the contents of a JWT without verifying it
     Decode(TokenArgs),
     /// Verify an access token of this server: signature, type, times, revocation
     Verify(TokenArgs),
@@ -21,7 +21,7 @@ pub(super) enum Verb {
 
 #[derive(Args, Debug)]
 pub(super) struct TokenArgs {
-    /// The token; `-` reads standard input, which keeps it out of the shell's history
+    /// The token; `-` reads standard input, which keeps the token out of the shell's history
     #[arg(default_value = "-")]
     token: String,
 }

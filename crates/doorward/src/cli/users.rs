@@ -18,19 +18,19 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// Add a user; asks for the password, or reads a line of standard input
+    /// Create a user; prompts for the password, or reads it from standard input
     Create(CreateArgs),
-    /// Users, in the order that they were made
+    /// List users in order of creation
     List(ListArgs),
-    /// One user
+    /// Show a user
     Show(Name),
-    /// Refuse a user from now on; end the sessions and all that was granted
+    /// Disable a user; end all sessions and grants
     Disable(Name),
-    /// Let a disabled user in again
+    /// Enable a disabled user again
     Enable(Name),
-    /// Give a user another password; ends the sessions, clears failed attempts
+    /// Set a user's password; ends all sessions and clears failed attempts
     SetPassword(Name),
-    /// Vouch for a user's mail address: apps are told that it is verified
+    /// Mark a user's email address as verified; apps see this
     VerifyEmail(Name),
 }
 
@@ -42,25 +42,25 @@ pub(super) struct Name {
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
-    /// Only users made after this one
+    /// List only users created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
-    /// At most so many
+    /// Maximum number of users
     #[arg(long, value_name = "N", default_value_t = 100)]
     limit: u32,
 }
 
 #[derive(Args, Debug)]
 pub(super) struct CreateArgs {
-    /// The name to sign in with
+    /// Name to sign in with
     username: String,
-    /// The name, for people
+    /// Full name
     #[arg(long)]
     name: Option<String>,
-    /// The mail address
+    /// Email address
     #[arg(long)]
     email: Option<String>,
-    /// Vouch for the mail address: apps are told that it is verified
+    /// Mark the email address as verified; apps see this
     #[arg(long, requires = "email")]
     email_verified: bool,
 }
@@ -123,7 +123,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::VerifyEmail(Name { user }) => {
             users::verify_email(app, actor, &user).await?;
             output.print(&json!({"user": user, "email_verified": true}), || {
-                format!("Apps are told that the mail address of {user} is verified.")
+                format!("The email address of {user} is now verified. Apps see this.")
             })?;
         }
     }
@@ -151,7 +151,7 @@ fn password() -> Result<SecretString, Failure> {
     let ask = |prompt: &str| {
         rpassword::prompt_password(prompt).map_err(|error| Failure::system("reading the password", error))
     };
-    let (first, second) = (ask("Password: ")?, ask("Once more: ")?);
+    let (first, second) = (ask("Password: ")?, ask("Repeat it: ")?);
     if first != second {
         return Err(Failure::Usage("the two passwords differ".to_owned()));
     }

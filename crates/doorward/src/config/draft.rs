@@ -33,7 +33,6 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    /// An empty one.
     pub(super) fn new() -> Self {
         Self {
             config: Config::new(),
@@ -93,7 +92,6 @@ impl Draft {
         }
     }
 
-    /// Adds a mistake.
     pub(super) fn note(&mut self, mistake: Mistake) {
         self.mistakes.push(mistake);
     }

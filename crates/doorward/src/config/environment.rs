@@ -75,7 +75,6 @@ impl fmt::Debug for Environment {
 pub(super) enum Given<'a> {
     /// The path of a file that holds the value.
     File(&'a Path),
-    /// The value.
     Value(&'a OsStr),
 }
 
@@ -84,7 +83,7 @@ pub(super) fn names() -> impl Iterator<Item = String> {
     KEYS.iter().flat_map(|key| [Some(key.variable()), key.file_variable()]).flatten()
 }
 
-/// Reads a secret from its file. The line break at its end is no part of it.
+/// Reads a secret from its file, without the trailing line break.
 pub(super) fn read_secret(path: &Path) -> io::Result<SecretString> {
     let mut text = String::new();
     File::open(path)?.take(LARGEST_SECRET + 1).read_to_string(&mut text)?;

@@ -1,6 +1,6 @@
 //! Walks a TOML file along the table of keys.
 //!
-//! The parser recovers from broken syntax and goes on, which is what lets one run name every mistake; but what it
+//! The parser recovers from broken syntax and continues, which is what lets one run name every mistake; but what it
 //! makes of a broken line is a guess, so nothing else is said about such a line, nor about what seems to be missing.
 
 use std::{borrow::Cow, ops::Range, path::Path};

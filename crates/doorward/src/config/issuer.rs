@@ -24,14 +24,13 @@ pub(crate) enum InvalidIssuer {
     QueryOrFragment,
     #[error("an issuer ends after host and port, without a path and a slash: Doorward serves a whole host")]
     Path,
-    #[error("an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone")]
+    #[error("an issuer is an `https` URL; `http` is only for `localhost`, `127.0.0.1` and `[::1]`")]
     Scheme,
-    #[error("an issuer holds no user name and no password")]
+    #[error("an issuer has no user name and no password")]
     UserInfo,
 }
 
 impl Issuer {
-    /// Reads an issuer.
     pub(crate) fn parse(text: &str) -> Result<Self, InvalidIssuer> {
         // The URL parser drops spaces, tabs and line breaks and turns backslashes; what clients compare must have none.
         if !text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\') {

@@ -19,19 +19,18 @@ pub(crate) struct Mistakes {
     pub(super) list: Vec<Mistake>,
 }
 
-/// One mistake.
 #[derive(Clone, Debug)]
 pub(super) struct Mistake {
     /// The key, its parts joined by dots; empty if it is about none.
     pub(super) path: String,
     pub(super) place: Place,
-    /// What is wrong, in a sentence.
+    /// The mistake, in a sentence.
     pub(super) message: String,
     /// What to do about it.
     pub(super) help: Option<String>,
 }
 
-/// Where a value was given, or a mistake was made.
+/// The place of a value or of a mistake.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) enum Place {
     /// In the file, from byte to byte.

@@ -46,16 +46,16 @@ pub(crate) type FilesCheck = fn(&Config) -> Vec<UnusableFile>;
 pub(crate) struct UnusableFile {
     /// The keys that name it, the one to look at first before the others.
     pub(crate) keys: Vec<&'static str>,
-    /// What is wrong, in a sentence.
+    /// The mistake, in a sentence.
     pub(crate) message: String,
 }
 
 impl Config {
     /// Loads the file at `path`, with the environment above it and the defaults below.
     ///
-    /// Relative paths in the file start at the file's folder, those in the environment at the working directory.
-    /// Files that the configuration names are not opened, but for the secrets that a variable ending in `_FILE` points
-    /// to. Fails with every mistake there is.
+    /// Relative paths in the file start at the file's folder, those in the environment at the working directory. Files
+    /// that the configuration names are not opened, except for the secrets that a variable ending in `_FILE` points to.
+    /// Fails with every mistake there is.
     pub(crate) fn load(path: &Path, environment: &Environment) -> Result<Self, Mistakes> {
         Self::load_with_files(path, environment, |_| Vec::new())
     }

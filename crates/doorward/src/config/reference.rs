@@ -1,18 +1,18 @@
-//! The page `docs/reference/configuration.md`, made from the table of keys so that it can't fall behind.
+//! The page `docs/reference/configuration.md`, generated from the table of keys so that it can't fall behind.
 
 use super::schema::{DefaultValue, KEYS, Key, SECTIONS};
 
 const HEAD: &str = "\
 # Configuration
 
-`doorward serve --config doorward.toml` reads this file; `doorward init` writes one with every key in it, and
-`doorward config check` names every mistake with its line. Unknown keys are mistakes.
+`doorward serve --config doorward.toml` reads this file. `doorward init` writes one that contains every key.
+`doorward config check` prints each mistake with its line. Unknown keys are mistakes.
 
-Each key can be given by an environment variable instead, which stands above the file: lists are separated by commas,
-and a secret can be read from a file that a variable ending in `_FILE` names. Relative paths in the file start at its
+Each key can also be set with an environment variable, which overrides the file. Separate the items of a list with
+commas. A variable that ends in `_FILE` names a file that contains the secret. Relative paths in the file start at its
 folder, those in the environment at the working directory.
 
-Durations are written `90s`, `5m`, `1h30m`, `30d`; sizes `64KiB`, `1MiB` or a number of bytes.
+Write durations as `90s`, `5m`, `1h30m` or `30d`, and sizes as `64KiB`, `1MiB` or a number of bytes.
 ";
 
 /// The page, as Markdown.
@@ -34,8 +34,8 @@ fn entry(key: &Key) -> String {
     let default = match key.default {
         DefaultValue::Fixed => format!("`{}`", key.kind.toml(&key.kind.default_text())),
         DefaultValue::Described { text, .. } => text.to_owned(),
-        DefaultValue::Required => "none, it must be given".to_owned(),
-        DefaultValue::Unset { .. } => "not given".to_owned(),
+        DefaultValue::Required => "none, required".to_owned(),
+        DefaultValue::Unset { .. } => "not set".to_owned(),
     };
     let variables: Vec<String> =
         [Some(key.variable()), key.file_variable()].into_iter().flatten().map(|name| format!("`{name}`")).collect();

@@ -26,7 +26,6 @@ impl Config {
 /// What the program needs to run the server.
 #[derive(Debug)]
 pub(crate) struct Program {
-    /// Where to listen.
     pub(crate) addresses: Vec<SocketAddr>,
     /// Whether a proxy ends TLS in front of the server.
     pub(crate) behind_proxy: bool,
@@ -35,7 +34,7 @@ pub(crate) struct Program {
     /// Whether its connections begin with the PROXY protocol.
     pub(crate) proxy_protocol: bool,
     pub(crate) tls: Option<Files>,
-    /// How long the server goes on answering, not ready, after it was told to end.
+    /// How long the server keeps answering, not ready, after a request to stop.
     pub(crate) shutdown_delay: Duration,
     pub(crate) data_dir: PathBuf,
     /// If given, the store is PostgreSQL; otherwise SQLite in `data_dir`.

@@ -33,12 +33,12 @@ pub(super) enum Input<'a> {
     Toml(&'a Spanned<DeValue<'a>>),
 }
 
-/// What is wrong with a value.
+/// An error in a value.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// Where in the file, if it is a part of the value.
     pub(super) span: Option<Range<usize>>,
-    /// What is wrong, as the rest of a sentence that the key begins.
+    /// The error, as the rest of a sentence that begins with the key.
     pub(super) message: String,
     /// What to do.
     pub(super) help: Option<String>,

@@ -1,7 +1,7 @@
 //! `doorward demo`: everything, on one's own machine, in one command.
 //!
-//! It is a real server on a real store; only its users, clients and keys are made up, and stand in a file of mode 0600
-//! in the data folder so that a second start finds the same.
+//! It is a real server on a real store. Only its users, clients and keys are invented. They are in a file of mode 0600
+//! in the data folder, so that a second start finds the same ones.
 
 mod ports;
 mod seed;
@@ -41,7 +41,7 @@ pub(crate) struct DemoArgs {
     api_port: Option<u16>,
 }
 
-/// Runs the demo until it is told to end. Without `data` it lives in a folder that goes with it.
+/// Runs the demo until it is asked to stop. Without `data` it uses a temporary folder.
 pub(crate) fn run(args: DemoArgs, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
     let _logging = logging::begin_at("warn", false)?;
     let mut temporary = None;

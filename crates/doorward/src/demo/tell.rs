@@ -48,7 +48,7 @@ struct Printed<'a> {
     metrics: &'a str,
 }
 
-/// Tells how to use the demo.
+/// Prints how to use the demo.
 pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16, metrics: &str) -> Result<(), Failure> {
     if output.json {
         let printed = Printed { seed, metrics };
@@ -105,7 +105,7 @@ fn has_colour() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none()
 }
 
-/// What is to be opened stands out, and so do commands among their comments.
+/// Highlights what to open, and commands among their comments.
 fn painted(text: &str) -> String {
     let paint = |line: &str| match line {
         line if line.starts_with("In a browser") => format!("\x1b[1;32m{line}\x1b[0m"),

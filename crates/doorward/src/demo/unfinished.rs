@@ -1,7 +1,7 @@
-//! A demo that was killed while it made its folder begins anew at the next start.
+//! A demo that was killed while it created its folder starts over at the next start.
 //!
-//! A file marks the folder from before the demo's first file until its last, which is the one that names the issuer.
-//! No command works on a folder that is marked so, and nobody else's data can be in what is begun anew.
+//! A file marks the folder from before the demo's first file until its last, which is the one that names the issuer. No
+//! command works on a marked folder, so it can't contain anyone else's data when the demo starts over.
 
 use std::{fs, io, path::Path};
 
@@ -29,7 +29,7 @@ pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
     files.iter().map(String::as_str).chain([MASTER_KEY]).try_for_each(|name| remove(folder, name))
 }
 
-/// Says that the demo is made whole: from here on commands find it.
+/// Marks the demo as complete: from now on commands find it.
 pub(super) fn end(folder: &Path, issuer: &str) -> Result<(), Failure> {
     // A server with a configuration may have run on this folder before.
     remove(folder, CONFIGURATION)?;

@@ -99,11 +99,11 @@ pub(crate) const KEY: [&str; 8] = ["key", "create", "--name", "k", "--api", "thi
 
 pub(crate) fn json(config: &Path, arguments: &[&str]) -> Value {
     let output = configured(config, &[arguments, &["--json"]].concat());
-    assert!(output.status.success(), "{arguments:?}: {}", told(&output));
+    assert!(output.status.success(), "{arguments:?}: {}", printed(&output));
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-pub(crate) fn told(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -158,7 +158,7 @@ fn backup_survives_the_loss_of_the_folder(from: Option<String>, to: Option<Strin
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&file).expect("a file").permissions());
     assert_eq!(mode & 0o777, 0o600);
     let again = configured(&site.config, &["backup", &file]);
-    assert!(again.status.code() == Some(1) && told(&again).contains("exists"), "{}", told(&again));
+    assert!(again.status.code() == Some(1) && printed(&again).contains("exists"), "{}", printed(&again));
     server.kill();
 
     site.lose_the_folder();
@@ -174,7 +174,7 @@ fn backup_survives_the_loss_of_the_folder(from: Option<String>, to: Option<Strin
     }
     let verified = program().args(["backup", "verify", &file, "--json", "--passphrase-file", &passphrase]).output();
     let verified = verified.expect("the program runs");
-    assert!(verified.status.success(), "{}", told(&verified));
+    assert!(verified.status.success(), "{}", printed(&verified));
     let without = configured(&site.config, &["restore", &file]);
     assert_ne!(without.status.code(), Some(0), "without the passphrase");
     let restored = json(&site.config, &["restore", &file, "--passphrase-file", &passphrase]);
@@ -182,7 +182,7 @@ fn backup_survives_the_loss_of_the_folder(from: Option<String>, to: Option<Strin
     let ended = restored["ended"]["access_tokens"].as_u64().expect("a count");
     assert!(ended >= tokens.len() as u64, "{restored}");
     let twice = configured(&site.config, &["restore", &file]);
-    assert!(twice.status.code() == Some(1) && told(&twice).contains("holds data"), "{}", told(&twice));
+    assert!(twice.status.code() == Some(1) && printed(&twice).contains("contains data"), "{}", printed(&twice));
 
     let server = Running::serve(&site.config, &site.url);
     assert!(keys.iter().all(|key| site.takes(key)) && site.takes(&key_of(&site.key)));
@@ -193,7 +193,7 @@ fn backup_survives_the_loss_of_the_folder(from: Option<String>, to: Option<Strin
 }
 
 #[test]
-fn backup_beside_a_loaded_server_survives_the_loss_of_its_folder() {
+fn backup_of_a_loaded_server_survives_loss_of_its_folder() {
     backup_survives_the_loss_of_the_folder(None, None);
 }
 
@@ -219,7 +219,7 @@ fn backup_that_includes_its_key_is_verified_wherever_it_lies() {
     json(&other.config, &["backup", "verify", &file, "--passphrase-file", &passphrase]);
     let nowhere = program().current_dir(other.folder.path().join("data")).args(["backup", "verify", &file]).output();
     for asks in [configured(&other.config, &["backup", "verify", &file]), nowhere.expect("the program runs")] {
-        assert!(asks.status.code() == Some(2) && told(&asks).contains("--passphrase-file"), "{}", told(&asks));
+        assert!(asks.status.code() == Some(2) && printed(&asks).contains("--passphrase-file"), "{}", printed(&asks));
     }
 }
 
@@ -230,9 +230,9 @@ fn what_a_file_says_of_itself_reaches_no_terminal_as_it_is() {
     for forged in ["doorward-backup \u{1b}]0;pwned\u{7}\u{202e}\n{}\n", "doorward-backup 1\n{\"\u{1b}[2J\"}\n"] {
         fs::write(&file, forged).expect("written");
         let refused = configured(&site.config, &["backup", "verify", &file]);
-        let told = told(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{told}");
-        assert!(!told.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{told:?}");
+        let printed = printed(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{printed}");
+        assert!(!printed.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{printed:?}");
     }
 }
 
@@ -333,12 +333,12 @@ fn doorward_write(path: &Path, content: &[u8]) {
 }
 
 #[test]
-fn killed_backup_or_restore_leaves_nothing_that_is_taken_for_whole() {
+fn killed_backup_or_restore_leaves_nothing_that_looks_whole() {
     nothing_killed_is_taken_for_whole(None);
 }
 
 #[test]
-fn killed_restore_into_postgresql_leaves_nothing_that_is_taken_for_whole() {
+fn killed_postgresql_restore_leaves_nothing_that_looks_whole() {
     let Some(to) = postgres() else { return };
     nothing_killed_is_taken_for_whole(Some(to));
 }
@@ -350,19 +350,27 @@ fn move_to_postgresql_takes_everything_along() {
     let server = Running::serve(&site.config, &site.url);
     let token = site.token().expect("a token");
     let held = configured(&site.config, &["move"]);
-    assert!(held.status.code() == Some(2) && told(&held).contains("data.postgres"), "{}", told(&held));
+    assert!(held.status.code() == Some(2) && printed(&held).contains("data.postgres"), "{}", printed(&held));
     set(&site.config, "data", &format!("postgres = \"{to}\""));
     let held = configured(&site.config, &["move"]);
-    assert!(held.status.code() == Some(3) && told(&held).contains("running server"), "{}", told(&held));
+    assert!(held.status.code() == Some(3) && printed(&held).contains("running server"), "{}", printed(&held));
     assert_eq!(server.terminate(), Some(0));
     let unmoved = configured(&site.config, &["serve"]);
-    assert!(unmoved.status.code() == Some(3) && told(&unmoved).contains("holds no data"), "{}", told(&unmoved));
+    assert!(
+        unmoved.status.code() == Some(3) && printed(&unmoved).contains("contains no server's data"),
+        "{}",
+        printed(&unmoved)
+    );
 
     for part in ["doorward.db.moved", "doorward.db.moved-wal"] {
         let kept = site.data().join(part);
         fs::write(&kept, "of an earlier move").expect("written");
         let refused = configured(&site.config, &["move"]);
-        assert!(refused.status.code() == Some(1) && told(&refused).contains("earlier move"), "{}", told(&refused));
+        assert!(
+            refused.status.code() == Some(1) && printed(&refused).contains("earlier move"),
+            "{}",
+            printed(&refused)
+        );
         assert_eq!(fs::read(&kept).expect("it stays"), b"of an earlier move");
         fs::remove_file(kept).expect("removed");
     }
@@ -375,18 +383,18 @@ fn move_to_postgresql_takes_everything_along() {
     assert!(site.takes(&key_of(&site.key)) && site.is_active(&token), "nothing was ended");
     assert_eq!(server.terminate(), Some(0));
     let again = configured(&site.config, &["move"]);
-    assert_eq!(again.status.code(), Some(1), "{}", told(&again));
+    assert_eq!(again.status.code(), Some(1), "{}", printed(&again));
 }
 
 #[test]
-fn backup_that_nobody_was_told_of_can_be_made_again_under_its_name() {
+fn unprinted_backup_can_be_repeated_under_its_name() {
     let site = Site::new(None);
     let file = site.file("backup");
     let mut command = program();
     command.args(["backup", &file, "--config"]).arg(&site.config);
     let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
     let failed = command.stdout(full).output().expect("the program runs");
-    assert!(failed.status.code() == Some(3) && told(&failed).contains("removed again"), "{}", told(&failed));
+    assert!(failed.status.code() == Some(3) && printed(&failed).contains("removed again"), "{}", printed(&failed));
     assert!(!Path::new(&file).exists());
     json(&site.config, &["backup", &file]);
     json(&site.config, &["backup", "verify", &file]);
@@ -405,9 +413,9 @@ fn server_of_postgresql_that_runs_keeps_a_restore_off() {
     for arguments in [&["restore", &*file][..], &["restore", "--in-place"]] {
         let refused = configured(&site.config, arguments);
         assert!(
-            refused.status.code() == Some(1) && told(&refused).contains("connections of servers"),
+            refused.status.code() == Some(1) && printed(&refused).contains("connections of servers"),
             "{}",
-            told(&refused)
+            printed(&refused)
         );
     }
     assert_eq!(server.terminate(), Some(0));
@@ -421,14 +429,18 @@ fn restore_beside_a_running_server_is_refused() {
     let server = Running::serve(&site.config, &site.url);
     for arguments in [&["restore", &*file][..], &["restore", "--in-place"]] {
         let refused = configured(&site.config, arguments);
-        assert!(refused.status.code() == Some(3) && told(&refused).contains("running server"), "{}", told(&refused));
+        assert!(
+            refused.status.code() == Some(3) && printed(&refused).contains("running server"),
+            "{}",
+            printed(&refused)
+        );
     }
     assert!(site.takes(&key_of(&site.key)));
     assert_eq!(server.terminate(), Some(0));
 }
 
 #[test]
-fn restored_server_of_init_takes_the_key_and_the_address_of_the_backup() {
+fn restore_after_init_adopts_key_and_issuer_of_the_backup() {
     let site = Site::new(None);
     let (file, passphrase) = (site.file("backup"), site.file("passphrase"));
     fs::write(&passphrase, PASSPHRASE).expect("written");
@@ -438,7 +450,7 @@ fn restored_server_of_init_takes_the_key_and_the_address_of_the_backup() {
     let config = init(folder.path(), &format!("http://localhost:{port}"));
     let arguments = ["restore", &*file, "--passphrase-file", &passphrase];
     let refused = configured(&config, &arguments);
-    assert!(refused.status.code() == Some(1) && told(&refused).contains("--change-issuer"), "{}", told(&refused));
+    assert!(refused.status.code() == Some(1) && printed(&refused).contains("--change-issuer"), "{}", printed(&refused));
 
     json(&config, &[&arguments[..], &["--change-issuer"]].concat());
 

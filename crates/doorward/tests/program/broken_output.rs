@@ -45,9 +45,9 @@ fn what_could_not_be_shown_was_not_made() {
             let arguments = [arguments, if is_json { &["--json"] } else { &[] }].concat();
             for output in [Stdio::from(full()), abandoned()] {
                 let failed = unread(&arguments, &data, output);
-                let told = String::from_utf8_lossy(&failed.stderr);
-                assert_eq!(failed.status.code(), Some(3), "{arguments:?}: {told}");
-                assert!(told.contains("standard output") && told.contains("Nothing was changed"), "{told}");
+                let printed = String::from_utf8_lossy(&failed.stderr);
+                assert_eq!(failed.status.code(), Some(3), "{arguments:?}: {printed}");
+                assert!(printed.contains("standard output") && printed.contains("Nothing was changed"), "{printed}");
             }
         }
     }
@@ -59,8 +59,11 @@ fn what_could_not_be_shown_was_not_made() {
         let mut shell = without_configuration(Command::new("sh"));
         shell.args(["-c", r#"exec "$0" "$@" >&-"#, PROGRAM]).args(arguments).arg("--data").arg(&data);
         let failed = shell.stderr(Stdio::piped()).output().expect("the shell runs");
-        let told = String::from_utf8_lossy(&failed.stderr);
-        assert!(failed.status.code() == Some(3) && told.contains("standard output is closed"), "{arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&failed.stderr);
+        assert!(
+            failed.status.code() == Some(3) && printed.contains("standard output is closed"),
+            "{arguments:?}: {printed}"
+        );
     }
     assert_eq!([count("key"), count("client"), count("api")], before);
     let pairs = [("grant_type", "client_credentials"), ("client_id", id), ("client_secret", secret)];
@@ -68,7 +71,7 @@ fn what_could_not_be_shown_was_not_made() {
 }
 
 #[test]
-fn output_that_can_not_be_written_is_a_failure_and_a_reader_that_has_enough_is_none() {
+fn unwritable_output_fails_but_a_closed_pipe_does_not() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let _demo = Running::demo(&data);
@@ -124,8 +127,8 @@ fn data_folder_that_is_moved_away_is_503_until_it_is_back() {
 
     fs::rename(&data, &away).expect("it is ours");
     eventually("it is not ready", || ready() == 503);
-    let told = fs::read_to_string(&log).expect("the log");
-    assert!(told.contains("doorward.db was removed"), "{told}");
+    let printed = fs::read_to_string(&log).expect("the log");
+    assert!(printed.contains("doorward.db was removed"), "{printed}");
     fs::rename(&away, &data).expect("it is ours");
     eventually("it is ready again", || ready() == 200);
 

@@ -41,8 +41,8 @@ fn config_check_and_serve_name_certificates_that_clients_reject() {
     ] {
         certify(folder.path(), host, years);
         let checked = configured(&config, &["config", "check"]);
-        let told = String::from_utf8_lossy(&checked.stderr);
-        assert!(checked.status.code() == Some(2) && told.contains(named), "{told}");
+        let printed = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.code() == Some(2) && printed.contains(named), "{printed}");
         let log = folder.path().join("log");
         let _server = Running::start_with_log(&config, fs::File::create(&log).expect("a log"));
         eventually("the log names it", || fs::read_to_string(&log).is_ok_and(|log| log.contains(named)));
@@ -56,7 +56,7 @@ fn config_check_and_serve_name_certificates_that_clients_reject() {
 }
 
 #[test]
-fn certificate_that_expires_soon_or_while_it_is_used_is_told() {
+fn expiring_certificate_is_logged() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let port = free_port();
     let config = init(folder.path(), &format!("https://localhost:{port}"));
@@ -79,8 +79,8 @@ fn certificate_that_expires_soon_or_while_it_is_used_is_told() {
         let answer = http("GET", &format!("http://127.0.0.1:{metrics}/metrics"), &[], "");
         answer.is_some_and(|answer| answer.body.contains("\ndoorward_certificate_days_left 0\n"))
     });
-    for told in ["the certificate expires soon", "the certificate expired on"] {
-        eventually(told, || fs::read_to_string(&log).is_ok_and(|log| log.contains(told)));
+    for printed in ["the certificate expires soon", "the certificate expired on"] {
+        eventually(printed, || fs::read_to_string(&log).is_ok_and(|log| log.contains(printed)));
     }
 }
 
@@ -93,12 +93,12 @@ fn config_check_says_when_the_issuers_port_is_not_listened_at() {
     let warnings = || {
         let checked = configured(&config, &["config", "check", "--json"]);
         assert!(checked.status.success());
-        let told: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
-        told["warnings"].as_array().expect("a list").clone()
+        let printed: serde_json::Value = serde_json::from_slice(&checked.stdout).expect("JSON");
+        printed["warnings"].as_array().expect("a list").clone()
     };
-    let told = warnings();
-    let warning = told.first().and_then(|warning| warning.as_str()).unwrap_or_default();
-    assert!(told.len() == 1 && warning.contains("port 9643") && warning.contains("127.0.0.1:8400"), "{told:?}");
+    let printed = warnings();
+    let warning = printed.first().and_then(|warning| warning.as_str()).unwrap_or_default();
+    assert!(printed.len() == 1 && warning.contains("port 9643") && warning.contains("127.0.0.1:8400"), "{printed:?}");
     let checked = configured(&config, &["config", "check"]);
     assert!(String::from_utf8_lossy(&checked.stdout).contains("Warning: clients connect to port 9643"));
     set(&config, "listen", "behind_proxy = true\ntrusted_proxies = [\"127.0.0.0/8\"]");
@@ -151,8 +151,8 @@ fn passed_socket_that_does_not_listen_is_refused() {
     let config = init(folder.path(), "http://localhost:8400");
     let idle = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     let refused = serve_with(TcpListener::from(idle), &config).output().expect("the program runs");
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(3) && told.contains("it is not listening"), "{told}");
+    let printed = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(3) && printed.contains("it is not listening"), "{printed}");
 }
 
 #[test]
@@ -161,6 +161,6 @@ fn passed_socket_off_loopback_needs_tls_or_a_proxy_too() {
     let config = init(folder.path(), "http://localhost:8400");
     let passed = TcpListener::bind("0.0.0.0:0").expect("a free port");
     let refused = serve_with(passed, &config).output().expect("the program runs");
-    let told = String::from_utf8_lossy(&refused.stderr);
-    assert!(refused.status.code() == Some(2) && told.contains("a socket that was passed"), "{told}");
+    let printed = String::from_utf8_lossy(&refused.stderr);
+    assert!(refused.status.code() == Some(2) && printed.contains("a socket that was passed"), "{printed}");
 }

@@ -3,7 +3,7 @@
 use crate::support::{Running, http, json, program, run, run_with_input};
 
 #[test]
-fn every_noun_can_be_made_listed_shown_and_ended() {
+fn every_noun_can_be_created_listed_shown_and_ended() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let _demo = Running::demo(&data);
@@ -83,7 +83,7 @@ fn every_noun_can_be_made_listed_shown_and_ended() {
 }
 
 #[test]
-fn what_is_wrong_is_said_with_the_documented_exit_code() {
+fn errors_have_the_documented_exit_codes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let _demo = Running::demo(&data);
@@ -135,7 +135,7 @@ fn what_is_wrong_is_said_with_the_documented_exit_code() {
 }
 
 #[test]
-fn a_command_line_that_cant_be_read_is_told_as_json_where_that_is_asked_for() {
+fn command_line_errors_are_json_with_the_json_flag() {
     for arguments in [
         &["nonsense", "--json"][..],
         &["--json", "key", "create"],
@@ -259,14 +259,14 @@ fn roles_keys_and_limits_are_shown_by_name() {
     let as_json = json(&["client", "show", id], &data);
     assert_eq!(as_json["roles"], serde_json::json!(["notes:admin"]));
     assert_eq!(as_json["key_ids"], serde_json::json!(["first", thumbprint]));
-    let told = shown(&["client", "show", id]);
-    assert!(told.contains("notes:admin") && told.contains(&format!("first {thumbprint}")), "{told}");
+    let printed = shown(&["client", "show", id]);
+    assert!(printed.contains("notes:admin") && printed.contains(&format!("first {thumbprint}")), "{printed}");
 
     let key = ["key", "create", "--name", "k", "--api", "doorward", "--scope", "keys:verify", "--limit-to", "notes"];
     let key = json(&key, &data);
     assert_eq!(key["limited_to"], serde_json::json!(["notes"]));
-    let told = shown(&["key", "show", key["id"].as_str().expect("an id")]);
-    assert!(told.lines().any(|line| line.starts_with("limited to") && line.ends_with(" notes")), "{told}");
+    let printed = shown(&["key", "show", key["id"].as_str().expect("an id")]);
+    assert!(printed.lines().any(|line| line.starts_with("limited to") && line.ends_with(" notes")), "{printed}");
     let key = json(&["key", "create", "--name", "k", "--api", "notes", "--role", "admin"], &data);
     assert_eq!(key["roles"], serde_json::json!(["notes:admin"]));
     assert!(shown(&["key", "show", key["id"].as_str().expect("an id")]).contains("notes:admin"));

@@ -16,7 +16,7 @@ const TOKENS: usize = 100;
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
 
 #[test]
-fn every_token_and_key_that_was_answered_before_a_kill_is_active_after_it() {
+fn tokens_and_keys_issued_before_a_kill_stay_active() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let demo = Running::demo(&data);
@@ -66,7 +66,7 @@ fn every_token_and_key_that_was_answered_before_a_kill_is_active_after_it() {
         assert_eq!(collected.len(), TOKENS, "the server answers until it is killed");
         // Those that were answered in between.
         collected.extend(tokens);
-        (collected, makes_keys.join().expect("keys are made"))
+        (collected, makes_keys.join().expect("keys are created"))
     });
     assert!(!keys.is_empty());
 
@@ -77,8 +77,8 @@ fn every_token_and_key_that_was_answered_before_a_kill_is_active_after_it() {
         let url = format!("{}/introspect", demo.get("issuer"));
         let headers = [("Authorization", &*basic), FORM];
         let answer = http("POST", &url, &headers, &format!("token={token}")).expect("an answer");
-        let told = answer.json();
-        assert!(told["active"] == true && told["client_id"] == *id, "{told}");
+        let printed = answer.json();
+        assert!(printed["active"] == true && printed["client_id"] == *id, "{printed}");
     }
     for key in &keys {
         assert_eq!(with_key(&demo, "GET", "/notes", key), 200);

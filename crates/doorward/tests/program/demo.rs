@@ -80,7 +80,7 @@ fn a_killed_demo_comes_back_with_the_same_values() {
 
 /// A demo that is killed while it makes its folder must not leave one that no demo starts on.
 #[test]
-fn a_demo_that_was_killed_while_it_was_made_begins_anew() {
+fn demo_killed_during_creation_starts_over() {
     for file in ["demo.unfinished", "master.key", "doorward.db"] {
         let folder = folder();
         let data = folder.path().join("demo");
@@ -91,9 +91,9 @@ fn a_demo_that_was_killed_while_it_was_made_begins_anew() {
     }
 }
 
-/// The last moment at which a demo is unfinished: everything is made, and its values are not yet written.
+/// The last moment at which a demo is unfinished: everything is created, and its values are not yet written.
 #[test]
-fn a_demo_whose_values_were_lost_with_it_begins_anew() {
+fn demo_without_its_values_starts_over() {
     let folder = folder();
     let data = folder.path().join("demo");
     let first = Running::demo(&data);
@@ -108,8 +108,8 @@ fn a_demo_whose_values_were_lost_with_it_begins_anew() {
     std::fs::write(&config, "issuer = \"http://localhost:8400\"\n[data]\ndir = \"demo\"\n").expect("written");
     for command in [&["client", "list"][..], &["migrate"], &["serve"]] {
         let refused = program().args(command).arg("--config").arg(&config).output().expect("the program runs");
-        let told = String::from_utf8_lossy(&refused.stderr);
-        assert!(refused.status.code() == Some(1) && told.contains("doorward demo --data"), "{command:?}: {told}");
+        let shown = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && shown.contains("doorward demo --data"), "{command:?}: {shown}");
     }
 
     let second = Running::demo(&data);
@@ -127,7 +127,7 @@ fn a_demo_whose_values_were_lost_with_it_begins_anew() {
 }
 
 #[test]
-fn a_folder_with_another_servers_data_is_refused_and_left_as_it_is() {
+fn demo_refuses_another_servers_folder_and_leaves_it_alone() {
     let folder = folder();
     let made = program().args(["init", "--dir"]).arg(folder.path()).output().expect("the program runs");
     assert!(made.status.success());
@@ -166,7 +166,7 @@ fn the_demo_answers_on_both_loopback_addresses() {
 
 /// A key that another process revokes is refused by the API, which had accepted it just before.
 #[test]
-fn a_key_revoked_by_the_command_line_is_refused_by_the_running_api() {
+fn key_revoked_on_the_command_line_is_refused_by_the_api() {
     let folder = folder();
     let data = folder.path().join("demo");
     let demo = Running::demo(&data);
@@ -198,7 +198,7 @@ fn clients_are_changed_beside_the_running_server() {
     json(&["client", "disable", demo.get("client_id")], &data);
     eventually("the client is refused", || token(secret) == 401);
     json(&["client", "enable", demo.get("client_id")], &data);
-    eventually("the client is let in", || token(secret) == 200);
+    eventually("the client is accepted", || token(secret) == 200);
 }
 
 #[test]
@@ -208,8 +208,8 @@ fn a_taken_port_is_an_error_that_names_the_flag() {
     for (flag, other) in [("--port", "--api-port"), ("--api-port", "--port")] {
         let output = program().args(["demo", flag, &port, other, "0"]).output().expect("the program runs");
         assert_eq!(output.status.code(), Some(3));
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(told.contains(flag) && told.contains(&port), "{told}");
+        let shown = String::from_utf8_lossy(&output.stderr);
+        assert!(shown.contains(flag) && shown.contains(&port), "{shown}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 
 use crate::support::{Running, eventually};
 
-/// Sends half a request, ends the demo, sends the rest when nobody is let in any more, and gives the answer.
+/// Sends half a request, ends the demo, sends the rest when new connections are refused, and returns the answer.
 fn answer_to_a_request_in_flight(demo: Running, url: &str, head: &str, body: &str) -> String {
     let port: u16 = url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let connect = || TcpStream::connect(("127.0.0.1", port));
@@ -19,14 +19,14 @@ fn answer_to_a_request_in_flight(demo: Running, url: &str, head: &str, body: &st
     stream.write_all(head.as_bytes()).expect("the head is sent");
     // Said when the body is asked for: from here on the request is in flight.
     let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
-    let mut told = vec![0; go_on.len()];
-    stream.read_exact(&mut told).expect("an interim answer");
-    assert_eq!(told, go_on, "{}", String::from_utf8_lossy(&told));
+    let mut printed = vec![0; go_on.len()];
+    stream.read_exact(&mut printed).expect("an interim answer");
+    assert_eq!(printed, go_on, "{}", String::from_utf8_lossy(&printed));
     let (first, second) = body.split_at(length / 2);
     stream.write_all(first.as_bytes()).expect("half the body is sent");
 
     demo.signal("TERM");
-    eventually("nobody is let in any more", || connect().is_err());
+    eventually("new connections are refused", || connect().is_err());
     stream.write_all(second.as_bytes()).expect("the rest is sent");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("the answer comes, and the connection ends");
@@ -38,7 +38,7 @@ fn answer_to_a_request_in_flight(demo: Running, url: &str, head: &str, body: &st
 }
 
 #[test]
-fn a_request_to_the_api_that_is_in_flight_at_the_end_is_answered() {
+fn api_request_in_flight_at_shutdown_is_answered() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let demo = Running::demo(&folder.path().join("demo"));
     let (api, key) = (demo.get("api").to_owned(), demo.get("api_key"));
@@ -48,7 +48,7 @@ fn a_request_to_the_api_that_is_in_flight_at_the_end_is_answered() {
 }
 
 #[test]
-fn a_request_for_a_token_that_is_in_flight_at_the_end_is_answered() {
+fn token_request_in_flight_at_shutdown_is_answered() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let demo = Running::demo(&folder.path().join("demo"));
     let issuer = demo.get("issuer").to_owned();

@@ -1,5 +1,5 @@
-//! A disk that is full: what has to be written is 503 with `Retry-After`, the rest goes on, and when there is room again
-//! the same process writes again.
+//! A disk that is full: what has to be written is 503 with `Retry-After`, the rest continues, and when there is room
+//! again the same process writes again.
 
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 
@@ -30,7 +30,7 @@ fn token(demo: &Running) -> Answer {
 }
 
 #[test]
-fn a_full_disk_is_503_for_what_must_be_written_and_recovers_without_a_restart() {
+fn full_disk_is_503_for_writes_and_recovers_without_restart() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let demo = Running::demo_on_a_disk_that_may_fill(&folder.path().join("data"));
     assert_eq!(authorize(&demo).status, 303);

@@ -8,7 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    backup::{KEY, Site, json, postgres, told},
+    backup::{KEY, Site, json, postgres, printed},
     serve::{configured, free_port, init},
     support::{Running, http},
 };
@@ -38,8 +38,8 @@ impl Copy {
         let before = content(&self.data);
         for arguments in [&["serve"][..], &["key", "list"], &["migrate"]] {
             let refused = configured(&self.config, arguments);
-            assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {}", told(&refused));
-            assert!(told(&refused).contains(words), "{arguments:?}: {}", told(&refused));
+            assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {}", printed(&refused));
+            assert!(printed(&refused).contains(words), "{arguments:?}: {}", printed(&refused));
         }
         let mut after = content(&self.data);
         // Says who had the folder, and holds nothing.
@@ -85,10 +85,10 @@ fn database_and_master_key_after_a_clean_end_are_a_whole_backup() {
 #[test]
 fn copy_that_is_half_is_refused_before_anything_is_written() {
     let site = Site::new(None);
-    Copy::of(&site, &["master.key"]).is_refused("holds no data of a server");
+    Copy::of(&site, &["master.key"]).is_refused("contains no server's data");
     let empty = Copy::of(&site, &["master.key"]);
     fs::write(empty.data.join("doorward.db"), "").expect("written");
-    empty.is_refused("holds no data of a server");
+    empty.is_refused("contains no server's data");
 
     let other = tempfile::tempdir().expect("a temporary folder");
     init(other.path(), "http://localhost:8400");
@@ -115,7 +115,7 @@ fn copy_that_is_half_is_refused_before_anything_is_written() {
 }
 
 #[test]
-fn copy_with_its_log_has_to_be_accepted_and_one_with_another_log_is_refused() {
+fn copy_with_its_log_needs_accepting_and_another_log_fails() {
     let site = Site::new(None);
     let server = Running::serve(&site.config, &site.url);
     json(&site.config, &KEY);
@@ -143,7 +143,11 @@ fn demo_whose_database_is_lost_is_not_begun_again() {
     assert_eq!(Running::demo(&data).terminate(), Some(0));
     fs::remove_file(data.join("doorward.db")).expect("removed");
     let refused = crate::support::run(&["demo", "--port", "0", "--api-port", "0"], &data);
-    assert!(refused.status.code() == Some(3) && told(&refused).contains("holds no data"), "{}", told(&refused));
+    assert!(
+        refused.status.code() == Some(3) && printed(&refused).contains("contains no server's data"),
+        "{}",
+        printed(&refused)
+    );
 }
 
 #[test]
@@ -154,7 +158,11 @@ fn empty_postgresql_database_is_begun_for_a_new_server_only() {
     fs::write(&site.config, text.replace(&first, &second)).expect("written");
     for command in ["serve", "migrate"] {
         let refused = configured(&site.config, &[command]);
-        assert!(refused.status.code() == Some(3) && told(&refused).contains("migrate --new"), "{}", told(&refused));
+        assert!(
+            refused.status.code() == Some(3) && printed(&refused).contains("migrate --new"),
+            "{}",
+            printed(&refused)
+        );
     }
     json(&site.config, &["migrate", "--new"]);
     let server = Running::serve(&site.config, &site.url);
@@ -176,7 +184,7 @@ fn issuer_may_be_changed_between_init_and_the_first_start() {
 }
 
 #[test]
-fn copy_that_is_refused_for_the_clock_stays_one_that_has_to_be_accepted() {
+fn copy_refused_for_the_clock_still_needs_accepting() {
     let site = Site::new(None);
     let server = Running::serve(&site.config, &site.url);
     let database = rusqlite::Connection::open(site.data().join("doorward.db")).expect("the database");
@@ -186,8 +194,8 @@ fn copy_that_is_refused_for_the_clock_stays_one_that_has_to_be_accepted() {
     let copy = Copy::of(&site, &["doorward.db", "doorward.db-wal", "master.key"]);
     let refused = |arguments: &[&str], why: &str| {
         let refused = configured(&copy.config, arguments);
-        let told = String::from_utf8_lossy(&refused.stderr);
-        assert!(!refused.status.success() && told.contains(why), "{told}");
+        let printed = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && printed.contains(why), "{printed}");
     };
     refused(&["key", "list"], "--in-place");
     refused(&["restore", "--in-place"], "--trust-clock");

@@ -63,7 +63,7 @@ fn health_of_a_data_folder_asks_for_the_configuration() {
 }
 
 #[test]
-fn server_that_is_told_to_end_is_not_ready_first_and_answers_until_its_delay_is_over() {
+fn stopping_server_is_not_ready_but_answers_until_its_delay() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (config, url) = crate::serve::made(folder.path());
     let text = fs::read_to_string(&config).expect("the configuration");

@@ -8,7 +8,7 @@ use std::{
 use crate::support::{Running, eventually, form, http, program};
 
 #[test]
-fn a_json_log_is_an_object_a_line_and_names_refusals_without_their_secrets() {
+fn json_log_has_one_object_per_line_and_no_secrets() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port();
     let url = format!("http://127.0.0.1:{port}");

@@ -65,7 +65,7 @@ fn client(config: &Path) -> (String, String) {
 }
 
 #[test]
-fn nodes_that_are_restarted_one_by_one_fail_no_request_of_a_client_that_tries_the_next() {
+fn rolling_restart_fails_no_request_of_a_retrying_client() {
     let Some(nodes) = Nodes::on_a_new_database() else { return };
     let mut running: Vec<_> = (0..3).map(|node| Some(nodes.start(node))).collect();
     let (id, secret) = client(&nodes.config);

@@ -23,17 +23,20 @@ fn the_printed_commands_work_from_any_folder_as_they_stand() {
     ] {
         let mut command = without_configuration(Command::new("sh"));
         command.args(["-c", start]).arg(programs);
-        let (demo, told) = Running::demo_that_tells(command, &folder.path().join(data));
+        let (demo, shown) = Running::demo_that_tells(command, &folder.path().join(data));
         let run = |script: &str| -> Output {
             let mut shell = without_configuration(Command::new("sh"));
             shell.args(["-c", script]).current_dir(&elsewhere).env("PATH", &with_path).output().expect("a shell")
         };
 
-        assert!(told.trim_start().starts_with("In a browser: open http://localhost:"), "the link comes first: {told}");
-        assert!(told.contains("  docs/guide/getting-started.md in the source code\n"), "{told}");
-        assert!(!told.contains('\x1b'), "colour is for terminals");
+        assert!(
+            shown.trim_start().starts_with("In a browser: open http://localhost:"),
+            "the link comes first: {shown}"
+        );
+        assert!(shown.contains("  docs/guide/getting-started.md in the source code\n"), "{shown}");
+        assert!(!shown.contains('\x1b'), "colour is for terminals");
         let mut promised = Vec::new();
-        for (title, script) in told.split("\n\n").filter_map(|block| block.strip_prefix("# ")?.split_once('\n')) {
+        for (title, script) in shown.split("\n\n").filter_map(|block| block.strip_prefix("# ")?.split_once('\n')) {
             let output = run(script);
             let printed = String::from_utf8_lossy(&output.stdout);
             match title.rsplit_once(": ") {
@@ -49,12 +52,12 @@ fn the_printed_commands_work_from_any_folder_as_they_stand() {
                 }
             }
         }
-        assert_eq!(promised, ["200", "401", "401", "403", "200", "explain"], "{told}");
+        assert_eq!(promised, ["200", "401", "401", "403", "200", "explain"], "{shown}");
 
-        let ports: BTreeSet<_> = told.split("http://localhost:").skip(1).map(digits).collect();
+        let ports: BTreeSet<_> = shown.split("http://localhost:").skip(1).map(digits).collect();
         let picked = ["issuer", "api"].map(|name| digits(demo.get(name).trim_start_matches("http://localhost:")));
-        assert_eq!(ports, BTreeSet::from(picked), "{told}");
-        let browser = told.lines().find(|line| line.starts_with("In a browser")).expect("a line for the browser");
+        assert_eq!(ports, BTreeSet::from(picked), "{shown}");
+        let browser = shown.lines().find(|line| line.starts_with("In a browser")).expect("a line for the browser");
         let url = browser.split(' ').find(|word| word.starts_with("http://")).expect("a URL");
         assert_eq!(http("GET", url, &[], "").expect("an answer").status, 200);
         for name in ["username", "password"] {

@@ -159,7 +159,7 @@ fn plain_http_off_loopback_is_refused() {
 }
 
 #[test]
-fn init_tells_a_program_what_it_made() {
+fn init_reports_what_it_created_as_json() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = program().args(["init", "--json", "--dir"]).arg(folder.path()).output().expect("the program runs");
     let made: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
@@ -183,14 +183,14 @@ fn config_check_names_files_that_cant_be_used() {
         let mut check = program();
         check.args(["config", "check", "--config"]).arg(&config);
         let checked = check.envs(variables.iter().map(|name| (name, "/nowhere"))).output().expect("the program runs");
-        let told = String::from_utf8_lossy(&checked.stderr);
-        assert!(checked.status.code() == Some(2) && told.contains(named), "{told}");
+        let printed = String::from_utf8_lossy(&checked.stderr);
+        assert!(checked.status.code() == Some(2) && printed.contains(named), "{printed}");
     }
 }
 
-/// An operator mends them all before the next try, whatever they are about.
+/// An operator can fix them all before the next try.
 #[test]
-fn config_check_names_unusable_files_together_with_the_other_mistakes() {
+fn config_check_reports_unusable_files_with_other_mistakes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = init(folder.path(), "https://id.example.com");
     let certificate = folder.path().join("tls.pem");
@@ -202,17 +202,17 @@ fn config_check_names_unusable_files_together_with_the_other_mistakes() {
     fs::write(folder.path().join("data/master.key"), "canary\n").expect("written");
     let check = || {
         let output = configured(&config, &["config", "check", "--json"]);
-        let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let mistakes = told["mistakes"].as_array().expect("a list").clone();
+        let printed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let mistakes = printed["mistakes"].as_array().expect("a list").clone();
         let text = fs::read_to_string(&config).expect("the configuration");
-        // Each stands at the line of its key.
+        // Each is at the line of its key.
         for mistake in &mistakes {
             let Some(line) = mistake["line"].as_u64() else { continue };
             let line = text.lines().nth(line as usize - 1).expect("a line");
             let path = mistake["path"].as_str().expect("a key");
             assert!(path.ends_with(line.split(' ').next().expect("a key")), "{mistake}: {line}");
         }
-        assert!(!told.to_string().contains("canary"), "{told}");
+        assert!(!printed.to_string().contains("canary"), "{printed}");
         let paths: Vec<_> = mistakes.iter().map(|m| m["path"].as_str().expect("a key").to_owned()).collect();
         (output.status.code(), paths)
     };
@@ -238,9 +238,9 @@ fn serve_says_that_it_takes_no_data_folder() {
     assert!(String::from_utf8_lossy(&refused.stderr).contains("serve takes --config FILE"));
 }
 
-/// Both flags are global, and these commands would pass over them without a word.
+/// Both flags are global, and these commands would skip them without a word.
 #[test]
-fn a_place_that_a_command_does_not_take_is_refused_with_what_to_do_instead() {
+fn unsupported_place_is_refused_with_the_alternative() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let made = folder.path().join("made");
     for (arguments, instead) in [
@@ -250,14 +250,14 @@ fn a_place_that_a_command_does_not_take_is_refused_with_what_to_do_instead() {
     ] {
         let refused = program().args(arguments).current_dir(folder.path()).output().expect("the program runs");
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
-        let told = String::from_utf8_lossy(&refused.stderr);
-        assert!(told.contains(instead), "{arguments:?}: {told}");
+        let printed = String::from_utf8_lossy(&refused.stderr);
+        assert!(printed.contains(instead), "{arguments:?}: {printed}");
         assert!(!made.exists(), "{arguments:?}");
     }
 }
 
 #[test]
-fn a_place_in_the_environment_alone_stops_no_command_that_has_no_use_for_it() {
+fn place_in_the_environment_does_not_stop_other_commands() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = folder.path().join("doorward.toml");
     let with_variables = |arguments: &[&str]| {
@@ -268,22 +268,22 @@ fn a_place_in_the_environment_alone_stops_no_command_that_has_no_use_for_it() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     for arguments in [&["init"][..], &["config", "check"], &["config", "reference"]] {
-        let (code, told) = with_variables(arguments);
-        assert_eq!(code, Some(0), "{arguments:?}: {told}");
+        let (code, printed) = with_variables(arguments);
+        assert_eq!(code, Some(0), "{arguments:?}: {printed}");
     }
     assert!(config.exists());
-    // A flag stands above the variable of the other place.
+    // A flag overrides the variable of the other place.
     assert_eq!(with_variables(&["client", "list", "--config", "doorward.toml"]).0, Some(0));
-    let (code, told) = with_variables(&["client", "list", "--config", "elsewhere.toml"]);
-    assert!(code == Some(2) && told.contains("elsewhere.toml"), "{told}");
-    let (code, told) = with_variables(&["client", "list", "--data", "elsewhere"]);
-    assert!(code == Some(3) && told.contains("elsewhere"), "{told}");
-    let (code, told) = with_variables(&["client", "list"]);
-    assert!(code == Some(2) && told.contains("DOORWARD_CONFIG and DOORWARD_DATA"), "{told}");
+    let (code, printed) = with_variables(&["client", "list", "--config", "elsewhere.toml"]);
+    assert!(code == Some(2) && printed.contains("elsewhere.toml"), "{printed}");
+    let (code, printed) = with_variables(&["client", "list", "--data", "elsewhere"]);
+    assert!(code == Some(3) && printed.contains("elsewhere"), "{printed}");
+    let (code, printed) = with_variables(&["client", "list"]);
+    assert!(code == Some(2) && printed.contains("DOORWARD_CONFIG and DOORWARD_DATA"), "{printed}");
 }
 
 #[test]
-fn what_is_no_folder_of_a_server_with_sqlite_is_refused_and_left_as_it_is() {
+fn folder_without_a_sqlite_server_is_refused_and_unchanged() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).expect("the folder is ours");
     let list = || {
@@ -291,15 +291,15 @@ fn what_is_no_folder_of_a_server_with_sqlite_is_refused_and_left_as_it_is() {
             program().args(["client", "list", "--data"]).arg(folder.path()).output().expect("the program runs");
         (listed.status.code(), String::from_utf8_lossy(&listed.stderr).into_owned())
     };
-    let (code, told) = list();
-    assert!(code == Some(2) && told.contains("--config"), "{told}");
+    let (code, printed) = list();
+    assert!(code == Some(2) && printed.contains("--config"), "{printed}");
     // A server on PostgreSQL leaves these two in its folder.
     fs::write(folder.path().join("issuer"), "http://localhost:8400").expect("the folder is ours");
     let key = folder.path().join("master.key");
     fs::write(&key, "A".repeat(43)).expect("the folder is ours");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the file is ours");
-    let (code, told) = list();
-    assert!(code == Some(2) && told.contains("holds no database"), "{told}");
+    let (code, printed) = list();
+    assert!(code == Some(2) && printed.contains("holds no database"), "{printed}");
     assert!(!folder.path().join("doorward.db").exists());
 }
 
@@ -318,8 +318,8 @@ fn data_folder_is_used_with_the_configuration_of_its_server() {
         let created = run_with_input(&["user", "create", name], data, password);
         (created.status.code(), String::from_utf8_lossy(&created.stderr).into_owned())
     };
-    let (code, told) = create("ada", &elsewhere);
-    assert!(code == Some(2) && told.contains("30"), "{told}");
+    let (code, printed) = create("ada", &elsewhere);
+    assert!(code == Some(2) && printed.contains("30"), "{printed}");
     assert_eq!(server.terminate(), Some(0));
 
     // The configuration names another folder than the copy, and its server's data must not change.
@@ -329,28 +329,28 @@ fn data_folder_is_used_with_the_configuration_of_its_server() {
         let file = file.expect("a file");
         fs::copy(file.path(), copy.join(file.file_name())).expect("the file is ours");
     }
-    let (code, told) = create("ada", &copy);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = create("ada", &copy);
+    assert_eq!(code, Some(0), "{printed}");
     let users = configured(&config, &["user", "list", "--json"]);
     assert_eq!(String::from_utf8_lossy(&users.stdout).trim(), "[]");
 
     fs::write(&config, "bogus = 1").expect("the configuration is written");
-    let (code, told) = create("ada", &elsewhere);
-    assert!(code == Some(2) && told.contains("`bogus` is not a key"), "{told}");
+    let (code, printed) = create("ada", &elsewhere);
+    assert!(code == Some(2) && printed.contains("`bogus` is not a key"), "{printed}");
     fs::remove_file(&config).expect("the file is ours");
-    let (code, told) = create("ada", &elsewhere);
-    assert_eq!(code, Some(0), "{told}");
+    let (code, printed) = create("ada", &elsewhere);
+    assert_eq!(code, Some(0), "{printed}");
 
     // The defaults don't apply just because the record can't be read.
     let record = elsewhere.join("configuration");
     fs::remove_file(&record).and_then(|()| fs::create_dir(&record)).expect("the folder is ours");
-    let (code, told) = create("bob", &elsewhere);
-    assert!(code == Some(3) && told.contains("configuration"), "{told}");
+    let (code, printed) = create("bob", &elsewhere);
+    assert!(code == Some(3) && printed.contains("configuration"), "{printed}");
 }
 
 /// The folder is in the environment of the server, and the rest in the file.
 #[test]
-fn data_folder_that_the_environment_named_is_used_with_the_configuration_of_its_server() {
+fn data_folder_from_the_environment_uses_its_configuration() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (config, url) = made(&folder.path().join("server"));
     let real = folder.path().join("real");
@@ -366,13 +366,13 @@ fn data_folder_that_the_environment_named_is_used_with_the_configuration_of_its_
         let created = run_with_input(&["user", "create", "bob"], &real, "correct horse battery\n");
         (created.status.code(), String::from_utf8_lossy(&created.stderr).into_owned())
     };
-    let (code, told) = create();
-    assert!(code == Some(2) && told.contains("40"), "{told}");
+    let (code, printed) = create();
+    assert!(code == Some(2) && printed.contains("40"), "{printed}");
 
     // What others can write decides nothing.
     fs::set_permissions(&config, fs::Permissions::from_mode(0o666)).expect("the file is ours");
-    let (code, told) = create();
-    assert!(code == Some(2) && told.contains("can be written by others"), "{told}");
+    let (code, printed) = create();
+    assert!(code == Some(2) && printed.contains("can be written by others"), "{printed}");
     server.kill().and_then(|()| server.wait()).expect("it ends");
 }
 
@@ -389,7 +389,7 @@ fn a_second_init_changes_nothing() {
 
 /// A certificate that is replaced on disk is served to new connections, without a restart.
 #[test]
-fn tls_is_served_and_its_certificate_is_read_again_when_it_changes() {
+fn tls_certificate_is_reloaded_when_it_changes() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let port = free_port();
     let config = init(folder.path(), &format!("https://localhost:{port}"));
@@ -425,7 +425,7 @@ fn tls_is_served_and_its_certificate_is_read_again_when_it_changes() {
 }
 
 #[test]
-fn server_whose_signing_keys_are_published_for_a_minute_only_starts() {
+fn server_starts_with_keys_published_for_only_a_minute() {
     let folder = tempfile::tempdir().expect("a folder");
     let (config, url) = made(folder.path());
     set(&config, "signing", "retire_after = \"1m\"");
@@ -465,8 +465,8 @@ fn init_creates_the_files_where_its_options_say() {
     };
     let made = make(&[]);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let told: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
-    assert_eq!((&told["created"], told["data"].as_str()), (&true.into(), data.to_str()));
+    let printed: serde_json::Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    assert_eq!((&printed["created"], printed["data"].as_str()), (&true.into(), data.to_str()));
     assert!(data.join("master.key").exists() && data.join("doorward.db").exists());
     assert!(configured(&config, &["config", "check"]).status.success());
 
@@ -474,7 +474,7 @@ fn init_creates_the_files_where_its_options_say() {
     assert_eq!(make(&[]).status.code(), Some(1));
     let kept = make(&["--if-missing"]);
     assert_eq!(kept.status.code(), Some(0));
-    let told: serde_json::Value = serde_json::from_slice(&kept.stdout).expect("JSON");
-    assert_eq!(told["created"], false);
+    let printed: serde_json::Value = serde_json::from_slice(&kept.stdout).expect("JSON");
+    assert_eq!(printed["created"], false);
     assert_eq!(fs::read(&config).expect("the configuration"), text);
 }

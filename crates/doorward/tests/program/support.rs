@@ -9,7 +9,6 @@ use std::{
 
 use serde_json::Value;
 
-/// The built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 
 /// How long anything may take before the test gives up; nothing is asserted about the time itself.
@@ -52,7 +51,8 @@ impl Running {
         Self { child, seed }
     }
 
-    /// Starts a demo by a command line that comes before the demo's own arguments, and gives also what it tells a person.
+    /// Starts a demo with a command line that is put before the demo's own arguments. Also returns what it prints for
+    /// people.
     pub(crate) fn demo_that_tells(mut command: Command, data: &Path) -> (Self, String) {
         let child = command
             .args(["demo", "--port", "0", "--api-port", "0", "--data"])
@@ -62,16 +62,16 @@ impl Running {
             .spawn();
         let mut running = Self { child: child.expect("the program starts"), seed: Value::Null };
         let stdout = running.child.stdout.as_mut().expect("standard output is piped");
-        let mut told = String::new();
+        let mut printed = String::new();
         for line in BufReader::new(stdout).lines() {
-            told.push_str(&format!("{}\n", line.expect("UTF-8")));
-            if told.ends_with("Ctrl-C ends the demo.\n") {
+            printed.push_str(&format!("{}\n", line.expect("UTF-8")));
+            if printed.ends_with("Ctrl-C ends the demo.\n") {
                 break;
             }
         }
         let seed = std::fs::read(data.join("demo.json")).expect("the demo's values");
         running.seed = serde_json::from_slice(&seed).expect("JSON");
-        (running, told)
+        (running, printed)
     }
 
     /// Starts a demo and kills it as soon as `file` is in its folder.
@@ -110,7 +110,6 @@ impl Running {
         Self { child: command.spawn().expect("the program starts"), seed: Value::Null }
     }
 
-    /// The process's id.
     #[cfg(target_os = "linux")]
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
@@ -184,8 +183,8 @@ pub(crate) fn run(arguments: &[&str], data: &Path) -> Output {
 /// Runs a command that must succeed, and gives its JSON.
 pub(crate) fn json(arguments: &[&str], data: &Path) -> Value {
     let output = run(&[arguments, &["--json"]].concat(), data);
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {told}");
+    let printed = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {printed}");
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{arguments:?}: {error}"))
 }
 
@@ -254,7 +253,6 @@ pub(crate) fn http(method: &str, url: &str, headers: &[(&str, &str)], body: &str
     Some(Answer { status, head: head.to_lowercase(), body: body.to_owned(), head_as_sent: head.to_owned() })
 }
 
-/// Posts a form.
 pub(crate) fn form(url: &str, pairs: &[(&str, &str)]) -> Answer {
     let body: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn each_no_about_a_key_keeps_its_reason_and_any_other_is_an_unknown_key() {
+    fn refusals_of_a_key_keep_known_reasons() {
         for (code, denial) in [
             ("key_revoked", Denial::KeyRevoked),
             ("key_expired", Denial::KeyExpired),

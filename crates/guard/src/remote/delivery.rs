@@ -105,7 +105,11 @@ impl Queue {
                 Ok(_) => {}
                 // It would be refused again, and hold up all that follow.
                 Err(FetchError::Status(status @ (400 | 413 | 415 | 422))) => {
-                    tracing::error!(status, dropped = batch.len(), "the issuer can't read the refusals told to it");
+                    tracing::error!(
+                        status,
+                        dropped = batch.len(),
+                        "the issuer can't read the refusals that were sent to it"
+                    );
                 }
                 Err(error) => return Err(unavailable(error)),
             }

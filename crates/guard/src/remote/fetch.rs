@@ -24,7 +24,7 @@ use url::Url;
 
 use super::trace_context::TraceContext;
 
-/// Longest answer but for a key set, in bytes.
+/// Longest answer except for a key set, in bytes.
 pub(super) const MAX_ANSWER: usize = 64 * 1024;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,8 +41,8 @@ pub(crate) struct ApiCredential {
 }
 
 impl ApiCredential {
-    /// Doorward's ids and secrets have no character that form-encoding would change, so that Basic is the same with it
-    /// (RFC 6749 section 2.3.1) and without; anything else is a mistake to be told at start-up.
+    /// Doorward's ids and secrets have no character that form-encoding would change, so Basic is the same with it (RFC
+    /// 6749 section 2.3.1) and without. Anything else is an error at startup.
     pub(crate) fn new(client_id: String, secret: SecretString) -> Option<Self> {
         let plain = |text: &str| {
             (1..=256).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
@@ -62,7 +62,7 @@ pub(crate) enum FetchError {
     Status(u16),
     #[error("the issuer refuses this API's credential ({0}): compare client_id and secret with `doorward api show`")]
     CredentialRefused(u16),
-    #[error("the guard has no credential of the API to ask with: see `GuardBuilder::credential`")]
+    #[error("the guard has no API credential to authenticate with: see `GuardBuilder::credential`")]
     NoCredential,
     #[error("the issuer's answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -97,7 +97,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Names where the issuer tells more of a no.
+    /// Adds the issuer's trace id, under which the issuer knows more about the refusal.
     pub(super) fn traced(&self, refusal: Refusal) -> Refusal {
         match self.trace_id {
             Some(trace_id) => refusal.fact(ISSUER_TRACE_FACT, trace_id),
@@ -237,7 +237,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_with_a_character_that_encodings_disagree_about_is_refused() {
+    fn credential_with_an_ambiguous_character_is_refused() {
         assert!(ApiCredential::new("cli_1".into(), "dw_cs_aB-9".into()).is_some());
         for (id, secret) in [("", "s"), ("cli:1", "s"), ("cli_1", ""), ("cli_1", "a b"), ("cli_1", "a+b")] {
             assert!(ApiCredential::new(id.into(), secret.into()).is_none(), "{id} {secret}");

@@ -1,7 +1,7 @@
 //! Asking the issuer about an opaque access token (RFC 7662).
 //!
-//! `active` is the issuer's word; that the token is for this API, from this issuer and in its time is checked here
-//! all the same (section 4), and a bound token is not taken for a bearer's.
+//! `active` is the issuer's word. This module still checks that the token is for this API, from this issuer and in its
+//! time (section 4), and does not accept a bound token as a bearer token.
 
 use std::{sync::Arc, time::Duration};
 
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_issuer_says_is_checked_all_the_same() {
+    fn introspection_response_is_still_checked() {
         use Denial::*;
         for (change, denial) in [
             (json!({"active": false}), TokenUnknown),

@@ -38,12 +38,12 @@ impl IssuerUrl {
         (is_bare && url.password().is_none() && is_safe).then(|| Self { text: text.to_owned(), url })
     }
 
-    /// The issuer as it stands in `iss`.
+    /// The issuer as in `iss`.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Where the metadata stands: the well-known part goes between host and path (RFC 8414 section 3.1).
+    /// The URL of the metadata: the well-known part goes between host and path (RFC 8414 section 3.1).
     fn metadata(&self) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("/.well-known/oauth-authorization-server{}", self.url.path().trim_end_matches('/')));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn metadata_stands_between_host_and_path() {
+    fn metadata_path_goes_between_host_and_path() {
         // The examples of RFC 8414 sections 3 and 3.1.
         let metadata = |issuer| IssuerUrl::parse(issuer).unwrap().metadata().to_string();
         assert_eq!(metadata("https://example.com"), "https://example.com/.well-known/oauth-authorization-server");

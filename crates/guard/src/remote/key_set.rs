@@ -26,7 +26,7 @@ use super::{
 /// Longest key set that is read, in bytes.
 const MAX_KEY_SET: usize = 256 * 1024;
 
-/// The keys as they were at one time.
+/// The keys at some moment.
 pub(super) struct Snapshot {
     pub(super) keys: KeySet,
     pub(super) generation: u64,
@@ -82,7 +82,7 @@ impl IssuerKeys {
         }
         self.fetches.join(now, self.clone().fetch(now)).await;
         match newer() {
-            // The key may well exist: a no would be a guess.
+            // The key may well exist: a refusal would be a guess.
             None if self.last_failed.load(Ordering::Relaxed) => {
                 Err(unavailable("the token names a key that is not known, and the issuer's keys can't be had"))
             }
@@ -135,8 +135,8 @@ impl IssuerKeys {
 enum KeySetError {
     #[error(transparent)]
     Fetch(#[from] FetchError),
-    #[error("the answer is no key set")]
+    #[error("the response is not a key set")]
     Invalid,
-    #[error("the issuer's metadata can't be had")]
+    #[error("the issuer's metadata is unavailable")]
     NoMetadata,
 }

@@ -20,11 +20,11 @@ pub(super) struct Endpoints {
 /// A document that can't be the issuer's metadata.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InvalidMetadata {
-    #[error("the metadata is no acceptable JSON object")]
+    #[error("the metadata is not an acceptable JSON object")]
     Json,
     #[error("the metadata's `issuer` is not exactly the issuer that was asked")]
     Issuer,
-    #[error("the metadata's `{0}` is missing or no URL")]
+    #[error("the metadata's `{0}` is missing or not a URL")]
     Missing(&'static str),
     #[error("the metadata's `{0}` is at another origin than the issuer")]
     Origin(&'static str),

@@ -1,4 +1,5 @@
-//! The verifier of an API: JWTs are verified here with the issuer's published keys, everything else is asked about.
+//! The verifier of an API: it verifies JWTs with the issuer's published keys, and asks the issuer about everything
+//! else.
 //!
 //! What is remembered, and how long: a verified JWT until it ends or the key set changes; a verdict about an API key or an
 //! opaque token, positive or negative, for 500 ms from when the question was asked.
@@ -56,7 +57,7 @@ use crate::verifier::{BoxFuture, RequestContext, Verifier};
 /// How long a verdict that came over the network counts. A positive one must not outlive its key by more. A negative one is
 /// kept no longer, since a key that another server of the issuer created a moment ago must work within a second.
 const VERDICT_LIFETIME: Duration = Duration::from_millis(500);
-/// How often the keys and the metadata are fetched anew in the background.
+/// How often the keys and the metadata are fetched again in the background.
 const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often the background looks whether something is due.
 const TICK: Duration = Duration::from_secs(1);

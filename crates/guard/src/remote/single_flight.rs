@@ -102,7 +102,7 @@ mod tests {
         single_flight.join(NOW.plus(PAUSE), work()).await;
         assert_eq!(runs.load(Ordering::SeqCst), 2);
         single_flight.join(NOW, work()).await;
-        assert_eq!(runs.load(Ordering::SeqCst), 3, "a clock that was set back starts anew");
+        assert_eq!(runs.load(Ordering::SeqCst), 3, "a clock that was set back starts again");
     }
 
     #[tokio::test]

@@ -11,14 +11,13 @@ use doorward_core::network::Network;
 /// Where a question comes from; `None` where the caller's address is not known.
 pub(super) type Source = Option<Network>;
 
-/// How much goes on at a time.
+/// How much is in progress at a time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// Questions that are being asked.
     pub(super) running: usize,
     /// The places of one network among them. Callers without a known address may be many, and have no such limit.
     pub(super) places: usize,
-    /// Questions that wait.
     pub(super) waiting: usize,
 }
 

@@ -163,7 +163,7 @@ impl Inner {
         }
     }
 
-    /// The questions whose turn it is. Those that nobody waits for any more are passed over.
+    /// The questions whose turn it is. Those that nobody waits for any more are skipped.
     fn ready(self: &Arc<Self>) -> Vec<(Turn, Waiting)> {
         let (mut asked, mut ready) = (self.asked(), Vec::new());
         for lane in [Lane::Known, Lane::Others] {
@@ -335,7 +335,7 @@ mod tests {
             }
         }
 
-        /// Strangers ask about so many invented keys each, and wait.
+        /// Two callers ask about so many invented keys each, and wait.
         fn flood(&self, verdicts: &Arc<VerdictCache>, count: usize) -> Vec<tokio::task::JoinHandle<Answer>> {
             let each = (0..2 * count).map(|n| {
                 let (verdicts, ask) = (verdicts.clone(), self.answer(Err(Denial::KeyUnknown.into())));
@@ -358,17 +358,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn honest_callers_do_not_wait_behind_two_strangers_with_invented_keys() {
+    async fn honest_callers_do_not_wait_behind_invented_keys() {
         let (verdicts, issuer) = (Arc::new(VerdictCache::new(LIFETIME)), Issuer::default());
         verdicts.find_or(digest("known"), Some(HONEST), NOW, now(Ok(principal()))).await.unwrap();
         let flood = issuer.flood(&verdicts, 250);
         settle().await;
-        assert_eq!(issuer.asked(), 4, "two questions of each stranger are under way, and 496 wait");
+        assert_eq!(issuer.asked(), 4, "two questions of each caller are under way, and 496 wait");
         // Neither the known key, whose verdict is too old to be used, nor one that is seen for the first time waits.
         let later = NOW.plus(LIFETIME);
         verdicts.find_or(digest("known"), Some(HONEST), later, now(Ok(principal()))).await.unwrap();
         verdicts.find_or(digest("new"), Some(HONEST), later, now(Ok(principal()))).await.unwrap();
-        // Also not from the address of a stranger.
+        // Also not from the address of a flooding caller.
         verdicts.find_or(digest("known"), Some(STRANGER[0]), later.plus(LIFETIME), now(Ok(principal()))).await.unwrap();
         assert_eq!(issuer.asked(), 4);
         flood.iter().for_each(tokio::task::JoinHandle::abort);

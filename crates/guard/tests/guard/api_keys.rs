@@ -101,7 +101,7 @@ async fn callers_with_one_key_share_one_question() {
 }
 
 #[tokio::test]
-async fn without_the_right_credential_of_the_api_no_key_is_let_in() {
+async fn wrong_api_credential_rejects_every_key() {
     let issuer = FakeIssuer::start().await;
     let key = issuer.api_key("notes:read", &[]);
     let api = Api::start_with(&issuer, |builder| builder.credential("cli_api", "wrong").build()).await;

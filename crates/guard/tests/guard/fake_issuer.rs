@@ -1,4 +1,4 @@
-//! An issuer on an ephemeral port that answers as told, and counts what it was asked.
+//! An issuer on an ephemeral port that gives preset answers, and counts the requests.
 
 use std::{
     collections::HashMap,
@@ -216,7 +216,6 @@ fn serve(listener: TcpListener, shared: &Shared) -> JoinHandle<()> {
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
 }
 
-/// Keeps the connections.
 struct Kept(TcpListener, Shared);
 
 impl axum::serve::Listener for Kept {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn every_kind_of_credential_is_answered_503_until_the_issuer_is_there() {
+async fn every_credential_gets_503_until_the_issuer_is_there() {
     let mut issuer = FakeIssuer::start().await;
     issuer.stop().await;
     let api = Api::start(&issuer).await;
@@ -28,7 +28,7 @@ async fn every_kind_of_credential_is_answered_503_until_the_issuer_is_there() {
 }
 
 #[tokio::test]
-async fn a_caller_without_a_credential_is_told_so_even_then() {
+async fn missing_credential_is_reported_while_the_issuer_is_away() {
     let mut issuer = FakeIssuer::start().await;
     issuer.stop().await;
     let api = Api::start(&issuer).await;

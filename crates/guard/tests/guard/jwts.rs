@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_token_is_verified_with_the_issuers_keys_which_are_fetched_once() {
+async fn issuers_keys_are_fetched_once_for_many_tokens() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let token = issuer.jwt("notes:read");
@@ -24,7 +24,7 @@ async fn a_token_is_verified_with_the_issuers_keys_which_are_fetched_once() {
 }
 
 #[tokio::test]
-async fn metadata_and_keys_are_fetched_anew_in_the_background_every_five_minutes() {
+async fn metadata_and_keys_are_refetched_every_five_minutes() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     assert_eq!(api.get("/notes", &issuer.jwt("notes:read")).await.status, 200);
@@ -56,20 +56,20 @@ async fn a_storm_of_unknown_kids_causes_one_fetch_per_interval() {
 }
 
 #[tokio::test]
-async fn a_new_key_is_found_with_its_first_token_and_a_withdrawn_one_ends_the_tokens_seen_before() {
+async fn new_key_is_fetched_and_withdrawn_key_ends_cached_tokens() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let old = issuer.jwt("notes:read");
     assert_eq!(api.get("/notes", &old).await.status, 200);
     issuer.rotate_to("k2", 2);
     api.advance(LATER);
-    assert_eq!(api.get("/notes", &old).await.status, 200, "nobody told the guard yet");
+    assert_eq!(api.get("/notes", &old).await.status, 200, "the guard does not know yet");
     assert_eq!(api.get("/notes", &issuer.jwt("notes:read")).await.status, 200);
     assert_eq!(api.get("/notes", &old).await.code(), "token_key_unknown");
 }
 
 #[tokio::test]
-async fn a_key_that_changes_under_its_name_ends_the_tokens_seen_before() {
+async fn changed_key_under_the_same_name_ends_cached_tokens() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let old = issuer.jwt("notes:read");
@@ -82,7 +82,7 @@ async fn a_key_that_changes_under_its_name_ends_the_tokens_seen_before() {
 }
 
 #[tokio::test]
-async fn a_token_seen_before_is_refused_at_its_end() {
+async fn cached_token_is_refused_once_it_expires() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let token = issuer.jwt("notes:read");
@@ -138,7 +138,7 @@ async fn an_algorithm_that_the_api_did_not_allow_is_refused() {
 }
 
 #[tokio::test]
-async fn known_keys_serve_on_while_the_issuer_is_away_and_an_unknown_one_is_not_guessed_about() {
+async fn known_keys_still_verify_while_the_issuer_is_away() {
     let mut issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     assert_eq!(api.get("/notes", &issuer.jwt("notes:read")).await.status, 200);

@@ -48,7 +48,7 @@ async fn one_alternative_is_enough_and_conditions_are_needed_too() {
 }
 
 #[tokio::test]
-async fn method_override_headers_and_spelling_do_not_change_the_demand() {
+async fn override_headers_and_spelling_keep_the_requirement() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let without_scope = format!("Bearer {}", issuer.jwt("notes:write"));
@@ -73,7 +73,7 @@ async fn method_override_headers_and_spelling_do_not_change_the_demand() {
 }
 
 #[tokio::test]
-async fn an_address_that_no_route_has_is_401_for_strangers_and_404_for_the_known() {
+async fn unknown_path_is_401_without_and_404_with_a_credential() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     assert_eq!(api.send(Method::GET, "/none", &[]).await.status, 401);
@@ -81,7 +81,7 @@ async fn an_address_that_no_route_has_is_401_for_strangers_and_404_for_the_known
 }
 
 #[tokio::test]
-async fn merged_last_the_guarded_routes_answer_for_addresses_that_no_route_has() {
+async fn guarded_routes_merged_last_answer_unknown_paths() {
     let issuer = FakeIssuer::start().await;
     let guard = builder(&issuer, &Arc::new(ManualClock::at(NOW))).build().unwrap();
     let guarded = Router::new().route("/", get(async || "")).layer(guard.layer());
@@ -122,7 +122,7 @@ async fn what_one_guard_found_is_no_proof_for_another() {
 }
 
 #[tokio::test]
-async fn an_optional_guard_lets_strangers_in_and_a_bad_credential_not() {
+async fn optional_guard_allows_no_credential_but_no_bad_one() {
     let issuer = FakeIssuer::start().await;
     let guard = builder(&issuer, &Arc::new(ManualClock::at(NOW))).build().unwrap();
     let who = async |who: Option<Principal>| match who {
@@ -144,7 +144,7 @@ async fn an_optional_guard_lets_strangers_in_and_a_bad_credential_not() {
 }
 
 #[tokio::test]
-async fn a_handler_that_wants_a_principal_is_never_reached_without_a_guard() {
+async fn handler_with_a_principal_is_unreachable_without_a_guard() {
     let app = Router::new()
         .route("/principal", get(async |_: Principal| "reached"))
         .route("/option", get(async |_: Option<Principal>| "reached"));

@@ -1,6 +1,6 @@
 //! The guard as an API has it: requests over TCP to an axum service, in front of an issuer that can misbehave.
 
-#![expect(clippy::unwrap_used, reason = "what the tests share stands outside of test functions")]
+#![expect(clippy::unwrap_used, reason = "shared code is outside of test functions")]
 
 mod api;
 mod api_keys;

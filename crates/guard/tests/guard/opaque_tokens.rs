@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn an_active_token_opens_and_a_revoked_one_is_refused_half_a_second_later() {
+async fn revoked_opaque_token_is_refused_half_a_second_later() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let token = issuer.opaque("notes:read");

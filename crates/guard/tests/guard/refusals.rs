@@ -1,4 +1,4 @@
-//! What a refused caller gets, and what the operator is told.
+//! What a refused caller gets, and what the operator sees.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ fn parameter(answer: &Answer, name: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn without_a_credential_the_challenge_names_the_metadata_and_no_error() {
+async fn challenge_without_credential_has_metadata_and_no_error() {
     let issuer = FakeIssuer::start().await;
     let answer = Api::start(&issuer).await.send(Method::GET, "/notes", &[]).await;
     assert_eq!((answer.status, answer.code()), (401, "credential_missing"));
@@ -59,7 +59,7 @@ async fn missing_scope_or_role_is_named_to_the_caller() {
     let answer = api.get("/notes", &issuer.jwt("notes:write")).await;
     assert_eq!((answer.status, answer.code()), (403, "insufficient_scope"));
     assert_eq!(answer.body["required_scopes"], json!(["notes:read"]));
-    assert!(answer.body["detail"].as_str().unwrap().ends_with(" needs: notes:read."), "{}", answer.body);
+    assert!(answer.body["detail"].as_str().unwrap().ends_with(" required scope: notes:read."), "{}", answer.body);
     assert_eq!(parameter(&answer, "scope").as_deref(), Some("notes:read"));
     let answer = api.get("/notes/1", &issuer.jwt("notes:write")).await;
     assert_eq!((answer.status, answer.code()), (403, "insufficient_permission"));
@@ -77,7 +77,7 @@ async fn a_bad_credential_is_invalid_token() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_named_and_a_missing_role_does_not_look_like_one() {
+async fn missing_role_does_not_look_like_a_missing_scope() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let answer = api.get("/notes", &issuer.jwt("notes:write")).await;
@@ -107,7 +107,7 @@ async fn two_credentials_are_refused_wherever_they_stand() {
 }
 
 #[tokio::test]
-async fn a_credential_in_the_url_is_refused_and_told_to_nobody() {
+async fn credential_in_the_url_is_refused_and_never_forwarded() {
     let issuer = FakeIssuer::start().await;
     let api = Api::start(&issuer).await;
     let key = issuer.api_key("notes:read", &[]);
@@ -165,7 +165,7 @@ async fn address_that_a_listener_found_goes_before_the_peers() {
 }
 
 #[tokio::test]
-async fn the_path_in_the_audit_is_the_callers_also_below_a_nested_router() {
+async fn audit_has_the_callers_path_below_a_nested_router() {
     let issuer = FakeIssuer::start().await;
     let audit = crate::api::Recorder::default();
     let clock = std::sync::Arc::new(doorward_core::clock::ManualClock::at(NOW));
@@ -177,7 +177,7 @@ async fn the_path_in_the_audit_is_the_callers_also_below_a_nested_router() {
 }
 
 #[tokio::test]
-async fn refusals_are_delivered_to_the_issuer_and_wait_while_it_is_away() {
+async fn refusals_wait_for_delivery_while_the_issuer_is_away() {
     let issuer = FakeIssuer::start().await;
     let clock = std::sync::Arc::new(doorward_core::clock::ManualClock::at(NOW));
     let guard: Guard = builder(&issuer, &clock).deliver_refusals().build().unwrap();

@@ -39,7 +39,7 @@ async fn the_metadata_is_public_to_every_origin() {
 }
 
 #[tokio::test]
-async fn an_api_below_a_path_has_its_metadata_behind_the_well_known_part() {
+async fn api_below_a_path_has_metadata_after_the_well_known_part() {
     let api = Api::serve(guard("https://api.example/:v1/notes").metadata_router()).await;
     for path in [WELL_KNOWN.to_owned(), format!("{WELL_KNOWN}/:v1/notes")] {
         assert_eq!(api.send(Method::GET, &path, &[]).await.body["resource"], "https://api.example/:v1/notes");

@@ -18,7 +18,7 @@ use crate::{
     fake_issuer::API,
 };
 
-/// Notes what it is asked about, and refuses.
+/// Notes the questions, and refuses.
 #[derive(Clone, Default)]
 struct Witness(Arc<Mutex<Vec<String>>>);
 
@@ -95,7 +95,7 @@ async fn refusal_of_an_authorizer_is_403_with_its_cause_in_the_audit() {
 }
 
 #[tokio::test]
-async fn authorizer_is_asked_about_principals_that_meet_the_requirement_only() {
+async fn authorizer_sees_only_principals_that_meet_the_requirement() {
     let (issuer, witness, api) = api_with_authorizer().await;
     let revoked = issuer.api_key("notes:read");
     issuer.revoke(&revoked);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::{task, time};
 
-/// Moves all timers ahead. Afterwards time goes on by itself, since requests over TCP take some.
+/// Moves all timers ahead. Afterwards time continues by itself, since requests over TCP take some.
 pub(crate) async fn elapse(by: Duration) {
     time::pause();
     time::advance(by).await;

@@ -1,4 +1,4 @@
-//! Connections over a pipe, in a time that is paused: what a client withholds, and what it is told.
+//! Connections over a pipe, with the clock paused: what a client withholds, and what the server answers.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -238,7 +238,7 @@ async fn half_a_head_does_not_delay_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_are_told_at_the_end() {
+async fn idle_connections_are_asked_to_close_at_shutdown() {
     let mut http1 = Served::start(router(), 65_536);
     http1.send(GET).await;
     assert!(http1.answer().await.ends_with("hello"));
@@ -256,7 +256,7 @@ async fn idle_connections_are_told_at_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn request_that_runs_at_the_end_is_answered_and_told() {
+async fn request_running_at_shutdown_is_answered_with_close() {
     let finish = Arc::new(Notify::new());
     let finishes = finish.clone();
     let handler = async move || {

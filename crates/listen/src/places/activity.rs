@@ -1,4 +1,4 @@
-//! What goes on on a connection: whether it is idle and since when, and what its client leaves waiting.
+//! What continues on a connection: whether it is idle and since when, and what its client leaves waiting.
 //!
 //! hyper closes HTTP/1.1 connections that are idle and knows nothing of the kind for HTTP/2, where a client can also
 //! take answers from the connection and still leave them waiting, by the window of each stream (RFC 9113 section 5.2).
@@ -16,10 +16,10 @@ use tokio::{
 use super::Places;
 use crate::bounded::LEAST_TAKEN;
 
-/// What goes on on one connection.
+/// What happens on one connection.
 pub(crate) struct Activity {
     places: Arc<Places>,
-    /// Told when the first request has arrived.
+    /// Notified when the first request has arrived.
     first_request: Notify,
     has_requests: AtomicBool,
     is_http2: AtomicBool,
@@ -29,7 +29,7 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     /// Bytes that the client leaves waiting.
     waiting: AtomicUsize,
-    /// Pieces of answers that the client has not taken: those of the present period, and older ones.
+    /// Pieces of answers that the client has not taken: those of the current period, and older ones.
     untaken: [AtomicUsize; 2],
     period: AtomicUsize,
 }
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn piece_that_is_not_taken_ends_the_connection_although_others_are() {
+    async fn unread_piece_ends_the_connection_although_others_are_read() {
         let (activity, begun) = (activity(), Instant::now());
         let _untaken = Untaken::new(&activity, 4_096);
         let others = async {

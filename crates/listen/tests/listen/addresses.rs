@@ -24,7 +24,7 @@ async fn request_carries_the_peer_and_the_client() {
     }
 }
 
-/// Tells whose a request is.
+/// Answers with the client's address.
 fn whose() -> Router {
     Router::new()
         .route("/", get(async |Extension(address): Extension<ClientAddress>| format!("for {}.", address.client)))
@@ -63,7 +63,7 @@ async fn proxy_protocol_names_the_client_where_it_is_configured() {
     let from = async |last, bytes: &[u8]| answer(connect_from(listener.address, last).await, bytes).await;
     let request = [proxied([203, 0, 113, 1]).as_slice(), GET].concat();
     assert!(from(3, &request).await.ends_with("for 203.0.113.1."));
-    // A client that is no proxy reports nothing, and a proxy must report.
+    // A client that is not a proxy reports nothing, and a proxy must report.
     let invented = b"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.1\r\nConnection: close\r\n\r\n";
     let request = [proxied([203, 0, 113, 1]).as_slice(), invented].concat();
     assert!(from(3, &request).await.ends_with("for 203.0.113.1."));

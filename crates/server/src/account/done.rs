@@ -1,6 +1,6 @@
 //! What was just done on the account page, carried over the redirect that follows a form (RFC 9110 section 15.4.4).
 //!
-//! It travels in a cookie that lives for one look: in the address anybody could write a link that tells people that
+//! The message is in a cookie that is shown once. If it were in the URL, anyone could write a link that claims that
 //! something was done.
 
 use std::time::Duration;
@@ -10,7 +10,6 @@ use http::HeaderMap;
 
 use crate::{app::App, browser::Cookie};
 
-/// What was done.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Done {
     /// An application was disconnected.
@@ -64,7 +63,7 @@ impl Done {
                 format!("{} is disconnected.", client.as_deref().unwrap_or("The app"))
             }
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
-            Self::PasswordChanged => "The password is changed. All other browsers are signed out.".to_owned(),
+            Self::PasswordChanged => "Your password has been changed. All other browsers are signed out.".to_owned(),
             Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),
         })
     }

@@ -1,9 +1,9 @@
 //! Signing out at the request of an application (OpenID Connect RP-Initiated Logout 1.0).
 //!
-//! `GET /logout` signs out at once where the application shows an id_token of the session, and asks otherwise. What the
+//! `GET /logout` signs out at once where the application shows an ID token of the session, and asks otherwise. What the
 //! person is asked travels through the page and is checked again when it comes back: nothing is stored for a request
-//! that any site can send. Easy to get wrong: what came in a body must not go on in a URL, where histories and logs keep
-//! it.
+//! that any site can send. Easy to get wrong: what came in a body must not continue in a URL, where histories and logs
+//! keep it.
 
 use std::sync::Arc;
 

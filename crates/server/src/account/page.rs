@@ -10,7 +10,6 @@ use crate::pages::{Layout, time_in_words::Moment};
 #[derive(Debug, Template)]
 #[template(path = "account/account.html")]
 pub(crate) struct AccountPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
     /// The token of all forms.
     pub(crate) csrf: String,
@@ -39,7 +38,6 @@ pub(crate) struct AccountPage<'a> {
 pub(crate) struct ConnectedApp {
     /// The client's id, sent by the form.
     pub(crate) client: String,
-    /// The application's name.
     pub(crate) name: String,
     /// What it may do, each a sentence: "Read your notes".
     pub(crate) may: Vec<String>,
@@ -73,7 +71,6 @@ pub(crate) struct SecurityEvent {
     pub(crate) sentence: String,
     /// Where from, or what was done about it.
     pub(crate) detail: Option<String>,
-    /// When.
     pub(crate) at: Moment,
     /// Whether people should look at it twice, such as the use of a token that was already used.
     pub(crate) alarming: bool,
@@ -90,9 +87,7 @@ impl AccountPage<'_> {
 #[derive(Debug, Template)]
 #[template(path = "account/logout.html")]
 pub(crate) struct LogoutPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
-    /// The form's token.
     pub(crate) csrf: String,
     /// Who is signed in.
     pub(crate) username: String,
@@ -100,7 +95,6 @@ pub(crate) struct LogoutPage<'a> {
     pub(crate) client_name: Option<String>,
     /// Which application leads on.
     pub(crate) client_id: Option<String>,
-    /// Where to.
     pub(crate) post_logout_redirect_uri: Option<String>,
     /// What it gets back.
     pub(crate) state: Option<String>,
@@ -111,9 +105,8 @@ pub(crate) struct LogoutPage<'a> {
 #[derive(Template)]
 #[template(path = "account/logout_forward.html")]
 pub(crate) struct LogoutForwardPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
-    /// Names and values of the fields. They may hold an id_token.
+    /// Names and values of the fields. They may hold an ID token.
     pub(crate) fields: Vec<(&'static str, String)>,
 }
 
@@ -121,7 +114,6 @@ pub(crate) struct LogoutForwardPage<'a> {
 #[derive(Debug, Template)]
 #[template(path = "account/signed_out.html")]
 pub(crate) struct SignedOutPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
     /// Where they can sign in again.
     pub(crate) sign_in: String,
@@ -131,7 +123,6 @@ pub(crate) struct SignedOutPage<'a> {
 #[derive(Debug, Template)]
 #[template(path = "account/nobody_signed_in.html")]
 pub(crate) struct NobodySignedInPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
 }
 

@@ -1,7 +1,7 @@
 //! `/account/password`: changing one's password, after the current one (OWASP ASVS 5.0, V6.2.3 and V7.4.3).
 //!
-//! The current password is tried as at the sign-in page, and slowed down by the same counters: whoever finds an open
-//! browser gets no more guesses than anybody else.
+//! The current password is checked as on the sign-in page, and slowed down by the same counters: someone who finds an
+//! open browser gets no more guesses than anyone else.
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,7 +31,8 @@ use crate::{
 
 type Answer = Result<Response<Body>, PageError>;
 
-/// The page. Its form sends `csrf`, `password` and `new_password`; `username` tells people and password managers whose it is.
+/// The page. Its form sends `csrf`, `password` and `new_password`. `username` shows people and password managers which
+/// account it is.
 #[derive(Debug, Template)]
 #[template(path = "account/password.html")]
 struct PasswordPage<'a> {
@@ -63,7 +64,7 @@ impl PasswordPage<'_> {
         self.problem.map(|problem| match problem {
             Problem::NewRejected(_) | Problem::NotNew => "Choose another new password",
             Problem::OldWrong => "Wrong password",
-            Problem::ChangedMeanwhile => "The password was changed meanwhile",
+            Problem::ChangedMeanwhile => "The password was just changed",
             Problem::Throttled(_) => "Too many attempts",
         })
     }
@@ -72,7 +73,7 @@ impl PasswordPage<'_> {
         match self.problem {
             Some(Problem::OldWrong) => Some("Wrong password. Check what you typed, and try again."),
             Some(Problem::ChangedMeanwhile) => {
-                Some("The password was changed meanwhile. Enter the one that is current now, and try again.")
+                Some("The password was just changed. Enter the current password, and try again.")
             }
             _ => None,
         }
@@ -142,7 +143,7 @@ pub(super) async fn submit(
     let changed = users::change_password(&app, &actor, &user, session.record.id.clone(), new).await;
     match changed.map_err(Refusal::from) {
         Ok(()) => {}
-        // The session was ended meanwhile: whoever it is has to sign in.
+        // The session was ended in the meantime, so the user has to sign in.
         Err(refusal) if refusal.denial == Denial::FormExpired => {
             return Err(PageError::from(refusal).leading("/account/password", "Start over"));
         }

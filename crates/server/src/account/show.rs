@@ -97,7 +97,7 @@ async fn render(
 fn connected_app(app: &App, client: ConnectedClient, now: Timestamp) -> ConnectedApp {
     ConnectedApp {
         client: client.client_id.to_string(),
-        name: client.name.unwrap_or_else(|| "An app that is gone".to_owned()),
+        name: client.name.unwrap_or_else(|| "A deleted app".to_owned()),
         may: sentences(app, &client.scopes),
         since: Moment { at: client.since, now },
         last_used: client.last_used_at.map(|at| Moment { at, now }),
@@ -135,17 +135,17 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
                 let from = event.address.as_deref().unwrap_or("an unknown address");
                 ("You signed in.".to_owned(), Some(format!("{browser}, from {from}")), false)
             }
-            AuditAction::SessionsEnded => ("You signed a browser out.".to_owned(), None, false),
+            AuditAction::SessionsEnded => ("You signed out a browser.".to_owned(), None, false),
             AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
             AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
             AuditAction::UserPasswordSet if event.actor == event.subject => {
-                ("You changed the password.".to_owned(), None, false)
+                ("You changed your password.".to_owned(), None, false)
             }
-            AuditAction::UserPasswordSet => ("The password was changed by the operator.".to_owned(), None, true),
-            AuditAction::UserEnabled => ("The account was enabled again.".to_owned(), None, false),
+            AuditAction::UserPasswordSet => ("The operator changed your password.".to_owned(), None, true),
+            AuditAction::UserEnabled => ("Your account was enabled again.".to_owned(), None, false),
             AuditAction::CodeReplayed | AuditAction::RefreshTokenReused => (
                 format!("{client} was disconnected because one of its credentials was used twice."),
-                Some("If you did not notice anything odd, it was probably a fault of the app.".to_owned()),
+                Some("If you noticed nothing odd, the app probably has an error.".to_owned()),
                 true,
             ),
             _ => continue,
@@ -162,6 +162,6 @@ fn failed_sign_ins(last: &AuditEvent, count: i64, now: Timestamp) -> SecurityEve
         1 => ("A sign-in failed: wrong password.".to_owned(), format!("From {from}")),
         count => (format!("{count} sign-ins failed: wrong password."), format!("Last from {from}")),
     };
-    let detail = format!("{detail}. If it was not you, somebody is guessing; your password kept them out.");
+    let detail = format!("{detail}. If it was not you, someone is guessing your password. They did not get in.");
     SecurityEvent { sentence, detail: Some(detail), at: Moment { at: last.at, now }, alarming: false }
 }

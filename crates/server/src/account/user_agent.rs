@@ -3,7 +3,7 @@
 //! For display only: no decision depends on it, since any caller chooses its own. Easy to get wrong: almost every
 //! browser also names the others that it resembles, so the order of the look-ups is the rule.
 
-/// What stands in a `User-Agent`, and what people call it. The first match counts: Edge and Opera name Chrome too,
+/// Words in a `User-Agent`, and what people call the browser. The first match counts: Edge and Opera name Chrome too,
 /// and Chrome names Safari.
 const BROWSERS: [(&str, &str); 13] = [
     ("EdgA/", "Edge"),

@@ -104,7 +104,6 @@ impl Caches {
         [load("clients", &self.clients, &self.client_tally), load("keys", &self.keys, &self.key_tally)]
     }
 
-    /// Forgets a client.
     pub(crate) fn forget_client(&self, id: &str) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.clients.remove(id);
@@ -123,7 +122,6 @@ impl Caches {
         self.misses.clear();
     }
 
-    /// Forgets everything.
     pub(crate) fn clear(&self) {
         self.epoch.fetch_add(1, Ordering::SeqCst);
         self.clients.clear();
@@ -133,8 +131,8 @@ impl Caches {
 }
 
 impl App {
-    /// The API with this id. One that was made a moment ago by another process may not be in the snapshot yet, while
-    /// its credential is already used.
+    /// The API with this id. If another process has just created it, it may not be in the snapshot yet, while its
+    /// credential is already used.
     pub(crate) async fn api(&self, id: &ApiId) -> Result<Option<Arc<Api>>, Refusal> {
         if let Some(api) = self.snapshots.apis().by_id(id) {
             return Ok(Some(api.clone()));
@@ -146,7 +144,7 @@ impl App {
         Ok(self.snapshots.apis().by_id(id).cloned())
     }
 
-    /// The client with this id. A text that is no id of a client is nobody's.
+    /// The client with this id. A text that is not an id of a client is nobody's.
     pub(crate) async fn client(&self, id: &str) -> Result<Option<Arc<Client>>, Refusal> {
         match self.kept_client(id) {
             Some(client) => Ok(Some(client)),
@@ -172,7 +170,7 @@ impl App {
         Ok(Some(client))
     }
 
-    /// The name of a client, for people. A client that this program can't read has one all the same: pages that list
+    /// The name of a client, for people. A client that this program can't read still has a name: pages that list
     /// clients must not fail because of it.
     pub(crate) async fn client_name(&self, id: &str) -> Result<Option<String>, Refusal> {
         match (self.client(id).await, ClientId::parse(id)) {

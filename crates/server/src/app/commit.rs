@@ -24,7 +24,7 @@ impl App {
             Box::pin(self.store.commit(operation)).instrument(spans::store::<O>("commit")).await?;
         for change in &changes {
             if let Err(error) = self.apply(change).await {
-                // It stands. The task that follows the log applies it again.
+                // The change is committed. The task that follows the log applies it again.
                 tracing::warn!(%error, "a change could not be applied at once");
             }
         }

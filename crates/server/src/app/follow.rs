@@ -141,7 +141,7 @@ impl App {
         }
     }
 
-    /// Forgets all that is kept and reads the snapshots anew.
+    /// Clears all caches and reads the snapshots again.
     pub(crate) async fn reload_all(&self) -> Result<(), OpenError> {
         self.caches.clear();
         self.snapshots.reload(&self.store, &self.master_keys).await

@@ -27,12 +27,12 @@ pub(crate) struct Health {
     last_probe: Mutex<Option<(Instant, Result<(), &'static str>)>>,
 }
 
-/// The checks, each with what is wrong.
+/// The checks, each with its error.
 pub(crate) type Checks = [(&'static str, Result<(), String>); 4];
 
 impl App {
-    /// Says from now on that this server is not ready, so that no new request is sent to it. Requests are answered all
-    /// the same.
+    /// From now on reports that this server is not ready, so that it gets no new requests. It still answers those that
+    /// come.
     pub fn begin_to_end(&self) {
         self.health.is_ending.store(true, Ordering::Relaxed);
     }
@@ -42,7 +42,6 @@ impl App {
         self.health.tasks.clone()
     }
 
-    /// The checks, each with what is wrong.
     pub(crate) async fn checks(&self) -> Checks {
         let is_ending = self.health.is_ending.load(Ordering::Relaxed);
         let failing = self.health.tasks.failing();

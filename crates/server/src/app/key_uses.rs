@@ -25,7 +25,7 @@ const RESOLUTION: Duration = Duration::from_secs(60);
 pub(crate) struct KeyUses(Mutex<HashMap<KeyId, (Timestamp, Option<KeyedDigest>)>>);
 
 impl App {
-    /// Notes that a key was used. Where its digest is under a former pepper, the next write digests it anew.
+    /// Notes that a key was used. If its digest is under an older pepper, the next write digests it again.
     pub(crate) fn note_use(&self, key: &KeyRecord, secret: &str) {
         let now = self.now();
         let is_old = key.digest.pepper != self.peppers.current().id();
@@ -39,7 +39,7 @@ impl App {
         }
     }
 
-    /// Writes what waits.
+    /// Writes the noted uses of keys in one operation.
     pub async fn flush_uses(&self) -> Result<(), StoreError> {
         let uses = mem::take(&mut *self.uses.0.lock().unwrap_or_else(PoisonError::into_inner));
         if uses.is_empty() {

@@ -1,7 +1,7 @@
 //! Everything that a handler may use.
 //!
-//! [`App`] is put together here; what it can do stands in a file per part: what is kept in memory and for how long,
-//! what is committed, what is noted for the audit, and how changes by other processes are followed.
+//! [`App`] is put together here. Each part of it has a file: what is cached and for how long, what is committed, what
+//! is noted for the audit, and how changes by other processes are followed.
 
 use std::{fmt, sync::Arc};
 
@@ -44,13 +44,13 @@ use self::{
 
 /// One authorization server: its settings, its store, its secrets and what it keeps in memory.
 pub struct App {
-    /// What was set.
+    /// The operator's settings, fixed for the process.
     pub settings: Settings,
-    /// What is remembered.
+    /// The database, the only durable state.
     pub store: Store,
-    /// The time.
+    /// The clock, passed in for tests.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The random source, passed in for tests.
     pub rng: Arc<dyn Rng>,
     /// The keys for digests.
     pub peppers: Peppers,
@@ -66,19 +66,19 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
-    /// What is measured.
+    /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
 
-/// What an [`App`] is made of.
+/// The parts of an [`App`].
 pub struct Components {
-    /// What was set.
+    /// The operator's settings, already checked.
     pub settings: Settings,
     /// The opened store, migrated.
     pub store: Store,
-    /// The time.
+    /// The clock that decides about every expiry.
     pub clock: Arc<dyn Clock>,
-    /// Randomness.
+    /// The random source for every secret and id.
     pub rng: Arc<dyn Rng>,
     /// The master keys, the newest first; at least one.
     pub master_keys: Vec<MasterKey>,
@@ -90,9 +90,9 @@ pub struct Components {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// A signing key does not open: the master key is not the one that it was sealed under.
-    #[error("signing key {0} does not open: the master key {1} that it was sealed under is not among those given")]
+    #[error("signing key {0} can't be opened: its master key {1} is missing")]
     MasterKey(String, String),
-    /// The store failed.
+    /// The store could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -128,7 +128,7 @@ impl App {
         Ok(Arc::new(app))
     }
 
-    /// The present time.
+    /// The current time by the app's clock.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -143,7 +143,6 @@ impl App {
         self.peppers.candidates(secret).collect()
     }
 
-    /// Random bytes.
     pub(crate) fn random<const N: usize>(&self) -> [u8; N] {
         random::bytes(&*self.rng)
     }
@@ -163,7 +162,7 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
     let named = match store.read(NamedPeppers { ids: older.iter().map(MasterKey::id).collect() }).await {
         Ok(named) => named,
         Err(error) => {
-            // A table can be too large to be looked through in time. That is no reason not to start.
+            // On large tables this query can time out. Start anyway.
             tracing::warn!(%error, "whether older master keys are still needed is not known: all are kept");
             return Ok(Peppers::new(master_keys));
         }

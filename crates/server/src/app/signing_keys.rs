@@ -21,8 +21,8 @@ use super::OpenError;
 /// What tokens for the issuer itself are signed with.
 pub(crate) const OF_ISSUER: Algorithm = Algorithm::ES256;
 
-/// The algorithms that are always in use: the issuer's own, and the one that clients of OpenID Connect expect of an
-/// id_token unless they say otherwise (OpenID Connect Discovery section 3).
+/// The algorithms that are always in use: the issuer's own, and the one that clients of OpenID Connect expect of an ID
+/// token unless they say otherwise (OpenID Connect Discovery section 3).
 pub(crate) const ALWAYS: [Algorithm; 2] = [OF_ISSUER, Algorithm::RS256];
 
 /// Every signing key of the store, opened.

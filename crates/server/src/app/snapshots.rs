@@ -16,7 +16,6 @@ use crate::app::{
     signing_keys::{self, SigningKeys},
 };
 
-/// The present snapshots.
 pub(crate) struct Snapshots {
     apis: ArcSwap<Apis>,
     signing_keys: ArcSwap<SigningKeys>,
@@ -24,7 +23,6 @@ pub(crate) struct Snapshots {
 }
 
 impl Snapshots {
-    /// Reads everything.
     pub(crate) async fn load(store: &Store, master_keys: &[MasterKey]) -> Result<Self, OpenError> {
         let snapshots = Self {
             apis: ArcSwap::default(),
@@ -35,7 +33,6 @@ impl Snapshots {
         Ok(snapshots)
     }
 
-    /// Reads everything again.
     pub(crate) async fn reload(&self, store: &Store, master_keys: &[MasterKey]) -> Result<(), OpenError> {
         self.reload_apis(store).await?;
         self.reload_id_token_algorithms(store).await?;

@@ -31,7 +31,7 @@ struct Known {
 }
 
 impl App {
-    /// The present time if it is plausible. Otherwise an alarm stands in the log.
+    /// The current time if it is plausible. Otherwise logs an alarm.
     pub(crate) async fn trusted_now(&self) -> Result<Option<Timestamp>, StoreError> {
         let (now, monotonic) = (self.now(), self.clock.monotonic());
         let known = *self.trusted_clock.lock();
@@ -42,7 +42,7 @@ impl App {
             in_process => {
                 let stored = self.store.read(FindTrustedTime).await?.map(|at| TrustedTime { at, passed: None });
                 let beyond_stored = stored.and_then(|stored| plausible_time::ahead_by(now, stored));
-                // Somebody may have said meanwhile that the clock is right: then the stored time is the present one.
+                // Somebody may have said meanwhile that the clock is right: then the stored time is the current one.
                 let is_vouched_for = stored.is_some_and(|stored| now.since(stored.at) < NOTE_EVERY * 60);
                 in_process.flatten().filter(|_| !is_vouched_for).or(beyond_stored)
             }
@@ -66,7 +66,7 @@ impl App {
         Ok(Some(now))
     }
 
-    /// Takes the present time for right, because an operator says so.
+    /// Takes the current time for right, because an operator says so.
     pub async fn trust_clock(&self) -> Result<(), StoreError> {
         self.store.write(NoteTrustedTime { at: self.now() }).await
     }

@@ -10,11 +10,9 @@ use crate::pages::Layout;
 #[derive(Template)]
 #[template(path = "authorization/form_post.html")]
 pub(super) struct FormPostPage<'a> {
-    /// The frame.
     pub(super) layout: &'a Layout,
     /// Where it leads, for people.
     pub(super) returns_to: String,
-    /// The redirect URI.
     pub(super) action: String,
     /// Names and values of the fields. They hold the code.
     pub(super) fields: Vec<(&'static str, String)>,

@@ -47,7 +47,7 @@ impl FromRequestParts<Arc<App>> for Step {
     }
 }
 
-/// Offers to start over where a request can't go on and is the browser's own: it is only too old, or answered.
+/// Offers to start over where a request can't continue and is the browser's own: it is only too old, or answered.
 pub(crate) async fn offer_start_over(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,

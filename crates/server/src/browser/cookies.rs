@@ -23,7 +23,6 @@ pub(crate) enum Cookie {
     Device,
     /// What was just done on the account page.
     Done,
-    /// The session.
     Session,
 }
 
@@ -41,7 +40,7 @@ impl Cookie {
         }
     }
 
-    /// The cookie's value; `None` if it is missing or stands twice.
+    /// The cookie's value; `None` if it is missing or repeated.
     pub(crate) fn read<'a>(self, app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
         let name = self.name(app);
         let mut values = cookie::values(headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes), &name);

@@ -1,8 +1,7 @@
-//! A browser that signed in to an account before: strangers' guesses do not slow it down.
+//! A browser that signed in to an account before: the guesses of others do not slow it down.
 //!
-//! It is known for as long as what made it so holds: not after the password was changed or the user signed out
-//! everywhere, and not for longer than a year. Whoever signed in with a password that leaked has no free guesses at the
-//! next one.
+//! It is known until the password changes or the user signs out everywhere, and for at most a year. Someone who signed
+//! in with a leaked password gets no free guesses at the next one.
 
 use std::time::Duration;
 
@@ -30,7 +29,6 @@ pub(crate) fn cookie(app: &App, user: &UserRecord) -> String {
 /// A browser that signed in to an account before, by its counters.
 #[derive(Debug)]
 pub(crate) struct KnownBrowser {
-    /// Its own.
     pub(crate) own: String,
     /// The one of all such browsers of the account.
     pub(crate) of_account: String,

@@ -1,4 +1,4 @@
-//! Proof that a text that comes back from a browser was made by this server.
+//! Proof that this server wrote a text that a browser sends back.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_core::{digest::KeyedDigest, secret::constant_time_eq};
@@ -10,7 +10,7 @@ pub(super) fn of(app: &App, text: &str) -> String {
     encoded(&app.peppers.digest(text))
 }
 
-/// Whether a MAC was made of this text, by any pepper that is kept; compared in constant time.
+/// Whether `mac` is the MAC of this text under any of the kept peppers; compared in constant time.
 pub(super) fn is_of(app: &App, text: &str, mac: &str) -> bool {
     app.candidates(text).iter().any(|candidate| constant_time_eq(encoded(candidate).as_bytes(), mac.as_bytes()))
 }

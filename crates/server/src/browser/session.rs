@@ -37,7 +37,7 @@ pub(crate) async fn current(app: &App, headers: &HeaderMap) -> Result<Option<Ses
     Ok(Some(Session { record, user }))
 }
 
-/// Begins a session for a user who just proved who he is; the one that the browser had is ended.
+/// Begins a session for a user who has just been authenticated, and ends the browser's previous one.
 pub(crate) async fn begin(
     app: &App,
     origin: &Origin,

@@ -83,7 +83,7 @@ fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>)
     let of_apis = described
         .filter(|described| request.scopes.contains(described.scope.as_str()))
         .map(|described| ConsentScope::of_an_api(described.scope.as_str(), &described.description));
-    // That the client can go on later is shown where it can, also if no scope asks for it.
+    // That the client can continue later is shown where it can, also if no scope asks for it.
     let is_shown = |scope: &&str| match *scope {
         scope::OFFLINE_ACCESS => request.may_stay_signed_in(&step.client),
         scope => request.scopes.contains(scope),

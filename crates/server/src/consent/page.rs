@@ -2,8 +2,8 @@
 //!
 //! It says who asks, for what, and where the answer goes. Easy to get wrong: Enter in a box presses the form's first
 //! submit button, so a form that begins with Allow lets people agree by a slip of the hand. Here a button without
-//! effect comes first: `formmethod="dialog"` outside of a dialog sends nothing (HTML, "form submission algorithm").
-//! A disabled button would not do, Chromium passes over it, and over a hidden one too.
+//! effect comes first: `formmethod="dialog"` outside of a dialog sends nothing (HTML, "form submission algorithm"). A
+//! disabled button would not do, Chromium skips it, and over a hidden one too.
 
 use askama::Template;
 
@@ -14,11 +14,9 @@ use crate::pages::{Layout, scope_in_words};
 #[derive(Debug, Template)]
 #[template(path = "consent/consent.html")]
 pub(crate) struct ConsentPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
     /// Where the form is posted, with the interaction's id.
     pub(crate) action: String,
-    /// The form's token.
     pub(crate) csrf: String,
     /// The name of the application that asks.
     pub(crate) client_name: String,
@@ -71,7 +69,7 @@ impl ConsentScope {
 }
 
 impl ConsentPage<'_> {
-    /// "Notes CLI wants to read your notes": two wishes at most, the list below has them all.
+    /// "Notes CLI wants to read your notes": at most two scopes, the list below has them all.
     fn heading(&self) -> String {
         let wishes: Vec<String> =
             self.scopes.iter().filter(|scope| scope.is_of_an_api()).map(|scope| as_clause(&scope.sentence)).collect();
@@ -146,14 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn page_about_the_client_opens_beside_this_one_and_learns_nothing_of_it() {
+    fn client_page_opens_in_a_new_tab_without_a_referrer() {
         let link = r#"<a id="client-page" href="https://notes.example/cli" target="_blank" rel="noopener noreferrer">"#;
         let html = html(vec![], true);
         assert!(html.contains(link), "{html}");
     }
 
     #[test]
-    fn what_is_required_can_not_be_unticked_and_is_said_to_be_required() {
+    fn required_scope_is_labelled_and_can_not_be_unticked() {
         let html = html(
             vec![ConsentScope::of_openid_connect("openid").unwrap(), scope("notes:read", "Read your notes")],
             true,
@@ -172,7 +170,7 @@ mod tests {
 
     #[test]
     fn an_identity_that_is_not_assured_is_warned_about() {
-        let warning = "any program on this device could be asking";
+        let warning = "any program on this device could use this name";
         assert!(html(vec![], false).to_lowercase().contains(warning));
         assert!(!html(vec![], true).to_lowercase().contains(warning));
     }

@@ -1,6 +1,6 @@
-//! The pages about denials: what a refusal means and how to fix its cause, for everybody who follows the `type` of a
-//! problem (RFC 9457 section 3.1.1). They are made from the list of denials, as the reference is, and need no network but this
-//! server.
+//! The pages about denials: what a refusal means and how to fix its cause, for everyone who follows the `type` of a
+//! problem (RFC 9457 section 3.1.1). They are generated from the list of denials, like the reference, and need no
+//! network except this server.
 
 mod page;
 

@@ -21,8 +21,8 @@ use crate::{
 struct DenialPage<'a> {
     layout: &'a Layout,
     code: &'a str,
-    /// What callers are told: the same for all reasons behind a code.
-    told: &'static str,
+    /// The sentence for callers: the same for all reasons behind a code.
+    sentence: &'static str,
     status: u16,
     error: &'static str,
     /// The reasons that can be behind the code.
@@ -46,7 +46,7 @@ pub(super) async fn one(
     let page = DenialPage {
         layout: &app.layout,
         code: &code,
-        told: first.sentence(),
+        sentence: first.sentence(),
         status: first.status(),
         error: first.error(),
         reasons,

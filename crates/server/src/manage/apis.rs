@@ -31,7 +31,7 @@ pub const KEYS_VERIFY: &str = "keys:verify";
 /// An API as it is shown.
 #[derive(Clone, Debug, Serialize)]
 pub struct ApiView {
-    /// Its id.
+    /// The id, which never changes.
     pub id: ApiId,
     /// What is registered of it.
     #[serde(flatten)]
@@ -52,7 +52,7 @@ impl From<Api> for ApiView {
 
 /// An API with the credential that it authenticates with; the secret is shown once.
 pub struct CreatedApi {
-    /// The API.
+    /// The API as it was created.
     pub api: ApiView,
     /// `client_id` of its credential.
     pub client_id: ClientId,
@@ -103,7 +103,7 @@ async fn prepare(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<(Cre
     Ok((operation, CreatedApi { api, client_id, client_secret }))
 }
 
-/// APIs in the order that they were made, after one of them.
+/// APIs in order of creation, after one of them.
 pub async fn list(app: &App, after: Option<ApiId>, limit: i64) -> Result<Vec<ApiView>, ManageError> {
     Ok(app.store.read(ListApis { after, limit }).await?.into_iter().map(ApiView::from).collect())
 }

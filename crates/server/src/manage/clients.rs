@@ -20,7 +20,7 @@ use crate::{actor::Actor, app::App};
 /// A client as it is shown: all but its secret.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClientView {
-    /// Its id.
+    /// The id that the client sends as `client_id`.
     pub client_id: ClientId,
     /// What is registered of it.
     #[serde(flatten)]
@@ -52,13 +52,13 @@ impl ClientView {
 
 /// A client, and its secret if it has one; the secret is shown once.
 pub struct CreatedClient {
-    /// The client.
+    /// The client as it was created.
     pub client: ClientView,
-    /// Its secret.
+    /// The new secret, shown only now; `None` for clients without one.
     pub secret: Option<SecretString>,
 }
 
-/// Creates a client.
+/// Creates a client, with a secret if its method of authentication needs one.
 pub async fn create(app: &App, actor: &Actor, metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
     create_shown(app, actor, metadata, |_| Ok(())).await
 }
@@ -95,13 +95,13 @@ async fn prepare(
     Ok((operation, CreatedClient { client: ClientView::of(client, &apis), secret }))
 }
 
-/// Clients in the order that they were made, after one of them, without the credentials of APIs.
+/// Clients in order of creation, after one of them, without the credentials of APIs.
 pub async fn list(app: &App, after: Option<ClientId>, limit: i64) -> Result<Vec<ClientView>, ManageError> {
     let (clients, apis) = (app.store.read(ListClients { after, limit }).await?, super::apis::all(app).await?);
     Ok(clients.into_iter().map(|client| ClientView::of(client, &apis)).collect())
 }
 
-/// One client.
+/// The client with this id, or an error that names it.
 pub async fn show(app: &App, id: &str) -> Result<ClientView, ManageError> {
     Ok(ClientView::of(find(app, id).await?, &super::apis::all(app).await?))
 }

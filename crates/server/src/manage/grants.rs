@@ -23,13 +23,13 @@ const MOST: i64 = 1_000;
 /// without asking.
 #[derive(Clone, Debug)]
 pub struct ConnectedClient {
-    /// The client.
+    /// The client that has access.
     pub client_id: ClientId,
     /// Its name; `None` if it was deleted.
     pub name: Option<String>,
     /// What it may do.
     pub scopes: ScopeSet,
-    /// Since when.
+    /// When the user first allowed it.
     pub since: Timestamp,
     /// When a grant that lives was last used.
     pub last_used_at: Option<Timestamp>,

@@ -18,7 +18,7 @@ pub use doorward_core::new_api_key::Expiry;
 use super::{ManageError, roles, times};
 use crate::{actor::Actor, app::App};
 
-/// A key that is to be made.
+/// A key to be created.
 #[derive(Clone, Debug)]
 pub struct NewKey {
     /// Its name, for people.
@@ -35,14 +35,14 @@ pub struct NewKey {
     pub limited_to: Vec<String>,
     /// For real use or for tests.
     pub environment: Environment,
-    /// When it ends.
+    /// When the key expires, if ever.
     pub expiry: Expiry,
 }
 
 /// A key as it is shown: all but the key itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeyView {
-    /// Its id, which is no secret.
+    /// Its id, which is not secret.
     pub id: KeyId,
     /// Its first characters, to be recognised by.
     pub hint: String,
@@ -107,13 +107,13 @@ impl KeyView {
 
 /// A new key; the key itself is shown once.
 pub struct CreatedKey {
-    /// The key.
+    /// The key itself, shown only now.
     pub key: ApiKey,
     /// What is shown of it from now on.
     pub view: KeyView,
 }
 
-/// Makes a key.
+/// Creates a key for APIs and an owner that must exist.
 pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey, ManageError> {
     create_shown(app, actor, new, |_| Ok(())).await
 }
@@ -170,7 +170,7 @@ async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, Cr
     Ok((CreateKey { key: record, audit }, CreatedKey { key, view }))
 }
 
-/// Keys in the order that they were made, after one of them.
+/// Keys in order of creation, after one of them.
 pub async fn list(app: &App, after: Option<KeyId>, limit: i64) -> Result<Vec<KeyView>, ManageError> {
     let (keys, apis) = (app.store.read(ListKeys { after, limit }).await?, super::apis::all(app).await?);
     Ok(keys.into_iter().map(|key| KeyView::of(key, &apis, app.now())).collect())

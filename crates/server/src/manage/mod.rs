@@ -19,7 +19,7 @@ pub mod times;
 pub mod tokens;
 pub mod users;
 
-/// Why an operator's wish was not done.
+/// Why an administrative operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ManageError {
     /// Something of this name exists already, or a scope is another API's.
@@ -36,7 +36,7 @@ pub enum ManageError {
     /// There is nothing of this name or id.
     #[error("there is no {kind} {name:?}")]
     NotFound {
-        /// Of what kind.
+        /// The kind of thing, such as `client`.
         kind: &'static str,
         /// What was looked for.
         name: String,
@@ -47,10 +47,10 @@ pub enum ManageError {
     /// The server refused, for a reason of the list.
     #[error("{}", .0.sentence())]
     Refused(#[from] Refusal),
-    /// A signing key could not be made.
-    #[error("a signing key could not be made")]
+    /// A signing key could not be generated.
+    #[error("a signing key could not be generated")]
     Signing,
-    /// The store failed.
+    /// The store failed or refused.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -75,7 +75,7 @@ impl ManageError {
         Self::Invalid { member, why: why.to_string() }
     }
 
-    /// A conflict of the store, told in the words of the caller.
+    /// A conflict in the store, described in the caller's terms.
     pub(crate) fn conflict(told: impl FnOnce() -> String) -> impl FnOnce(StoreError) -> Self {
         move |error| match error {
             StoreError::Conflict => Self::Conflict(told()),
@@ -85,7 +85,7 @@ impl ManageError {
 }
 
 impl From<ManageError> for Refusal {
-    /// What people and programs are told of it over HTTP.
+    /// The same error for people and programs, over HTTP.
     fn from(error: ManageError) -> Self {
         match error {
             ManageError::Refused(refusal) => refusal,

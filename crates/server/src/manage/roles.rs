@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::{ManageError, times};
 use crate::{actor::Actor, app::App};
 
-/// Gives `holder` (the id of a user, client or key, or a user's name) a role of an API. Gives whether it is new.
+/// Gives `holder` (the id of a user, client or key, or a user's name) a role of an API. Returns whether it is new.
 pub async fn grant(app: &App, actor: &Actor, holder: &str, api: &str, role: &str) -> Result<bool, ManageError> {
     change(app, actor, holder, api, role, true).await
 }
 
-/// Takes a role back. Gives whether there was one.
+/// Takes a role back. Returns whether there was one.
 pub async fn withdraw(app: &App, actor: &Actor, holder: &str, api: &str, role: &str) -> Result<bool, ManageError> {
     change(app, actor, holder, api, role, false).await
 }
@@ -29,9 +29,9 @@ pub struct RoleGrantView {
     pub api: String,
     /// The API, by id.
     pub api_id: ApiId,
-    /// The role.
+    /// The granted role of that API.
     pub role: Role,
-    /// Since when.
+    /// When the role was granted.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
 }

@@ -22,9 +22,9 @@ use crate::{
 /// A signing key as it is shown: all but its private half.
 #[derive(Clone, Debug, Serialize)]
 pub struct SigningKeyView {
-    /// Its id.
+    /// The key's id, as in tokens.
     pub kid: SigningKeyId,
-    /// Its algorithm.
+    /// The one algorithm that it signs with.
     pub alg: Algorithm,
     /// Where in its life it is.
     pub state: &'static str,
@@ -34,7 +34,7 @@ pub struct SigningKeyView {
     /// From when it signs.
     #[serde(serialize_with = "times::serialize")]
     pub active_from: Timestamp,
-    /// Its public half.
+    /// The public half, as in the JWKS.
     pub jwk: Value,
 }
 
@@ -88,8 +88,8 @@ pub(crate) async fn ensure(app: &App, algorithm: Algorithm) -> Result<(), Manage
     Ok(())
 }
 
-/// Makes the keys that are due, of the algorithms that are in use, and removes those that are gone. By a clock that is not
-/// plausible, only the first key of an algorithm is made.
+/// Creates the keys that are due, for the algorithms in use, and deletes the retired ones. If the clock is not
+/// plausible, it creates only the first key of an algorithm.
 pub(crate) async fn rotate_due(app: &App) -> Result<(), ManageError> {
     let (now, schedule) = (app.now(), &app.settings.signing);
     let is_plausible = app.trusted_now().await?.is_some();

@@ -52,7 +52,7 @@ impl From<UserRecord> for UserView {
     }
 }
 
-/// Creates a user.
+/// Creates a user, after checking and hashing the password.
 pub async fn create(
     app: &App,
     actor: &Actor,
@@ -77,7 +77,7 @@ pub async fn create(
     Ok(user.into())
 }
 
-/// Users in the order that they were made, after one of them.
+/// Users in order of creation, after one of them.
 pub async fn list(app: &App, after: Option<UserId>, limit: i64) -> Result<Vec<UserView>, ManageError> {
     Ok(app.store.read(ListUsers { after, limit }).await?.into_iter().map(UserView::from).collect())
 }
@@ -108,7 +108,7 @@ pub async fn enable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageEr
     change(app, actor, name, |_| UserChange::Enable).await
 }
 
-/// Vouches for a user's mail address: the operator knows that it is the user's.
+/// Vouches for a user's email address: the operator knows that it is the user's.
 pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
     if find(app, name).await?.metadata.email.is_none() {
         return Err(ManageError::invalid("email", "the user has no mail address"));

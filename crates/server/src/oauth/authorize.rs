@@ -69,7 +69,6 @@ pub(crate) async fn post(State(app): State<Arc<App>>, form: Form<PageError>) -> 
 /// Where a stored request leads.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Page {
-    /// Of this user.
     Consent(UserId),
     Continue,
     SignIn,
@@ -94,7 +93,7 @@ async fn store_for(
     respond::redirect(&format!("/{path}/{id}"))
 }
 
-/// A request with its client, or why not and which client is told so.
+/// A request with its client, or the refusal and the client to send it to.
 type Read = Result<(Arc<Client>, AuthorizationRequest), (Target, Refusal)>;
 
 /// Reads the request; an `Err` of the outer kind is for a page.

@@ -35,7 +35,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) 
     let client = client_authentication::client(&app, &form.origin, &form.head, &parameters).await?;
     let token = parameters.required("token")?;
     if !client.is_confidential() {
-        // Without proof of who asks, nothing is told (RFC 7662 section 2.1).
+        // Only an authenticated client gets an answer (RFC 7662 section 2.1).
         return Err(Denial::ClientMethodRefused.into());
     }
     match introspect(&app, &client, token).await? {
@@ -45,7 +45,7 @@ pub(crate) async fn handle(State(app): State<Arc<App>>, form: Form<OAuthError>) 
     }
 }
 
-/// What is told about a token.
+/// The state of a token, as the answer has it.
 enum TokenState {
     Active(Value),
     /// Not good, or not the asker's business. To an API, which refuses its caller by that, it is explained why.

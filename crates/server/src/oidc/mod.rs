@@ -1,4 +1,4 @@
-//! OpenID Connect beyond OAuth: a file per endpoint. Its id_tokens are made at the token endpoint.
+//! OpenID Connect beyond OAuth: one file per endpoint. The token endpoint issues its ID tokens.
 
 pub(crate) mod userinfo;
 

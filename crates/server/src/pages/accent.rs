@@ -65,7 +65,7 @@ impl Default for Accent {
     }
 }
 
-/// The style sheet of all pages, with `accent` in the place of the one that stands in `style.css`.
+/// The style sheet of all pages, with `accent` in place of the colour in `style.css`.
 pub(crate) fn stylesheet(accent: &Accent) -> String {
     let mut css = String::with_capacity(STYLE.len());
     let mut schemes = [accent.light, accent.dark].into_iter();
@@ -188,7 +188,7 @@ mod tests {
             let Ok(accent) = Accent::parse(&format!("#{packed:06x}")) else { continue };
             assert!(accent.light.contrast(LIGHT_PAGE) >= LEGIBLE);
             assert!(accent.dark.contrast(DARK_PAGE) >= LEGIBLE);
-            // As strong a colour as in the light scheme, but for the rounding of very dark ones.
+            // As strong a colour as in the light scheme, except for the rounding of very dark ones.
             let [light, dark] = [accent.light, accent.dark].map(|colour| colour.hsl().1);
             assert!(dark > light - 0.05 || accent.dark == Colour([255; 3]), "#{packed:06x}: {light} {dark}");
             accepted += 1;
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_accent_is_legible_and_the_pages_are_those_of_the_style_sheet() {
+    fn default_accent_is_legible_on_the_style_sheets_pages() {
         assert_eq!(Accent::parse("#0f5c8a"), Ok(Accent::default()));
         assert_eq!(stylesheet(&Accent::default()), STYLE, "the file shows what is served");
         let pages: Vec<_> = STYLE.lines().filter_map(|line| line.trim().strip_prefix("--page: ")).collect();

@@ -1,5 +1,5 @@
-//! Style, script and icon: served under names that carry a digest of their content, so that browsers may keep them
-//! for ever and still never show a page with yesterday's style.
+//! Style, script and icon: served under names that contain a digest of their content, so that browsers may cache them
+//! without a limit and still never show a page with yesterday's style.
 //!
 //! The digest is taken at start, because the operator's accent is part of the style sheet.
 
@@ -26,7 +26,6 @@ pub(crate) const PREFIX: &str = "/assets/";
 pub(crate) struct Assets {
     /// The icon of the browser's tab.
     pub(crate) icon: Asset,
-    /// The operator's logo.
     pub(crate) logo: Option<Asset>,
     /// Conveniences that no page depends on.
     pub(crate) script: Asset,
@@ -41,7 +40,6 @@ pub(crate) struct Asset {
     pub(crate) path: String,
     /// Its `Content-Type`.
     pub(crate) content_type: &'static str,
-    /// What is sent.
     pub(crate) body: Bytes,
 }
 

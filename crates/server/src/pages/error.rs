@@ -1,8 +1,7 @@
-//! What people see when a request can't go on: what happened, what to do, a reference for the operator.
+//! What people see when a request can't continue: what happened, what to do, a reference for the operator.
 //!
-//! A code alone helps nobody, so what a developer needs stands folded away. Easy to get wrong: an authorization
-//! request whose client or redirect URI is in doubt ends here and is never answered by redirect (RFC 6749 section
-//! 4.1.2.1).
+//! A code alone helps nobody, so details for developers are folded away. Easy to get wrong: an authorization request
+//! whose client or redirect URI is in doubt ends here and is never answered by redirect (RFC 6749 section 4.1.2.1).
 
 use askama::Template;
 use doorward_core::{
@@ -13,11 +12,9 @@ use doorward_core::{
 
 use super::Layout;
 
-/// The error page.
 #[derive(Debug, Template)]
 #[template(path = "pages/error.html")]
 pub(crate) struct ErrorPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
     /// What happened, as a heading without full stop: "This page has expired".
     pub(crate) what_happened: String,
@@ -34,7 +31,6 @@ pub(crate) struct ErrorPage<'a> {
 /// A link that leads out of the error.
 #[derive(Clone, Debug)]
 pub(crate) struct WayOn {
-    /// Where it leads.
     pub(crate) href: String,
     /// What it does, as a verb: "Start over".
     pub(crate) label: String,
@@ -47,8 +43,8 @@ impl WayOn {
 }
 
 impl<'a> ErrorPage<'a> {
-    /// What a refusal shows to a person. A developer is told the code, why if that is neither hidden nor the server's
-    /// own trouble, and what of the request did not fit; the operator's facts stay with the operator.
+    /// The page for a refusal. Developers see the code, the cause (unless it is hidden or an outage), and what was
+    /// wrong in the request. The operator's facts are not shown.
     pub(crate) fn of_refusal(layout: &'a Layout, refusal: &Refusal, trace_id: TraceId) -> Self {
         let denial = refusal.denial;
         let sentence = refusal.sentence();
@@ -66,7 +62,7 @@ impl<'a> ErrorPage<'a> {
             what_happened: what_happened.trim_end_matches('.').to_owned(),
             what_to_do: match what_to_do {
                 "" if is_ours => "Wait a moment and load the page again.".to_owned(),
-                "" => "Go back to the app, and tell its makers if this goes on.".to_owned(),
+                "" => "Go back to the app. If this happens again, contact its developers.".to_owned(),
                 what_to_do => what_to_do.to_owned(),
             },
             way_on: None,
@@ -98,7 +94,7 @@ impl<'a> ErrorPage<'a> {
     /// without it the request is not known any more.
     pub(crate) fn expired(layout: &'a Layout, trace_id: TraceId, start_over: Option<WayOn>) -> Self {
         let what_to_do = match start_over {
-            Some(_) => "It was open for too long, or was already used. Nothing is lost: you can start over.",
+            Some(_) => "It was open for too long, or was already used. Nothing is lost. You can start over.",
             None => "It was open for too long, or was already used. Go back to the app you came from and try again.",
         };
         Self {
@@ -126,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stranger_sent_is_shown_as_text() {
+    fn untrusted_values_are_shown_as_text() {
         let layout = layout();
         let sent = r#"https://evil.example/"><script>alert(1)</script>"#;
         let page = ErrorPage {
@@ -139,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_page_offers_to_start_over_only_if_that_is_possible() {
+    fn expired_page_offers_to_start_over_only_if_possible() {
         let layout = layout();
         let lost = ErrorPage::expired(&layout, trace_id(), None).render().unwrap();
         let known =

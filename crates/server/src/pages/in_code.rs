@@ -1,6 +1,6 @@
-//! The sentences of denials, in which backticks enclose what is typed as it stands.
+//! The sentences of denials, in which backticks enclose code.
 
-/// The pieces of a sentence, each with whether it stands in backticks.
+/// The pieces of a sentence, each with whether it is in backticks.
 pub(crate) fn pieces(text: &str) -> impl Iterator<Item = (bool, &str)> {
     text.split('`').enumerate().map(|(place, piece)| (place % 2 == 1, piece))
 }
@@ -12,7 +12,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_stands_in_backticks_is_code() {
+    fn text_in_backticks_is_code() {
         let found: Vec<_> = pieces("Send `X-API-Key: …` once.").collect();
         assert_eq!(found, [(false, "Send "), (true, "X-API-Key: …"), (false, " once.")]);
     }

@@ -1,4 +1,4 @@
-//! The operator's logo: a small picture that stands above each page.
+//! The operator's logo: a small picture at the top of each page.
 
 use bytes::Bytes;
 

@@ -29,7 +29,7 @@ pub struct Links {
 /// The frame around each page. Made once at start.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout {
-    /// What this server is called: stands above each page and at the end of its title.
+    /// The name of this server, at the top of each page and at the end of its title.
     pub(crate) site: String,
     /// Path of the style sheet.
     pub(crate) style: String,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn no_template_marks_what_strangers_send_as_safe() {
+    fn no_template_marks_untrusted_input_as_safe() {
         for (name, html) in TEMPLATES {
             assert!(!html.contains("safe"), "{name}");
         }

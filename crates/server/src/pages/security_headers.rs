@@ -13,8 +13,8 @@ use http::{
 pub(crate) enum FormsEnd {
     /// At a client, by redirect: sign-in, consent and logout.
     AtClient,
-    /// At a client, which is posted to and may redirect further. Many an application compares the origin of a post with
-    /// those that it trusts, so this page tells its own (Fetch, "append a request Origin header"); clients know it anyway.
+    /// At a client that is posted to and may redirect further. Many apps compare the origin of a post with those that
+    /// they trust, so this page sends its own (Fetch, "append a request Origin header"). Clients know it anyway.
     AtClientByPost,
     /// Here: the account page, and pages without a form.
     Here,

@@ -30,7 +30,7 @@ const STEPS: [(u64, u64, &str); 6] = [
 pub(crate) struct Moment {
     /// The time that is shown.
     pub(crate) at: Timestamp,
-    /// The time at which the page is made.
+    /// The time at which the page is rendered.
     pub(crate) now: Timestamp,
 }
 
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_told_exactly_for_people_and_programs() {
+    fn moment_is_exact_for_people_and_programs() {
         let moment = Moment { at: NOW, now: NOW };
         assert_eq!(moment.exact(), "24 November 2026, 13:05 UTC");
         assert_eq!(moment.rfc3339(), "2026-11-24T13:05:00Z");

@@ -52,7 +52,7 @@ impl Passwords {
         }
     }
 
-    /// Waits for a turn. Whoever has one may compute hashes, one after the other.
+    /// Waits for a turn. Its holder may compute hashes, one after the other.
     pub async fn turn(&self, parties: &Parties) -> Result<Arc<Turn>, Refusal> {
         let overloaded = || {
             Refusal::new(Denial::Overloaded)
@@ -74,7 +74,7 @@ impl Passwords {
         .map_err(|error| Refusal::new(Denial::Unavailable).fact("argon2", error))
     }
 
-    /// Whether `password` is the one of a hash. A password that is not in ASCII is tried once more in the form in which an
+    /// Whether `password` is the one of a hash. A password that is not in ASCII is also tried in the form in which an
     /// older program may have hashed it.
     pub async fn verify(
         &self,
@@ -99,7 +99,7 @@ impl Passwords {
         cost_of(hash.expose_secret()) == Some(&self.cost)
     }
 
-    /// What stands for a hash, of the cost of another one. It is only ever compared with: no password needs to have it.
+    /// A hash of the same cost as another one, that no password needs to have. It is only compared with.
     fn unmatchable(&self, like: Option<&SecretString>) -> SecretString {
         let cost = like.and_then(|like| cost_of(like.expose_secret())).unwrap_or(&self.cost);
         let (salt, hash) = (STANDARD_NO_PAD.encode([0; 16]), STANDARD_NO_PAD.encode([0; 32]));

@@ -1,12 +1,12 @@
 //! Whose password is hashed next.
 //!
-//! Each attempt belongs to parties: an account and a network. Every party has its turn once in each round, so whoever
-//! signs in a lot, rightly or not, waits behind himself. As long as anybody waits, the attempts of a network are remembered,
-//! also those that were refused: who asks again at once gains nothing. Browsers that signed in before wait in a lane of their own,
-//! and have every other turn at most, so that neither they nor strangers shut the others out.
+//! Each attempt belongs to parties: an account and a network. Every party has one turn in each round, so a party that
+//! signs in a lot, successfully or not, waits behind itself. As long as anyone waits, the attempts of a network are
+//! remembered, even refused ones: asking again at once gains nothing. Browsers that signed in before wait in a lane of
+//! their own and get at most every other turn, so that neither lane shuts the other out.
 //!
-//! Easy to get wrong: what is full must not refuse newcomers. What would come last gives way, and of a round whoever asked
-//! the most, together with the networks around it.
+//! Easy to get wrong: a full queue must not refuse newcomers. The attempt that would come last gives way. Within a
+//! round, that is the last one of the party that asked most, together with the networks around it.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -24,7 +24,7 @@ const MAX_REMEMBERED: usize = 10_000;
 pub struct Parties {
     /// The account, in whatever form names it.
     account: Option<String>,
-    /// The network of a stranger. Who has proven to be somebody is no stranger.
+    /// The network of a browser that has not signed in to this account before.
     network: Option<Network>,
 }
 
@@ -39,7 +39,7 @@ impl Parties {
         Self { account: Some(account), network: None }
     }
 
-    /// The operator's.
+    /// The parties of an operator: no account and no network.
     pub fn operator() -> Self {
         Self::default()
     }
@@ -75,7 +75,7 @@ struct State {
     arrived: u64,
     /// The lane of the last one that was called.
     called: usize,
-    /// Known browsers, and strangers.
+    /// Known browsers, and all others.
     lanes: [Lane; 2],
 }
 
@@ -91,7 +91,7 @@ struct Lane {
     waiting: BTreeMap<Place, Waiting>,
 }
 
-/// Where a party stands: in which round its next attempt comes, how many there were, and how many wait or have their turn.
+/// A party's place: in which round its next attempt comes, how many there were, and how many wait or have their turn.
 #[derive(Default)]
 struct Standing {
     next_round: u64,
@@ -145,7 +145,6 @@ impl Turns {
         turn
     }
 
-    /// How many wait.
     pub(super) fn waiting(&self) -> usize {
         self.lock().lanes.iter().map(|lane| lane.waiting.len()).sum()
     }
@@ -240,8 +239,8 @@ impl Lane {
         Some(next)
     }
 
-    /// Refuses one of the last round: of whoever asked the most, counted with those that wait in the networks around it,
-    /// the one that came last.
+    /// Refuses the latest attempt of the last round from the party that asked most, counted together with the networks
+    /// around it.
     fn refuse_one(&mut self) {
         let Some((&(last, _), _)) = self.waiting.last_key_value() else { return };
         let mut sizes: HashMap<(usize, Network), u64> = HashMap::new();
@@ -311,7 +310,6 @@ mod tests {
         Box::pin(async move { turns.take(&parties).await })
     }
 
-    /// Begins to wait.
     fn enter(turns: &Turns, account: &str, address: &str) -> Taking {
         let mut taking = taking(turns, stranger(account, address));
         assert!(poll(&mut taking).is_none());
@@ -354,7 +352,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn full_queue_refuses_whoever_comes_last_in_the_order() {
+    async fn full_queue_refuses_the_last_in_order() {
         let turns = Turns::new(1, 3);
         let running = first(&turns).await;
         let mut greedy: Vec<_> = (0..3).map(|_| enter(&turns, "greedy", "10.0.0.1")).collect();
@@ -429,7 +427,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn known_browsers_and_strangers_do_not_shut_each_other_out() {
+    async fn known_and_unknown_browsers_do_not_shut_each_other_out() {
         let turns = Turns::new(1, 2);
         let running = first(&turns).await;
         let mut strangers: Vec<_> = (0..2).map(|at| enter(&turns, &at.to_string(), &format!("10.{at}.0.1"))).collect();

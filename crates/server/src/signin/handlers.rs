@@ -141,7 +141,7 @@ impl SignIn {
             Some(user) => app.read(FindUser::ById(user.clone())).await?,
             None => None,
         };
-        // Whoever holds an id_token, however old, need not know the name. A browser that signed in as this user does.
+        // The holder of an ID token, however old, need not know the name. A browser that signed in as this user does.
         let is_known = |user: &UserRecord| {
             let is_signed_in = step.visitor.session.as_ref().is_some_and(|session| session.user.id == user.id);
             is_signed_in || device::known(app, headers, user).is_some()
@@ -176,7 +176,7 @@ impl SignIn {
         visitor.show(app, status, &page, FormsEnd::AtClient)
     }
 
-    /// Tries what was submitted; goes on, or shows the page again with what went wrong.
+    /// Tries what was submitted; continues, or shows the page again with what went wrong.
     async fn submit(
         self,
         app: &App,

@@ -13,11 +13,9 @@ use crate::pages::{Layout, time_in_words};
 #[derive(Debug, Template)]
 #[template(path = "signin/sign_in.html")]
 pub(crate) struct SignInPage<'a> {
-    /// The frame.
     pub(crate) layout: &'a Layout,
     /// Where the form is posted, with the interaction's id.
     pub(crate) action: String,
-    /// The form's token.
     pub(crate) csrf: String,
     /// The name of the application that asks; none when people come by themselves, for their account.
     pub(crate) client_name: Option<String>,
@@ -32,7 +30,7 @@ pub(crate) struct SignInPage<'a> {
 /// Whose password is asked for.
 #[derive(Clone, Debug)]
 pub(crate) enum Username {
-    /// People say it; the text stands there already (`login_hint`, or what was typed before; else empty).
+    /// The user types it. The field starts with this text (`login_hint`, or what was typed before; else empty).
     Asked(String),
     /// Somebody is signed in and is asked for the password again (`prompt=login`, `max_age`).
     Fixed(String),
@@ -45,7 +43,7 @@ pub(crate) enum Problem {
     Expired,
     /// Too many attempts; the next one is looked at after this time.
     Throttled(Duration),
-    /// Unknown name or wrong password, which nobody is told apart.
+    /// Unknown name or wrong password, which look the same to the user.
     WrongCredentials,
 }
 
@@ -130,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_credentials_are_said_once_at_the_field_that_has_the_focus() {
+    fn wrong_credentials_are_reported_once_at_the_focused_field() {
         let html = html(|page| page.problem = Some(Problem::WrongCredentials));
         assert!(html.contains("<title>Wrong username or password"), "{html}");
         assert!(html.contains(r#"aria-invalid="true" aria-describedby="credentials-mistake" autofocus"#), "{html}");

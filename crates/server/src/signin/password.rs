@@ -56,7 +56,7 @@ pub(crate) async fn check(
     }
 }
 
-/// Which user stands in for a name that nobody has: the same in each spelling, and known to nobody.
+/// Which user replaces a name that nobody has: the same for each spelling, and not predictable.
 fn lot(app: &App, username: &str) -> u64 {
     let digest = app.peppers.digest(&format!("stand-in/{}", username::counted_as(username))).digest;
     digest.as_bytes().iter().take(8).fold(0, |lot, byte| lot << 8 | u64::from(*byte))

@@ -28,7 +28,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 /// How often what was measured is added up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// What is due at the clock's time: signing keys are made and removed, and uses of keys are written.
+/// The tasks that are due now: signing keys are created and deleted, and uses of keys are written.
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
     app.flush_uses().await?;
@@ -48,7 +48,7 @@ impl Tasks {
     /// Begins to follow the log of changes, to write the audit, to do what is due, and to sweep.
     pub async fn start(app: &Arc<App>) -> Result<Self, ManageError> {
         let position = Arc::new(AtomicI64::new(follow::position(app).await?));
-        // What changed between the first read of the snapshots and this position is read once more.
+        // What changed between the first read of the snapshots and this position is read again.
         app.reload_all().await?;
         let end_of_flushing = Arc::new(Notify::new());
         let end = end_of_flushing.clone();

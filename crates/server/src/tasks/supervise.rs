@@ -1,5 +1,5 @@
-//! Tasks that must not end. One that ends all the same, because it panicked, is started again; one that keeps ending
-//! makes the server not ready.
+//! Tasks that must not end. A task that panics is started again. A task that keeps panicking makes the server not
+//! ready.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,10 +9,9 @@ use crate::app::TaskHealth;
 
 /// The pause before the first new start; each further one doubles it.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Runs what `start` makes, and makes it again when it panics. It is done when what was made ends by itself. Aborting
-/// the handle ends what runs.
+/// Runs the future that `start` returns, and starts another when it panics. It is done when a future ends by itself.
+/// Aborting the handle ends the running one.
 pub fn supervise<F>(
     health: Arc<TaskHealth>,
     name: &'static str,
@@ -71,7 +70,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn task_that_keeps_ending_is_named_until_it_has_run_for_a_minute() {
+    async fn failing_task_is_reported_until_it_ran_for_a_minute() {
         let (health, starts) = (Arc::new(TaskHealth::default()), Arc::new(AtomicU32::new(0)));
         let task = supervise(health.clone(), "test", move || {
             let start = starts.fetch_add(1, Ordering::SeqCst);

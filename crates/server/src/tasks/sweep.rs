@@ -45,7 +45,8 @@ pub(super) async fn end_grants(app: Arc<App>) {
     }
 }
 
-/// Removes everything that has ended, without a pause. Gives whether that was done: not by a clock that is not plausible.
+/// Removes everything that has ended, without a pause. Returns whether that was done: not by a clock that is not
+/// plausible.
 pub async fn sweep_all(app: &App) -> Result<bool, StoreError> {
     end_all(app, Pace::Fast).await?;
     round(app, Pace::Fast).await

@@ -1,6 +1,6 @@
 //! The server as its own first user: a guard whose verifier looks into the store instead of asking over HTTP.
 //!
-//! It protects the management API here, and the API of whoever embeds server and guard in one process.
+//! It protects the management API here, and the API of a program that embeds server and guard in one process.
 
 use std::sync::Arc;
 

@@ -25,7 +25,6 @@ const ENDPOINTS: [&str; 3] = ["/revoke", "/token", "/userinfo"];
 
 /// Which programs of other origins may read an answer.
 pub(crate) enum Readers {
-    /// None.
     None,
     /// Those of any origin, unless they send credentials.
     WithoutCredentials,

@@ -84,8 +84,8 @@ pub(crate) fn noting(mut response: Response<Body>, refusal: Refusal) -> Response
     response
 }
 
-/// An answer to an API that refuses its caller by it, with the trace id under which `explain` knows why. It is noted
-/// here as well, since the API may be told less than the cause.
+/// A response to an API that refuses its caller because of it, with the trace id under which `explain` knows the cause.
+/// It is also noted here, since the API may not learn the cause.
 pub(crate) fn explained(origin: &Origin, mut response: Response<Body>, refusal: Refusal) -> Response<Body> {
     let trace_id = HeaderValue::from_str(&origin.trace_id().to_string()).expect("hexadecimal digits");
     response.headers_mut().insert(HeaderName::from_static(ISSUER_TRACE_HEADER), trace_id);

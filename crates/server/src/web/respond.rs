@@ -46,7 +46,6 @@ pub(crate) fn with_type(status: StatusCode, content_type: &'static str, bytes: i
     response
 }
 
-/// No body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -63,7 +62,6 @@ pub(crate) fn redirect(location: &str) -> Result<Response<Body>, Refusal> {
     Ok(response)
 }
 
-/// A page.
 pub(crate) fn page(status: StatusCode, page: &impl Template, forms: FormsEnd) -> Result<Response<Body>, Refusal> {
     let unwritable = |error| Refusal::new(Denial::Unavailable).fact("page", error);
     let mut response = with_type(status, "text/html; charset=utf-8", page.render().map_err(unwritable)?);

@@ -15,7 +15,7 @@ async fn the_account_is_for_signed_in_people() {
 }
 
 #[tokio::test]
-async fn a_disconnected_app_fails_at_its_next_refresh_and_introspection_and_is_asked_again() {
+async fn disconnected_app_loses_access_and_needs_a_new_consent() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let browser = server.browser();
@@ -143,7 +143,6 @@ async fn silent_renewals_leave_one_line_and_no_grants() {
     .await;
 }
 
-/// Alice's id.
 async fn alice(server: &TestServer) -> doorward_core::id::UserId {
     server.app.store.read(FindUser::ByUsername(ALICE.into())).await.unwrap().unwrap().id
 }
@@ -159,7 +158,7 @@ async fn reuse_of_a_refresh_token_is_shown_to_the_user() {
     server.caller.refresh(web, &middle).await.expect(200);
     server.caller.refresh(web, &oldest).await.expect(400);
     let page = browser.get("/account").await.expect(200);
-    assert!(page.body.contains("Look at this"), "{}", page.body);
+    assert!(page.body.contains("Check this"), "{}", page.body);
     assert!(page.body.contains("Web was disconnected because one of its credentials was used twice."), "{}", page.body);
 }
 

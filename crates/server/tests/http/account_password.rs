@@ -16,15 +16,19 @@ async fn change(browser: &Browser, old: &str, new: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn changed_password_ends_all_other_sessions_and_the_old_password() {
+async fn password_change_ends_other_sessions_and_the_old_password() {
     on_each_engine(async |server| {
         let (this, other) = (server.browser(), server.browser());
         for browser in [&this, &other] {
             browser.sign_in(ALICE, PASSWORD).await.expect(303);
         }
         let page = this.follow(change(&this, PASSWORD, NEW).await.expect(303)).await.expect(200);
-        assert!(page.body.contains("The password is changed. All other browsers are signed out."), "{}", page.body);
-        assert!(page.body.contains("You changed the password."), "{}", page.body);
+        assert!(
+            page.body.contains("Your password has been changed. All other browsers are signed out."),
+            "{}",
+            page.body
+        );
+        assert!(page.body.contains("You changed your password."), "{}", page.body);
         assert_eq!(other.get("/account").await.location(), "/sign-in");
         server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
         server.browser().sign_in(ALICE, NEW).await.expect(303);
@@ -33,7 +37,7 @@ async fn changed_password_ends_all_other_sessions_and_the_old_password() {
 }
 
 #[tokio::test]
-async fn wrong_current_password_changes_nothing_and_is_said_once_at_its_field() {
+async fn wrong_current_password_is_reported_once_at_its_field() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -44,7 +48,7 @@ async fn wrong_current_password_changes_nothing_and_is_said_once_at_its_field() 
 }
 
 #[tokio::test]
-async fn guesses_at_the_current_password_are_slowed_down_as_at_sign_in() {
+async fn guesses_at_the_current_password_are_throttled() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -65,7 +69,7 @@ async fn guesses_at_the_current_password_are_slowed_down_as_at_sign_in() {
 }
 
 #[tokio::test]
-async fn of_many_changes_after_one_old_password_one_counts_and_the_others_are_told() {
+async fn one_of_many_concurrent_password_changes_succeeds() {
     on_each_engine(async |server| {
         let browser = server.browser();
         browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -79,7 +83,7 @@ async fn of_many_changes_after_one_old_password_one_counts_and_the_others_are_to
         let winners: Vec<_> = (0..answers.len()).filter(|at| answers[*at].status == 303).collect();
         assert_eq!(winners.len(), 1, "{answers:?}");
         for loser in answers.iter().filter(|answer| answer.status != 303) {
-            let told = ["The password was changed meanwhile.", "Wrong password.", "Too many attempts", "busy"];
+            let told = ["The password was just changed.", "Wrong password.", "Too many attempts", "busy"];
             assert!(told.iter().any(|told| loser.body.contains(told)), "{}", loser.body);
         }
         server.browser().sign_in(ALICE, &new(winners[0])).await.expect(303);
@@ -101,7 +105,7 @@ async fn changes_under_way_never_undo_the_operators_reset() {
             set_password(&server.app, &operator, ALICE, reset.into())
         );
         set.unwrap();
-        // Whichever of the two came first: the reset stands, and the sessions are over.
+        // Whichever of the two came first, the reset remains and the sessions are over.
         assert!([303, 401, 403].contains(&answer.status), "{answer:?}");
         server.browser().sign_in(ALICE, reset).await.expect(303);
         server.browser().sign_in(ALICE, NEW).await.expect(401);
@@ -111,7 +115,7 @@ async fn changes_under_way_never_undo_the_operators_reset() {
 }
 
 #[tokio::test]
-async fn new_passwords_that_cant_be_one_are_refused_before_any_guess_is_counted() {
+async fn unusable_new_password_is_refused_without_counting_a_guess() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -173,7 +177,7 @@ async fn failed_sign_ins_are_shown_to_their_user_as_one_line() {
 }
 
 #[tokio::test]
-async fn failed_sign_ins_are_shown_also_where_the_guesser_was_refused_for_much_else_before() {
+async fn failed_sign_ins_are_shown_despite_earlier_refusals() {
     let budgets = |settings: &mut Settings| {
         (settings.audit.refusals_per_network, settings.audit.refusals_per_second) = (6, 6);
         settings.throttle.free_failures_per_name = 100;

@@ -31,24 +31,24 @@ impl Canaries {
         secret
     }
 
-    /// No canary stands in `text`, neither whole nor by its telling part.
+    /// No canary is in `text`, neither whole nor by its distinctive part.
     #[track_caller]
     fn assert_absent(&self, place: &str, text: &[u8]) {
         for (name, secret) in &self.0 {
             let is_there = |needle: &[u8]| text.windows(needle.len()).any(|window| window == needle);
-            assert!(!is_there(secret.as_bytes()), "{name} stands in {place}");
+            assert!(!is_there(secret.as_bytes()), "{name} is in {place}");
             // As PostgreSQL shows bytes.
             let hexadecimal: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-            assert!(!is_there(hexadecimal.as_bytes()), "{name} stands in {place}, in hexadecimal digits");
+            assert!(!is_there(hexadecimal.as_bytes()), "{name} is in {place}, in hexadecimal digits");
             // The last characters alone would do to recognise it, and so to guess at it.
             let tail = &secret.as_bytes()[secret.len() - 16..];
-            assert!(!is_there(tail), "the end of {name} stands in {place}");
+            assert!(!is_there(tail), "the end of {name} is in {place}");
         }
     }
 }
 
 #[tokio::test]
-async fn no_secret_is_found_in_logs_audit_errors_debug_or_the_bytes_of_the_database() {
+async fn no_secret_appears_in_logs_audit_errors_or_the_database() {
     on_each_engine(leave_no_secret).await;
 }
 
@@ -120,7 +120,7 @@ async fn leave_no_secret(server: &TestServer) {
     errors.push(send(&redeem(&verifier, &code)).await.expect(400).body);
     errors.push(server.caller.userinfo(&access_token).await.expect(401).body);
 
-    // Tokens of clients, opaque ones, and what is no token.
+    // Tokens of clients, opaque ones, and what is not a token.
     let opaque = server.caller.client_credentials(&web, "mails:read").await.text("access_token");
     let opaque = canaries.add("an opaque token", opaque);
     server.caller.post_as(&web, "/introspect", &[("token", &opaque)]).await.expect(200);
@@ -202,7 +202,7 @@ async fn leave_no_secret(server: &TestServer) {
             errors.push(api.caller.get_with("/me", &[(header.0, &header.1)]).await.body);
         }
         errors.push(api.caller.get(&format!("/me?access_token={credential}")).await.expect(400).body);
-        // What has no form of ours can't be told from a name.
+        // A text without one of our forms could be a name.
         if *credential != nonsense {
             errors.push(api.caller.get(&format!("/me/x={credential}")).await.expect(401).body);
         }

@@ -3,7 +3,7 @@
 use crate::harness::*;
 
 #[tokio::test]
-async fn the_page_names_the_app_its_scopes_in_words_and_where_the_answer_goes() {
+async fn page_names_app_scopes_and_return_address() {
     let server = TestServer::start().await;
     for (client, host, is_assured) in
         [(&server.world.web, "app.example", true), (&server.world.native, "127.0.0.1", false)]
@@ -74,7 +74,7 @@ async fn an_unticked_scope_is_not_granted_and_openid_stays() {
 }
 
 #[tokio::test]
-async fn a_no_and_nothing_ticked_are_access_denied_and_give_nothing() {
+async fn denied_or_empty_consent_is_access_denied() {
     let server = TestServer::start().await;
     for fields in [&[("decision", "deny"), ("scope", "notes:read")][..], &[("decision", "allow")]] {
         let browser = server.browser();

@@ -9,7 +9,7 @@ use doorward_store::{
 use crate::harness::*;
 
 #[tokio::test]
-async fn a_log_that_was_swept_or_restored_from_a_backup_leaves_nothing_stale() {
+async fn swept_or_restored_log_leaves_nothing_stale() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let swept = "UPDATE change_counter SET position = position + 10";
@@ -36,7 +36,7 @@ async fn a_log_that_was_swept_or_restored_from_a_backup_leaves_nothing_stale() {
 }
 
 #[tokio::test]
-async fn a_server_whose_database_was_migrated_by_a_newer_program_issues_nothing_more() {
+async fn server_with_a_newer_database_issues_nothing() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let position = server.app.store.position().await.unwrap();
@@ -55,7 +55,7 @@ async fn a_server_whose_database_was_migrated_by_a_newer_program_issues_nothing_
 }
 
 #[tokio::test]
-async fn a_server_left_running_through_a_restore_serves_nothing_until_all_is_read_again() {
+async fn server_reloads_everything_after_a_restore_before_serving() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let run = async |sql| server.app.store.write(Run { sql, params: vec![] }).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_server_left_running_through_a_restore_serves_nothing_until_all_is_rea
         let refused = server.caller.client_credentials(web, "notes:read").await.oauth_error();
         assert_eq!(refused, (503, "temporarily_unavailable".into(), "unavailable".into()));
 
-        // What came back is another past, in which nothing was ever told of the client.
+        // What came back is another past, in which the log has nothing about the client.
         run("UPDATE clients SET disabled_at = 1").await;
         let alone = server.app.store.begin_alone().await.unwrap();
         let now = server.app.now();

@@ -38,7 +38,7 @@ async fn a_client_sees_its_own_tokens_and_refresh_tokens() {
 }
 
 #[tokio::test]
-async fn everything_else_is_inactive_and_no_other_member_stands_there() {
+async fn everything_else_is_inactive_with_no_other_member() {
     let server = TestServer::start().await;
     let world = &server.world;
     let tokens = server.tokens(&world.web).await;
@@ -73,7 +73,7 @@ async fn everything_else_is_inactive_and_no_other_member_stands_there() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_bound_is_still_reported_to_be_issued_here_alone() {
+async fn bound_token_is_introspected_only_by_this_server() {
     let server = TestServer::start().await;
     let key = server.signing_key(doorward_core::jwk::Algorithm::ES256).await;
     let good = claims(&server.caller.client_credentials(&server.world.web, "notes:read").await.text("access_token"));
@@ -86,7 +86,7 @@ async fn a_token_that_is_bound_is_still_reported_to_be_issued_here_alone() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_to_a_public_client_or_a_stranger() {
+async fn public_and_unknown_clients_can_not_introspect() {
     let server = TestServer::start().await;
     let tokens = server.tokens(&server.world.spa).await;
     let token = tokens["access_token"].as_str().unwrap();
@@ -116,7 +116,7 @@ async fn what_can_not_be_read_is_an_invalid_request() {
 }
 
 #[tokio::test]
-async fn the_tokens_of_a_client_that_was_disabled_stay_ended_when_it_is_let_in_again() {
+async fn enabling_a_client_again_does_not_revive_its_tokens() {
     on_each_engine(async |server| {
         let world = &server.world;
         let jwt = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");

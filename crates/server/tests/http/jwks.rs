@@ -25,7 +25,7 @@ fn kid(token: &str) -> String {
 }
 
 #[tokio::test]
-async fn only_public_halves_are_published_with_their_use_and_algorithm() {
+async fn only_public_keys_are_published_with_use_and_algorithm() {
     let server = TestServer::start().await;
     let answer = server.caller.get("/jwks").await.expect(200);
     assert_eq!(answer.header("cache-control"), Some("public, max-age=60"));
@@ -59,7 +59,7 @@ async fn only_algorithms_in_use_are_published() {
                 serde_json::from_value(metadata["id_token_signing_alg_values_supported"].clone()).unwrap();
             assert_eq!(supported, expected, "{why}");
         };
-        published(&["ES256", "RS256"], "without a wish").await;
+        published(&["ES256", "RS256"], "by default").await;
         assert!(signing_keys::rotate(&server.app, &operator(), Algorithm::EdDSA).await.is_err());
         let new = doorward_core::client_metadata::ClientMetadata {
             id_token_signed_response_alg: Algorithm::EdDSA,
@@ -105,7 +105,7 @@ async fn a_key_is_published_before_it_signs_and_after_it_signed() {
 }
 
 #[tokio::test]
-async fn through_many_rotations_every_token_verifies_by_a_key_set_of_the_hour_before_and_of_the_hour_after() {
+async fn tokens_verify_with_key_sets_an_hour_older_or_newer() {
     let server = TestServer::start_with(|settings| {
         settings.signing.rotate_every = std::time::Duration::from_secs(2 * DAY);
         settings.signing.publish_before_use = std::time::Duration::from_secs(6 * HOUR);
@@ -130,7 +130,7 @@ async fn through_many_rotations_every_token_verifies_by_a_key_set_of_the_hour_be
 }
 
 #[tokio::test]
-async fn a_rotation_by_hand_is_known_to_every_server_and_waits_for_the_verifiers() {
+async fn manual_rotation_reaches_every_server_and_waits() {
     on_each_engine(async |server| {
         let beside = server.beside().await;
         let old = kid(&token(server).await);

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::harness::*;
 
-/// What the API notes is told about a key.
+/// What the API notes learns about a key.
 async fn asked_by_notes(server: &TestServer, key: &str, scopes: &[&str]) -> Answer {
     let notes = &server.world.notes;
     let authorization = basic(&notes.id, notes.secret.as_deref().unwrap());
@@ -18,7 +18,7 @@ fn verdict(answer: &Answer) -> (bool, String) {
     (answer.json()["valid"].as_bool().unwrap(), answer.text("code"))
 }
 
-/// Why a key is not good; nothing more is told.
+/// Why a key is not valid; the answer says nothing more.
 #[track_caller]
 fn no(answer: &Answer) -> String {
     let (valid, code) = verdict(answer);
@@ -28,7 +28,7 @@ fn no(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn an_api_is_told_who_a_good_key_stands_for() {
+async fn api_learns_the_principal_of_a_valid_key() {
     let server = TestServer::start().await;
     users::show(&server.app, ALICE).await.unwrap();
     let new = keys::NewKey { owner: Some(ALICE.into()), roles: vec!["admin".into()], ..new_key("notes", "notes:read") };
@@ -45,7 +45,7 @@ async fn an_api_is_told_who_a_good_key_stands_for() {
 }
 
 #[tokio::test]
-async fn a_missing_scope_is_told_with_the_principal() {
+async fn missing_scope_is_reported_with_the_principal() {
     let server = TestServer::start().await;
     let key = key(&server.app, new_key("notes", "notes:read")).await;
     let answer = asked_by_notes(&server, &key, &["notes:read", "notes:write"]).await;
@@ -54,7 +54,7 @@ async fn a_missing_scope_is_told_with_the_principal() {
 }
 
 #[tokio::test]
-async fn a_key_of_another_api_is_answered_exactly_as_one_that_nobody_knows() {
+async fn key_of_another_api_looks_exactly_like_an_unknown_key() {
     let server = TestServer::start().await;
     let of_mails = key(&server.app, new_key("mails", "mails:read")).await;
     let unknown = doorward_core::api_key::ApiKey::generate(
@@ -74,7 +74,7 @@ async fn a_key_of_another_api_is_answered_exactly_as_one_that_nobody_knows() {
 }
 
 #[tokio::test]
-async fn each_end_of_a_key_is_told_to_who_may_know_of_it() {
+async fn api_learns_why_its_key_is_refused() {
     on_each_engine(async |server| {
         let beside = server.beside().await;
         let make = async |new| keys::create(&server.app, &operator(), new).await.unwrap();
@@ -127,7 +127,7 @@ async fn a_management_key_asks_about_the_keys_of_its_apis() {
 }
 
 #[tokio::test]
-async fn of_a_key_for_several_apis_a_management_key_asks_by_the_scopes() {
+async fn management_key_verifies_a_multi_api_key_by_scopes() {
     let server = TestServer::start().await;
     let both = keys::NewKey {
         apis: vec!["notes".into(), "mails".into()],
@@ -258,7 +258,7 @@ async fn key_of_another_api_is_looked_up_as_an_unknown_one_is() {
     };
     let told = |code: &str, cause: &str| (code.to_owned(), cause.to_owned());
     assert_eq!(ask(notes).await, told("key_unknown", "key_of_another_api"));
-    // Both APIs remember what they were told: nobody looks into the database, where the key is no more.
+    // Both APIs remember their answers: nobody reads the database, which no longer has the key.
     assert_eq!(ask(mails).await, told("valid", "valid"));
     let sql = "DELETE FROM api_keys WHERE id = $1";
     let params = vec![created.view.id.as_str().into()];
@@ -313,7 +313,7 @@ async fn forget_keys_verify(server: &TestServer) {
 }
 
 #[tokio::test]
-async fn management_api_of_an_older_program_gets_the_scopes_that_it_lacks() {
+async fn older_management_api_gets_its_missing_scopes() {
     on_each_engine(async |server| {
         forget_keys_verify(server).await;
         for _ in 0..2 {

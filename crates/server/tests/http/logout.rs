@@ -13,7 +13,7 @@ async fn app(server: &TestServer) -> Registered {
     register(&server.app, ClientMetadata { post_logout_redirect_uris, ..new }).await
 }
 
-/// A browser in which Alice is signed in, with the id_token that the client got.
+/// A browser in which Alice is signed in, with the ID token that the client got.
 async fn signed_in(server: &TestServer, client: &Registered) -> (Browser, String) {
     let browser = server.browser();
     let code = browser.authorize(&AuthorizationRequest::of(client)).await.sent("code").unwrap();
@@ -43,14 +43,14 @@ async fn id_token_of_the_user_signs_out_and_leads_back_with_the_state() {
         let old = server.browser();
         old.set_cookie("doorward-session", &session);
         assert!(!is_signed_in(&old).await, "the session is over, not only forgotten");
-        // Once more: there is nothing to do, and the way back is the same.
+        // Again: there is nothing to do, and the way back is the same.
         assert_eq!(browser.get(&path(&pairs)).await.location(), format!("{BYE}&state=a%20b"));
     })
     .await;
 }
 
 #[tokio::test]
-async fn posted_request_goes_on_by_a_form_and_puts_no_token_into_a_url() {
+async fn posted_request_continues_by_form_with_no_token_in_a_url() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (browser, id_token) = signed_in(&server, &bye).await;
@@ -75,7 +75,7 @@ async fn posted_request_goes_on_by_a_form_and_puts_no_token_into_a_url() {
 }
 
 #[tokio::test]
-async fn id_token_of_another_session_of_the_user_is_asked_about() {
+async fn id_token_of_another_session_asks_before_signing_out() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (browser, id_token) = signed_in(&server, &bye).await;
@@ -90,7 +90,7 @@ async fn id_token_of_another_session_of_the_user_is_asked_about() {
 }
 
 #[tokio::test]
-async fn id_token_whose_key_is_gone_is_asked_about_and_leads_to_registered_addresses_of_its_client() {
+async fn id_token_with_a_removed_key_asks_and_returns_to_its_client() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (_, id_token) = signed_in(&server, &bye).await;
@@ -176,7 +176,7 @@ async fn mistake_of_the_app_leaves_a_way_to_sign_out() {
         for page in [browser.get(&path(pairs)).await, server.caller.post("/logout", pairs).await] {
             let page = page.expect(400);
             assert!(page.body.contains(r#"id="way-on" href="/logout">Sign out<"#), "{}", page.body);
-            assert_eq!(page.body.contains("by a slash at its end"), pairs[0] == client_id, "{}", page.body);
+            assert_eq!(page.body.contains("by a trailing slash"), pairs[0] == client_id, "{}", page.body);
         }
         assert!(is_signed_in(&browser).await);
     }
@@ -194,7 +194,7 @@ async fn where_nobody_was_signed_in_the_page_says_so() {
     // The app's own server asks: it has no session.
     for answer in [server.caller.get("/logout").await, server.caller.get(&path(&hint)).await] {
         let page = answer.expect(200);
-        assert!(page.body.contains("<h1>Nobody was signed in</h1>"), "{}", page.body);
+        assert!(page.body.contains("<h1>You are already signed out</h1>"), "{}", page.body);
     }
     assert!(is_signed_in(&browser).await);
 }

@@ -36,7 +36,7 @@ async fn every_endpoint_that_is_named_is_there() {
 }
 
 #[tokio::test]
-async fn the_management_api_has_resource_metadata_and_its_challenge_names_it() {
+async fn challenge_of_the_management_api_names_its_metadata() {
     let server = TestServer::start().await;
     let asked = server.caller.verify_key(("x-made-up", "x"), &server.world.key, &[]).await.expect(401);
     let url = format!("{}/.well-known/oauth-protected-resource/v1", server.issuer());

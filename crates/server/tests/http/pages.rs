@@ -86,7 +86,7 @@ async fn no_page_loads_anything_from_elsewhere_or_carries_inline_code() {
 }
 
 #[tokio::test]
-async fn what_pages_load_is_there_and_may_be_kept_for_ever() {
+async fn page_assets_exist_and_are_immutable() {
     let server = TestServer::start().await;
     let page = server.caller.get("/sign-in").await;
     let assets: Vec<&str> = page.body.split('"').filter(|text| text.starts_with("/assets/")).collect();

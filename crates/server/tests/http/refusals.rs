@@ -1,4 +1,4 @@
-//! `POST /v1/audit/refusals`: guards deliver what they refused, and `explain` tells it.
+//! `POST /v1/audit/refusals`: guards deliver their refusals, and `explain` shows them.
 
 use doorward_server::manage::audit::Explained;
 use reqwest::Method;
@@ -71,7 +71,7 @@ async fn an_api_can_not_write_what_the_server_or_its_operator_did() {
 }
 
 #[tokio::test]
-async fn event_that_stands_for_many_is_counted_as_many() {
+async fn event_with_a_count_is_counted_that_often() {
     let server = TestServer::start_with(|settings| settings.audit.fold_after = 1).await;
     for count in [40, 2_000, 0] {
         let mut many = event(&server);
@@ -98,7 +98,7 @@ async fn only_an_api_delivers() {
 }
 
 #[tokio::test]
-async fn what_is_no_list_of_refusals_or_too_long_is_refused_and_unknown_codes_are_passed_over() {
+async fn malformed_refusals_fail_and_unknown_codes_are_skipped() {
     let server = TestServer::start().await;
     let mut unknown = event(&server);
     unknown["code"] = "of_a_newer_guard".into();
@@ -131,7 +131,7 @@ async fn a_flood_of_equal_refusals_becomes_one_counted_row() {
 }
 
 #[tokio::test]
-async fn address_that_is_refused_in_many_ways_gets_bounded_rows_and_lines() {
+async fn address_with_many_refusals_gets_bounded_rows_and_lines() {
     let logs = Logs::listen();
     let server = TestServer::start_with(|settings| settings.audit.refusals_per_network = 6).await;
     let caller = server.caller_from([127, 0, 0, 77]);
@@ -154,7 +154,7 @@ async fn address_that_is_refused_in_many_ways_gets_bounded_rows_and_lines() {
 }
 
 #[tokio::test]
-async fn api_that_reports_many_refusals_silences_neither_audit_nor_log_of_the_server() {
+async fn flood_of_reported_refusals_hides_no_refusal_of_the_server() {
     let logs = Logs::listen();
     let server = TestServer::start_with(|settings| settings.audit.refusals_per_second = 5).await;
     let strangers: Vec<_> = (0..100)

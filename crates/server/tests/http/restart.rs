@@ -13,7 +13,7 @@ use doorward_server::{App, app::Components, manage::keys, metrics::Metrics};
 use crate::harness::*;
 
 #[tokio::test]
-async fn what_was_revoked_or_used_up_before_a_restart_is_refused_after_it() {
+async fn revoked_and_used_credentials_stay_refused_after_a_restart() {
     let server = TestServer::start().await;
     let (web, native) = (server.world.web.clone(), server.world.native.clone());
     let revoked = server.tokens(&web).await;
@@ -69,7 +69,7 @@ async fn everything_that_was_given_before_a_restart_works_after_it() {
     server.caller.refresh(&web, tokens["refresh_token"].as_str().unwrap()).await.expect(200);
     server.redeem(&web, &code).await.expect(200);
     browser.get("/account").await.expect(200);
-    assert!(browser.allow(&form, &["notes:read"]).await.sent("code").is_some(), "a page that stood open goes on");
+    assert!(browser.allow(&form, &["notes:read"]).await.sent("code").is_some(), "a page that was open continues");
 }
 
 #[tokio::test]
@@ -162,7 +162,7 @@ async fn what_only_a_newer_program_can_read_stops_nothing_else() {
         assert_eq!(caller.client_credentials(&world.web, "mails:read").await.oauth_error().2, "scope_invalid");
         let code = [("grant_type", "authorization_code"), ("code", "dw_ac_x"), ("code_verifier", VERIFIER)];
         caller.token(&newer, &code).await.expect(503);
-        // Pages that only name it go on.
+        // Pages that only name it continue.
         let browser = beside.browser();
         browser.sign_in(ALICE, PASSWORD).await.expect(303);
         let account = browser.get("/account").await.expect(200);

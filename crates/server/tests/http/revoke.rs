@@ -3,7 +3,7 @@
 use crate::harness::*;
 
 #[tokio::test]
-async fn a_revoked_access_token_is_dead_at_every_endpoint_and_its_siblings_live() {
+async fn revoking_an_access_token_leaves_its_siblings_valid() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let tokens = server.tokens(web).await;
@@ -25,7 +25,7 @@ async fn a_revoked_access_token_is_dead_at_every_endpoint_and_its_siblings_live(
 }
 
 #[tokio::test]
-async fn a_revoked_refresh_token_ends_the_family_also_by_its_predecessor() {
+async fn revoking_a_refresh_token_or_predecessor_ends_the_family() {
     on_each_engine(async |server| {
         for client in [&server.world.web, &server.world.native] {
             for by_predecessor in [false, true] {
@@ -86,7 +86,7 @@ async fn a_token_that_nobody_knows_is_200() {
 }
 
 #[tokio::test]
-async fn an_expired_token_can_be_revoked_and_a_stranger_can_not_ask() {
+async fn expired_token_can_be_revoked_only_by_a_known_client() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let token = server.caller.client_credentials(web, "notes:read").await.text("access_token");

@@ -10,7 +10,7 @@ fn assert_unavailable(answer: &Answer) {
 }
 
 #[tokio::test]
-async fn while_sqlite_can_not_be_written_what_needs_a_write_is_503_and_nothing_is_half_done() {
+async fn unwritable_sqlite_gives_503_and_leaves_nothing_half_done() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let code = server.code(web).await;
@@ -27,7 +27,7 @@ async fn while_sqlite_can_not_be_written_what_needs_a_write_is_503_and_nothing_i
         (Some("not_ready"), Some("takes no writes"))
     );
     server.caller.get("/health/live").await.expect(200);
-    // What only reads goes on.
+    // What only reads continues.
     page.expect(200);
     server.caller.get("/jwks").await.expect(200);
     other.execute_batch("ROLLBACK").unwrap();
@@ -41,7 +41,7 @@ async fn while_sqlite_can_not_be_written_what_needs_a_write_is_503_and_nothing_i
 }
 
 #[tokio::test]
-async fn while_postgresql_is_gone_everything_that_depends_on_it_is_503_and_it_recovers() {
+async fn lost_postgresql_gives_503_and_recovers() {
     let Some(database) = Database::postgres().await else { return };
     let server = TestServer::on(database.clone(), |_| {}).await;
     let web = &server.world.web;
@@ -72,14 +72,14 @@ async fn while_postgresql_is_gone_everything_that_depends_on_it_is_503_and_it_re
 }
 
 #[tokio::test]
-async fn a_server_that_could_not_read_the_log_of_changes_for_five_seconds_vouches_for_nothing() {
+async fn server_answers_503_after_five_seconds_without_changes() {
     let Some(database) = Database::postgres().await else { return };
     let server = TestServer::on(database.clone(), |_| {}).await;
     let web = &server.world.web;
     server.caller.client_credentials(web, "notes:read").await.expect(200);
     database.allow_connections(false).await;
-    // A client_credentials JWT needs no row; after five seconds it is refused all the same, since the client may have
-    // been disabled by now.
+    // A client_credentials JWT needs no row. After five seconds it is still refused, since the client may have been
+    // disabled by now.
     let blind = eventually("the server says that it is blind", async || {
         let answer = server.caller.client_credentials(web, "notes:read").await;
         (answer.status != 200).then_some(answer)

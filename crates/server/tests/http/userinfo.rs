@@ -57,7 +57,7 @@ async fn the_token_comes_in_the_header_or_in_a_posted_form() {
 }
 
 #[tokio::test]
-async fn two_tokens_are_400_wherever_they_stand_and_one_in_the_url_is_not_looked_at() {
+async fn two_tokens_are_400_and_a_token_in_the_url_is_ignored() {
     let server = TestServer::start().await;
     let token = access_token(&server, "openid").await;
     let bearer = format!("Bearer {token}");
@@ -82,7 +82,7 @@ async fn two_tokens_are_400_wherever_they_stand_and_one_in_the_url_is_not_looked
 }
 
 #[tokio::test]
-async fn without_a_token_the_challenge_says_nothing_more_and_a_bad_one_is_invalid_token() {
+async fn missing_token_gets_a_bare_challenge_and_a_bad_one_an_error() {
     let server = TestServer::start().await;
     let answer = server.caller.get("/userinfo").await;
     assert_eq!(answer.problem(), (401, "credential_missing".into()));

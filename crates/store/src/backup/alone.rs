@@ -58,7 +58,7 @@ impl Alone {
         Err(BackupError::OthersAtWork(others))
     }
 
-    /// Refuses to go on once the lock may be another's.
+    /// Refuses to continue once the lock may be another's.
     pub(super) fn check(&self) -> Result<(), BackupError> {
         match &self.held {
             Some(held) if held.is_lost() => Err(BackupError::LockLost),

@@ -32,7 +32,7 @@ pub struct Heading {
     pub id: String,
     /// The moment that it shows.
     pub created_at: Timestamp,
-    /// Whose it is.
+    /// The issuer of the server that it belongs to.
     pub issuer: String,
     /// The newest migration of the database.
     pub schema: i64,
@@ -57,12 +57,12 @@ impl Heading {
 /// A backup whose heading was read.
 #[derive(Debug)]
 pub struct Backup {
-    /// The heading.
+    /// The heading, read and authenticated.
     pub heading: Heading,
     file: File,
     /// Where the parts begin.
     start: u64,
-    /// Stands for the heading in every part.
+    /// Identifies the heading in every part.
     digest: String,
 }
 
@@ -141,13 +141,13 @@ impl Backup {
 /// A backup of which every row was read once, and is as it was written.
 #[derive(Debug)]
 pub struct Verified {
-    /// The backup.
+    /// The backup, opened with its key.
     pub backup: Backup,
-    /// What it holds.
+    /// The tables and their numbers of rows.
     pub contents: Contents,
 }
 
-/// A table as it stands before its rows.
+/// The heading of a table, before its rows.
 #[derive(Debug, Deserialize, Serialize)]
 pub(super) struct TableHeading {
     pub(super) name: String,
@@ -155,7 +155,6 @@ pub(super) struct TableHeading {
     pub(super) rows: u64,
 }
 
-/// Writes a backup.
 pub(super) struct Writer {
     rows: BufWriter<DeflateEncoder<Sealer>>,
     row: Vec<u8>,
@@ -163,7 +162,6 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes the heading.
     pub(super) fn begin(mut file: File, heading: &Heading, master_key: &MasterKey) -> Result<Writer, BackupError> {
         let json = serde_json::to_string(heading).map_err(|error| BackupError::Fault(error.to_string()))?;
         let lines = [FORM, b"1\n", json.as_bytes(), b"\n"].concat();
@@ -430,7 +428,7 @@ const OVERHEAD: usize = 12 + 16;
 /// In the length of a part: it is the last one.
 const LAST: u32 = 1 << 31;
 
-/// After how many rows progress is told.
+/// How many rows there are between two reports of progress.
 pub(super) const STRIDE: u64 = 1_000;
 
 const TABLE: u8 = b'T';

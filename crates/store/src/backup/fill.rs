@@ -1,13 +1,13 @@
 //! Filling an empty database from a backup, of whichever engine either is.
 //!
-//! From before the first change until after the last one a mark stands in the table of migrations, and no start accepts
-//! a database with it: see [`Store::belonging`]. All rows come in one transaction, and are compared with the backup
+//! From before the first change until after the last one a mark is in the table of migrations, and no start accepts a
+//! database that has it: see [`Store::belonging`]. All rows come in one transaction, and are compared with the backup
 //! before the schema is brought up to date.
 //!
 //! Easy to get wrong: a backup of an older version has the older schema. Its rows go into that one, which is migrated
 //! afterwards, as the database itself would have been. And a server that was left running may have come, in the log of
-//! changes, to the very position that the restored one has: the log is emptied, and goes on far ahead, so that everybody
-//! reads everything again.
+//! changes, to the very position that the restored one has: the log is emptied, and continues far ahead, so that
+//! everybody reads everything again.
 
 use std::sync::Arc;
 
@@ -155,9 +155,8 @@ impl Store {
 struct Ending<'a> {
     alone: &'a Alone,
     mark: Mark,
-    /// The backup's id.
     backup: &'a str,
-    /// When the backup was made.
+    /// When the backup was written.
     created_at: Timestamp,
 }
 

@@ -1,7 +1,7 @@
-//! What a restored server does with what was issued before: the backup does not know what was revoked since, so all that
-//! could have been is ended. Sessions, grants with their codes and refresh tokens, opaque access tokens, and what users
-//! had allowed without being asked again. Access tokens of every client that were issued before this moment are refused
-//! wherever the server itself is asked about them.
+//! What a restored server does with what was issued before: the backup does not know what was revoked since, so
+//! everything that could have been is ended. Sessions, grants with their codes and refresh tokens, opaque access
+//! tokens, and what users had allowed without being asked again. Access tokens of every client that were issued before
+//! this moment are refused wherever the server itself checks them.
 //!
 //! That moment decides who gets in, so it is not this machine's clock alone: see [`Issued`].
 //!
@@ -19,12 +19,12 @@ use crate::tx::{Operation, Tx, TxError};
 /// What becomes of what was issued before a restore.
 #[derive(Clone, Copy, Debug)]
 pub enum Issued {
-    /// It stays valid.
+    /// Everything stays as it was in the backup.
     Kept,
-    /// It ends at the latest of the present time and all times that the database or its backup tell of. If the clock is
-    /// behind, what was issued by the right one ends all the same.
+    /// It ends at the latest of the current time and all times in the database or its backup. If the clock is behind,
+    /// what a correct clock issued still ends.
     Ended,
-    /// It ends at the present time, because an operator says that the clock is right: what was written by one that was
+    /// It ends at the current time, because an operator says that the clock is right: what was written by one that was
     /// ahead is corrected.
     EndedNow,
 }
@@ -32,13 +32,13 @@ pub enum Issued {
 /// How much was ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedByRestore {
-    /// Access tokens that were issued before this are refused, whoever issues them.
+    /// Access tokens that were issued before this are refused for every client.
     pub moment: Timestamp,
     /// Grants, each with its refresh tokens.
     pub grants: u64,
-    /// Sessions of users.
+    /// Ended sessions of all users.
     pub sessions: u64,
-    /// Opaque access tokens.
+    /// Opaque access tokens that were ended.
     pub access_tokens: u64,
     /// What users had allowed without being asked again.
     pub consents: u64,
@@ -92,7 +92,7 @@ struct Ending {
     update: &'static str,
 }
 
-/// Ends the rows of one step. Gives how many, and the id from which on to go on.
+/// Ends the rows of one step. Gives how many, and the id from which on to continue.
 #[derive(Clone)]
 struct EndRows {
     rows: Ending,

@@ -18,11 +18,11 @@ use crate::migrate::{KNOWN_SCHEMA, newest};
 use crate::store::{Engine, Store};
 use crate::tx::{Operation, Tx, TxError, Value};
 
-/// What a new backup is made with.
+/// The inputs of a new backup.
 pub struct NewBackup<'a> {
-    /// The moment.
+    /// The time for the heading.
     pub created_at: Timestamp,
-    /// Whose it is.
+    /// The issuer of the server that it belongs to.
     pub issuer: String,
     /// The version of the program.
     pub program: String,
@@ -30,13 +30,13 @@ pub struct NewBackup<'a> {
     pub master_keys: &'a [MasterKey],
     /// Includes the master keys, under this passphrase.
     pub passphrase: Option<&'a SecretString>,
-    /// Randomness.
+    /// The random source for its id and its keys.
     pub rng: &'a dyn Rng,
 }
 
 impl Store {
-    /// Writes everything that the database holds at one moment into `file`, which is on the disk when this answers.
-    /// Whoever else works on the database goes on.
+    /// Writes everything that the database holds at one moment into `file`, which is on the disk when this returns.
+    /// Others can keep working on the database.
     pub async fn back_up(
         &self,
         file: File,
@@ -224,14 +224,14 @@ impl<'t> Pages<'t> {
     }
 }
 
-/// Notes in the audit that a backup was made.
+/// Notes in the audit log that a backup was written.
 #[derive(Clone, Debug)]
 pub struct NoteBackup {
-    /// The backup's id.
+    /// The id in the backup's heading.
     pub id: String,
     /// How many rows it holds.
     pub rows: u64,
-    /// Who made it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

@@ -24,11 +24,9 @@ pub(super) struct Table {
     pub(super) first: &'static str,
     /// The rows that follow a key, which is `$1` and so on, at most as many as the parameter after it.
     pub(super) next: &'static str,
-    /// Counts the rows.
     pub(super) count: &'static str,
     /// Counts the rows, but no more than `$1`.
     pub(super) count_some: &'static str,
-    /// Inserts one row.
     pub(super) insert: &'static str,
     /// Inserts [`BATCH`] rows.
     pub(super) insert_batch: &'static str,

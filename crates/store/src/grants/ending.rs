@@ -133,7 +133,8 @@ impl Operation for EndGrants {
     }
 }
 
-/// What was allowed without being asked again goes with a client that is gone, a step of it. Gives whether some is left.
+/// What was allowed without being asked again goes with a client that is gone, a step of it. Returns whether some is
+/// left.
 ///
 /// Whether the client is gone is asked first: as a condition beside the others, SQLite would look at each consent of a
 /// client that is still there, in each step.

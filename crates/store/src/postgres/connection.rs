@@ -3,7 +3,7 @@
 //! TLS follows `sslmode`: `require` verifies the server's certificate and name against the platform's roots (as
 //! libpq's `verify-full`), `disable` does without. Neither said is fine on this machine, and refused over a network.
 //!
-//! Easy to get wrong: libpq's default, `prefer`, sends everything in the clear to whoever answers without TLS.
+//! Easy to get wrong: libpq's default, `prefer`, sends everything in clear text to any server that answers without TLS.
 
 use std::error::Error;
 use std::io;
@@ -67,7 +67,7 @@ impl Server {
     }
 }
 
-/// Why a connection could not be made, the cause included.
+/// Why a connection failed, with the cause.
 pub(super) fn reason(error: &tokio_postgres::Error) -> String {
     let by_pooler = error.as_db_error().is_some_and(|error| error.message().contains("unsupported startup parameter"));
     match error.source() {
@@ -87,10 +87,9 @@ pub(super) fn is_broken(error: &tokio_postgres::Error) -> bool {
 
 /// A setting that lets the server lose what it has acknowledged.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the PostgreSQL server runs with {0}=off: a crash of its machine loses or destroys what was acknowledged")]
+#[error("the PostgreSQL server runs with {0}=off: a crash of its machine can lose or destroy committed data")]
 pub struct UnsafeDurability(&'static str);
 
-/// Which setting does.
 pub(super) async fn unsafe_durability(client: &Client) -> Result<Option<UnsafeDurability>, tokio_postgres::Error> {
     for (name, sql) in [("fsync", "SHOW fsync"), ("full_page_writes", "SHOW full_page_writes")] {
         if setting(client, sql).await? == "off" {
@@ -121,7 +120,7 @@ pub(super) async fn prepare(client: &mut ClientWrapper) -> Result<(), HookError>
     Ok(())
 }
 
-const POOLER: &str = "the settings of a session do not reach PostgreSQL: a pooler such as PgBouncer stands in between and \
+const POOLER: &str = "the settings of a session do not reach PostgreSQL: a pooler such as PgBouncer is in between and \
                       drops them. Connect to PostgreSQL itself; this program pools its own connections";
 
 fn is_local(config: &Config) -> bool {
@@ -166,7 +165,7 @@ mod tests {
     use super::Server;
 
     #[test]
-    fn no_password_goes_over_a_network_in_the_clear_unless_asked_for() {
+    fn password_is_never_sent_in_clear_text_by_default() {
         for local in [
             "postgres://u:p@localhost/d",
             "postgres://u:p@127.0.0.1/d",

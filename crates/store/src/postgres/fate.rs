@@ -9,7 +9,7 @@ use super::connection::is_broken;
 use super::transaction::explain;
 use crate::tx::TxError;
 
-/// The name of a transaction that writes, by which the server is asked about it.
+/// The name of a transaction that writes, by which the server looks up its outcome.
 pub(super) struct Name {
     number: String,
     /// The server's timeline, the first 8 digits of its log's file: a promoted replica begins another one.

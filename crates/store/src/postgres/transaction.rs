@@ -1,4 +1,4 @@
-//! [`Tx`] on a PostgreSQL connection: prepared statements, values in binary, SQLSTATEs told apart.
+//! [`Tx`] on a PostgreSQL connection: prepared statements, values in binary, errors by SQLSTATE.
 //!
 //! Source: PostgreSQL manual, appendix A. Easy to get wrong: the driver's own texts include DETAIL, which repeats the
 //! values of the row; only code and message are passed on.

@@ -18,7 +18,6 @@ use crate::{
 /// beyond.
 #[derive(Clone, Debug)]
 pub(crate) struct RemoveEndedFamilies {
-    /// The present time.
     pub(crate) now: Timestamp,
 }
 

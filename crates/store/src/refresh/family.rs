@@ -1,4 +1,4 @@
-//! A family of refresh tokens as it stands in its rows, seen from the token that was presented.
+//! A family of refresh tokens as its rows have it, seen from the token that was presented.
 //!
 //! The tokens of a family are a chain: the family names its newest token, which is the live one, and each token the one
 //! before it.
@@ -151,7 +151,7 @@ impl Presented {
         insert(tx, &refresh.successor_digest, &self.family_id, Some(self), address, now).await
     }
 
-    /// The successor that was made before, opened with the token itself; `None` once the seal is erased. Only the
+    /// The successor that was issued before, opened with the token itself; `None` once the seal is erased. Only the
     /// token before the live one opens it.
     pub(super) fn open_successor(&self, token: &SecretString) -> Option<SecretString> {
         let sealed = self.successor_sealed.as_deref()?;
@@ -213,7 +213,7 @@ const FAMILY: &str = "newest_digest, id, is_bound, created_at, expires_at, ended
 fn presented(row: &mut Row, digest: &KeyedDigest) -> Result<Presented, TxError> {
     let (generation, issued_at) = (row.int()?, row.time()?);
     let (live_generation, live_issued_at) = (row.int()?, row.time()?);
-    // The first token of a family was made by no rotation, and has no address.
+    // The first token of a family comes from no rotation, and has no address.
     let last_rotation = match row.opt_text()? {
         None => None,
         Some(address) => {

@@ -19,9 +19,9 @@ pub struct FindRefreshToken {
 /// The live refresh token of a live grant. Whether it has expired is for the caller to say.
 #[derive(Clone, Debug)]
 pub struct LiveRefreshToken {
-    /// Its grant.
+    /// The grant that the token continues.
     pub grant: GrantRecord,
-    /// When it was made.
+    /// When the token was issued.
     pub issued_at: Timestamp,
     /// The times of its family.
     pub family: FamilyTimes,

@@ -1,6 +1,6 @@
 //! Revoking a refresh token (RFC 7009 section 2.1): its family ends, with the grant and all tokens of that.
 //!
-//! Easy to get wrong: a predecessor ends its family too. Whoever has one may hold its successor.
+//! Easy to get wrong: a predecessor ends its family too. The holder of one may also hold its successor.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use crate::{
 pub struct RevokeRefreshToken {
     /// The digests under the live peppers.
     pub candidates: Vec<KeyedDigest>,
-    /// The authenticated client.
+    /// The client, already authenticated.
     pub client: Arc<Client>,
-    /// When.
+    /// The current time by the caller's clock.
     pub now: Timestamp,
-    /// Who does it.
+    /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 

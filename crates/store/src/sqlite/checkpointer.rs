@@ -1,7 +1,7 @@
 //! Copies committed pages from the log into the database beside the writer, so that no commit waits for that.
 //!
-//! Easy to get wrong: the log begins anew only after all of it was copied while nobody wrote, which beside a busy writer
-//! never happens. The writer therefore copies the rest itself when the log has become long: see
+//! Easy to get wrong: the log starts again only after all of it was copied while nobody wrote, which beside a busy
+//! writer never happens. The writer therefore copies the rest itself when the log has become long: see
 //! [`connection::open_for_writing`]. Source: sqlite.org/wal.html section 3.3.
 
 use std::path::{Path, PathBuf};

@@ -40,8 +40,8 @@ fn configured(path: &Path) -> rusqlite::Result<Connection> {
     // What a savepoint would roll back is kept beside the database: in memory, or else as a file in /var/tmp, a place
     // for everybody.
     connection.execute_batch("PRAGMA temp_store = MEMORY;")?;
-    // A plan that depends on the values bound is made again whenever they change, which is at each use, and costs more
-    // than most statements here.
+    // A plan that depends on the bound values is computed again whenever they change, which is at each use, and costs
+    // more than most statements here.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)

@@ -38,7 +38,6 @@ impl Identity {
         identity
     }
 
-    /// Watches another file.
     pub(super) fn watch(&self, path: PathBuf) {
         self.add(path, false);
     }
@@ -107,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_that_is_removed_or_replaced_is_noticed_and_one_that_is_back_is_fine() {
+    fn removed_or_replaced_file_is_noticed_until_it_is_back() {
         let folder = tempfile::tempdir().unwrap();
         let (path, aside) = (folder.path().join("doorward.db"), folder.path().join("aside"));
         fs::write(&path, "").unwrap();

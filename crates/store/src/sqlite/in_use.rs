@@ -1,11 +1,11 @@
 //! A mark in the database's own header while a server works on it, by which half a copy is noticed.
 //!
-//! What is committed stands in the log (`doorward.db-wal`) before it is copied into the file. A server's end copies the
-//! rest and takes the mark away; so a file with the mark and no log beside it was copied without its log. The mark is
-//! SQLite's `user_version`, 4 bytes at offset 60 of the file (sqlite.org/fileformat2.html section 1.3), which every copy
-//! carries. It is made from the number that the file system has for the file, so that a copy is known as one: file and log
-//! may have been copied at two moments, between which the log was begun anew. Such a pair can lack rows and be sound by all
-//! that SQLite checks.
+//! What is committed is in the log (`doorward.db-wal`) before it is copied into the file. A server copies the rest when
+//! it ends, and removes the mark. So a file with the mark and no log beside it was copied without its log. The mark is
+//! SQLite's `user_version`, 4 bytes at offset 60 of the file (sqlite.org/fileformat2.html section 1.3), which every
+//! copy carries. It is computed from the number that the file system has for the file, so that a copy is known as one:
+//! file and log may have been copied at two moments, between which the log started again. Such a pair can lack rows and
+//! still pass all of SQLite's checks.
 //!
 //! Easy to get wrong: SQLite makes a log as soon as it opens the file, and removes a log that has no file, so the look
 //! comes before the database is opened. And the last connection to be closed copies the log and removes it, the mark left
@@ -109,8 +109,8 @@ pub(super) fn end(connection: &Connection) -> Result<(), TxError> {
     }
 }
 
-/// Closes the last connection of a process that does not serve. Beside a server the log stays, which is the server's to
-/// copy. A mark that nobody stands behind any more, after a crash, is taken away before the log is.
+/// Closes the last connection of a process that does not serve. Beside a server the log stays, for the server to copy.
+/// After a crash, a mark without a server is removed before the log is.
 pub(super) fn leave(connection: Connection, folder: &Path) -> Result<(), TxError> {
     let mark: u32 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -133,8 +133,8 @@ pub(super) fn leave(connection: Connection, folder: &Path) -> Result<(), TxError
     Ok(())
 }
 
-/// The newest time that a database tells which is not accepted yet. The files stay as they are. `None` also for a database
-/// of an older program, which keeps it elsewhere. Blocks.
+/// The newest time in a database that is not accepted yet. The files stay as they are. `None` also for a database of an
+/// older program, which keeps it elsewhere. Blocks.
 pub(super) fn newest_time(database: &Path) -> Result<Option<Timestamp>, TxError> {
     let mut connection = connection::open(database)?;
     let kept = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
@@ -175,7 +175,6 @@ fn mark_of(database: &Path) -> io::Result<u32> {
     Ok(((inode ^ (inode >> 31)) & 0x7fff_ffff) as u32 | 2)
 }
 
-/// The log's file.
 fn log_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-wal");
@@ -230,11 +229,11 @@ mod tests {
     }
 
     #[test]
-    fn file_and_log_that_were_copied_under_a_server_have_to_be_accepted() {
+    fn file_and_log_copied_under_a_server_need_accepting() {
         let (folder, path, connection) = served();
         let copied = tempfile::tempdir().unwrap();
         let copy = copied.path().join("doorward.db");
-        // The copy has the file of before: what follows is in the file when the log is begun anew.
+        // The copy has the earlier file: what follows is in the file when the log starts again.
         fs::copy(&path, &copy).unwrap();
         fill(&connection);
         connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn log_that_was_begun_when_the_machine_stopped_is_accepted_and_what_is_no_log_is_not() {
+    fn log_started_at_a_crash_is_accepted_and_other_data_is_not() {
         let (_folder, path, connection) = served();
         fill(&connection);
         connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();

@@ -1,14 +1,14 @@
 //! What SQLite's log (`doorward.db-wal`) is, found out before SQLite opens it (sqlite.org/fileformat2.html section 4).
 //!
-//! Easy to get wrong: SQLite passes over a log whose header is not right, or whose first frame does not follow from it,
-//! without a word. A header comes to the disk before the first frame does, so a log with a wrong one is none that a crash
-//! left. A first frame that does not follow can be what a crash left: a log that was begun anew.
+//! Easy to get wrong: SQLite silently ignores a log whose header is not right, or whose first frame does not follow
+//! from it. A header comes to the disk before the first frame does, so no crash leaves a log with a wrong header. A
+//! crash can leave a first frame that does not follow: in a log that started again.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
-/// What stands beside a database.
+/// The state of the log beside a database.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Log {
     /// Nothing, or nothing in it.

@@ -34,7 +34,6 @@ impl<T> Queue<T> {
         })
     }
 
-    /// How much waits.
     pub(super) fn waiting(&self) -> usize {
         let sender = self.sender.read().unwrap_or_else(PoisonError::into_inner);
         sender.as_ref().map_or(0, |sender| sender.max_capacity() - sender.capacity())

@@ -97,5 +97,5 @@ fn read_in<O: Operation>(connection: &mut Connection, operation: &O) -> Result<O
     outcome
 }
 
-/// Operations that may wait; beyond it callers are told to come back.
+/// Operations that may wait. Beyond it, callers must retry.
 const WAITING: usize = 16_384;

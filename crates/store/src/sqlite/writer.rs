@@ -140,7 +140,7 @@ impl<O: Operation> Job for Waiting<O> {
             // Skipped, because nobody waits for it.
             (Ok(()), None) => return,
         };
-        // The caller may have left meanwhile; the write stands.
+        // The caller may have left in the meantime. The write remains.
         let _ = caller.send(answer.map_err(StoreError::from));
     }
 }
@@ -292,8 +292,8 @@ fn run_one(connection: &mut Connection, job: &mut Box<dyn Job>) -> Result<(bool,
     Ok((stays, announces))
 }
 
-/// Operations that may wait; beyond it callers are told to come back. Above what a second's commits take, so that
-/// only a stalled disk fills it.
+/// Operations that may wait. Beyond it, callers must retry. This is above what a second's commits take, so that only a
+/// stalled disk fills it.
 const WAITING: usize = 16_384;
 
 /// After how many operations the log is copied. Each changes a few pages, so that this is SQLite's own measure, a

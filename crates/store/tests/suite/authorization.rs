@@ -70,7 +70,7 @@ fn allow(world: &World, digest: &KeyedDigest) -> AnswerRequest {
 }
 
 #[tokio::test]
-async fn a_request_reads_back_with_all_and_with_none_of_what_is_optional() {
+async fn request_reads_back_with_and_without_optional_parts() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let bare = request(&world, "code");
@@ -196,7 +196,7 @@ fn keep(world: &World, digest: &KeyedDigest) -> KeepRequest {
 }
 
 #[tokio::test]
-async fn of_one_user_twenty_requests_wait_and_a_further_one_ends_the_oldest() {
+async fn twenty_requests_of_a_user_wait_and_the_oldest_goes() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (unanswered, stored) = stored(&world, request(&world, "code")).await;
@@ -205,7 +205,7 @@ async fn of_one_user_twenty_requests_wait_and_a_further_one_ends_the_oldest() {
             let digest = world.digest(&checksummed::random_text(32, &world.rng));
             let expires_at = stored.expires_at.plus(Duration::from_secs(secs));
             let stored = StoredRequest { expires_at, ..stored.clone() };
-            // From as many networks as he likes, and also where he signs in after the request came.
+            // From any number of networks, and also when the user signs in after the request came.
             let (network, user) = (network(secs as u8 % 3), (secs % 2 == 0).then(|| world.user.id.clone()));
             let is_kept = user.is_some();
             let store = StoreRequest { digest: digest.clone(), stored, network, most: 1_000, user };
@@ -225,7 +225,7 @@ async fn of_one_user_twenty_requests_wait_and_a_further_one_ends_the_oldest() {
 }
 
 #[tokio::test]
-async fn requests_of_all_networks_are_bounded_and_the_oldest_without_a_user_go() {
+async fn total_requests_are_bounded_and_the_oldest_anonymous_go() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (_, stored) = stored(&world, request(&world, "code")).await;

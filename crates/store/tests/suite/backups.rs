@@ -130,7 +130,7 @@ async fn what_was_issued_before_a_restore_is_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_issued_is_ended_also_by_a_clock_that_is_behind_and_one_that_was_ahead_is_corrected() {
+async fn restore_ends_what_was_issued_despite_a_wrong_clock() {
     on_each_engine(async |database| {
         let world = &World::new(&database).await;
         let (file, _) = back_up(&world.store).await;
@@ -289,7 +289,7 @@ async fn backup_of_an_older_schema_is_migrated_by_its_restore() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn restore_that_did_not_come_to_its_end_is_known_and_begun_again() {
+async fn unfinished_restore_is_recognized_and_started_again() {
     on_each_engine(async |source| {
         let world = &World::new(&source).await;
         let (file, contents) = back_up(&world.store).await;
@@ -368,7 +368,7 @@ async fn restore_beside_another_one_or_a_server_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn restore_whose_mark_is_replaced_or_whose_lock_is_lost_does_not_come_to_its_end() {
+async fn restore_without_its_mark_or_lock_does_not_finish() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (file, _) = back_up(&world.store).await;
@@ -389,7 +389,7 @@ async fn restore_whose_mark_is_replaced_or_whose_lock_is_lost_does_not_come_to_i
         let verified = verify(&file).unwrap();
         let refused = store.restore(&alone, verified, master_keys(), Issued::Kept, world.audit(), &on_progress).await;
         assert!(refused.unwrap_err().to_string().contains("another restore has begun"));
-        assert!(store.belonging("doorward").await.unwrap().is_being_filled, "the other's mark stands");
+        assert!(store.belonging("doorward").await.unwrap().is_being_filled, "the other's mark remains");
         assert!(matches!(store.check_schema().await, Err(StoreError::Restoring)));
 
         if let Some(superuser) = database.postgres().await {
@@ -458,7 +458,7 @@ async fn each_column_of_each_table_comes_back() {
         on_each_engine(async |destination| {
             let store = destination.open().await;
             restore(world, file, &store, Issued::Kept).await;
-            // The log of changes is emptied by a restore, so that nobody goes on where it was.
+            // A restore empties the log of changes, so that no follower continues at its old position.
             for (table, name, kind) in columns.iter().filter(|(table, ..)| table != "changes") {
                 let sql = format!("SELECT count(*) FROM {table} WHERE \"{name}\" = $1");
                 let mut found = store.read(Ask::new(sql.leak(), [value(kind)])).await.unwrap().remove(0);

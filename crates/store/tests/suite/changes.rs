@@ -7,7 +7,7 @@ use doorward_store::{Change, ChangeKind, Operation, Store, SweepChanges, Tx, TxE
 
 use crate::harness::{on_each_engine, put, things};
 
-/// Puts a thing and appends a change about it; then fails, if it is told to.
+/// Puts a thing and appends a change about it; then fails on request.
 #[derive(Clone)]
 struct PutAndTell {
     name: String,

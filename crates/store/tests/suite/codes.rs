@@ -121,7 +121,7 @@ async fn a_code_of_an_ended_grant_gives_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redemption_beside_the_disabling_of_its_user_leaves_nothing_alive() {
+async fn redemption_while_its_user_is_disabled_leaves_nothing_alive() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let change = |change| ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() };

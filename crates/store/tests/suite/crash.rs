@@ -1,6 +1,6 @@
 //! `kill -9` under load: every write that was answered is there afterwards, revocations included.
 //!
-//! The writer is a process of its own: this test's program, told to run the one ignored test below.
+//! The writer is a process of its own: this test's program, which runs only the one ignored test below.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ const FOLDER: &str = "DOORWARD_TEST_WRITER_FOLDER";
 const URL: &str = "DOORWARD_TEST_WRITER_URL";
 const SEED: &str = "DOORWARD_TEST_WRITER_SEED";
 
-/// What stands before each acknowledgement, to tell it from what the test's own program prints.
+/// The prefix of each acknowledgement, which distinguishes it from what the test's own program prints.
 const MARK: &str = "answered: ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,7 +57,7 @@ fn killed_after(database: &Database, seed: u64, answers: usize) -> Vec<String> {
     let lines = BufReader::new(writer.stdout.take().unwrap()).lines();
     let mut answered = Vec::new();
     for line in lines {
-        // The kill may cut the last line, which says then that it was not told to anybody.
+        // The kill may cut the last line, which then was not reported to anyone.
         let Ok(line) = line else { break };
         let Some(answer) = line.strip_prefix(MARK).and_then(|answer| answer.strip_suffix('.')) else { continue };
         answered.push(answer.to_owned());

@@ -83,7 +83,7 @@ async fn last_handle_closes_the_database() {
 }
 
 #[tokio::test]
-async fn file_is_whole_after_a_servers_end_beside_a_process_that_does_nothing() {
+async fn file_is_complete_when_a_server_ends_beside_an_idle_process() {
     let folder = folder();
     let other = database(&folder).open().await;
     let store = database(&folder).store().await;
@@ -98,7 +98,7 @@ async fn file_is_whole_after_a_servers_end_beside_a_process_that_does_nothing() 
 }
 
 #[tokio::test]
-async fn log_that_another_process_still_reads_is_copied_at_its_end() {
+async fn log_is_copied_when_its_last_reader_ends() {
     let folder = folder();
     let store = database(&folder).store().await;
     store.serve().await.unwrap();
@@ -125,9 +125,9 @@ async fn copy_of_a_served_database_without_its_log_is_refused() {
     store.write(put("a", 1)).await.unwrap();
 
     let alone = copied(folder.path(), &["doorward.db"]);
-    let told = refusal(&alone).await;
-    assert!(matches!(told, FolderError::HalfCopy { .. }));
-    assert!(told.to_string().contains("doorward.db-wal") && told.to_string().contains("doorward backup"), "{told}");
+    let error = refusal(&alone).await;
+    assert!(matches!(error, FolderError::HalfCopy { .. }));
+    assert!(error.to_string().contains("doorward.db-wal") && error.to_string().contains("doorward backup"), "{error}");
     holds(&copied(folder.path(), &["doorward.db", "doorward.db-wal"]), &["a"]).await;
 
     let log = copied(folder.path(), &["doorward.db-wal"]);
@@ -141,7 +141,7 @@ async fn copy_of_a_served_database_without_its_log_is_refused() {
     let connection = rusqlite::Connection::open(folder.path().join("doorward.db")).unwrap();
     connection.execute("VACUUM INTO ?1", [target.to_str().unwrap()]).unwrap();
     assert!(matches!(refusal(&whole).await, FolderError::HalfCopy { .. }));
-    // What it tells can be asked before it is accepted.
+    // Its newest time can be read before it is accepted.
     let location = database(&whole).location;
     assert_eq!(Store::newest_time_of_copy(&location).await.unwrap(), None, "it has no such tables");
     assert!(matches!(refusal(&whole).await, FolderError::HalfCopy { .. }));
@@ -184,7 +184,7 @@ async fn command_beside_a_server_leaves_its_mark() {
 }
 
 #[tokio::test]
-async fn command_that_outlives_a_killed_server_leaves_a_whole_database() {
+async fn command_that_outlives_a_killed_server_leaves_no_damage() {
     for is_killed_before_the_end in [true, false] {
         let server = folder();
         let store = database(&server).store().await;
@@ -211,7 +211,7 @@ async fn command_that_outlives_a_killed_server_leaves_a_whole_database() {
 }
 
 #[tokio::test]
-async fn process_with_the_lock_copies_the_log_at_its_end() {
+async fn process_with_the_lock_copies_the_log_when_it_ends() {
     let folder = folder();
     let _lock = FolderLock::acquire(folder.path()).unwrap();
     let store = database(&folder).store().await;
@@ -230,6 +230,6 @@ async fn file_that_was_cut_off_is_refused() {
     let length = file.metadata().unwrap().len();
     file.set_len(length - 4096).unwrap();
 
-    let told = refusal(&folder).await;
-    assert!(matches!(told, FolderError::CutOff { expected, .. } if expected == length), "{told:?}");
+    let error = refusal(&folder).await;
+    assert!(matches!(error, FolderError::CutOff { expected, .. } if expected == length), "{error:?}");
 }

@@ -48,7 +48,7 @@ async fn some_failures_are_free_and_then_waits_grow() {
         }
         for secs in [2, 4, 8] {
             let wait = Reservation::Wait(Duration::from_secs(secs));
-            // Who has to wait is not counted, however often he asks.
+            // An attempt that has to wait is not counted, however often it comes.
             for _ in 0..3 {
                 assert_eq!(world.write(attempt(&world, vec![name()])).await, wait);
             }
@@ -74,7 +74,7 @@ async fn guesses_at_the_same_time_count_each() {
 }
 
 #[tokio::test]
-async fn one_counter_that_says_to_wait_stops_the_attempt_and_none_counts_it() {
+async fn waiting_attempt_is_counted_by_no_counter() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let address = || counter("address/192.0.2.1", 1, None);
@@ -92,7 +92,7 @@ async fn one_counter_that_says_to_wait_stops_the_attempt_and_none_counts_it() {
 }
 
 #[tokio::test]
-async fn a_success_clears_the_name_and_gives_the_address_its_attempt_back() {
+async fn success_clears_the_name_and_refunds_the_address() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let counters = || vec![name(), counter("address/192.0.2.1", 2, None)];
@@ -111,7 +111,7 @@ async fn a_success_clears_the_name_and_gives_the_address_its_attempt_back() {
 }
 
 #[tokio::test]
-async fn after_a_hundred_failures_in_a_row_each_network_has_a_slow_pace() {
+async fn each_network_has_a_slow_pace_after_a_hundred_failures() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let try_from = async |network| world.write(attempt(&world, vec![name_from(network)])).await;

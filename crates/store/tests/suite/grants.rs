@@ -1,4 +1,4 @@
-//! Ending a grant ends all that came from it, whoever is beside.
+//! Ending a grant ends everything that came from it, even in a race.
 
 use std::{sync::Arc, time::Duration};
 
@@ -57,7 +57,7 @@ async fn announced(world: &World, position: i64) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn disconnecting_a_client_ends_its_grants_of_this_user_and_forgets_the_consent() {
+async fn disconnecting_a_client_ends_the_users_grants_and_consent() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, first_issued) = world.sign_in(&world.public).await;
@@ -108,7 +108,7 @@ async fn nothing_is_refreshed_once_a_disconnection_was_answered() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_consent_that_was_answered_beside_a_disconnection_holds_nothing_of_before() {
+async fn consent_during_a_disconnection_keeps_no_earlier_scopes() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         for _ in 0..10 {
@@ -151,7 +151,7 @@ async fn disabling_a_client_ends_its_grants_for_good() {
 }
 
 #[tokio::test]
-async fn grants_of_a_disabled_client_are_refused_by_one_row_and_their_own_follow_in_steps() {
+async fn grants_of_a_disabled_client_end_by_one_row_then_in_steps() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let step = usize::try_from(EndGrants::STEP).unwrap();
@@ -222,7 +222,7 @@ async fn servers_that_end_grants_at_the_same_time_leave_none() {
 
 /// The clocks of nodes differ, and of commands.
 #[tokio::test]
-async fn grant_that_a_node_gave_whose_clock_is_ahead_ends_with_its_client_and_its_user_for_good() {
+async fn grant_with_a_future_time_ends_with_client_and_user() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         world.advance(3_600);
@@ -400,7 +400,7 @@ async fn grant_lives_on_from_its_redemption() {
 }
 
 #[tokio::test]
-async fn access_of_clients_is_listed_from_grants_that_live_and_from_consents() {
+async fn access_list_has_clients_with_live_grants_or_consents() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let list = async || {

@@ -1,4 +1,4 @@
-//! A fresh database for each test, and the operations that the tests are made of.
+//! A fresh database for each test, and operations for the tests.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -80,7 +80,6 @@ async fn connect(url: &str) -> Client {
     client
 }
 
-/// Executes one statement.
 #[derive(Clone)]
 pub(crate) struct Run {
     sql: &'static str,
@@ -189,7 +188,6 @@ impl Operation for Plan {
     }
 }
 
-/// Inserts a thing.
 pub(crate) fn put(name: &str, value: i64) -> Run {
     Run::new("INSERT INTO things (name, value) VALUES ($1, $2)", [name.into(), value.into()])
 }

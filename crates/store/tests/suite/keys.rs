@@ -1,4 +1,4 @@
-//! API keys: found by digest, revoked once, digested anew, and good only as long as their owner.
+//! API keys: found by digest, revoked once, digested again, and valid only as long as their owner.
 
 use doorward_core::{
     api_key::KeyMetadata,
@@ -150,7 +150,7 @@ async fn a_key_says_whether_its_owner_is_disabled_or_gone() {
 }
 
 #[tokio::test]
-async fn keys_are_listed_page_by_page_in_the_order_that_they_were_made() {
+async fn keys_are_listed_page_by_page_in_order_of_creation() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let mut ids = Vec::new();

@@ -1,4 +1,4 @@
-//! SQLite's log (its write-ahead log) beside a writer who never pauses: it is copied, and begins anew.
+//! SQLite's log (its write-ahead log) beside a writer who never pauses: it is copied, and starts again.
 
 use crate::harness::{on_each_engine, put};
 

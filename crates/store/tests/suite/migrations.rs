@@ -1,4 +1,4 @@
-//! The schema goes forward, once, whoever asks for it.
+//! The schema migrates forward, once, even if several processes try.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn every_earlier_version_is_brought_to_the_newest() {
 }
 
 #[tokio::test]
-async fn refresh_families_keep_their_seal_and_who_rotated_when_both_move() {
+async fn migration_keeps_seal_and_rotation_of_refresh_families() {
     on_each_engine(async |database| {
         let store = database.open().await;
         store.migrate_to(3).await.unwrap();
@@ -87,7 +87,7 @@ async fn refresh_families_keep_their_seal_and_who_rotated_when_both_move() {
 }
 
 #[tokio::test]
-async fn refresh_tokens_become_a_chain_that_closes_over_what_was_swept() {
+async fn migration_links_refresh_tokens_across_swept_ones() {
     on_each_engine(async |database| {
         let store = database.open().await;
         store.migrate_to(4).await.unwrap();
@@ -170,7 +170,7 @@ async fn a_database_that_a_newer_program_has_added_to_is_used() {
 }
 
 #[tokio::test]
-async fn migrations_read_backslashes_alike_whatever_the_databases_default() {
+async fn migrations_ignore_the_databases_backslash_setting() {
     on_each_engine(async |database| {
         let Some(somebody) = database.postgres().await else { return };
         let name: String = somebody.query_one("SELECT current_database()", &[]).await.unwrap().get(0);

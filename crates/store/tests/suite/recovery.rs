@@ -27,7 +27,7 @@ impl Operation for FillTheDisk {
     }
 }
 
-/// Asks until the store has recovered; a test that waits in vain is ended by its runner.
+/// Asks until the store has recovered. A test that waits without success is ended by its runner.
 async fn recovered(store: &Store, name: &str) {
     while let Err(error) = store.write(put(name, 1)).await {
         assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
@@ -77,7 +77,7 @@ async fn a_full_disk_loses_nothing_that_was_answered() {
 }
 
 #[tokio::test]
-async fn a_database_that_another_process_keeps_locked_is_used_again_afterwards() {
+async fn database_locked_by_another_process_is_used_again_later() {
     on_each_engine(async |database| {
         let Some(file) = database.sqlite_file() else {
             return;
@@ -132,7 +132,7 @@ async fn connections_that_the_server_ends_are_replaced() {
 }
 
 #[tokio::test]
-async fn write_on_a_connection_that_the_server_has_ended_is_run_on_another_one() {
+async fn write_on_a_closed_connection_is_run_on_another_one() {
     on_each_engine(async |database| {
         let Some(somebody) = database.postgres().await else { return };
         let store = database.store().await;
@@ -169,7 +169,7 @@ async fn write_whose_commit_was_not_answered_is_known_to_be_done() {
 }
 
 #[tokio::test]
-async fn frozen_server_is_unavailable_and_is_used_again_when_it_goes_on() {
+async fn frozen_server_is_unavailable_until_it_continues() {
     on_each_engine(async |database| {
         let Some(proxy) = Proxy::before(&database).await else { return };
         database.store().await;

@@ -133,7 +133,7 @@ async fn a_bound_token_is_repeated_until_its_successor_is_used() {
 }
 
 #[tokio::test]
-async fn an_unbound_token_is_repeated_for_a_minute_from_its_address_and_ten_seconds_from_others() {
+async fn unbound_token_repeats_for_a_minute_from_its_address() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, _) = world.sign_in(&world.public).await;
@@ -157,7 +157,7 @@ async fn an_unbound_token_is_repeated_for_a_minute_from_its_address_and_ten_seco
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn five_repeats_a_day_from_other_addresses_are_answered_also_when_they_race() {
+async fn five_repeats_a_day_from_other_addresses_even_in_a_race() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, _) = world.sign_in(&world.public).await;
@@ -267,7 +267,7 @@ async fn a_seal_is_swept_at_the_end_of_the_grace_or_of_the_family() {
 }
 
 #[tokio::test]
-async fn a_seal_opens_with_the_predecessor_and_with_nothing_that_is_stored() {
+async fn seal_opens_only_with_the_predecessor() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (token, _) = world.sign_in(&world.public).await;

@@ -52,7 +52,7 @@ struct Model {
 /// What a number of equal requests must be answered with.
 #[derive(Debug)]
 enum Expected {
-    /// So many get the successor, the others are told that the grace is over.
+    /// So many get the successor, the others learn that the grace is over.
     Successor(usize),
     /// All are refused, for the same reason.
     Refused(Denial),

@@ -67,7 +67,7 @@ async fn no_code_no_refresh_token_and_no_access_token_is_stored() {
             }
         }
         let contents = contents(&database).await;
-        // What is looked for would be found: an id stands there in plain text.
+        // The search works: it finds an id, which is there in plain text.
         assert!(holds(&contents, &world.user.id.as_str().into()));
         for secret in &secrets {
             assert!(!holds(&contents, secret), "one of {} secrets is stored", secrets.len());

@@ -67,7 +67,7 @@ async fn live(world: &World) -> Vec<SessionId> {
 }
 
 #[tokio::test]
-async fn a_session_is_found_by_its_digest_and_takes_the_place_of_the_one_before() {
+async fn new_session_replaces_the_browsers_previous_one() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, first_digest) = begun(&world, None).await;
@@ -118,7 +118,7 @@ async fn a_use_moves_a_session_forward_only() {
 }
 
 #[tokio::test]
-async fn a_user_ends_one_session_or_all_but_one_and_never_another_users() {
+async fn user_ends_own_sessions_and_never_anothers() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, _) = begun(&world, None).await;
@@ -140,7 +140,7 @@ async fn a_user_ends_one_session_or_all_but_one_and_never_another_users() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disabled_user_has_no_live_session_also_when_one_begins_at_that_moment() {
+async fn disabled_user_has_no_live_session_even_in_a_race() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let change = |change| ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() };
@@ -159,7 +159,7 @@ async fn a_disabled_user_has_no_live_session_also_when_one_begins_at_that_moment
 }
 
 #[tokio::test]
-async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
+async fn new_password_ends_every_session_and_the_old_one_fails() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         begun(&world, None).await;
@@ -176,7 +176,7 @@ async fn a_new_password_ends_every_session_and_the_old_one_begins_none() {
 }
 
 #[tokio::test]
-async fn an_operators_reset_and_an_ended_session_win_over_a_change_under_way() {
+async fn operator_reset_or_ended_session_beats_a_password_change() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (this, _) = begun(&world, None).await;
@@ -239,7 +239,7 @@ async fn nothing_is_done_in_a_session_that_was_ended() {
         for which in [WhichSessions::One(other.clone()), WhichSessions::Others] {
             assert_eq!(world.write(end(&world, own(), &ended, which)).await, Err(Denial::FormExpired));
         }
-        assert_eq!(world.write(end(&world, own(), &ended, WhichSessions::Own)).await, Ok(0), "once more is no harm");
+        assert_eq!(world.write(end(&world, own(), &ended, WhichSessions::Own)).await, Ok(0), "again is no harm");
         assert_eq!(live(&world).await, [other]);
         assert_eq!(find(&world, &digest).await.unwrap().times.ended_at, Some(world.now().minus(MINUTE)));
 

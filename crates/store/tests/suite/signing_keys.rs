@@ -78,7 +78,7 @@ async fn a_key_reads_back_and_is_removed_once() {
 }
 
 #[tokio::test]
-async fn key_of_an_unknown_algorithm_is_passed_over_and_keeps_its_master_key() {
+async fn key_of_an_unknown_algorithm_keeps_its_master_key() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let newer = add(&world, Algorithm::RS256, None);

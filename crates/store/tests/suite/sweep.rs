@@ -108,7 +108,7 @@ async fn everything_that_has_ended_is_gone_in_the_end() {
 }
 
 #[tokio::test]
-async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
+async fn tokens_of_an_ended_family_are_swept_and_stay_refused() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (token, issued) = world.sign_in(&world.public).await;
@@ -131,8 +131,8 @@ async fn the_tokens_of_an_ended_family_go_after_a_day_and_stay_refused() {
     .await;
 }
 
-/// All families of a client that is disabled end at the same time, so that an order among those would be made anew in
-/// each step.
+/// All families of a disabled client end at the same time, so an order among those would be computed again in each
+/// step.
 #[tokio::test]
 async fn sweeping_sorts_no_rows() {
     on_each_engine(async |database| {

@@ -20,7 +20,7 @@ impl Operation for PutTwice {
 }
 
 #[tokio::test]
-async fn a_failed_operation_is_rolled_back_alone_among_those_that_wait_with_it() {
+async fn failed_operation_in_a_group_is_rolled_back_separately() {
     on_each_engine(async |database| {
         let store = database.store().await;
         let mut good = Vec::new();
@@ -44,7 +44,7 @@ async fn a_failed_operation_is_rolled_back_alone_among_those_that_wait_with_it()
 }
 
 #[tokio::test]
-async fn what_was_answered_is_seen_by_every_reader_that_asks_afterwards() {
+async fn committed_write_is_seen_by_every_later_reader() {
     on_each_engine(async |database| {
         let store = database.store().await;
         let other = database.open().await;

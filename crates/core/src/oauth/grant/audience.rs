@@ -21,7 +21,7 @@ const MAX_RESOURCES: usize = 16;
 pub struct Apis(Vec<Arc<Api>>);
 
 impl Apis {
-    /// The APIs given.
+    /// The given APIs, to search by identifier or scope.
     pub fn new(apis: Vec<Arc<Api>>) -> Self {
         Self(apis)
     }
@@ -41,7 +41,7 @@ impl Apis {
         self.0.iter().find(|api| api.id == *id)
     }
 
-    /// Every API.
+    /// Every API, in order of creation.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Api>> {
         self.0.iter()
     }
@@ -144,7 +144,7 @@ fn one_resource<'a>(form: &'a Parameters<'_>) -> Result<Option<&'a str>, Refusal
 /// What a client asks an access token for, and what was granted.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRequest<'a> {
-    /// All APIs.
+    /// All registered APIs, to find the audience among.
     pub apis: &'a Apis,
     /// The scopes that were granted.
     pub granted: &'a ScopeSet,
@@ -152,8 +152,8 @@ pub struct AccessRequest<'a> {
     pub requested: &'a ScopeSet,
     /// The resources that were named when they were granted.
     pub granted_resources: &'a [ResourceIdentifier],
-    /// What is asked for, or why that can't be read. Whoever decides about a code or a refresh token comes to it last:
-    /// a replay must not hide behind a malformed `scope`.
+    /// The requested access, or why it can't be read. Decisions about a code or a refresh token check it last: a replay
+    /// must not hide behind a malformed `scope`.
     pub asked: &'a Result<RequestedAccess, Refusal>,
 }
 
@@ -162,7 +162,7 @@ pub struct AccessRequest<'a> {
 pub struct Access {
     /// Its API; `None`: the token is for the issuer only, since its scopes are OIDC's.
     pub api: Option<Arc<Api>>,
-    /// Its scopes.
+    /// The scopes of the access token.
     pub scopes: ScopeSet,
 }
 
@@ -205,7 +205,7 @@ impl AccessRequest<'_> {
     fn narrowed_scopes(&self, asked: Option<&ScopeSet>) -> Result<ScopeSet, Refusal> {
         let Some(asked) = asked else { return Ok(self.granted.clone()) };
         let was_asked = |scope: &Scope| {
-            // With `openid`, scopes that nobody knows were passed over at /authorize.
+            // With `openid`, scopes that nobody knows were skipped at /authorize.
             self.requested.contains(scope.as_str())
                 || (self.requested.contains(scope::OPENID) && !self.apis.knows(scope))
         };

@@ -1,8 +1,9 @@
 //! Redeeming an authorization code (OAuth 2.1 section 4.1.3).
 //!
 //! The order is fixed: the code, its expiry, the verifier, the redirect URI, and only then the redemption. A request
-//! that fails earlier consumes nothing and revokes nothing, so that whoever only saw a code can't end what it gave.
-//! What is asked for comes last, so that a replay can't hide behind a `resource` that was not granted or can't be read.
+//! that fails earlier consumes nothing and revokes nothing, so that someone who only saw a code can't end its grant.
+//! The requested access comes last, so that a replay can't hide behind a `resource` that was not granted or can't be
+//! read.
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub struct CodeFacts {
     pub code_challenge: Option<CodeChallenge>,
     /// The scopes of the authorization request.
     pub requested_scopes: ScopeSet,
-    /// When it ends.
+    /// When the code expires.
     pub expires_at: Timestamp,
     /// Whether it was redeemed before.
     pub is_redeemed: bool,
@@ -39,7 +40,7 @@ pub struct CodeFacts {
 /// What a client presents to redeem a code.
 #[derive(Clone, Debug)]
 pub struct CodeRedemption {
-    /// The authenticated client.
+    /// The client, already authenticated.
     pub client: Arc<Client>,
     /// `code_verifier`, if sent.
     pub code_verifier: Option<String>,
@@ -57,7 +58,7 @@ pub enum CodeDecision {
         /// How the refresh token is bound; `None`: there is none.
         refresh_token: Option<Binding>,
     },
-    /// Refuse; nothing changes.
+    /// Refuse the request and change nothing.
     Refuse(Refusal),
     /// Refuse, and end the grant with all that the code gave: it was redeemed before.
     Revoke(Refusal),
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_request_consumes_nothing_and_revokes_nothing_even_after_redemption() {
+    fn invalid_request_neither_consumes_nor_revokes_a_code() {
         let other = Arc::new(Client { id: ClientId::new(NOW, &SeededRng::new(2)), ..client() });
         for is_redeemed in [false, true] {
             let facts = CodeFacts { is_redeemed, ..facts() };

@@ -3,12 +3,12 @@
 macro_rules! decisions {
     ($next:ident, $($rest:tt)*) => { $next! { $($rest)*
         InsufficientScope { code: "insufficient_scope", status: 403, error: "insufficient_scope", class: Permission,
-            sentence: "The credential is valid, but does not have the scope that this needs.",
-            cause: "A scope that the route demands is missing in the credential.",
-            remedy: "Make a key with the scope, or let the client ask for it. The user may have unticked it on the consent page." }
+            sentence: "The credential is valid, but lacks the required scope.",
+            cause: "The credential lacks a scope that the route requires.",
+            remedy: "Create a key with the scope, or have the client request it. The user may have unticked it on the consent page." }
         InsufficientPermission { code: "insufficient_permission", status: 403, error: "", class: Permission,
-            sentence: "You are known, but not permitted to do this.",
-            cause: "A role or policy that the route demands is not met.",
-            remedy: "If this is right for the principal: `doorward role grant`." }
+            sentence: "You are not permitted to do this.",
+            cause: "The caller lacks a role that the route requires, or does not meet its policy.",
+            remedy: "If the caller should have access, grant the role: `doorward role grant`." }
     } };
 }

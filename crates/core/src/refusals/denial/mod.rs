@@ -1,10 +1,10 @@
-//! The closed list of reasons for a no, a file per group.
+//! The closed list of reasons for a refusal, one file per group.
 //!
 //! Each reason is in one entry, with everything that follows from it: the status, the OAuth error code, the code and
 //! the sentence for the caller, and for the operator the cause and the remedy. Handlers, pages, audit, `explain` and
 //! the documentation read this list; none of them words a refusal itself.
 //!
-//! Several reasons may show the caller one code: whoever has not proved that he holds a credential must not learn
+//! Several reasons may show the caller one code: a caller that has not proved possession of a credential must not learn
 //! whether it exists (RFC 6749 section 5.2, OWASP ASVS V6.3.8).
 
 use std::{borrow::Cow, fmt};
@@ -23,7 +23,8 @@ pub enum Class {
     Outage,
     /// The caller is known and may not do this, or the user did not allow it.
     Permission,
-    /// The request can't be served, whoever sends it: it is malformed, unsupported, too large, too late or one of too many.
+    /// The request can't be served for any caller: it is malformed, unsupported, too large, too late or one of too
+    /// many.
     Request,
 }
 
@@ -66,7 +67,7 @@ mod transport;
 macro_rules! denials {
     ($($variant:ident { code: $code:literal, status: $status:literal, error: $error:literal, class: $class:ident,
        $(shown_as: $shown_as:literal,)? sentence: $sentence:literal, cause: $cause:literal, remedy: $remedy:literal })*) => {
-        /// A reason for a no. New reasons may be added; a reason's code never changes.
+        /// A reason for a refusal. New reasons may be added; a reason's code never changes.
         #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         #[non_exhaustive]
         pub enum Denial {
@@ -104,12 +105,12 @@ presented! {
 }
 
 impl Denial {
-    /// The operator's code: stands in the audit and in `explain`.
+    /// The operator's code, as in the audit log and in `explain`.
     pub const fn code(self) -> &'static str {
         self.entry().code
     }
 
-    /// The caller's code: stands in answers.
+    /// The caller's code, as in responses.
     pub const fn shown_as(self) -> &'static str {
         self.entry().shown_as
     }
@@ -140,7 +141,7 @@ impl Denial {
         self.code() != self.shown_as()
     }
 
-    /// What the caller is told: what happened and what to do, without a secret and without telling what exists.
+    /// The sentence for the caller: what happened and what to do. It has no secret and does not reveal what exists.
     pub const fn sentence(self) -> &'static str {
         self.entry().sentence
     }
@@ -173,7 +174,7 @@ impl Denial {
         }
     }
 
-    /// What the operator is told: the true cause.
+    /// The true cause, for the operator.
     pub const fn cause(self) -> &'static str {
         self.entry().cause
     }
@@ -272,7 +273,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_code_stands_once_and_reads_back() {
+    fn every_code_is_unique_and_reads_back() {
         let codes: BTreeSet<_> = Denial::ALL.iter().map(|denial| denial.code()).collect();
         assert_eq!(codes.len(), Denial::ALL.len());
         for denial in Denial::ALL {
@@ -290,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn error_descriptions_stay_within_the_grammar_of_rfc_6749_but_for_typography() {
+    fn sentences_follow_the_grammar_of_error_descriptions() {
         for denial in Denial::ALL {
             let sentence = denial.sentence();
             assert!(sentence.chars().all(|c| c != '"' && c != '\\' && !c.is_control()), "{denial}");
@@ -361,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn code_of_the_caller_stands_for_every_reason_behind_it() {
+    fn callers_code_leads_to_every_reason_behind_it() {
         assert!(Denial::ClientSecretWrong.hides_cause() && !Denial::InsufficientScope.hides_cause());
         let behind: Vec<_> = Denial::behind(Denial::ClientSecretWrong.shown_as()).collect();
         assert!(behind.contains(&Denial::ClientSecretWrong) && behind.contains(&Denial::ClientUnknown));

@@ -1,4 +1,4 @@
-//! What an operator is promised: good files load, bad ones are told everything at once.
+//! Good files load. For bad ones, the operator learns all mistakes at once.
 
 mod rules;
 mod secrets;
@@ -71,7 +71,7 @@ trusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]
 behind_proxy = true
 ";
     let report = r#"
-error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is for `localhost`, `127.0.0.1` and `[::1]` alone
+error: `issuer` can't be `http://id.example.com`: an issuer is an `https` URL; `http` is only for `localhost`, `127.0.0.1` and `[::1]`
  --> /etc/doorward/doorward.toml:1:10
   |
 1 | issuer = "http://id.example.com"
@@ -159,7 +159,7 @@ fn a_server_of_this_machine_listens_at_the_port_of_its_issuer() {
 }
 
 #[test]
-fn a_data_folder_is_worked_on_with_the_defaults_of_a_configuration() {
+fn data_folder_uses_the_default_configuration() {
     let config = parse(MINIMAL).unwrap();
     let of_folder = doorward_server::Settings::new(&config.server.issuer);
     assert_eq!(format!("{:#?}", config.server), format!("{of_folder:#?}"));
@@ -228,7 +228,7 @@ fn another_value(key: &Key) -> String {
 }
 
 #[test]
-fn the_environment_stands_above_the_file() {
+fn environment_overrides_the_file() {
     let environment = Environment::from_iter([
         ("DOORWARD_TOKENS__ACCESS_TOKEN_TTL", "10m"),
         ("DOORWARD_LISTEN__ADDRESS", "127.0.0.1:1,[::1]:2"),
@@ -257,7 +257,7 @@ fn what_the_environment_corrects_in_the_file_is_still_a_mistake() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_told_how_to_make_one() {
+fn missing_file_error_says_how_to_create_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("doorward.toml");
     let report = Config::load(&path, &Environment::default()).unwrap_err().render(false);

@@ -110,7 +110,7 @@ fn ranges_and_types_are_kept() {
 }
 
 #[test]
-fn an_unknown_key_is_told_what_was_probably_meant() {
+fn unknown_key_error_suggests_a_similar_key() {
     for (lines, meant) in [
         ("[tokens]\ncode-ttl = \"60s\"", "`code_ttl`"),
         ("[listn]", "`listen`"),
@@ -144,7 +144,7 @@ fn links_of_pages_lead_to_the_web_or_to_a_mailbox() {
         ("https://../help", "the host"),
         ("https://example.com/../help", "the path"),
     ] {
-        let told = mistake(&format!("[pages]\nhelp_url = \"{url}\""));
-        assert!(told.contains(why), "{told}");
+        let printed = mistake(&format!("[pages]\nhelp_url = \"{url}\""));
+        assert!(printed.contains(why), "{printed}");
     }
 }

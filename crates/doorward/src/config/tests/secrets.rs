@@ -46,7 +46,7 @@ fn the_master_key_comes_by_the_environment_and_is_not_shown() {
 }
 
 #[test]
-fn the_master_key_in_the_file_is_refused_with_what_to_do_and_not_repeated() {
+fn master_key_in_the_file_is_refused_and_not_shown() {
     let mistakes = parse(&with(&format!("[keys]\nmaster_key = \"{MASTER_KEY}\""))).unwrap_err();
     let report = mistakes.render(false);
     assert!(report.contains("does not belong in a configuration file"), "{report}");
@@ -62,7 +62,7 @@ fn the_master_key_has_one_source() {
 }
 
 #[test]
-fn no_secret_stands_in_a_report_whatever_is_wrong_with_it() {
+fn reports_never_contain_secrets() {
     for lines in [
         "[data]\npostgres = \"mysql://u:canary@h/d\"",
         "[data]\npostgres = [\"canary\"]",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn broken_syntax_is_told_with_its_line_beside_other_mistakes() {
+fn broken_syntax_is_reported_with_line_and_other_mistakes() {
     let source = "issuer = \"https://id.example.com\"\n[tokens]\ncode_ttl = 60 s\naccess_token_ttl = \"1x\"\n";
     let json = parse(source).unwrap_err().to_json();
     let lines: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["line"].as_u64()).collect();
@@ -33,7 +33,7 @@ fn a_text_that_is_not_closed_is_one_mistake() {
 }
 
 #[test]
-fn a_broken_file_is_not_told_what_it_lacks() {
+fn broken_file_gets_no_errors_about_missing_keys() {
     let all = messages(parse("issuer \"https://id.example.com\"\n"));
     assert!(all.iter().all(|message| message.starts_with("this is not TOML")), "{all:?}");
 }

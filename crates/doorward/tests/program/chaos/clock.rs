@@ -31,7 +31,7 @@ fn clock_that_jumps_ahead_and_back_removes_nothing() {
     set("+0");
     let mut command = site.serve(0, Path::new(PROGRAM));
     command.env("LD_PRELOAD", library).env("FAKETIME_TIMESTAMP_FILE", &clock).env("FAKETIME_NO_CACHE", "1");
-    // What measures time goes on, as on a machine whose clock is set.
+    // What measures time continues, as on a machine whose clock is set.
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1").env("DONT_FAKE_MONOTONIC", "1");
     let node = site.start_by(0, command);
     let load = Load::start("The clock is 200 days ahead for 25 s", &site.target);

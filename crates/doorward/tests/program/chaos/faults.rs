@@ -15,8 +15,8 @@ pub(crate) fn is_unexpected(kind: Kind, outcome: &str, _: Duration) -> bool {
     !kind.starts_with(STRANGER) && (is_refused || is_error || outcome.starts_with("401") || outcome.starts_with("404"))
 }
 
-/// What the kinds of requests of strangers begin with.
-pub(crate) const STRANGER: &str = "stranger";
+/// The prefix of the kinds of hostile requests.
+pub(crate) const STRANGER: &str = "hostile";
 
 /// What was lost, and what was redeemed twice.
 #[derive(Default)]

@@ -36,7 +36,7 @@ fn folder_that_is_moved_away_is_answered_503_and_loses_nothing() {
 
 #[test]
 #[ignore = "chaos: cargo xtask test --long"]
-fn folder_that_is_deleted_is_answered_503_and_comes_back_from_the_backup() {
+fn deleted_folder_answers_503_and_is_restored_from_backup() {
     let site = Site::on_sqlite();
     let node = site.start(0);
     let target = &site.target;

@@ -1,4 +1,4 @@
-//! Two strangers with 250 connections each, beside honest callers: against the server and against an API with a guard.
+//! Two hostile callers with 250 connections each, beside honest callers: against the server and against a guarded API.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -31,7 +31,7 @@ const CONNECTIONS_EACH: usize = 250;
 /// The time between two requests of a stranger's connection. Without it, this machine would be what is measured.
 const PACE: Duration = Duration::from_millis(250);
 
-/// How long a stranger waits for an answer.
+/// How long a hostile caller waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const CALL: Kind = "call the API";
@@ -48,10 +48,10 @@ enum Deed {
 impl Deed {
     const fn kind(self) -> Kind {
         match self {
-            Self::HalfHead => "stranger: half a head",
-            Self::InventedKey => "stranger: invented key",
-            Self::InventedToken => "stranger: invented token",
-            Self::WrongSecret => "stranger: wrong secret",
+            Self::HalfHead => "hostile: half a head",
+            Self::InventedKey => "hostile: invented key",
+            Self::InventedToken => "hostile: invented token",
+            Self::WrongSecret => "hostile: wrong secret",
         }
     }
 
@@ -74,7 +74,7 @@ impl Deed {
     }
 }
 
-/// One connection of a stranger, opened again whenever it ends.
+/// One connection of a hostile caller, opened again whenever it ends.
 fn stranger(load: &Shared, from: Ipv4Addr, to: SocketAddr, deed: Deed, seed: u64, is_over: &AtomicBool) {
     let rng = SeededRng::new(seed);
     let note = |outcome: &str, begun: Instant| load.tally.note(deed.kind(), outcome, begun.elapsed());
@@ -137,7 +137,7 @@ fn calls(load: &Shared, url: &str, key: &str) {
     }
 }
 
-/// Honest callers are answered as ever while strangers do these deeds.
+/// Honest callers are served as usual while hostile ones do these deeds.
 fn nobody_is_refused(scenario: &'static str, deeds: &'static [Deed], port_of: &str) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
@@ -164,7 +164,7 @@ fn nobody_is_refused(scenario: &'static str, deeds: &'static [Deed], port_of: &s
         })
         .collect();
     for deed in deeds {
-        eventually("the strangers are answered", || tally.total(deed.kind()) >= 150);
+        eventually("the hostile callers are answered", || tally.total(deed.kind()) >= 150);
     }
     eventually("the API is called", || tally.count(CALL, "200") >= 300);
     load.until_fulfilled(50);
@@ -185,13 +185,13 @@ fn nobody_is_refused(scenario: &'static str, deeds: &'static [Deed], port_of: &s
 
 #[test]
 #[ignore = "chaos: cargo xtask test --long"]
-fn strangers_at_the_server_cost_honest_callers_no_request() {
+fn hostile_load_at_the_server_costs_honest_callers_nothing() {
     let deeds = &[Deed::HalfHead, Deed::InventedToken, Deed::WrongSecret];
     nobody_is_refused("500 hostile connections at the server", deeds, "issuer");
 }
 
 #[test]
 #[ignore = "chaos: cargo xtask test --long"]
-fn strangers_at_an_api_cost_honest_callers_no_request() {
+fn hostile_load_at_an_api_costs_honest_callers_nothing() {
     nobody_is_refused("500 hostile connections at an API", &[Deed::InventedKey], "api");
 }

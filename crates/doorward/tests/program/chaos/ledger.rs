@@ -118,7 +118,6 @@ impl Ledger {
         self.lock().keys.clone()
     }
 
-    /// One of them.
     pub(crate) fn key(&self, turn: usize) -> Option<String> {
         let entries = self.lock();
         let count = entries.keys.len().max(1);

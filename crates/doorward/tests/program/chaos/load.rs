@@ -184,7 +184,7 @@ impl Shared {
         self.token(kind, &format!("grant_type=refresh_token&refresh_token={token}"))
     }
 
-    /// Redeems a code as a client does that comes again until it is told yes or no.
+    /// Redeems a code like a client that retries until it gets a yes or a refusal.
     fn tokens_of(&self, code: &str) -> Option<Tokens> {
         while !self.is_over() {
             let answer = self.redeem(CODE, code);

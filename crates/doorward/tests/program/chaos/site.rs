@@ -22,7 +22,6 @@ pub(crate) const REDIRECT_URI: &str = "https://app.example/cb";
 /// What a caller must know to use a site.
 #[derive(Clone)]
 pub(crate) struct Target {
-    /// The nodes.
     pub(crate) urls: Vec<String>,
     /// The credentials of the API and of the client, as `Authorization` takes them.
     pub(crate) api: String,
@@ -50,7 +49,6 @@ impl Target {
         target
     }
 
-    /// Runs a command.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
         program().args(arguments).args(&self.place).stdin(Stdio::null()).output().expect("the program runs")
     }

@@ -1,4 +1,4 @@
-//! The answer of the token endpoint: the access token, and for a user's grant the refresh token and the id_token.
+//! The answer of the token endpoint: the access token, and for a user's grant the refresh token and the ID token.
 
 use doorward_core::{
     access_token::Claims,

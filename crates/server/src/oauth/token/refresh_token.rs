@@ -45,6 +45,6 @@ pub(super) async fn grant(
         now,
     };
     let refreshed = app.write(operation).await??;
-    // A refreshed id_token has no nonce (OpenID Connect Core section 12.2).
+    // A refreshed ID token has no nonce (OpenID Connect Core section 12.2).
     issue::respond(app, &client, refreshed.issued, opaque, Some(refreshed.refresh_token), None)
 }

@@ -1,5 +1,5 @@
-//! Mistakes that are told to the client (OAuth 2.1 section 4.1.2.1, OpenID Connect Core section 3.1.2.6), in the first
-//! response to a GET.
+//! Mistakes that are reported to the client (OAuth 2.1 section 4.1.2.1, OpenID Connect Core section 3.1.2.6), in the
+//! first response to a GET.
 
 use crate::harness::*;
 
@@ -55,7 +55,7 @@ async fn each_mistake_has_its_error_and_the_state_comes_back() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_stands_twice_is_an_invalid_request_and_resource_may() {
+async fn repeated_parameter_is_invalid_except_resource() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
     for name in ["scope", "state", "nonce", "response_type", "code_challenge", "made_up"] {

@@ -25,11 +25,11 @@ const FORWARDED: &[(&str, &str)] = &[
 ];
 
 #[tokio::test]
-async fn no_forwarded_header_changes_a_document_a_page_a_redirect_or_a_cookie() {
+async fn forwarded_headers_change_no_response() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
     let (plain, forwarded) = (server.browser(), server.browser());
-    // What is random in each of the two is made alike.
+    // Make the random parts of the two alike.
     for browser in [&plain, &forwarded] {
         browser.set_cookie("doorward-browser", &"a".repeat(32));
     }
@@ -88,7 +88,7 @@ async fn no_forwarded_header_changes_the_way_to_a_code() {
 }
 
 #[tokio::test]
-async fn the_address_that_a_listed_proxy_tells_is_believed_and_nothing_else_of_it() {
+async fn trusted_proxy_sets_only_the_clients_address() {
     let listed = |settings: &mut doorward_server::Settings| {
         settings.trusted_proxies = vec!["127.0.0.1/32".parse().unwrap()];
     };

@@ -124,7 +124,7 @@ async fn id_token_hint_lets_nobody_else_be_answered_about() {
 }
 
 #[tokio::test]
-async fn id_token_hint_fills_in_the_name_only_where_its_user_signed_in_before() {
+async fn id_token_hint_fills_in_the_name_only_in_a_known_browser() {
     let server = TestServer::start().await;
     let (web, alices) = (&server.world.web, server.browser());
     let request = AuthorizationRequest::of(web);
@@ -137,7 +137,7 @@ async fn id_token_hint_fills_in_the_name_only_where_its_user_signed_in_before() 
         assert!(page.body.contains(r#"id="username""#), "{}", page.body);
         page.body.contains(r#"value="alice""#)
     };
-    assert!(!shows(&server.browser(), &hinted).await, "whoever holds an id_token");
+    assert!(!shows(&server.browser(), &hinted).await, "an ID token alone is not enough");
     assert!(shows(&alices, &hinted.with("prompt", "select_account")).await, "the session is the user's");
     alices.forget_cookie("doorward-session");
     assert!(shows(&alices, &hinted).await, "the browser signed in before");
@@ -178,7 +178,7 @@ async fn hint_whose_key_is_gone_names_nobody() {
 }
 
 #[tokio::test]
-async fn hint_of_another_client_or_of_another_kind_is_an_invalid_request() {
+async fn hint_of_another_client_or_kind_is_an_invalid_request() {
     let server = TestServer::start().await;
     let tokens = server.tokens(&server.world.spa).await;
     let own = server.tokens(&server.world.web).await;
@@ -197,7 +197,7 @@ async fn hint_of_another_client_or_of_another_kind_is_an_invalid_request() {
 }
 
 #[tokio::test]
-async fn login_hint_stands_in_the_field_and_nowhere_else() {
+async fn login_hint_appears_only_in_the_field() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let hint = "<b>bob\"";

@@ -73,7 +73,7 @@ async fn a_stored_request_is_of_use_to_its_browser_alone() {
         assert_eq!(stolen.error_page(), (400, "page_expired".into()));
         let other = stranger.get(&format!("/sign-in/{id}/other")).await;
         assert_eq!(other.error_page(), (400, "page_expired".into()));
-        // The victim goes on.
+        // The victim continues.
         assert!(victim.allow(&form, &["notes:read"]).await.sent("code").is_some());
     })
     .await;
@@ -105,7 +105,7 @@ async fn ids_that_nobody_gave_lead_nowhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_is_answered_once_also_when_the_form_comes_many_times() {
+async fn request_is_answered_once_for_a_repeated_form() {
     on_each_engine(async |server| {
         let browser = server.browser();
         let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
@@ -197,7 +197,7 @@ async fn newcomer_signs_in_where_others_have_begun_and_not_finished() {
 }
 
 #[tokio::test]
-async fn one_person_with_an_account_keeps_nobody_else_of_the_network_out() {
+async fn one_account_can_not_block_its_network() {
     let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 25).await;
     let request = AuthorizationRequest::of(&server.world.web);
     let browser = server.browser();
@@ -209,7 +209,7 @@ async fn one_person_with_an_account_keeps_nobody_else_of_the_network_out() {
 }
 
 #[tokio::test]
-async fn full_network_is_told_when_the_first_request_expires() {
+async fn full_network_learns_when_the_first_request_expires() {
     let server = TestServer::start_with(|settings| settings.limits.open_requests_per_network = 2).await;
     let request = AuthorizationRequest::of(&server.world.web);
     let browser = server.browser();

@@ -16,7 +16,7 @@ async fn the_answer_carries_code_state_and_issuer_in_the_query_by_303() {
 }
 
 #[tokio::test]
-async fn without_state_none_is_returned_and_a_state_is_returned_as_it_was() {
+async fn state_is_returned_unchanged_and_only_if_sent() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let request = AuthorizationRequest::of(&server.world.web);
@@ -55,7 +55,7 @@ async fn the_request_can_be_posted_and_ends_alike() {
 }
 
 #[tokio::test]
-async fn who_allowed_it_before_is_not_asked_again_where_the_client_is_assured() {
+async fn consent_is_remembered_for_an_assured_client() {
     let server = TestServer::start().await;
     let browser = server.browser();
     for (client, is_remembered) in [(&server.world.web, true), (&server.world.spa, true), (&server.world.native, false)]
@@ -80,7 +80,7 @@ async fn unknown_scopes_are_dropped_with_openid() {
 }
 
 #[tokio::test]
-async fn form_post_brings_code_and_error_by_a_form_that_may_be_redirected_and_says_its_origin() {
+async fn form_post_sends_code_and_error_with_its_origin() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let request = AuthorizationRequest::of(&server.world.web).with("response_mode", "form_post").with("state", "\"a&b");

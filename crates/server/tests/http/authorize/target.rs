@@ -35,7 +35,7 @@ async fn a_redirect_uri_that_is_missing_or_doubled_is_shown_on_a_page() {
 }
 
 #[tokio::test]
-async fn odd_redirect_uris_are_shown_on_a_page_and_never_redirected_to() {
+async fn odd_redirect_uris_get_a_page_and_never_a_redirect() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
     let odd = [
@@ -93,7 +93,7 @@ async fn odd_redirect_uris_are_shown_on_a_page_and_never_redirected_to() {
 }
 
 #[tokio::test]
-async fn the_port_of_a_loopback_redirect_is_free_for_native_public_clients_and_nothing_else_is() {
+async fn loopback_port_is_free_only_for_native_public_clients() {
     let server = TestServer::start().await;
     let native = AuthorizationRequest::of(&server.world.native);
     for redirect_uri in ["http://127.0.0.1/cb", "http://127.0.0.1:1/cb", "http://127.0.0.1:65535/cb"] {
@@ -129,7 +129,7 @@ async fn the_port_of_a_loopback_redirect_is_free_for_native_public_clients_and_n
 }
 
 #[tokio::test]
-async fn the_page_shows_a_stranger_s_text_as_text() {
+async fn page_shows_untrusted_text_as_text() {
     let server = TestServer::start().await;
     let evil = "https://evil.example/\"><script>alert(1)</script>";
     let request = AuthorizationRequest::of(&server.world.web).with("redirect_uri", evil);

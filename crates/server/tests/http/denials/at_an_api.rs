@@ -121,7 +121,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
     })
 }
 
-/// The API asks about a key while the issuer is away; it tells of the refusal when the issuer is back.
+/// The API asks about a key while the issuer is away, and reports the refusal when the issuer is back.
 pub(super) async fn while_the_issuer_is_away(scene: Scene) -> Scene {
     let traceparent = scene.traceparent();
     let (key, clock) = (scene.server.world.key.clone(), scene.server.clock.clone());

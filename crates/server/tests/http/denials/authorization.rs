@@ -1,4 +1,4 @@
-//! What is refused at `/authorize`: on a page, or told to the client.
+//! What is refused at `/authorize`: on a page, or by a redirect to the client.
 
 use doorward_core::denial::Denial;
 use doorward_store::authorization::MAX_OPEN_REQUESTS;

@@ -16,7 +16,7 @@ use self::scene::Scene;
 use crate::harness::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy() {
+async fn every_denial_occurs_over_http_and_is_explained() {
     let mut scene = Scene::set().await;
     for denial in Denial::ALL.iter().copied() {
         scene.begin(denial);
@@ -46,15 +46,15 @@ async fn every_denial_is_given_over_http_and_explained_with_its_cause_and_remedy
         let event = story.iter().find(is_meant);
         let event = event.unwrap_or_else(|| panic!("{denial} is not in its story: {story:#?}"));
         assert_eq!(event.status, Some(denial.status()), "{denial}");
-        let told = event.told.as_deref().unwrap_or_default();
-        assert!(told.starts_with(denial.sentence().trim_end_matches('.')), "{denial}: {told}");
+        let sentence = event.told.as_deref().unwrap_or_default();
+        assert!(sentence.starts_with(denial.sentence().trim_end_matches('.')), "{denial}: {sentence}");
         assert_eq!([event.cause, event.remedy], [denial.cause(), denial.remedy()].map(Some), "{denial}");
         assert!(event.details.contains_key("method") && event.details.contains_key("path"), "{denial}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_apis_refusal_is_explained_with_the_cause_that_only_the_issuer_knows() {
+async fn apis_refusal_is_explained_with_the_issuers_cause() {
     let scene = Scene::set().await;
     let (server, world) = (&scene.server, &scene.server.world);
     let of_mails = key(&server.app, new_key("mails", "mails:read")).await;

@@ -17,7 +17,7 @@ pub(crate) struct Api {
     pub(crate) caller: Caller,
 }
 
-/// A server, an API, and the trace of the present case.
+/// A server, an API, and the trace of the current case.
 pub(super) struct Scene {
     pub(super) server: TestServer,
     pub(super) api: Api,

@@ -40,7 +40,7 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.get_all(name).iter();
         let value = values.next()?;
-        assert!(values.next().is_none(), "{name} stands twice");
+        assert!(values.next().is_none(), "{name} is repeated");
         Some(value.to_str().unwrap())
     }
 
@@ -58,7 +58,7 @@ impl Answer {
         let parameters = url.fragment().or(url.query()).unwrap_or_default();
         let mut values = form_urlencoded::parse(parameters.as_bytes()).filter(|pair| pair.0 == name);
         let value = values.next().map(|pair| pair.1.into_owned());
-        assert!(values.next().is_none(), "{name} stands twice in {url}");
+        assert!(values.next().is_none(), "{name} is repeated in {url}");
         value
     }
 

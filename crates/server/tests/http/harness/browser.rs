@@ -27,7 +27,7 @@ impl Browser {
         Self { caller: caller.clone(), cookies: Mutex::default(), neighbours: Vec::new() }
     }
 
-    /// The value of a cookie. A plain name of the server's cookies stands for the one with the server's port.
+    /// The value of a cookie. The plain name of one of the server's cookies also finds the one with the server's port.
     pub(crate) fn cookie(&self, name: &str) -> Option<String> {
         self.lock().get(&self.full_name(name)).cloned()
     }
@@ -136,8 +136,8 @@ impl Browser {
         self.submit(&Form::of(&page), &[("username", username), ("password", password)]).await
     }
 
-    /// Goes through the pages of an authorization request as Alice, who allows everything that stands there. Gives the
-    /// answer that leads to the client, or the page where it ends.
+    /// Goes through the pages of an authorization request as Alice, who allows everything on them. Returns the answer
+    /// that leads to the client, or the last page.
     pub(crate) async fn authorize(&self, request: &AuthorizationRequest) -> Answer {
         self.authorize_as(request, ALICE).await
     }
@@ -178,7 +178,7 @@ impl Browser {
     }
 }
 
-/// A form as it stands on a page.
+/// A form of a page.
 #[derive(Clone, Debug)]
 pub(crate) struct Form {
     pub(crate) action: String,

@@ -1,4 +1,4 @@
-//! A caller: sends what it is told and follows no redirect.
+//! A caller: sends given requests and follows no redirect.
 
 use std::net::IpAddr;
 
@@ -49,7 +49,6 @@ impl Caller {
         self.send(with(self.request(Method::GET, path), headers)).await
     }
 
-    /// Posts a form.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.post_with(path, &[], form).await
     }
@@ -94,7 +93,7 @@ impl Caller {
         let answer = self.post_as(asker, "/introspect", &[("token", token)]).await.expect(200);
         match answer.json()["active"].as_bool() {
             Some(true) => true,
-            // Whatever the reason, it is told in this one way.
+            // Every reason is reported in this one way.
             _ => {
                 assert_eq!(answer.body, r#"{"active":false}"#);
                 false

@@ -9,7 +9,6 @@ use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt}
 
 static LOGS: OnceLock<Logs> = OnceLock::new();
 
-/// What was logged.
 #[derive(Clone, Default)]
 pub(crate) struct Logs(Arc<Mutex<Vec<u8>>>);
 

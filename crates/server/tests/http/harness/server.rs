@@ -1,4 +1,4 @@
-//! A server in the test's own process, on a free port of the loopback, with a clock that stands until it is moved.
+//! A server in the test's own process, on a free port of the loopback, with a clock that changes only when it is moved.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ use super::{
     world::{Registered, World},
 };
 
-/// When every server is made: in March 2030.
+/// The start time of every server: in March 2030.
 const START: Timestamp = Timestamp::from_secs(1_900_000_000);
 
 /// How long a test waits for what must come. It never decides whether a test passes but when it hangs.
@@ -48,7 +48,7 @@ pub(crate) struct TestServer {
     pub(crate) caller: Caller,
     pub(crate) world: World,
     pub(crate) database: Database,
-    /// The folder of SQLite, for as long as the server that it was made for is there.
+    /// The folder of SQLite, as long as its server exists.
     pub(crate) folder: Option<TempDir>,
     master_key: SecretString,
     tasks: Option<Tasks>,
@@ -57,7 +57,7 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// A server on SQLite, with the defaults but for what a password costs.
+    /// A server on SQLite, with the defaults except for what a password costs.
     pub(crate) async fn start() -> Self {
         Self::start_with(|_| {}).await
     }
@@ -126,7 +126,6 @@ impl TestServer {
         stopped.start(SocketAddr::from(([127, 0, 0, 1], 0))).await
     }
 
-    /// Moves the clock.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
     }
@@ -188,7 +187,7 @@ impl TestServer {
         SigningKey::from_pkcs8(id, algorithm, &pkcs8).unwrap()
     }
 
-    /// The master key, as it stands in its file.
+    /// The master key, as in its file.
     pub(crate) fn master_key(&self) -> &str {
         self.master_key.expose_secret()
     }
@@ -200,7 +199,7 @@ impl TestServer {
         self.app.catch_up(position).await.unwrap();
     }
 
-    /// Lets the time pass until the present signing keys have retired.
+    /// Lets the time pass until the current signing keys have retired.
     pub(crate) async fn retire_signing_keys(&self) {
         let schedule = self.app.settings.signing;
         self.advance(schedule.rotate_every - schedule.publish_before_use);

@@ -1,4 +1,4 @@
-//! Who is there in every test: two APIs, their clients, two users, and keys. All are made by the admin's functions.
+//! The world of every test: two APIs, their clients, two users, and keys. The admin's functions create all of it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -24,9 +24,7 @@ use doorward_server::{
     },
 };
 
-/// A user.
 pub(crate) const ALICE: &str = "alice";
-/// Another user.
 pub(crate) const BOB: &str = "bob";
 /// The password of both.
 pub(crate) const PASSWORD: &str = "plenty of lemons in the shed";
@@ -39,7 +37,6 @@ pub(crate) struct Registered {
     pub(crate) redirect_uri: String,
 }
 
-/// Who is there.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     /// The API `https://notes.example`: JWTs, the scopes `notes:read` and `notes:write`, the role `admin`.

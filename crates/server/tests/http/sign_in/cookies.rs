@@ -21,7 +21,7 @@ async fn set_by_sign_in(browser: &Browser) -> Vec<(String, Vec<String>)> {
 }
 
 #[tokio::test]
-async fn on_a_loopback_issuer_names_end_with_the_port_and_nothing_is_secure() {
+async fn loopback_cookies_have_the_port_and_are_not_secure() {
     let server = TestServer::start().await;
     let session = server.app.settings.session.absolute.as_secs();
     let port = server.caller.base.rsplit(':').next().unwrap();
@@ -38,7 +38,7 @@ async fn on_a_loopback_issuer_names_end_with_the_port_and_nothing_is_secure() {
 }
 
 #[tokio::test]
-async fn on_an_https_issuer_the_names_begin_with_host_and_every_cookie_is_secure() {
+async fn https_cookies_have_the_host_prefix_and_are_secure() {
     let server = TestServer::start_with(|settings| settings.issuer = "https://auth.example".into()).await;
     let browser = server.browser();
     let cookies = set_by_sign_in(&browser).await;

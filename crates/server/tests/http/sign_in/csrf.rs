@@ -81,7 +81,7 @@ async fn nothing_changes_by_get() {
 }
 
 #[tokio::test]
-async fn a_sign_in_page_that_expired_says_so_and_one_that_is_not_needed_any_more_leads_on() {
+async fn expired_sign_in_page_says_so_and_an_unneeded_one_continues() {
     let server = TestServer::start().await;
     let fields = [("username", ALICE), ("password", PASSWORD)];
     let browser = server.browser();
@@ -95,7 +95,7 @@ async fn a_sign_in_page_that_expired_says_so_and_one_that_is_not_needed_any_more
     let fresh = request.with("prompt", "login");
     let again = Form::of(&browser.follow(browser.get(&fresh.path()).await).await);
     browser.submit(&form, &fields).await.expect(303);
-    // Signed in in another tab: the forms that were open there were made for a browser without a session.
+    // The user signed in in another tab: the open forms belong to a browser without a session.
     assert_eq!(browser.submit(&form, &fields).await.location(), "/account");
     let id = for_app.action.rsplit('/').next().unwrap();
     assert_eq!(browser.submit(&for_app, &fields).await.location(), format!("/continue/{id}"));
@@ -106,7 +106,7 @@ async fn a_sign_in_page_that_expired_says_so_and_one_that_is_not_needed_any_more
 }
 
 #[tokio::test]
-async fn a_consent_page_that_expired_says_so_and_keeps_what_was_unticked() {
+async fn expired_consent_page_keeps_what_was_unticked() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;

@@ -16,7 +16,7 @@ fn face(answer: &Answer, username: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn an_unknown_name_a_wrong_password_and_a_disabled_user_get_the_same_page_for_one_hash_each() {
+async fn all_failed_sign_ins_get_the_same_page_for_one_hash() {
     let server = TestServer::start().await;
     users::disable(&server.app, &operator(), BOB).await.unwrap();
     let browser = server.browser();
@@ -31,7 +31,7 @@ async fn an_unknown_name_a_wrong_password_and_a_disabled_user_get_the_same_page_
     assert_eq!(faces[0].0, 401);
     assert!(faces[0].1.contains("Wrong username or password"));
     assert!(faces[..3].iter().all(|face| *face == faces[0]), "{faces:#?}");
-    // The operator is told them apart.
+    // The operator sees the difference.
     assert_eq!(server.refusals(4).await, ["password_wrong", "user_disabled", "user_unknown", "user_unknown"]);
 }
 

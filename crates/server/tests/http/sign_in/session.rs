@@ -7,7 +7,7 @@ use crate::harness::*;
 const COOKIE: &str = "doorward-session";
 
 #[tokio::test]
-async fn the_session_is_new_at_each_sign_in_and_the_one_before_is_dead() {
+async fn each_sign_in_starts_a_session_and_ends_the_previous_one() {
     on_each_engine(async |server| {
         let browser = server.browser();
         // A session that somebody planted is not taken over.
@@ -50,14 +50,14 @@ async fn a_session_ends_idle_and_absolutely() {
 }
 
 #[tokio::test]
-async fn a_session_ends_at_once_when_its_user_is_disabled_and_does_not_come_back() {
+async fn disabling_a_user_ends_sessions_for_good() {
     on_each_engine(async |server| {
         let browser = server.browser();
         browser.sign_in(ALICE, PASSWORD).await.expect(303);
         let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
         users::disable(&server.app, &operator(), ALICE).await.unwrap();
         assert_eq!(browser.get("/account").await.location(), "/sign-in");
-        // A consent page that stood open leads back to the sign-in and to no code.
+        // A consent page that was open leads back to the sign-in and to no code.
         let answer = browser.allow(&form, &["notes:read"]).await;
         assert!(answer.location().starts_with("/continue/"), "{}", answer.location());
         users::enable(&server.app, &operator(), ALICE).await.unwrap();
@@ -67,7 +67,7 @@ async fn a_session_ends_at_once_when_its_user_is_disabled_and_does_not_come_back
 }
 
 #[tokio::test]
-async fn a_cookie_that_stands_twice_is_no_cookie() {
+async fn repeated_cookie_is_ignored() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -90,7 +90,7 @@ async fn who_is_signed_in_needs_no_sign_in_page() {
 }
 
 #[tokio::test]
-async fn another_account_takes_the_place_of_the_first_once_it_is_signed_in_and_not_by_a_link() {
+async fn another_account_replaces_the_first_only_by_signing_in() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);

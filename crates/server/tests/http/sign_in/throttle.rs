@@ -16,7 +16,7 @@ fn wait(answer: &Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn five_failures_are_free_by_name_and_then_waits_grow_before_any_hashing() {
+async fn waits_grow_after_five_failures_of_a_name_without_hashing() {
     on_each_engine(async |server| {
         // A name that nobody has is counted as one that somebody has.
         for username in [ALICE, "nobody"] {
@@ -38,7 +38,7 @@ async fn five_failures_are_free_by_name_and_then_waits_grow_before_any_hashing()
 }
 
 #[tokio::test]
-async fn waits_end_at_a_quarter_of_an_hour_and_counters_decay_after_one() {
+async fn waits_reach_a_quarter_of_an_hour_and_counters_decay() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let mut longest = 0;
@@ -82,7 +82,7 @@ async fn fifty_failures_are_free_by_address() {
 }
 
 #[tokio::test]
-async fn a_stranger_can_not_lock_the_owner_out_of_a_browser_that_was_used_before() {
+async fn nobody_can_lock_the_owner_out_of_a_known_browser() {
     on_each_engine(async |server| {
         let owner = server.browser();
         owner.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -100,7 +100,7 @@ async fn a_stranger_can_not_lock_the_owner_out_of_a_browser_that_was_used_before
 }
 
 #[tokio::test]
-async fn a_known_browser_has_a_counter_of_its_own_and_its_cookie_is_for_one_account() {
+async fn known_browser_has_its_own_counter_for_one_account() {
     let server = TestServer::start().await;
     let owner = server.browser();
     owner.sign_in(ALICE, PASSWORD).await.expect(303);
@@ -123,7 +123,7 @@ async fn a_known_browser_has_a_counter_of_its_own_and_its_cookie_is_for_one_acco
 }
 
 #[tokio::test]
-async fn after_a_hundred_failures_the_right_password_gets_in_when_the_page_says() {
+async fn right_password_works_at_its_turn_after_100_failures() {
     let server = TestServer::start_with(|settings| {
         settings.throttle.free_failures_per_address = 10_000;
         settings.throttle.free_failures_per_name = 200;
@@ -145,7 +145,7 @@ async fn after_a_hundred_failures_the_right_password_gets_in_when_the_page_says(
 }
 
 #[tokio::test]
-async fn browser_is_known_no_more_after_another_password_or_signing_out_everywhere() {
+async fn browser_is_unknown_after_password_change_or_full_sign_out() {
     on_each_engine(async |server| {
         let is_known = async |browser: &Browser| {
             let address = server.caller_from([127, 0, 0, 66]);

@@ -45,7 +45,7 @@ async fn the_id_token_is_signed_with_rs256_and_bound_to_the_request() {
 }
 
 #[tokio::test]
-async fn id_token_says_how_the_user_signed_in_and_what_the_scopes_tell() {
+async fn id_token_has_the_sign_in_and_the_claims_of_its_scopes() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let id_token = async |client: &Registered, scope: &str| {
@@ -118,7 +118,7 @@ async fn a_client_that_registered_an_algorithm_gets_its_id_tokens_so() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_is_given_for_offline_access_or_where_openid_was_not_asked() {
+async fn refresh_token_needs_offline_access_with_openid() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.spa);
     let has = |tokens: &Value, name: &str| tokens.get(name).is_some();
@@ -133,7 +133,7 @@ async fn a_refresh_token_is_given_for_offline_access_or_where_openid_was_not_ask
 }
 
 #[tokio::test]
-async fn a_request_with_openid_scopes_alone_gives_a_token_for_the_issuer_alone() {
+async fn openid_scopes_give_a_token_for_only_the_issuer() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.spa).with("scope", "openid profile");
     let tokens = server.tokens_of(&server.world.spa, &request).await;
@@ -155,7 +155,7 @@ async fn the_verifier_must_fit_and_a_wrong_one_uses_nothing_up() {
 }
 
 #[tokio::test]
-async fn the_redirect_uri_may_be_left_out_and_must_be_the_one_that_was_asked_if_it_is_sent() {
+async fn redirect_uri_may_be_omitted_but_must_match_if_sent() {
     let server = TestServer::start().await;
     let native = &server.world.native;
     // The port is free for a native client; /token compares with the URI that was asked.
@@ -206,7 +206,7 @@ async fn a_code_that_nobody_gave_and_one_of_another_client_look_alike() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_redemptions_at_once_on_two_servers_one_succeeds_and_what_it_gave_is_revoked() {
+async fn one_of_many_redemptions_succeeds_and_is_then_revoked() {
     on_each_engine(async |server| {
         let web = &server.world.web;
         let beside = server.beside().await;
@@ -226,13 +226,13 @@ async fn of_many_redemptions_at_once_on_two_servers_one_succeeds_and_what_it_gav
 }
 
 #[tokio::test]
-async fn a_replay_revokes_what_the_code_gave_and_an_invalid_attempt_does_not() {
+async fn replay_revokes_the_tokens_and_an_invalid_attempt_does_not() {
     on_each_engine(async |server| {
         let (web, spa) = (&server.world.web, &server.world.spa);
         let code = server.code(web).await;
         let tokens = server.redeem(web, &code).await.expect(200).json();
         let access_token = tokens["access_token"].as_str().unwrap();
-        // Whoever only saw the code can't end what it gave.
+        // Someone who only saw the code can't end its grant.
         let wrong = [("grant_type", "authorization_code"), ("code", code.as_str()), ("code_verifier", CHALLENGE)];
         assert_eq!(server.caller.token(web, &wrong).await.oauth_error(), refused("code_verifier_mismatch"));
         assert_eq!(server.redeem(spa, &code).await.oauth_error(), refused("code_invalid"));
@@ -282,7 +282,7 @@ async fn replay_with_a_repeated_parameter_revokes_the_tokens() {
             assert_eq!(server.caller.token(web, &repeated).await.oauth_error(), refused("code_replayed"), "{extra:?}");
             assert_dead(server, web, &tokens).await;
         }
-        // What proves the code must be right, or whoever only saw it could end what it gave.
+        // The proof of the code must be right, or someone who only saw the code could end its grant.
         let code = server.code(web).await;
         let tokens = server.redeem(web, &code).await.expect(200);
         for proof in [("code_verifier", VERIFIER), ("redirect_uri", &web.redirect_uri), ("code", &code)] {

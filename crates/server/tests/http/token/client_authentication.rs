@@ -67,7 +67,7 @@ async fn a_public_client_names_itself_and_may_not_prove_anything() {
 }
 
 #[tokio::test]
-async fn without_authentication_the_answer_is_invalid_client_and_challenges_nobody() {
+async fn missing_authentication_is_invalid_client_and_no_challenge() {
     let server = TestServer::start().await;
     let answer = server.caller.post("/token", &[GRANT]).await;
     assert_eq!(answer.oauth_error(), (401, "invalid_client".into(), "client_authentication_missing".into()));
@@ -87,7 +87,7 @@ async fn the_challenge_is_basic_where_basic_was_used_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn nothing_tells_an_unknown_client_from_a_wrong_secret_or_a_disabled_client() {
+async fn unknown_disabled_and_wrong_secret_clients_look_alike() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let disabled = registered(&server, AuthenticationMethod::ClientSecret).await;
@@ -106,7 +106,7 @@ async fn nothing_tells_an_unknown_client_from_a_wrong_secret_or_a_disabled_clien
         faces.push((answer.status, headers, body));
     }
     assert!(faces.iter().all(|face| *face == faces[0]), "{faces:#?}");
-    // The operator is told them apart.
+    // The operator sees the difference.
     let codes = ["client_disabled", "client_secret_wrong", "client_unknown", "client_unknown"];
     assert_eq!(server.refusals(4).await, codes);
 }

@@ -14,7 +14,7 @@ use crate::harness::*;
 const GRANT: (&str, &str) = ("grant_type", "client_credentials");
 
 #[tokio::test]
-async fn the_answer_is_a_bearer_token_with_its_scope_and_nobody_may_keep_it() {
+async fn response_is_a_bearer_token_that_is_not_cacheable() {
     let server = TestServer::start().await;
     let answer = server.caller.client_credentials(&server.world.web, "notes:write notes:read").await.expect(200);
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -48,7 +48,7 @@ async fn the_token_is_an_rfc_9068_jwt_for_one_api() {
 }
 
 #[tokio::test]
-async fn without_scope_the_default_of_the_client_is_given_and_without_that_it_is_invalid() {
+async fn missing_scope_uses_the_clients_default_or_is_invalid() {
     let server = TestServer::start().await;
     let answer = server.caller.token(&server.world.web, &[GRANT]).await.expect(200);
     assert_eq!(answer.text("scope"), "notes:read");
@@ -65,15 +65,15 @@ async fn without_scope_the_default_of_the_client_is_given_and_without_that_it_is
 #[tokio::test]
 async fn scopes_that_can_not_be_had_are_invalid() {
     let server = TestServer::start().await;
-    // Which scope, and what is wrong with it.
+    // The scope, and its error.
     for (scope, code, named) in [
         ("openid", "scope_not_allowed", ": openid."),
         ("notes:read openid", "scope_not_allowed", ": openid."),
         ("offline_access notes:read", "scope_not_allowed", ": offline_access."),
         ("notes:read mails:read", "scope_of_several_apis", ": mails:read notes:read."),
-        ("notes:delete", "scope_invalid", "No API here has the scope: notes:delete."),
-        ("notes:read notes:\u{e4}", "scope_malformed", "64 of them."),
-        ("notes:read \"", "scope_malformed", "64 of them."),
+        ("notes:delete", "scope_invalid", "No API has this scope: notes:delete."),
+        ("notes:read notes:\u{e4}", "scope_malformed", "quotes and backslashes."),
+        ("notes:read \"", "scope_malformed", "quotes and backslashes."),
         ("keys:verify", "scope_not_allowed", ": keys:verify."),
     ] {
         let answer = server.caller.client_credentials(&server.world.web, scope).await;
@@ -83,7 +83,7 @@ async fn scopes_that_can_not_be_had_are_invalid() {
 }
 
 #[tokio::test]
-async fn a_resource_is_matched_with_and_without_the_final_slash_of_an_origin_and_aud_is_as_registered() {
+async fn resource_matches_without_the_trailing_slash_of_an_origin() {
     let server = TestServer::start().await;
     let ask = async |resources: &[&str]| {
         let scope = [GRANT, ("scope", "notes:read")].into_iter();
@@ -146,7 +146,7 @@ async fn a_token_is_signed_with_the_algorithm_of_its_api() {
 }
 
 #[tokio::test]
-async fn roles_travel_for_the_audience_of_the_token_and_widen_no_scope() {
+async fn token_has_the_roles_of_its_audience_and_no_wider_scope() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     roles::grant(&server.app, &operator(), &web.id, "notes", "admin").await.unwrap();
@@ -168,7 +168,7 @@ async fn a_client_without_the_grant_type_is_not_authorized_for_it() {
 }
 
 #[tokio::test]
-async fn no_token_is_given_to_a_disabled_client_and_its_tokens_end_with_it() {
+async fn disabled_client_gets_no_token_and_loses_its_tokens() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let token = server.caller.client_credentials(web, "notes:read").await.expect(200).text("access_token");

@@ -5,7 +5,7 @@ use crate::harness::*;
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[tokio::test]
-async fn grant_types_that_are_not_there_are_unsupported_and_a_missing_one_is_an_invalid_request() {
+async fn unknown_grant_type_is_unsupported_and_a_missing_one_invalid() {
     let server = TestServer::start().await;
     for grant_type in ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "Client_Credentials"] {
         let answer = server.caller.token(&server.world.web, &[("grant_type", grant_type)]).await;
@@ -36,7 +36,7 @@ async fn each_grant_demands_its_parameters() {
 }
 
 #[tokio::test]
-async fn a_parameter_that_stands_twice_is_an_invalid_request_also_one_that_nobody_knows() {
+async fn repeated_parameter_is_invalid_even_if_unknown() {
     let server = TestServer::start().await;
     let twice = |name: &'static str| [("grant_type", "client_credentials"), (name, "notes:read"), (name, "notes:read")];
     for name in ["scope", "grant_type", "made_up"] {
@@ -94,7 +94,7 @@ async fn an_oversized_body_is_413_whether_its_length_was_said_or_not() {
 #[tokio::test]
 async fn refused_requests_leave_no_state() {
     let server = TestServer::start().await;
-    let before = server.audit("what was made", |events| !events.is_empty()).await.len();
+    let before = server.audit("the first events", |events| !events.is_empty()).await.len();
     server.caller.token(&server.world.web, &[("grant_type", "password")]).await.expect(400);
     server.caller.post_bytes("/token", "application/json", "{}").await.expect(415);
     server.caller.client_credentials(&server.world.web, "nonsense").await.expect(400);

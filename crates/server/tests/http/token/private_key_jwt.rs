@@ -68,7 +68,7 @@ async fn an_assertion_for_the_issuer_authenticates_its_client() {
 }
 
 #[tokio::test]
-async fn an_assertion_is_good_once_also_among_many_at_once_and_after_a_restart() {
+async fn assertion_is_single_use_even_at_once_and_after_a_restart() {
     on_each_engine(async |server| {
         let robot = Signer::register(server, false).await;
         let assertion = robot.sign(&robot.claims(server, json!({})));
@@ -101,7 +101,7 @@ async fn an_assertion_is_good_once_also_among_many_at_once_and_after_a_restart()
 }
 
 #[tokio::test]
-async fn each_flaw_of_an_assertion_is_refused_alike_and_does_not_use_it_up() {
+async fn flawed_assertions_look_alike_and_are_not_used_up() {
     let server = TestServer::start_with(|settings| settings.throttle.client_failures_per_minute = 100).await;
     let robot = Signer::register(&server, false).await;
     let token_endpoint = format!("{}/token", server.issuer());
@@ -133,7 +133,7 @@ async fn each_flaw_of_an_assertion_is_refused_alike_and_does_not_use_it_up() {
 }
 
 #[tokio::test]
-async fn the_token_endpoint_is_an_audience_for_clients_that_were_registered_so() {
+async fn token_endpoint_is_an_audience_only_for_registered_clients() {
     let server = TestServer::start().await;
     let spring = Signer::register(&server, true).await;
     let token_endpoint = format!("{}/token", server.issuer());

@@ -35,7 +35,7 @@ async fn a_refresh_gives_a_new_access_token_and_a_successor() {
     for name in ["sub", "aud", "client_id", "grant_id", "auth_time", "scope"] {
         assert_eq!(claims(before)[name], claims(&after)[name], "{name}");
     }
-    // A refreshed id_token is about the same sign-in and has no nonce (OpenID Connect Core section 12.2).
+    // A refreshed ID token is about the same sign-in and has no nonce (OpenID Connect Core section 12.2).
     let id_token = claims(&refreshed.text("id_token"));
     assert_eq!(id_token["sub"], claims(before)["sub"]);
     assert_eq!(id_token["auth_time"], claims(before)["auth_time"]);
@@ -43,7 +43,7 @@ async fn a_refresh_gives_a_new_access_token_and_a_successor() {
 }
 
 #[tokio::test]
-async fn refresh_that_repeats_the_first_scopes_gets_what_the_user_allowed() {
+async fn refresh_with_the_first_scopes_gets_the_allowed_ones() {
     let server = TestServer::start().await;
     let (web, browser) = (&server.world.web, server.browser());
     let asked = "openid offline_access notes:read notes:write";
@@ -64,7 +64,7 @@ async fn refresh_that_repeats_the_first_scopes_gets_what_the_user_allowed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_refreshes_at_once_on_two_servers_all_get_the_same_successor() {
+async fn concurrent_refreshes_on_two_servers_get_one_successor() {
     on_each_engine(async |server| {
         let beside = server.beside().await;
         for client in [&server.world.web, &server.world.native] {
@@ -85,7 +85,7 @@ async fn many_refreshes_at_once_on_two_servers_all_get_the_same_successor() {
 }
 
 #[tokio::test]
-async fn reuse_ends_the_family_and_its_access_tokens_and_explain_names_both_parties() {
+async fn reuse_ends_family_and_tokens_and_explain_names_both() {
     on_each_engine(async |server| {
         for client in [&server.world.web, &server.world.native] {
             let oldest = first(server, client).await;
@@ -159,7 +159,7 @@ async fn a_confidential_client_repeats_until_the_successor_is_used() {
 }
 
 #[tokio::test]
-async fn a_public_client_repeats_for_a_minute_from_its_address_and_for_ten_seconds_from_others() {
+async fn public_client_may_repeat_for_a_minute_from_its_address() {
     on_each_engine(async |server| {
         let native = &server.world.native;
         let elsewhere = server.caller_from([127, 0, 0, 2]);
@@ -230,7 +230,7 @@ async fn scope_in_a_repeat_changes_nothing_about_the_successor() {
 }
 
 #[tokio::test]
-async fn another_client_and_a_token_that_nobody_gave_look_alike_and_the_family_lives() {
+async fn foreign_and_unknown_refresh_tokens_look_alike() {
     let server = TestServer::start().await;
     let (native, spa) = (&server.world.native, &server.world.spa);
     let token = first(&server, native).await;
@@ -267,7 +267,7 @@ async fn a_refresh_token_is_good_at_no_other_endpoint() {
     let web = &server.world.web;
     let token = first(&server, web).await;
     assert_eq!(server.caller.userinfo(&token).await.problem(), (401, "token_malformed".into()));
-    assert!(!server.caller.is_active(&server.world.notes, &token).await, "an API is told nothing of it");
+    assert!(!server.caller.is_active(&server.world.notes, &token).await, "an API learns nothing of it");
     assert!(server.caller.is_active(web, &token).await);
     let bearer = format!("Bearer {token}");
     let asked = server.caller.verify_key(("authorization", &bearer), &server.world.key, &[]).await;

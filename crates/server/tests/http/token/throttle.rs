@@ -11,7 +11,7 @@ async fn fail(server: &TestServer, caller: &Caller) -> Answer {
 }
 
 #[tokio::test]
-async fn twenty_failures_a_minute_are_free_and_then_guesses_wait_while_the_right_secret_passes() {
+async fn right_secret_passes_while_guesses_wait_after_20_failures() {
     on_each_engine(async |server| {
         // The minute begins with the counting, not within it.
         server.advance_secs(u64::try_from(60 - server.now().rem_euclid(60)).unwrap());

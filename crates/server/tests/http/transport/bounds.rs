@@ -54,7 +54,7 @@ async fn a_head_that_is_too_large_is_431() {
 }
 
 #[tokio::test]
-async fn a_head_that_is_hardly_too_large_is_told_so() {
+async fn slightly_too_large_head_gets_431() {
     let server = TestServer::start().await;
     let health = || server.caller.request(Method::GET, "/health");
     let many = (0..101).fold(health(), |request, n| request.header(format!("x-{n}"), "a"));

@@ -105,7 +105,7 @@ async fn everything_else_is_closed_to_other_origins_preflights_too() {
 }
 
 #[tokio::test]
-async fn a_preflight_with_a_credential_in_its_url_is_refused_as_every_request_is() {
+async fn preflight_with_a_credential_in_its_url_is_refused() {
     let server = TestServer::start().await;
     let request = server.caller.request(Method::OPTIONS, "/userinfo?access_token=x");
     let request = request.header("origin", "https://app.example").header("access-control-request-method", "GET");

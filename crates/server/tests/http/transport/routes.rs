@@ -19,7 +19,7 @@ async fn what_is_not_there_is_a_404_problem_that_can_be_explained() {
 }
 
 #[tokio::test]
-async fn a_method_that_a_route_does_not_have_is_a_405_problem_that_names_those_that_it_has() {
+async fn unknown_method_is_a_405_problem_with_the_allowed_ones() {
     let server = TestServer::start().await;
     for (method, path, allowed) in [
         (Method::GET, "/token", "POST"),
@@ -54,7 +54,7 @@ async fn no_override_changes_what_a_route_demands() {
 }
 
 #[tokio::test]
-async fn a_trace_id_that_the_caller_gave_is_answered_and_a_broken_one_is_replaced() {
+async fn callers_trace_id_is_used_and_a_broken_one_replaced() {
     let server = TestServer::start().await;
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let given = [("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")];
@@ -78,7 +78,7 @@ async fn health_says_that_the_server_works_and_that_it_can_serve() {
 }
 
 #[tokio::test]
-async fn an_address_that_leads_nowhere_is_a_page_for_people_and_a_problem_for_programs() {
+async fn unknown_path_is_a_page_for_people_or_a_problem() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let html = [("accept", "text/html,application/xhtml+xml,*/*;q=0.8")];

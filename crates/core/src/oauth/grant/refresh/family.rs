@@ -33,7 +33,7 @@ impl Default for RefreshLimits {
 /// Repeats from other addresses than the one that rotated, in a day that began with the first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct OtherRepeats {
-    /// How many.
+    /// Repeats so far on this day.
     pub count: u32,
     /// When the day began.
     pub since: Timestamp,
@@ -52,25 +52,25 @@ impl OtherRepeats {
 /// When a family began, and when it ends in any case, as was said then.
 #[derive(Clone, Copy, Debug)]
 pub struct FamilyTimes {
-    /// When it began.
+    /// When the first token of the family was issued.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When the whole family expires, whatever its use.
     pub expires_at: Timestamp,
 }
 
-/// When a token ends if it is not used: by its own idle time or with its family, whichever comes first. Limits that were
-/// made shorter hold for families that are there already.
+/// When an unused token expires: after its own idle time or with its family, whichever comes first. Shortened limits
+/// also apply to existing families.
 pub fn expires_at(issued_at: Timestamp, family: FamilyTimes, limits: &RefreshLimits) -> Timestamp {
     let absolute = family.expires_at.min(family.created_at.plus(limits.absolute));
     issued_at.plus(limits.idle).min(absolute)
 }
 
-/// When and from where a token was rotated: its successor was made then.
+/// When and from where a token was rotated, which is when its successor was issued.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rotation {
-    /// When.
+    /// When the successor was issued.
     pub at: Timestamp,
-    /// From where.
+    /// The address that requested the successor.
     pub address: IpAddr,
 }
 

@@ -35,9 +35,9 @@ pub struct RefreshFacts {
     pub live_generation: i64,
     /// The generation of the presented token.
     pub generation: i64,
-    /// When the presented token was made.
+    /// When the presented token was issued.
     pub issued_at: Timestamp,
-    /// When and from where the live token was made, unless it is the first.
+    /// When and from where the live token was issued, unless it is the first.
     pub last_rotation: Option<Rotation>,
     /// The repeats that came from other addresses.
     pub other_repeats: OtherRepeats,
@@ -46,20 +46,20 @@ pub struct RefreshFacts {
 /// Who presents a refresh token.
 #[derive(Clone, Debug)]
 pub struct RefreshRequest {
-    /// The authenticated client.
+    /// The client, already authenticated.
     pub client_id: ClientId,
-    /// Where from.
+    /// The address that presents the token.
     pub address: IpAddr,
 }
 
 /// What happens to a presented refresh token.
 #[derive(Clone, Debug)]
 pub enum RefreshDecision {
-    /// Refuse.
+    /// Refuse the request, maybe with a consequence.
     Refuse {
-        /// The answer.
+        /// The refusal for the caller.
         why: Refusal,
-        /// What happens besides.
+        /// What also happens to the family.
         and: Consequence,
     },
     /// Answer with the successor that was issued before.
@@ -78,7 +78,7 @@ pub enum RefreshDecision {
 pub enum Consequence {
     /// The grant ends, with the family and all tokens.
     EndGrant,
-    /// Nothing changes.
+    /// The family stays as it is.
     Nothing,
     /// The audit gets a warning; the family lives.
     Warn,
