@@ -62,11 +62,11 @@ fn entry(key: &Key, given: &Given<'_>) -> String {
             }
         }
         DefaultValue::Described { text, example } => {
-            (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
+            (format!("{takes}; default: {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }
         DefaultValue::Required => (takes, format!("{name} = {}", key.kind.toml(given.issuer.as_str()))),
         DefaultValue::Unset { example } => {
-            (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
+            (format!("{takes}; not set by default"), format!("#{name} = {}", key.kind.toml(example)))
         }
     };
     format!("\n{meaning}# ({note})\n{assignment}\n")
