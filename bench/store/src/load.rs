@@ -44,7 +44,7 @@ impl Times {
     }
 }
 
-/// Sends each body once, as fast as they are answered. Gives how many a second were.
+/// Sends each body once, as fast as they are answered. Returns how many a second were.
 pub(crate) async fn send_each(server: &Server, target: &Target, bodies: Vec<String>) -> Result<f64> {
     let (count, start) = (bodies.len(), Instant::now());
     let bodies = Arc::new(Mutex::new(VecDeque::from(bodies)));
@@ -64,8 +64,8 @@ pub(crate) async fn send_each(server: &Server, target: &Target, bodies: Vec<Stri
     Ok(count as f64 / start.elapsed().as_secs_f64())
 }
 
-/// Refreshes so many times as fast as that is answered. Tokens are taken from the front, and their successors come to the
-/// back. Gives how many a second were.
+/// Refreshes so many times as fast as that is answered. Tokens are taken from the front, and their successors come to
+/// the back. Returns how many a second were.
 pub(crate) async fn refresh_each(
     server: &Server,
     target: &Target,

@@ -45,10 +45,10 @@ pub(crate) async fn watch(tls: Arc<Reloading>, metrics: Metrics) {
         tokio::time::sleep(LOOK).await;
         let refreshed = tls.refresh().map_err(|error| error.to_string());
         match &refreshed {
-            Ok(true) => tracing::info!("the certificate was read again"),
+            Ok(true) => tracing::info!("reloaded the certificate"),
             // Each check reads the same files until someone fixes them.
             Err(error) if last_error.as_ref() != Some(error) => {
-                tracing::error!(%error, "the new certificate can't be used; the former one stays");
+                tracing::error!(%error, "the new certificate can't be used; the old one stays");
             }
             Ok(false) | Err(_) => {}
         }

@@ -184,7 +184,7 @@ impl Place {
             && !folder.join(DATABASE).exists()
         {
             return Err(Failure::Usage(format!(
-                "{} holds no database: for a server whose data are in PostgreSQL, name its configuration with --config",
+                "{} contains no database: for a server with PostgreSQL, give its configuration with --config",
                 folder.display()
             )));
         }
@@ -250,7 +250,7 @@ fn read_record(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(&error)),
         Ok(metadata) if !metadata.is_file() || metadata.len() > LONGEST => {
-            return Err(failed(&"not what a server writes there: remove it, or name the configuration with --config"));
+            return Err(failed(&"not written by a server: remove it, or give the configuration with --config"));
         }
         Ok(_) => {}
     }
@@ -266,7 +266,7 @@ fn check_trusted(path: &Path, folder: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::Usage(format!(
-        "{}, with which a server last ran on this folder, can be written by others: name the configuration with --config",
+        "{}, with which a server last ran on this folder, can be written by others: give the configuration with --config",
         path.display()
     )))
 }

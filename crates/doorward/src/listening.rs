@@ -17,7 +17,7 @@ impl Passed {
         let mut sockets = Vec::new();
         for index in 0..passed.len() {
             let unusable = |error: &dyn std::fmt::Display| {
-                Failure::System(format!("socket {index} that was passed is no TCP socket that listens: {error}"))
+                Failure::System(format!("the passed socket {index} is not a listening TCP socket: {error}"))
             };
             let Some(socket) = passed.take_tcp_listener(index).map_err(|error| unusable(&error))? else { continue };
             match rustix::net::sockopt::socket_acceptconn(&socket) {
@@ -35,11 +35,11 @@ impl Passed {
             return bind("listen.address", &program.addresses).await;
         }
         let mut listeners = Vec::new();
-        let failed = |error| Failure::system("a socket that was passed", error);
+        let failed = |error| Failure::system("a passed socket", error);
         for socket in self.0 {
             let address = socket.local_addr().map_err(failed)?;
             if let Some(reason) = program.refuses_plain_http_at(address) {
-                return Err(Failure::Configuration(format!("a socket that was passed listens at {reason}")));
+                return Err(Failure::Configuration(format!("a passed socket listens on {reason}")));
             }
             socket.set_nonblocking(true).map_err(failed)?;
             listeners.push((address, TcpListener::from_std(socket).map_err(failed)?));

@@ -34,14 +34,14 @@ impl Running {
         let mut new = match Config::load(&self.path, &Environment::of_process()) {
             Ok(new) => new,
             Err(mistakes) => {
-                tracing::error!("the configuration is not taken over:\n{}", mistakes.render(false));
+                tracing::error!("the new configuration is not used:\n{}", mistakes.render(false));
                 return;
             }
         };
         if let Some(tls) = &self.tls {
             match tls.refresh() {
-                Ok(true) => tracing::info!("the certificate was read again"),
-                Err(error) => tracing::error!(%error, "the new certificate can't be used; the former one stays"),
+                Ok(true) => tracing::info!("reloaded the certificate"),
+                Err(error) => tracing::error!(%error, "the new certificate can't be used; the old one stays"),
                 Ok(false) => {}
             }
             // Also of one that stays: it may have expired meanwhile.
@@ -53,9 +53,9 @@ impl Running {
             waiting.retain(|key| *key != "log.level");
         }
         match waiting.is_empty() {
-            true => tracing::info!("the configuration was read again"),
+            true => tracing::info!("reloaded the configuration"),
             false => {
-                tracing::warn!(keys = waiting.join(", "), "the configuration was read again; these need a new start")
+                tracing::warn!(keys = waiting.join(", "), "reloaded the configuration; these keys need a restart")
             }
         }
     }

@@ -83,7 +83,7 @@ async fn serve(path: &Path, config: Config, passed: Passed, logging: Arc<Logging
         tracing::warn!(
             schema,
             known = KNOWN_SCHEMA,
-            "a newer version has migrated the database: this one goes on on it"
+            "a newer version has migrated the database: this one continues to use it"
         );
     }
     if found.is_unused() {
@@ -204,7 +204,7 @@ pub(crate) fn end() -> Result<impl Future<Output = ()>, Failure> {
             _ = interrupted.recv() => {}
             _ = terminated.recv() => {}
         }
-        tracing::info!("ending: running requests are finished");
+        tracing::info!("stopping: finishing running requests");
     })
 }
 

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_a_member_of_its_own() {
+    fn required_scopes_and_roles_are_members_of_the_problem() {
         let scopes = ScopeSet::parse("notes:read notes:write").unwrap();
         let (_, document) = answer(Refusal::new(Denial::InsufficientScope).required_scopes(scopes));
         assert_eq!(document["required_scopes"], json!(["notes:read", "notes:write"]));

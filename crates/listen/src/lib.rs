@@ -1,7 +1,7 @@
 //! Serves an axum router over TCP, with the limits that a server on the internet needs. `axum::serve` has no limits, no
 //! timeouts and no TLS. This crate:
 //!
-//! - limits connections in all and by address. At the limit it closes the connection that has been idle the longest;
+//! - limits connections in total and per address. At the limit it closes the connection that has been idle the longest;
 //! - cuts off clients that send slowly, that do not take their answers, or that flood HTTP/2 with control frames;
 //! - bounds the bytes that clients leave waiting ([`Limits::waiting_bytes`]);
 //! - closes idle connections of both versions of HTTP;

@@ -1,4 +1,4 @@
-//! TLS from certificate files (RFC 8446), read again when they change.
+//! TLS from certificate files (RFC 8446), which are reloaded when they change.
 //!
 //! A certificate that no client would accept is served only while there is no better one: a renewal that went wrong
 //! must not replace a certificate that still works.

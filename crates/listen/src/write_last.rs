@@ -1,7 +1,7 @@
 //! A stream whose answers go out after the other requests that have arrived were worked on.
 //!
 //! A peer that keeps many connections, such as a proxy, then finds many answers when it wakes, where each answer would
-//! have woken it for itself; waking is a fifth of what a short request costs. Where nothing else has arrived, nothing
+//! have woken it separately; waking is a fifth of what a short request costs. Where nothing else has arrived, nothing
 //! waits.
 
 use std::{

@@ -1,8 +1,8 @@
 //! The authorization server: OAuth and OpenID Connect endpoints, the key service, sign-in, consent and account.
 //!
-//! A folder per capability; in it the handlers that parse and render, beside the functions that they call and that
-//! the command line calls too. Rules are in `doorward-core`, SQL in `doorward-store`; neither belongs here.
-//! Everything that a handler may use is a field of [`App`]; nothing is global, the issuer least of all.
+//! There is a folder per capability. It has the handlers that parse and render, and the functions that they and
+//! the command line call. Rules are in `doorward-core`, SQL in `doorward-store`; neither belongs here.
+//! Everything that a handler may use is a field of [`App`]. Nothing is global, especially not the issuer.
 #![forbid(unsafe_code)]
 
 // The base of everything else.

@@ -116,9 +116,9 @@ async fn insert_scopes(tx: &mut impl Tx, api: &ApiId, scopes: &[DescribedScope])
 /// and nothing of it is accepted.
 #[derive(Clone, Debug)]
 pub struct ListApis {
-    /// Only APIs made after this one.
+    /// Only APIs created after this one.
     pub after: Option<ApiId>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 

@@ -188,7 +188,7 @@ impl Operation for OldestRequestKept {
     }
 }
 
-/// Removes requests without a user that expire before one that is kept, [`Sweep::STEP`] at most. Gives how many were
+/// Removes requests without a user that expire before one that is kept, [`Sweep::STEP`] at most. Returns how many were
 /// removed. Those of users are bounded by the number of users.
 #[derive(Clone, Debug)]
 pub struct RemoveRequests {

@@ -67,7 +67,7 @@ impl Contents {
     }
 }
 
-/// How far a long piece of work has come.
+/// The progress of a long operation.
 #[derive(Clone, Copy, Debug)]
 pub struct Progress<'a> {
     /// What is being done.
@@ -80,7 +80,7 @@ pub struct Progress<'a> {
     pub total: u64,
 }
 
-/// Hears of progress, often: it must be quick.
+/// Gets reports of progress, often: it must be quick.
 pub type OnProgress = Arc<dyn Fn(Progress<'_>) + Send + Sync>;
 
 /// Why a backup can't be written, read or restored. Contains no stored value.

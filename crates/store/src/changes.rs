@@ -1,4 +1,4 @@
-//! The changes log: what caches in this and other processes must hear of, in the order of the commits.
+//! The changes log: what caches in this and other processes must reload, in the order of the commits.
 //!
 //! A position is taken from one counter row, whose lock is held to the commit: a follower that has seen position n
 //! has seen every commit before it. Sequences and time-ordered ids don't promise that.

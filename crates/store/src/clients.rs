@@ -104,9 +104,9 @@ struct Named {
 /// Clients in order of creation, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
-    /// Only clients made after this one.
+    /// Only clients created after this one.
     pub after: Option<ClientId>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 
@@ -163,13 +163,13 @@ impl Operation for IdTokenAlgorithms {
 /// What can be changed of a client.
 #[derive(Clone, Debug)]
 pub enum ClientChange {
-    /// Remove it, and end its grants.
+    /// Delete it, and end its grants.
     Delete,
-    /// Refuse it from now on, and end its grants.
+    /// Disable it, and end its grants.
     Disable,
-    /// Let it in again.
+    /// Enable it again; its old tokens stay ended.
     Enable,
-    /// Give it another secret; the old one is refused from now on.
+    /// Replace its secret; the old one stops working at once.
     Secret(KeyedDigest),
 }
 

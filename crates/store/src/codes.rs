@@ -58,7 +58,7 @@ pub struct NewFamily {
     pub id: FamilyId,
     /// The digest of its first token.
     pub token: KeyedDigest,
-    /// When it ends in any case.
+    /// When the whole family expires.
     pub expires_at: Timestamp,
 }
 

@@ -1,4 +1,4 @@
-//! What callers of the store must tell apart.
+//! The errors that callers of the store must distinguish.
 //!
 //! Easy to get wrong: [`StoreError::Unavailable`] does not say that nothing happened. A connection that breaks during
 //! the commit leaves the outcome unknown; callers answer 503 and have acknowledged nothing.
@@ -6,14 +6,14 @@
 use crate::folder::FolderError;
 use crate::tx::TxError;
 
-/// Why the store did not do what was asked. May be logged: it holds no stored value.
+/// Why the store failed. May be logged: it contains no stored value.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
     /// A row with the same primary or unique key exists; nothing was written.
     #[error("a row with the same key exists")]
     Conflict,
-    /// A fault of this program: a statement that the database refuses, a row that can't be, a panic.
+    /// An error in this program: a statement that the database rejects, an impossible row, a panic.
     #[error("the store has a fault: {0}")]
     Fault(String),
     /// The data folder can't be used as it is.

@@ -25,7 +25,7 @@ pub enum FolderError {
         /// The path of the copied database.
         database: PathBuf,
     },
-    /// The database's file is shorter than it says itself.
+    /// The database's file is shorter than its header says.
     #[error(
         "{} was cut off: it has {length} of its {expected} bytes. Copy it again, or restore a backup", .database.display()
     )]
@@ -95,7 +95,7 @@ pub enum FolderError {
         /// What was named as the data folder.
         folder: PathBuf,
     },
-    /// What lies beside the database as its log is none.
+    /// The file beside the database is not its log.
     #[error(
         "{0} was in use when it was copied, or when its server ended, and {0}-wal beside it is not its log: the last \
          writes are missing. Put its own log back, or restore a backup. To continue without it, remove the wrong log \
@@ -220,8 +220,8 @@ fn unescape(point: &str) -> String {
 
 fn held(command: Option<&str>, pid: Option<u32>) -> String {
     match command {
-        None => format!("a running server{}: stop it, or name another folder", process(pid)),
-        Some(command) => format!("`{command}`{}: wait until it ends, or name another folder", process(pid)),
+        None => format!("a running server{}: stop it, or use another folder", process(pid)),
+        Some(command) => format!("`{command}`{}: wait until it ends, or use another folder", process(pid)),
     }
 }
 

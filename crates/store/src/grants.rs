@@ -129,14 +129,14 @@ pub(crate) async fn end_oldest_unredeemed(
     Ok(())
 }
 
-/// Lets a grant live on: its code was redeemed.
+/// Extends a grant: its code was redeemed.
 pub(crate) async fn prolong(tx: &mut impl Tx, grant: &GrantId, expires_at: Timestamp) -> Result<(), TxError> {
     let sql = "UPDATE grants SET expires_at = $1 WHERE id = $2";
     tx.execute(sql, &[expires_at.into(), grant.as_str().into()]).await?;
     Ok(())
 }
 
-/// What a client may do for a user: by a grant that lives, or by consent that need not be asked again.
+/// What a client may do for a user: by a live grant, or by a remembered consent.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClientAccess {
     /// A client with live grants or a remembered consent.
@@ -194,7 +194,7 @@ pub struct ListGrants {
     pub now: Timestamp,
     /// Only grants that come after this one, by the time when it was given and its id.
     pub after: Option<(Timestamp, GrantId)>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 
@@ -218,7 +218,7 @@ impl Operation for ListGrants {
     }
 }
 
-/// What a user allowed a client without being asked again.
+/// The remembered consent of a user for a client.
 #[derive(Clone, Debug)]
 pub struct FindConsent {
     /// The user who may have consented.
@@ -257,8 +257,8 @@ pub(crate) async fn remember_consent(
     Ok(())
 }
 
-/// Ends all that a user granted a client, and forgets the consent. Gives how many grants were ended. Refused in a session
-/// that was ended.
+/// Ends all that a user granted a client, and forgets the consent. Returns how many grants were ended. Refused in a
+/// session that was ended.
 #[derive(Clone, Debug)]
 pub struct DisconnectClient {
     /// The user who disconnects the client.

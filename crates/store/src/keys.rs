@@ -130,9 +130,9 @@ impl Operation for FindKey {
 /// Keys in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListKeys {
-    /// Only keys made after this one.
+    /// Only keys created after this one.
     pub after: Option<KeyId>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 

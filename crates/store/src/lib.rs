@@ -1,4 +1,4 @@
-//! What Doorward must remember: operations on a database, each written once, for SQLite and for PostgreSQL.
+//! The durable state of Doorward: operations on a database, each written once for SQLite and PostgreSQL.
 //!
 //! An [`Operation`] is a value with everything it needs inside. [`Store::write`] runs it in one transaction and
 //! answers when the outcome is durable; [`Store::read`] runs it on a snapshot and never waits for a writer.

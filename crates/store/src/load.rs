@@ -1,8 +1,8 @@
-//! What a store has to do at a moment, for metrics.
+//! The load of a store, for metrics.
 
 use crate::store::{Engine, Store};
 
-/// What a store has to do at a moment, and what it has done.
+/// The current load of a store, and its counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Operations that wait for the writer, a reader or a connection.
@@ -22,12 +22,12 @@ pub struct Connections {
     pub in_use: usize,
     /// Those that wait for one.
     pub idle: usize,
-    /// The most that there may be.
+    /// The maximum number of connections.
     pub most: usize,
 }
 
 impl Store {
-    /// What the store has to do at this moment.
+    /// The current load of the store.
     pub fn load(&self) -> Load {
         match &*self.engine {
             Engine::Postgres(postgres) => postgres.load(),

@@ -1,7 +1,7 @@
 //! Passwords of users: set by an operator, or changed by their user.
 //!
 //! Easy to get wrong: an operator's reset counts whatever the password was. What the old password allows takes effect only
-//! while that password and that session stand: who holds a leaked one must not undo the reset by a change under way.
+//! while that password and that session are valid: the holder of a leaked one must not undo the reset by a change in progress.
 
 use doorward_core::{
     clock::Timestamp,
@@ -19,7 +19,7 @@ use crate::{
     users,
 };
 
-/// A password that takes the place of another, and what goes with that one.
+/// A password that replaces another, and what is deleted with that one.
 #[derive(Clone, Debug)]
 pub struct NewPassword {
     /// The hash in PHC form.

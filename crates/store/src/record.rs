@@ -83,7 +83,7 @@ pub(crate) fn readable<T>(
         match read(&mut row) {
             Ok(entry) => list.push(entry),
             Err(error @ TxError::Unreadable { .. }) => {
-                tracing::warn!(kind, id, %error, "passed over: this program can't read it, a newer one may");
+                tracing::warn!(kind, id, %error, "skipped: this version can't read it, a newer one may");
             }
             Err(error) => return Err(error),
         }

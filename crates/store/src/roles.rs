@@ -77,7 +77,7 @@ pub struct RoleGrant {
 pub struct ListRoleGrants {
     /// Only those after this one.
     pub after: Option<(Holder, ApiId, Role)>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 

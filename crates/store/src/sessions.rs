@@ -155,7 +155,7 @@ pub struct ListSessions {
     pub user_id: UserId,
     /// Only sessions that come after this one, by its last use and its id.
     pub after: Option<(Timestamp, SessionId)>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 
@@ -187,7 +187,7 @@ pub enum WhichSessions {
     Own,
 }
 
-/// Ends sessions of one user; another user's are not touched. Gives how many. Refused in a session that was ended,
+/// Ends sessions of one user; another user's are not touched. Returns how many. Refused in a session that was ended,
 /// except for ending it again.
 #[derive(Clone, Debug)]
 pub struct EndSessions {

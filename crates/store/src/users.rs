@@ -199,9 +199,9 @@ async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserReco
 /// Users in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListUsers {
-    /// Only users made after this one.
+    /// Only users created after this one.
     pub after: Option<UserId>,
-    /// At most so many.
+    /// Maximum number of rows.
     pub limit: i64,
 }
 

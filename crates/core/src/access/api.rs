@@ -154,7 +154,7 @@ pub fn is_api_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
-/// How access tokens for an API are written.
+/// The format of an API's access tokens.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TokenFormat {
@@ -169,7 +169,7 @@ impl TokenFormat {
     /// Both formats, the default first.
     pub const ALL: [Self; 2] = [Self::Jwt, Self::Opaque];
 
-    /// The form as it is written.
+    /// The format's name in JSON and on the command line.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Jwt => "jwt",
@@ -190,12 +190,12 @@ pub struct DescribedScope {
 /// The name of the API that manages Doorward itself.
 pub const MANAGEMENT: &str = "doorward";
 
-/// An API: a resource server that takes our credentials.
+/// An API: a resource server that accepts Doorward's credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Api {
     /// The identifier of its row, which never changes.
     pub id: ApiId,
-    /// What is registered of it.
+    /// The metadata that was registered for it.
     pub metadata: ApiMetadata,
     /// When it was created.
     pub created_at: Timestamp,
@@ -218,13 +218,13 @@ pub struct ApiMetadata {
     /// The form of its access tokens.
     #[serde(default)]
     pub token_format: TokenFormat,
-    /// What its JWTs are signed with.
+    /// The algorithm that signs its JWTs.
     #[serde(default = "ApiMetadata::default_algorithm")]
     pub signing_algorithm: Algorithm,
-    /// How long its access tokens live; whole seconds.
+    /// The lifetime of its access tokens, in whole seconds.
     #[serde(default = "ApiMetadata::default_ttl", with = "secs")]
     pub access_token_ttl: Duration,
-    /// What its keys begin with.
+    /// The prefix of its keys.
     #[serde(default)]
     pub key_prefix: KeyPrefix,
 }
@@ -244,7 +244,7 @@ impl ApiMetadata {
         }
     }
 
-    /// ES256, which every library in use verifies. EdDSA is quicker, and many of them don't know it.
+    /// ES256, which every common library verifies. EdDSA is faster, but many libraries do not support it.
     pub const DEFAULT_SIGNING_ALGORITHM: Algorithm = Algorithm::ES256;
 
     const fn default_algorithm() -> Algorithm {

@@ -1,4 +1,4 @@
-//! Who can hold a role, and whom a key can belong to. The kind of an id is decided here, once, by its prefix.
+//! Holders of roles and owners of keys. The prefix of an id decides its kind, in this one place.
 
 use std::{fmt, str::FromStr};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::id::{ClientId, KeyId, UserId};
 
-/// Who holds a role.
+/// The holder of a role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Holder {
     /// A client, as the subject of client_credentials tokens.
@@ -17,7 +17,7 @@ pub enum Holder {
     User(UserId),
 }
 
-/// Whom an API key belongs to. It can't be used while its owner is disabled.
+/// The owner of an API key. The key can't be used while its owner is disabled.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Owner {
@@ -27,7 +27,7 @@ pub enum Owner {
     User(UserId),
 }
 
-/// A text that is the id of nobody who can hold or own something.
+/// A text that is not the id of a client, a key or a user.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not the id of a client, a key or a user")]
 pub struct InvalidHolder;

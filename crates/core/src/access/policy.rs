@@ -13,7 +13,7 @@ use crate::{
     scope::{Scope, ScopeSet},
 };
 
-/// What a route requires of its callers beyond being known.
+/// What a route requires of its callers in addition to authentication.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Requirement {
     scopes: ScopeSet,
@@ -23,7 +23,7 @@ pub struct Requirement {
     conditions: Vec<Condition>,
 }
 
-/// A test of the principal that an API wrote itself.
+/// A condition on the principal, written by an API.
 #[derive(Clone)]
 struct Condition {
     name: Arc<str>,
@@ -38,7 +38,7 @@ impl fmt::Debug for Condition {
 
 impl Eq for Condition {}
 
-/// Two conditions are equal if they are one: functions can't be compared.
+/// Two conditions are equal only if they are the same one: functions can't be compared.
 impl PartialEq for Condition {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.holds, &other.holds)
@@ -53,29 +53,29 @@ impl From<ScopeSet> for Requirement {
 }
 
 impl Requirement {
-    /// Any principal will do.
+    /// Requires any valid credential.
     pub fn authenticated() -> Self {
         Self::default()
     }
 
-    /// Met if one of these is. None of them means that nobody meets it.
+    /// Met if one of these is met. An empty list is never met.
     pub fn any_of(alternatives: impl IntoIterator<Item = Self>) -> Self {
         Self { alternatives: vec![alternatives.into_iter().collect()], ..Self::default() }
     }
 
-    /// Requires a scope as well.
+    /// Also requires a scope.
     pub fn scope(mut self, scope: Scope) -> Self {
         self.scopes.insert(scope);
         self
     }
 
-    /// Requires a role as well.
+    /// Also requires a role.
     pub fn role(mut self, role: Role) -> Self {
         self.roles.insert(role);
         self
     }
 
-    /// Requires another requirement as well.
+    /// Also requires another requirement.
     pub fn and(mut self, other: Self) -> Self {
         self.scopes = self.scopes.union(&other.scopes);
         self.roles.extend(other.roles);
@@ -84,7 +84,7 @@ impl Requirement {
         self
     }
 
-    /// Requires that a condition holds as well. Its name is for the operator.
+    /// Also requires that a condition holds. Its name is for the operator.
     pub fn condition(
         mut self,
         name: impl Into<Arc<str>>,
@@ -94,12 +94,12 @@ impl Requirement {
         self
     }
 
-    /// The scopes that are required in any case.
+    /// The scopes that are always required.
     pub fn scopes(&self) -> &ScopeSet {
         &self.scopes
     }
 
-    /// The roles that are required in any case.
+    /// The roles that are always required.
     pub fn roles(&self) -> &BTreeSet<Role> {
         &self.roles
     }
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn missing_scope_or_role_is_named() {
         let role_alone = authorize(&principal("notes:read", &["admin"]), &delete_note()).unwrap_err();
         assert!(role_alone.sentence().ends_with(" required scope: notes:write."), "{}", role_alone.sentence());
         let scope_alone = authorize(&principal("notes:write", &[]), &delete_note()).unwrap_err();

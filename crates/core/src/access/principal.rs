@@ -23,7 +23,7 @@ pub enum PrincipalKind {
     User,
 }
 
-/// How the principal proved itself.
+/// The kind of credential that a principal used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
@@ -46,32 +46,32 @@ pub struct Principal {
     /// The client that acts (RFC 9068 section 2.2, `client_id`); none for a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    /// Whom a key belongs to.
+    /// The owner of a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// A name for people, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// How it proved itself.
+    /// The kind of its credential.
     pub credential: CredentialKind,
     /// The credential's own identifier: a key's id or a token's `jti`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential_id: Option<String>,
-    /// Of what a user allowed, the grant that the token came from.
+    /// The user's grant that the token came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
     /// The API that the credential is for.
     pub audience: ResourceIdentifier,
-    /// What it may be used for.
+    /// The scopes of the credential.
     #[serde(rename = "scope")]
     pub scopes: ScopeSet,
     /// Its roles at this API.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
-    /// When the credential ends; `None` for a key without expiry.
+    /// When the credential expires; `None` for a key without expiry.
     #[serde(rename = "exp", default, skip_serializing_if = "Option::is_none", with = "optional_secs")]
     pub expires_at: Option<Timestamp>,
-    /// What else its token says, by the names of the claims: everything that has no field above.
+    /// The other claims of its token, by name: everything that has no field above.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
 }

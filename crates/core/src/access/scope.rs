@@ -1,21 +1,21 @@
 //! Scopes (RFC 6749 section 3.3): what a credential may be used for.
 //!
-//! Names are unique across all APIs, so that the scopes of a request tell which API is meant.
+//! Names are unique across all APIs, so that the scopes of a request determine the API.
 
 use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Asks for an ID token (OpenID Connect Core section 3.1.2.1).
+/// Requests an ID token (OpenID Connect Core section 3.1.2.1).
 pub const OPENID: &str = "openid";
-/// Asks for a refresh token (OpenID Connect Core section 11).
+/// Requests a refresh token (OpenID Connect Core section 11).
 pub const OFFLINE_ACCESS: &str = "offline_access";
-/// Asks for the name (OpenID Connect Core section 5.4).
+/// Requests the user's name (OpenID Connect Core section 5.4).
 pub const PROFILE: &str = "profile";
-/// Asks for the email address (OpenID Connect Core section 5.4).
+/// Requests the email address (OpenID Connect Core section 5.4).
 pub const EMAIL: &str = "email";
 
-/// The scopes that belong to no API but to the authorization server itself.
+/// The scopes of the authorization server itself, which belong to no API.
 pub const OIDC_SCOPES: [&str; 4] = [OPENID, PROFILE, EMAIL, OFFLINE_ACCESS];
 
 /// One scope: 1 to 128 characters of `%x21 / %x23-5B / %x5D-7E`.
@@ -41,7 +41,7 @@ impl Scope {
         &self.0
     }
 
-    /// Whether this scope is the authorization server's own and no API's.
+    /// Whether this scope belongs to the authorization server and to no API.
     pub fn is_oidc(&self) -> bool {
         OIDC_SCOPES.contains(&self.as_str())
     }
@@ -96,7 +96,7 @@ impl fmt::Display for Scope {
 pub struct ScopeSet(BTreeSet<Scope>);
 
 impl ScopeSet {
-    /// The most scopes in one set.
+    /// The maximum number of scopes in one set.
     pub const MAX: usize = 64;
 
     /// Reads a list of scopes. An empty list is an empty set; a repeated scope counts once.
@@ -267,7 +267,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_written_reads_back(text in "[a-z:. ]{0,80}") {
+        fn scope_sets_read_back(text in "[a-z:. ]{0,80}") {
             if let Ok(scopes) = ScopeSet::parse(&text) {
                 prop_assert_eq!(ScopeSet::parse(&scopes.to_string()), Ok(scopes));
             }

@@ -1,7 +1,7 @@
 //! Access tokens as JWTs (RFC 9068): their claims, how they are issued and how they are verified.
 //!
-//! Verified is everything that RFC 9068 section 4 and RFC 8725 name: signature, `typ`, `alg`, `iss`, `aud`, `exp`,
-//! `nbf`, `iat`, and that a bound token is not taken for a bearer's (RFC 9449 section 7.2).
+//! Verification covers all that RFC 9068 section 4 and RFC 8725 name: signature, `typ`, `alg`, `iss`, `aud`, `exp`,
+//! `nbf`, `iat`, and that a bound token is not accepted as a bearer token (RFC 9449 section 7.2).
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -22,10 +22,10 @@ use crate::{
 
 /// `typ` of an access token (RFC 9068 section 2.1).
 pub const TYPE: &str = "at+jwt";
-/// The most skew between two clocks that is allowed.
+/// The maximum allowed skew between two clocks.
 pub const MAX_SKEW: Duration = Duration::from_secs(60);
 
-/// What a new access token says, in either form.
+/// The claims of a new access token, in either format.
 #[derive(Clone, Debug, Serialize)]
 pub struct Claims {
     /// The issuer, exactly as in the server's metadata.
@@ -48,13 +48,13 @@ pub struct Claims {
     pub id: TokenId,
     /// The client that the token was issued to.
     pub client_id: String,
-    /// What it may be used for.
+    /// The scopes of the token.
     #[serde(rename = "scope")]
     pub scopes: ScopeSet,
     /// The subject's roles at the API (RFC 9068 section 2.2.3.1).
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
-    /// What a user allowed, if one did.
+    /// The user's grant, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<GrantId>,
     /// When the user signed in (RFC 9068 section 2.2.1).
@@ -96,7 +96,7 @@ pub struct Expectation<'a> {
     pub audience: &'a str,
     /// The algorithms that are allowed.
     pub algorithms: &'a [Algorithm],
-    /// How far clocks may differ; more than [`MAX_SKEW`] counts as that.
+    /// How far clocks may differ, at most [`MAX_SKEW`].
     pub skew: Duration,
 }
 
@@ -111,27 +111,27 @@ pub struct AccessToken {
     pub expires_at: Timestamp,
     /// When the token was issued.
     pub issued_at: Timestamp,
-    /// Before when it is not valid.
+    /// The time before which it is not valid.
     pub not_before: Option<Timestamp>,
     /// The token's own id, by which it can be revoked.
     pub id: String,
     /// The client that the token was issued to.
     pub client_id: String,
-    /// What it may be used for.
+    /// The scopes of the token.
     pub scopes: ScopeSet,
     /// The subject's roles at the API.
     pub roles: BTreeSet<Role>,
-    /// What a user allowed, if one did.
+    /// The user's grant, if there is one.
     pub grant_id: Option<String>,
-    /// Who issued it, where it says so.
+    /// The issuer, if the token names it.
     pub issuer: Option<String>,
-    /// What else it says: the claims that have no field here.
+    /// The other claims, which have no field here.
     pub other_claims: Map<String, Value>,
     /// Whether it is bound to a key (`cnf`, RFC 7800), which a bearer would have to prove.
     pub is_bound: bool,
 }
 
-/// How far the clock that judges a token may differ from the one that made it.
+/// How far the verifier's clock may differ from the issuer's.
 #[derive(Clone, Copy, Debug)]
 pub struct Leeway {
     start: Duration,
@@ -139,15 +139,15 @@ pub struct Leeway {
 }
 
 impl Leeway {
-    /// For an issuer that judges its own tokens: another of its nodes may be ahead, so that a token's time may begin
-    /// later than now. No token lives longer than it says.
+    /// For an issuer that verifies its own tokens: another node's clock may be ahead, so a token may start in the
+    /// future. No token is accepted after its expiry.
     pub fn between_nodes(skew: Duration) -> Self {
         Self { start: skew.min(MAX_SKEW), end: Duration::ZERO }
     }
 }
 
 impl From<Duration> for Leeway {
-    /// For everybody else: on both sides.
+    /// For all other verifiers: at the start and at the end.
     fn from(skew: Duration) -> Self {
         Self { start: skew.min(MAX_SKEW), end: skew.min(MAX_SKEW) }
     }

@@ -16,7 +16,7 @@ use crate::{
     secret::{ExposeSecret, SecretString},
 };
 
-/// What keys begin with unless their API says otherwise.
+/// The default prefix of keys.
 pub const DEFAULT_PREFIX: &str = "sk";
 
 /// Whether a key is meant for real use or for tests. Both are verified alike.
@@ -51,7 +51,7 @@ pub struct KeyPrefix(String);
 pub struct InvalidKeyPrefix;
 
 impl KeyPrefix {
-    /// Reads a prefix. `dw` stays Doorward's own.
+    /// Parses a prefix. `dw` is reserved for Doorward.
     pub fn parse(text: &str) -> Result<Self, InvalidKeyPrefix> {
         let valid = (1..=12).contains(&text.len())
             && text.starts_with(|c: char| c.is_ascii_lowercase())
@@ -90,12 +90,12 @@ impl From<KeyPrefix> for String {
 pub struct ApiKey(SecretString);
 
 impl ApiKey {
-    /// Makes a new key.
+    /// Creates a new key.
     pub fn generate(prefix: &KeyPrefix, environment: Environment, rng: &dyn Rng) -> Self {
         Self(checksummed::generate(&format!("{}_{}_", prefix.0, environment.as_str()), rng))
     }
 
-    /// Reads a key; `None` if form or checksum don't hold.
+    /// Parses a key; `None` if its form or checksum is wrong.
     pub fn parse(text: &str) -> Option<Self> {
         (looks_like_key(text) && checksum_holds(text)).then(|| Self(text.into()))
     }
@@ -105,7 +105,7 @@ impl ApiKey {
         self.0.expose_secret()
     }
 
-    /// What may be shown of the key afterwards: all but the last 34 characters.
+    /// The part of the key that may be shown later: everything except the last 34 characters.
     pub fn hint(&self) -> String {
         let text = self.reveal();
         text[..text.len() - 34].to_owned()

@@ -25,7 +25,7 @@ pub const CODE_PREFIX: &str = "dw_ac_";
 /// What every client secret begins with.
 pub const CLIENT_SECRET_PREFIX: &str = "dw_cs_";
 
-/// Makes a new secret that begins with `prefix`.
+/// Creates a new secret that begins with `prefix`.
 pub fn generate(prefix: &str, rng: &dyn Rng) -> SecretString {
     let mut text = String::with_capacity(prefix.len() + RANDOM_CHARACTERS + CHECKSUM_CHARACTERS);
     text.push_str(prefix);

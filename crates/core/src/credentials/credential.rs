@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_like_a_token_of_doorward_is_no_jwt() {
+    fn text_with_doorwards_token_prefix_is_not_a_jwt() {
         for prefix in [ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX] {
             assert_eq!(Credential::classify(&format!("{prefix}a.b.c")).unwrap_err(), Denial::TokenMalformed);
         }

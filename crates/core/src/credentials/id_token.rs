@@ -19,7 +19,7 @@ use crate::{
 /// `typ` of an ID token: never that of an access token (RFC 8725 section 3.11).
 pub const TYPE: &str = "JWT";
 
-/// What a new ID token says.
+/// The claims of a new ID token.
 #[derive(Clone, Debug, Serialize)]
 pub struct Claims {
     /// The issuer, exactly as in the server's metadata.
@@ -55,7 +55,7 @@ pub struct Claims {
     /// How the user was authenticated (RFC 8176).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<SignInMethod>,
-    /// What the granted scopes tell of the user.
+    /// The user's claims, as far as the granted scopes permit.
     #[serde(flatten)]
     pub user: UserClaims,
 }
@@ -81,7 +81,7 @@ pub struct UserClaims {
 }
 
 impl UserClaims {
-    /// What `scopes` tell of a user (OpenID Connect Core section 5.4). A claim without a value is left out.
+    /// The claims of a user that `scopes` permit (OpenID Connect Core section 5.4). A claim without a value is left out.
     pub fn of(user: &UserMetadata, updated_at: Timestamp, scopes: &ScopeSet) -> Self {
         let has_profile = scopes.contains(scope::PROFILE);
         let email = user.email.clone().filter(|_| scopes.contains(scope::EMAIL));
@@ -123,26 +123,26 @@ pub struct IssuedIdTokens<'a> {
     pub keys: &'a KeySet,
 }
 
-/// An `id_token_hint`: an ID token of ours, given back.
+/// An `id_token_hint`: an ID token of this server that a client sends back.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum IdTokenHint {
-    /// It says that it is one of ours, but the key that would verify it was removed since. It names nobody.
+    /// It claims to be one of this server's, but its key has been removed. It names nobody.
     KeyGone {
-        /// Whom it says that it was issued to, for which nobody vouches.
+        /// The client that it claims to be for, unverified.
         audience: Vec<String>,
     },
-    /// It is one of ours.
+    /// It is one of this server's.
     Verified(HintedSignIn),
 }
 
-/// What a verified `id_token_hint` says.
+/// The contents of a verified `id_token_hint`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct HintedSignIn {
     /// The user who had signed in.
     pub user: UserId,
     /// The session in which the user signed in.
     pub session: Option<SessionId>,
-    /// Whom the token was issued to.
+    /// The client that the token was issued to.
     pub audience: Vec<String>,
 }
 
@@ -160,7 +160,7 @@ impl IssuedIdTokens<'_> {
         }
     }
 
-    /// What a token says that nothing verifies, if it reads like one of ours.
+    /// The contents of a token, unverified, if it looks like one of this server's.
     fn unverified(&self, token: &str) -> Option<HintedSignIn> {
         let (header, (_, claims)) = Header::peek(token).zip(jws::decode_unverified(token))?;
         self.stated_sign_in(&header, &claims).ok()

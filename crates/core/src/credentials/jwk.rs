@@ -55,7 +55,7 @@ impl Algorithm {
         })
     }
 
-    /// The `alg` as it is written.
+    /// The value of `alg` in JSON.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::EdDSA => "EdDSA",
@@ -201,7 +201,7 @@ fn rsa_key(n: &[u8], e: &[u8], parameters: &'static RsaParameters) -> Result<Par
 #[derive(Debug, Default)]
 pub struct KeySet(Vec<VerifyingKey>);
 
-/// A document that is no JWK set.
+/// A document that is not a JWK set.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("not a JWK set: a JSON object with `keys`, of at most 64 keys")]
 pub struct InvalidKeySet;

@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_key_fits_is_refused_after_a_check_as_without_one() {
+    fn unknown_key_costs_the_same_signature_check() {
         let key = SigningKey::generate("k".into(), Algorithm::ES256, &SeededRng::new(1)).unwrap();
         let token = sign(&key, "JWT", b"{}").unwrap();
         for choice in [KeyChoice::ByKid, KeyChoice::ByKidOrAlgorithm] {

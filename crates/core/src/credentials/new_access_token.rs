@@ -1,4 +1,4 @@
-//! What a new access token says: for whom and for what it is, and until when (RFC 9068 section 2.2).
+//! The claims of a new access token: its subject, its use and its lifetime (RFC 9068 section 2.2).
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -20,31 +20,31 @@ pub struct NewAccessToken {
     pub id: TokenId,
     /// The digest of its opaque form, stored if the API wants that form; may be left out if none does.
     pub opaque: Option<KeyedDigest>,
-    /// How long it lives if it is for no API.
+    /// The lifetime of a token that is for no API.
     pub default_ttl: Duration,
     /// When the token is issued.
     pub now: Timestamp,
 }
 
-/// For whom a new access token is, and what it carries.
+/// The subject of a new access token, and what it carries.
 #[derive(Clone, Debug)]
 pub struct Bearer {
     /// `sub`.
     pub subject: String,
     /// `client_id`.
     pub client_id: String,
-    /// What it may be used for.
+    /// The scopes of the token.
     pub scopes: ScopeSet,
     /// The subject's roles at the API.
     pub roles: BTreeSet<Role>,
-    /// What a user allowed, if one did.
+    /// The user's grant, if there is one.
     pub grant_id: Option<GrantId>,
     /// When the user signed in.
     pub auth_time: Option<Timestamp>,
 }
 
 impl NewAccessToken {
-    /// When the token ends.
+    /// When the token expires.
     pub fn expires_at(&self, api: Option<&Api>) -> Timestamp {
         self.now.plus(api.map_or(self.default_ttl, |api| api.metadata.access_token_ttl))
     }

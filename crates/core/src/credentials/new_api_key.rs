@@ -12,18 +12,18 @@ use crate::{
     scope::ScopeSet,
 };
 
-/// How long a key lives unless said otherwise.
+/// The default lifetime of a key.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
 
-/// When a new key ends.
+/// When a new key expires.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Expiry {
-    /// After this time, a second at least.
+    /// After this time, at least one second.
     After(Duration),
     /// After [`DEFAULT_LIFETIME`].
     #[default]
     Default,
-    /// Never: must be asked for by name, and is flagged in lists.
+    /// Never. It must be requested explicitly, and lists show a warning.
     Never,
 }
 
@@ -41,7 +41,7 @@ impl Expiry {
     }
 }
 
-/// A key that is asked for.
+/// The request for a new key.
 #[derive(Clone, Copy, Debug)]
 pub struct NewApiKey<'a> {
     /// Its name, for people.
@@ -59,7 +59,7 @@ pub struct NewApiKey<'a> {
 }
 
 impl NewApiKey<'_> {
-    /// What is registered of the key, unless it can't be one.
+    /// The metadata of the key, or an error if there can't be such a key.
     pub fn metadata(&self) -> Result<KeyMetadata, InvalidRegistration> {
         let invalid = |member, why: String| Err(InvalidRegistration::new(member, why));
         let name = display_name("name", self.name)?;

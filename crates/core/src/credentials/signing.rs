@@ -23,22 +23,22 @@ pub struct RotationSchedule {
 pub struct KeyTimes {
     /// The key's id, its `kid`.
     pub id: SigningKeyId,
-    /// What it signs with.
+    /// The algorithm that it signs with.
     pub algorithm: Algorithm,
     /// When it was published.
     pub published_at: Timestamp,
-    /// From when on it signs.
+    /// When it starts to sign.
     pub active_from: Timestamp,
 }
 
-/// Where in its life a key is.
+/// The state of a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum KeyState {
-    /// In the JWKS, and not signing yet.
+    /// In the JWKS, but not signing yet.
     Published,
     /// The key that signs new tokens.
     Active,
-    /// Not signing any more, and still in the JWKS.
+    /// No longer signing, but still in the JWKS.
     Retired,
     /// Retired for so long that it can be deleted.
     Gone,
@@ -89,8 +89,8 @@ pub fn earliest(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSched
     }
 }
 
-/// From when on a new key of `algorithm` signs, if one is due: so early that it is published long enough when the
-/// current one has signed for its time.
+/// When a new key of `algorithm` starts to sign, if one is due. It is created early enough to be published for long
+/// enough before the current key's time is over.
 pub fn due(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSchedule, now: Timestamp) -> Option<Timestamp> {
     let earliest = earliest(algorithm, all, schedule, now);
     match all.iter().filter(|key| key.algorithm == algorithm).map(|key| key.active_from).max() {

@@ -567,7 +567,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn prompts_are_read_alone_or_together_but_none_only_alone() {
+    fn prompt_values_combine_except_none() {
         let plain = Prompt::default();
         for (text, prompt) in [
             ("", plain),

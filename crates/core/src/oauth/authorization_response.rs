@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_state_is_none_and_modes_are_written_as_they_are_stored() {
+    fn empty_state_is_none_and_modes_read_back() {
         assert_eq!(find(&GOOD.replace("state=xyz", "state=")).unwrap().state, None);
         for mode in ResponseMode::SUPPORTED {
             assert_eq!(serde_json::to_value(mode).unwrap(), mode.as_str());

@@ -1,4 +1,4 @@
-//! Clients (RFC 6749 section 2): who may ask for tokens, how they prove themselves, and what they may ask for.
+//! Clients (RFC 6749 section 2): how they authenticate, and what they may request.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::{
     redirect_uri::RedirectUri,
 };
 
-/// A way to get tokens (RFC 6749 section 1.3).
+/// A grant type (RFC 6749 section 1.3).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
@@ -63,7 +63,7 @@ pub enum AuthenticationMethod {
 }
 
 impl AuthenticationMethod {
-    /// The methods of clients that prove who they are.
+    /// The methods of confidential clients.
     pub const CONFIDENTIAL: [Self; 4] =
         [Self::ClientSecret, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
@@ -89,13 +89,13 @@ impl AuthenticationMethod {
 pub struct Client {
     /// `client_id`.
     pub id: ClientId,
-    /// What is registered of it.
+    /// The metadata that was registered for it.
     pub metadata: ClientMetadata,
     /// The digest of its secret, if it has one.
     pub secret: Option<KeyedDigest>,
     /// Its roles, each at an API.
     pub roles: Vec<(ApiId, Role)>,
-    /// Of the credential of an API: which.
+    /// The API, if this is an API's credential.
     pub api: Option<ApiId>,
     /// When the client was created.
     pub created_at: Timestamp,
@@ -120,7 +120,7 @@ impl Client {
         }
     }
 
-    /// Whether it proves who it is (RFC 6749 section 2.1).
+    /// Whether it is a confidential client (RFC 6749 section 2.1).
     pub fn is_confidential(&self) -> bool {
         self.metadata.token_endpoint_auth_method != AuthenticationMethod::None
     }
@@ -135,7 +135,7 @@ impl Client {
         self.metadata.grant_types.contains(&grant_type)
     }
 
-    /// The registered redirect URI that `asked` is, if any. For native public clients the loopback port is free.
+    /// The registered redirect URI that matches `asked`, if any. For native public clients the loopback port may differ.
     pub fn redirect_uri(&self, asked: &str) -> Option<&RedirectUri> {
         self.metadata.redirect_uris.iter().find(|registered| registered.matches(asked, !self.is_confidential()))
     }
@@ -146,7 +146,7 @@ impl Client {
         registered.iter().any(|registered| registered.matches(asked, !self.is_confidential()))
     }
 
-    /// Whether it may ask for a code without PKCE: a confidential client of the profile `oidc-basic`.
+    /// Whether it may request a code without PKCE: a confidential client of the profile `oidc-basic`.
     pub fn may_leave_out_pkce(&self) -> bool {
         self.is_confidential() && self.metadata.profile == ClientProfile::OidcBasic
     }

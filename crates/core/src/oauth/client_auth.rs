@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_proves_the_client_in_the_registered_place_alone() {
+    fn secret_is_accepted_only_in_the_registered_place() {
         use AuthenticationMethod as Method;
         let basic = read(Some(&basic_header("cli_1:s3cret")), "").unwrap();
         let post = read(None, "client_id=cli_1&client_secret=s3cret").unwrap();

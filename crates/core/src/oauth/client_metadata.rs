@@ -27,21 +27,21 @@ pub struct ClientMetadata {
     pub client_uri: Option<String>,
     /// The method by which the client authenticates, or `none`.
     pub token_endpoint_auth_method: AuthenticationMethod,
-    /// The ways that it may get tokens.
+    /// The grant types that it may use.
     pub grant_types: BTreeSet<GrantType>,
-    /// Where users may be returned to.
+    /// The registered redirect URIs.
     pub redirect_uris: Vec<RedirectUri>,
-    /// Where users may be returned to after signing out (OpenID Connect RP-Initiated Logout section 3.1).
+    /// The registered redirect URIs for after sign-out (OpenID Connect RP-Initiated Logout section 3.1).
     pub post_logout_redirect_uris: Vec<RedirectUri>,
-    /// What it may ask for.
+    /// The scopes that it may request.
     pub scope: ScopeSet,
-    /// What a client_credentials request without `scope` asks for.
+    /// The scopes of a client_credentials request without `scope`.
     pub default_scope: ScopeSet,
-    /// What its ID tokens are signed with (OpenID Connect Registration section 2).
+    /// The algorithm that signs its ID tokens (OpenID Connect Registration section 2).
     pub id_token_signed_response_alg: Algorithm,
-    /// What its ID tokens say of the user.
+    /// The user claims in its ID tokens.
     pub id_token_claims: IdTokenClaims,
-    /// What authorization requests of it must have.
+    /// What its authorization requests must contain.
     pub profile: ClientProfile,
     /// Its public keys, for `private_key_jwt`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,7 @@ impl Default for ClientMetadata {
     }
 }
 
-/// What the ID tokens of a client say of the user.
+/// The user claims in a client's ID tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IdTokenClaims {
@@ -99,7 +99,7 @@ impl IdTokenClaims {
     }
 }
 
-/// What authorization requests of a client must have.
+/// What a client's authorization requests must contain.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub enum ClientProfile {
     /// PKCE, always (OAuth 2.1 section 4.1.1).
@@ -132,7 +132,7 @@ pub struct ClientKeys {
     keys: Arc<KeySet>,
 }
 
-/// A document that holds no key that can be used.
+/// A document without a usable key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("a JWK set with at least one usable public key")]
 pub struct InvalidClientKeys;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::{denial::Denial, refusal::Refusal};
 
-/// The pairs of a form. Bytes that are no UTF-8 are replaced; use [`Parameters::parse`] where they must be refused.
+/// The pairs of a form. Bytes that are not UTF-8 are replaced; use [`Parameters::parse`] where they must be refused.
 pub fn pairs(form: &[u8]) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     form_urlencoded::parse(form)
 }
@@ -16,7 +16,7 @@ pub struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// The most pairs that are read.
+    /// The maximum number of pairs.
     pub const MAX_PAIRS: usize = 100;
 
     /// Reads a form. Refused are bytes that are not UTF-8, U+0000, and more than [`Self::MAX_PAIRS`] pairs.

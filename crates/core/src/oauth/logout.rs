@@ -36,7 +36,7 @@ pub struct LogoutRequest {
 pub enum LogoutStep {
     /// Ask the person.
     Ask,
-    /// Nobody is signed in: nothing.
+    /// Do nothing, since nobody is signed in.
     Nothing,
     /// Sign out at once.
     SignOut,
@@ -68,7 +68,7 @@ impl LogoutRequest {
         })
     }
 
-    /// Where the browser goes afterwards; `None`: to a page of ours. `client` is the application, if it is known.
+    /// Where the browser goes afterwards; `None`: to a page of this server. `client` is the application, if it is known.
     /// An address that it did not register is refused, on a page.
     pub fn destination(&self, client: Option<&Client>) -> Result<Option<String>, Refusal> {
         let (Some(client), Some(asked)) = (client, &self.post_logout_redirect_uri) else { return Ok(None) };
@@ -85,7 +85,7 @@ impl LogoutRequest {
         }))
     }
 
-    /// What is to be done for who is signed in, and in which session. An ID token of another session is suspect, also
+    /// What to do, given who is signed in and in which session. An ID token of another session is suspect, also
     /// of the same user (RP-Initiated Logout 1.0 section 2).
     pub fn step(&self, signed_in: Option<(&UserId, &SessionId)>) -> LogoutStep {
         let Some((user, session)) = signed_in else { return LogoutStep::Nothing };

@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_looks_ahead_opens_no_page() {
+    fn prefetch_opens_no_page() {
         for purpose in [
             ("sec-purpose", "prefetch"),
             ("sec-purpose", "prefetch;prerender"),

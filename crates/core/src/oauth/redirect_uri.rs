@@ -24,7 +24,7 @@ pub enum InvalidRedirectUri {
     /// Its host is not written in the one usual form.
     #[error("write the host as browsers show it: in lower case, addresses in full, without a final dot")]
     Host,
-    /// It is no absolute URI, or has characters that a URI can't have.
+    /// It is not an absolute URI, or has characters that a URI can't have.
     #[error("not an absolute URI of at most 2,000 printable ASCII characters")]
     Malformed,
     /// Its path has steps that servers resolve differently.
@@ -33,16 +33,16 @@ pub enum InvalidRedirectUri {
     /// Its port is not written in the one usual form.
     #[error("write the port as a number from 1 to 65535 without leading zeros, or leave it out with its colon")]
     Port,
-    /// Its scheme is none that a client can receive a code by.
+    /// A client can't receive a code by its scheme.
     #[error("use https, http for a loopback host, or a private-use scheme with a dot in it (RFC 8252 section 7.1)")]
     Scheme,
     /// Its scheme has capitals.
     #[error("write the scheme in lower case")]
     SchemeCase,
-    /// It holds a user name or password.
+    /// It contains a user name or password.
     #[error("a redirect URI has no user name or password")]
     UserInfo,
-    /// It holds a `*`.
+    /// It contains a `*`.
     #[error("redirect URIs are compared exactly: no wildcards")]
     Wildcard,
 }
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_be_read_in_two_ways_can_t_be_registered() {
+    fn ambiguous_redirect_uris_can_not_be_registered() {
         use InvalidRedirectUri::*;
         for (text, why) in [
             ("https://app.example/cb#", Fragment),
@@ -391,7 +391,7 @@ mod tests {
     }
 
     #[test]
-    fn password_alone_is_user_info() {
+    fn password_without_user_is_user_info() {
         assert_eq!(RedirectUri::parse("https://:secret@app.example/"), Err(InvalidRedirectUri::UserInfo));
     }
 

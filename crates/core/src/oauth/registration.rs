@@ -1,4 +1,4 @@
-//! What a client, an API and a user must be like before they are registered (RFC 7591 section 2 for clients).
+//! Rules for the registration of clients, APIs and users (RFC 7591 section 2 for clients).
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use crate::{
     web_page::check_web_page,
 };
 
-/// The most redirect URIs of one client.
+/// The maximum number of redirect URIs of one client.
 pub const MAX_REDIRECT_URIS: usize = 20;
 
-/// A value that can't be registered: which, and why not.
+/// A value that can't be registered, and why.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{member}: {why}")]
 pub struct InvalidRegistration {
-    /// Which member of the metadata.
+    /// The member of the metadata.
     pub member: &'static str,
     /// Why not, and what to do.
     pub why: String,
@@ -143,7 +143,7 @@ pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Re
     Ok(())
 }
 
-/// What of an API is taken already, in words: names, identifiers and scopes are unique across all APIs.
+/// Which values of an API are already taken, in words: names, identifiers and scopes are unique across all APIs.
 pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> {
     if others.by_name(&api.name).is_some() {
         return Some(format!("an API with the name {:?} exists", api.name));
@@ -162,7 +162,7 @@ pub fn taken_by_another_api(api: &ApiMetadata, others: &Apis) -> Option<String> 
 }
 
 /// The metadata of a new user, with its names trimmed. Refused are names that nobody could type again or that can't be
-/// shown, and what is not a email address.
+/// shown, and what is not an email address.
 pub fn checked_user(user: UserMetadata) -> Result<UserMetadata, InvalidRegistration> {
     let is_address = |email: &String| {
         email.len() <= 254 && email.contains('@') && !email.contains(|c: char| c.is_whitespace() || !is_presentable(c))
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_of_an_api_is_taken_is_said() {
+    fn reports_which_api_field_is_taken() {
         let taken = |name, identifier, scope| taken_by_another_api(&api(name, identifier, scope).metadata, &notes());
         assert_eq!(taken("mails", "https://mails.example", "mails:read"), None);
         assert!(taken("notes", "https://mails.example", "mails:read").unwrap().contains("the name"));

@@ -18,7 +18,7 @@ pub enum InvalidWebPage {
         "write the host as browsers show it: a name or an address, in lower case, without empty parts or a final dot"
     )]
     Host,
-    /// It is no absolute URL, or has characters that a URL can't have.
+    /// It is not an absolute URL, or has characters that a URL can't have.
     #[error("not an absolute URL of at most 2,000 printable ASCII characters")]
     Malformed,
     /// Its path is not written as browsers show it.
@@ -30,7 +30,7 @@ pub enum InvalidWebPage {
     /// Its scheme is not one of the web.
     #[error("use https://; http:// is for localhost only")]
     Scheme,
-    /// It holds a user name or password.
+    /// It contains a user name or password.
     #[error("an address to link to has no user name or password")]
     UserInfo,
 }

@@ -1,4 +1,4 @@
-//! What a password must be (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS V6.2): long enough and not commonly known.
+//! Rules for passwords (NIST SP 800-63B-4 section 3.1.1.2, OWASP ASVS V6.2): long enough and not commonly known.
 //!
 //! No composition rules and no truncation; 128 characters are always allowed. It is hashed in one form, so that two
 //! keyboards that write the same text write the same password: the profile OpaqueString (RFC 8265 section 4.2), which
@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::secret::{ExposeSecret, SecretString};
 
-/// Longest password that is accepted, in bytes of UTF-8: 128 characters of four bytes, and more of shorter ones.
+/// Maximum length of a password, in bytes of UTF-8: 128 characters of four bytes, and more of shorter ones.
 pub const MAX_BYTES: usize = 512;
 
 /// Why a password was not accepted.
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_profile_refuses_is_kept_and_composed() {
+    fn characters_outside_the_profile_are_kept_and_composed() {
         let family = "\u{1f468}\u{200d}\u{1f469} cafe\u{301}";
         assert_eq!(prepared(family).expose_secret(), "\u{1f468}\u{200d}\u{1f469} caf\u{e9}");
         assert_eq!(prepared("").expose_secret(), "");

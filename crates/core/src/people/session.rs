@@ -9,9 +9,9 @@ use crate::{clock::Timestamp, denial::Denial};
 /// How long sessions last.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionLimits {
-    /// How long one may go unused.
+    /// How long a session may stay unused.
     pub idle: Duration,
-    /// How old one may become.
+    /// The maximum age of a session.
     pub absolute: Duration,
 }
 
@@ -52,7 +52,7 @@ pub fn auth_time(times: &SessionTimes, authentications: &[Authentication]) -> Ti
 }
 
 impl SessionTimes {
-    /// Whether the session is still good.
+    /// Whether the session is still valid.
     pub fn is_live(&self, limits: &SessionLimits, now: Timestamp) -> bool {
         self.ended_at.is_none()
             && now < self.last_seen_at.plus(limits.idle)
@@ -70,7 +70,7 @@ impl SessionTimes {
 pub struct UserSinceCheck {
     /// Whether the user is disabled.
     pub is_disabled: bool,
-    /// Whether the password is another one now.
+    /// Whether the password has changed.
     pub has_other_password: bool,
 }
 

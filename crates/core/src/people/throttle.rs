@@ -1,4 +1,4 @@
-//! Slowing down guesses (OWASP ASVS V6.3.1, NIST SP 800-63B-4 section 3.2.2) without locking anybody out for good.
+//! Slowing down guesses (OWASP ASVS V6.3.1, NIST SP 800-63B-4 section 3.2.2) without locking anyone out permanently.
 //!
 //! An attempt is counted before the password is checked and given back on success, so that parallel guesses all count.
 //! Nothing sleeps: callers that must wait learn how long.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
-/// After how many failures in a row a name gets a slow pace, until a success (NIST SP 800-63B-4 section 3.2.2).
+/// The failures in a row after which a name gets a slow pace, until a success (NIST SP 800-63B-4 section 3.2.2).
 pub const SLOW_AFTER: u32 = 100;
 /// The slow pace of a name over all networks. In addition each network has one attempt per longest wait, so that a
 /// guesser uses up only the guesser's own attempts and does not keep the owner out.
@@ -22,9 +22,9 @@ pub const DECAY: Duration = Duration::from_secs(15 * 60);
 pub struct Failures {
     /// Failures since the counter started again.
     pub recent: u32,
-    /// How many without a success between, however long ago.
+    /// Failures since the last success, however long ago.
     pub in_a_row: u32,
-    /// When the last one was.
+    /// When the last failure was.
     pub last_at: Timestamp,
 }
 

@@ -1,8 +1,8 @@
-//! Users: what is registered of them.
+//! The metadata of users.
 
 use serde::{Deserialize, Serialize};
 
-/// What is registered of a user. It is created, changed, stored, shown and exported as this one type. A member that is
+/// The metadata of a user. It is created, changed, stored, shown and exported as this one type. A member that is
 /// missing has its default; one that is not known is skipped, since a newer program may have stored it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 pub struct UserMetadata {

@@ -8,7 +8,7 @@
 use precis_profiles::{UsernameCaseMapped, precis_core::profile::PrecisFastInvocation};
 use unicode_normalization::UnicodeNormalization;
 
-/// Longest name, in characters: a email address fits (RFC 5321 section 4.5.3.1.3).
+/// Longest name, in characters: an email address fits (RFC 5321 section 4.5.3.1.3).
 pub const MAX_CHARACTERS: usize = 254;
 
 /// A text that can't be a user name.
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sees_is_in_no_name() {
+    fn invisible_characters_are_rejected_in_names() {
         for odd in [
             "jos\u{200b}\u{e9}",
             "ada\u{202e}",

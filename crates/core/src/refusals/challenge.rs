@@ -1,4 +1,4 @@
-//! `WWW-Authenticate` (RFC 9110 section 11.6.1) as RFC 6750 section 3 and RFC 9728 section 5.1 want it.
+//! `WWW-Authenticate` (RFC 9110 section 11.6.1) as RFC 6750 section 3 and RFC 9728 section 5.1 require it.
 //!
 //! Every value is a quoted string: clients in the field fail on bare ones.
 
@@ -35,7 +35,7 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
     Some(format!("Bearer {}", parameters.join(", ")))
 }
 
-/// Whose protection space it is (RFC 9110 section 11.5), where nothing else says so.
+/// The protection space (RFC 9110 section 11.5), if nothing else names it.
 const REALM: &str = "doorward";
 
 /// The challenge for a client that failed to authenticate with Basic (RFC 6749 section 5.2).

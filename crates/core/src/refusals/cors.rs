@@ -1,4 +1,4 @@
-//! What programs of other origins may send and read (Fetch Standard section 3.3), where any origin may ask at all.
+//! What programs of other origins may send and read (Fetch Standard section 3.3), at endpoints that are open to any origin.
 
 /// `Access-Control-Allow-Headers`.
 pub const ALLOWED_HEADERS: &str = "Authorization, Content-Type, DPoP, MCP-Protocol-Version";

@@ -14,11 +14,11 @@ pub struct Refusal {
     pub denial: Denial,
     /// Facts about this case for the operator: names and values without secrets.
     pub facts: Vec<(&'static str, String)>,
-    /// The user whom it is about, where somebody may have tried to act as him.
+    /// The user that it is about, if someone may have tried to act as the user.
     pub subject: Option<UserId>,
-    /// The scopes that would have done (RFC 6750 section 3, `scope`).
+    /// The scopes that would have been enough (RFC 6750 section 3, `scope`).
     pub required_scopes: Option<ScopeSet>,
-    /// The roles that are needed, where one is missing.
+    /// The required roles, if one is missing.
     pub required_roles: BTreeSet<Role>,
     /// When to try again (RFC 9110 section 10.2.3).
     pub retry_after: Option<Duration>,
@@ -26,7 +26,7 @@ pub struct Refusal {
 
 /// The fact that names a parameter of the request. Answers contain it, and the facts below, as well.
 pub const PARAMETER: &str = "parameter";
-/// The fact that names the scopes of the request that can't be had.
+/// The fact that names the scopes of the request that can't be granted.
 pub const SCOPE: &str = "scope";
 /// The fact that names the scopes which the credential lacks.
 pub const MISSING_SCOPE: &str = "missing_scope";
@@ -34,7 +34,7 @@ pub const MISSING_SCOPE: &str = "missing_scope";
 pub const MISSING_ROLE: &str = "missing_role";
 
 impl Refusal {
-    /// A refusal without particulars.
+    /// A refusal without facts.
     pub fn new(denial: Denial) -> Self {
         Self {
             denial,
@@ -73,19 +73,19 @@ impl Refusal {
         })
     }
 
-    /// Says which scopes would have done.
+    /// Adds the scopes that would have been enough.
     pub fn required_scopes(mut self, scopes: ScopeSet) -> Self {
         self.required_scopes = Some(scopes);
         self
     }
 
-    /// Says which roles are needed.
+    /// Adds the roles that are required.
     pub fn required_roles(mut self, roles: BTreeSet<Role>) -> Self {
         self.required_roles = roles;
         self
     }
 
-    /// Says when to try again.
+    /// Adds the time of the next useful attempt.
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_look_like_nothing_or_like_another_are_none() {
+    fn invisible_or_misleading_names_are_rejected() {
         for name in [
             "",
             " ",

@@ -120,7 +120,7 @@ fn show(created: &CreatedApi, output: Output) -> Result<(), Failure> {
             ("identifier", api.metadata.identifier.to_string()),
             ("client_id", client_id.to_string()),
             ("client_secret", client_secret.expose_secret().to_owned()),
-        ]) + "The secret is shown this once: give it to the API's guard."
+        ]) + "The secret is shown only once. Give it to the API's guard."
     })
 }
 

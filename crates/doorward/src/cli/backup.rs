@@ -61,10 +61,10 @@ pub(super) struct PassphraseArgs {
 }
 
 pub(super) async fn run(args: BackupArgs, place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let file = args.file.ok_or_else(|| Failure::Usage("name the file to write".to_owned()))?;
+    let file = args.file.ok_or_else(|| Failure::Usage("give the file to write".to_owned()))?;
     let passphrase = args.include_master_key.then(|| args.passphrase.new_one()).transpose()?;
     if passphrase.is_none() && args.passphrase.is_named() {
-        return Err(Failure::Usage("a passphrase is only for a backup with --include-master-key".to_owned()));
+        return Err(Failure::Usage("a passphrase needs --include-master-key".to_owned()));
     }
     create(&file, passphrase, place, actor, output).await
 }
@@ -76,7 +76,7 @@ async fn create(
     actor: &Actor,
     output: Output,
 ) -> Result<(), Failure> {
-    let exists = || Failure::NotDone(format!("{} exists: name a new file; nothing was written", path.display()));
+    let exists = || Failure::NotDone(format!("{} exists: choose a new file. Nothing was written", path.display()));
     if path.symlink_metadata().is_ok() {
         return Err(exists());
     }
@@ -138,7 +138,7 @@ async fn create(
 async fn note(store: &Store, heading: &Heading, contents: &Contents, actor: &Actor) {
     let (id, rows) = (heading.id.clone(), contents.rows());
     if let Err(error) = store.write(NoteBackup { id, rows, audit: belonging::audit(actor) }).await {
-        tracing::warn!(%error, "this backup could not be recorded in the audit");
+        tracing::warn!(%error, "this backup could not be recorded in the audit log");
     }
 }
 
@@ -177,7 +177,7 @@ pub(super) fn verify(
                 format!("{}{}", heading.master_key, if heading.enclosed.is_some() { ", included" } else { "" }),
             ),
         ]);
-        format!("{about}\n{tables}\nThe backup is whole: {} rows.", contents.rows())
+        format!("{about}\n{tables}\nThe backup is complete: {} rows.", contents.rows())
     })
 }
 
@@ -249,7 +249,7 @@ impl PassphraseArgs {
 
 fn ask(prompt: &str) -> Result<SecretString, Failure> {
     if !std::io::stdin().is_terminal() {
-        let told = "name the passphrase's file: --passphrase-file FILE, or - for standard input".to_owned();
+        let told = "give the passphrase's file: --passphrase-file FILE, or - for standard input".to_owned();
         return Err(Failure::Usage(told));
     }
     let typed = rpassword::prompt_password(prompt);

@@ -126,7 +126,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let show = |secret: &SecretString| {
                 let secret = secret.expose_secret();
                 output.print_once(&json!({"client_id": client, "client_secret": secret}), || {
-                    format!("{secret}\nThe secret is shown this once. The former one is refused within a second.")
+                    format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
                 })
             };
             clients::rotate_secret_shown(app, actor, &client, show).await?;
@@ -173,7 +173,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     let created = clients::create_shown(app, actor, metadata, |created| show(created, output)).await?;
     let is_unassured = |uri: &RedirectUri| args.public && uri.is_native();
     if !output.json && created.client.metadata.redirect_uris.iter().any(is_unassured) {
-        line("Any program on a user's machine could pose as this client, so users are asked for consent each time.")?;
+        line("Any program on a user's machine could pretend to be this client, so users must consent each time.")?;
     }
     Ok(())
 }
@@ -186,7 +186,7 @@ fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
         value["client_secret"] = secret.into();
     }
     output.print_once(&value, || {
-        let told = if secret.is_some() { "The secret is shown this once." } else { "" };
+        let told = if secret.is_some() { "The secret is shown only once." } else { "" };
         let secret = secret.unwrap_or_default().to_owned();
         fields(&[("client_id", client.client_id.to_string()), ("client_secret", secret)]) + told
     })

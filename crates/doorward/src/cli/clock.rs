@@ -17,8 +17,8 @@ pub(super) fn ensure_plausible(now: Timestamp, what: &str, at: Timestamp) -> Res
         Err(Implausible::Ahead) => "more than 30 days after",
     };
     Err(Failure::NotDone(format!(
-        "this machine's clock shows {}. That is {why} {what}, at {}, and what was issued would be ended by it. Set the \
-         clock right; or, if it is right, say so with --trust-clock",
+        "this machine's clock shows {}. That is {why} {what}, at {}, and decides what is ended. Set the clock, or use \
+         --trust-clock if it is right",
         time(now),
         time(at)
     )))

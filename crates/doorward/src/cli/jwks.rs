@@ -40,7 +40,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::Rotate { algorithm } => {
             let key = signing_keys::rotate(app, actor, algorithm).await?;
-            output.print(&key, || format!("{} is published, and signs from {}.", key.kid, time(key.active_from)))?;
+            output.print(&key, || format!("{} is published and signs from {}.", key.kid, time(key.active_from)))?;
         }
     }
     Ok(())

@@ -125,7 +125,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
             let was_before = revocation == KeyRevocation::Before;
             output.print(&json!({"id": shown.id, "revoked": true, "before": was_before}), || match was_before {
-                true => format!("{} had been revoked before.", shown.id),
+                true => format!("{} was already revoked.", shown.id),
                 false => format!("{} ({}…) is revoked.", shown.id, shown.hint),
             })?;
         }
@@ -168,6 +168,6 @@ fn show(created: &CreatedKey, output: Output) -> Result<(), Failure> {
             ("key", created.key.reveal().to_owned()),
             ("id", created.view.id.to_string()),
             ("expires", time_or(created.view.expires_at, "NEVER EXPIRES")),
-        ]) + "The key is shown this once."
+        ]) + "The key is shown only once."
     })
 }

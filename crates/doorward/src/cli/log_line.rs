@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_caller_wrote_into_a_header_is_no_event() {
+    fn header_content_is_never_taken_for_an_event() {
         let event = event();
         for line in [
             json!({"msg": "request", "user_agent": event, "trace_id": ID}).to_string(),

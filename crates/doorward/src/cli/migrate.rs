@@ -28,9 +28,9 @@ pub(super) async fn run(args: MigrateArgs, place: &Place, actor: &Actor, output:
     let value = json!({"from": applied.from, "to": applied.to, "issuer_changed": is_changed});
     output.print(&value, || {
         let schema = match (applied.from == applied.to, is_changed) {
-            (true, false) => format!("The schema is at {}; there was nothing to do.", applied.to),
+            (true, false) => format!("The schema is at {}. Nothing to do.", applied.to),
             (true, true) => format!("The schema is at {}.", applied.to),
-            (false, _) => format!("The schema went from {} to {}.", applied.from, applied.to),
+            (false, _) => format!("Migrated the schema from {} to {}.", applied.from, applied.to),
         };
         let issuer = match is_changed {
             true => format!("\nThe server's address is {} now.", found.settings.issuer),

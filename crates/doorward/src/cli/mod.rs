@@ -195,7 +195,7 @@ impl Cli {
     pub(crate) fn read() -> Result<Self, clap::Error> {
         for name in ["DOORWARD_CONFIG", "DOORWARD_DATA"] {
             if std::env::var_os(name).is_some_and(|value| value.is_empty()) {
-                let empty = format!("{name} is set and empty: unset it, or give it a path");
+                let empty = format!("{name} is empty: unset it, or set it to a path");
                 return Err(Self::command().error(ErrorKind::InvalidValue, empty));
             }
         }
@@ -276,12 +276,13 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { command, global } = cli;
     let place = || {
         if global.config.is_some() && global.data.is_some() {
-            let both = "DOORWARD_CONFIG and DOORWARD_DATA are both set: unset one, or say --config FILE or --data DIR";
+            let both = "DOORWARD_CONFIG and DOORWARD_DATA are both set: unset one, or use --config FILE or --data DIR";
             return Err(Failure::Usage(both.to_owned()));
         }
         let config = global.config.clone().map(Place::Config).or(global.data.clone().map(Place::Data));
         let here = || Some(PathBuf::from(CONFIG)).filter(|path| path.exists()).map(Place::Config);
-        let where_to = || Failure::Usage(format!("say where: --config FILE or --data DIR; there is no {CONFIG} here"));
+        let where_to =
+            || Failure::Usage(format!("use --config FILE or --data DIR: there is no {CONFIG} in this folder"));
         config.or_else(here).ok_or_else(where_to)
     };
     let as_owner = || {
@@ -292,14 +293,14 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         Command::Demo(args) => {
             if global.config.is_some() {
-                let instead = "demo takes no configuration (--config, DOORWARD_CONFIG): `doorward serve` does";
+                let instead = "demo takes no configuration (--config, DOORWARD_CONFIG): use `doorward serve`";
                 return Err(Failure::Usage(instead.to_owned()));
             }
             demo::run(args, global.data, output)?;
         }
         Command::Serve => {
             if global.config.is_none() && global.data.is_some() {
-                let instead = "serve takes --config FILE; a demo's folder is served by `doorward demo --data DIR`";
+                let instead = "serve needs --config FILE. For a demo's folder, use `doorward demo --data DIR`";
                 return Err(Failure::Usage(instead.to_owned()));
             }
             let config = global.config.unwrap_or_else(|| PathBuf::from(CONFIG));
@@ -322,7 +323,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Health(args) => return health::run(&args, &place()?, output),
         Command::Config(verb) => {
             if global.named.data {
-                let instead = "config takes no --data: name the configuration with --config FILE; a demo's folder has \
+                let instead = "config takes no --data: give the configuration with --config FILE. A demo's folder has \
                                none";
                 return Err(Failure::Usage(instead.to_owned()));
             }

@@ -24,8 +24,7 @@ use crate::{
 pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<(), Failure> {
     let target = place.find()?;
     let Location::Postgres(_) = &target.location else {
-        let told =
-            "move takes the SQLite database of the data folder into PostgreSQL: name that in data.postgres first";
+        let told = "move copies the SQLite database of the data folder to PostgreSQL: set data.postgres first";
         return Err(Failure::Usage(told.to_owned()));
     };
     let folder = target.folder.clone();
@@ -35,7 +34,7 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
     let master_keys = target.master_keys.iter().map(crate::data::copied).collect::<Result<_, _>>()?;
     let source = Found { settings: target.settings.clone(), location, master_keys, folder: folder.clone() };
     if source.has_no_file() {
-        return Err(Failure::NotDone(format!("{} is not there: nothing was moved", source.database())));
+        return Err(Failure::NotDone(format!("{} does not exist. Nothing was moved", source.database())));
     }
     ensure_nothing_kept(&folder)?;
     let from = source.open_store().await?;
@@ -78,7 +77,7 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
         let tables: String =
             restored.contents.tables().map(|(name, rows)| format!("  {rows:>10}  {name}\n")).collect();
         format!(
-            "{tables}\nPostgreSQL holds all {} rows; every table was compared. The SQLite database is kept as {}: remove \
+            "{tables}\nPostgreSQL contains all {} rows. Every table was compared. The SQLite database is kept as {}: remove \
              it once the server runs.",
             restored.contents.rows(),
             kept.display()
@@ -90,7 +89,7 @@ pub(super) async fn run(place: &Place, actor: &Actor, output: Output) -> Result<
 fn refused(error: BackupError, target: &Found) -> Failure {
     match error {
         BackupError::Holds { table, rows } => Failure::NotDone(format!(
-            "{} holds data ({rows} rows in {table}): name an empty one; nothing was moved",
+            "{} contains data ({rows} rows in {table}): use an empty database. Nothing was moved",
             target.database()
         )),
         error => error.into(),
@@ -104,7 +103,7 @@ fn ensure_nothing_kept(folder: &Path) -> Result<(), Failure> {
     match kept.iter().find(|path| path.symlink_metadata().is_ok()) {
         None => Ok(()),
         Some(path) => Err(Failure::NotDone(format!(
-            "{} is there from an earlier move: give it another name, or remove it; nothing was moved",
+            "{} remains from an earlier move: rename or remove it. Nothing was moved",
             path.display()
         ))),
     }

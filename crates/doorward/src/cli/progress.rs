@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bar_is_empty_at_the_beginning_and_full_at_the_end() {
+    fn bar_is_empty_at_first_and_full_when_done() {
         let shown = |done, total| line(Progress { step: "Restoring", table: "grants", done, total });
         assert_eq!(shown(0, 0), "Restoring [------------------------]   0 %  0 of 1 rows  grants");
         assert_eq!(shown(50, 100), "Restoring [############------------]  50 %  50 of 100 rows  grants");

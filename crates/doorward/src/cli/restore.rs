@@ -182,14 +182,14 @@ impl MasterKeys {
         let keys = backup.enclosed_keys(&passphrase.known_one()?)?;
         let Some(path) = &target.master_key_file else {
             return Err(Failure::NotDone(format!(
-                "the environment gives another master key than the backup's, {needed}: leave it out, and the key of the \
-                 backup is written into its file"
+                "the environment has another master key than the backup's, {needed}: unset it, and the backup's key is \
+                 written to its file"
             )));
         };
         // One that `init` made has protected nothing yet.
         if !found.master_keys.is_empty() && !found.is_new() {
             return Err(Failure::NotDone(format!(
-                "{} holds another master key than the backup's, {needed}: move that file away; nothing was changed",
+                "{} contains another master key than the backup's, {needed}: move that file away. Nothing was changed",
                 path.display()
             )));
         }
@@ -221,8 +221,8 @@ async fn in_place(args: &RestoreArgs, place: &Place, actor: &Actor, output: Outp
     let database = found.database();
     output.print(&json!({"database": database, "ended": ended.as_ref().map(counts)}), || {
         format!(
-            "{database} is whole.\n{}\n\nAPI keys, clients' secrets and passwords stay as they were then. Look through them: \
-             doorward key list, client list, user list.",
+            "{database} is complete.\n{}\n\nAPI keys, clients' secrets and passwords stay as they were then. Check them with \
+             doorward key list, client list and user list.",
             told_issued(ended.as_ref(), "it was copied")
         )
     })
@@ -239,8 +239,8 @@ pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, outpu
     output.print(&told, || {
         let (made, age) = (time(heading.created_at), clock::ago(SystemClock.now().since(heading.created_at)));
         format!(
-            "{database} holds the {} rows of the backup of {made} ({age}); every table was compared.\n{}\n\n\
-             Look through what stays as it was then, and may have been revoked since:\n{}",
+            "{database} contains the {} rows of the backup of {made} ({age}). Every table was compared.\n{}\n\n\
+             Check what stays as it was then, and may have been revoked since:\n{}",
             contents.rows(),
             told_issued(ended.as_ref(), "the backup"),
             stays(contents)
@@ -250,7 +250,7 @@ pub(super) fn tell(heading: &Heading, restored: &Restored, database: &str, outpu
 
 fn told_issued(ended: Option<&EndedByRestore>, then: &str) -> String {
     match ended {
-        None => format!("Sessions, grants and tokens stay valid, also those that were revoked after {then}."),
+        None => format!("Sessions, grants and tokens stay valid, even those that were revoked after {then}."),
         Some(ended) => format!(
             "Ended, because it may have been revoked after {then}: {} grants with their refresh tokens, {} sessions, {} \
              access tokens, {} remembered consents. Users sign in again.{}",
@@ -269,8 +269,8 @@ fn refused_until(moment: Timestamp) -> String {
         return String::new();
     }
     format!(
-        "\n\nTokens issued before {} are refused, new ones too: a clock was ahead at the time of the backup, or this \
-         machine's is behind. If this one is right, run `doorward restore --in-place --trust-clock`.",
+        "\n\nTokens issued before {} are refused, even new ones: a clock was ahead at the time of the backup, or this \
+         machine's clock is behind. If it is right, run `doorward restore --in-place --trust-clock`.",
         time(moment)
     )
 }

@@ -18,9 +18,9 @@ pub(super) async fn run(args: SweepArgs, app: &App, output: Output) -> Result<()
         app.trust_clock().await?;
     }
     if !tasks::sweep_all(app).await? {
-        let why = "this machine's clock is further ahead than time can have passed since a server last looked at it: \
-                   nothing was removed. Set it right, or say that it is right with --trust-clock";
+        let why = "this machine's clock is implausibly far ahead of the last time that a server saw. Nothing was deleted. \
+                   Set the clock, or use --trust-clock if it is right";
         return Err(Failure::NotDone(why.to_owned()));
     }
-    output.print(&json!({"swept": true}), || "What has ended is removed.".to_owned())
+    output.print(&json!({"swept": true}), || "Expired data was deleted.".to_owned())
 }

@@ -42,7 +42,7 @@ impl TokenArgs {
 pub(super) fn decode(args: TokenArgs, output: Output) -> Result<(), Failure> {
     let token = args.read()?;
     let (header, claims) =
-        jws::decode_unverified(&token).ok_or_else(|| Failure::NotDone("this is no JWT in compact form".to_owned()))?;
+        jws::decode_unverified(&token).ok_or_else(|| Failure::NotDone("this is not a compact JWT".to_owned()))?;
     let value = json!({"header": header, "claims": claims, "verified": false});
     output.print(&value, || {
         let pretty = |value: &json::Map<String, Value>| serde_json::to_string_pretty(value).unwrap_or_default();

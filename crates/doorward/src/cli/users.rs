@@ -117,7 +117,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             users::show(app, &user).await?;
             users::set_password(app, actor, &user, password()?).await?;
             output.print(&json!({"user": user, "password_set": true}), || {
-                format!("{user} has a new password; all sessions were ended.")
+                format!("{user} has a new password. All sessions were ended.")
             })?;
         }
         Verb::VerifyEmail(Name { user }) => {

@@ -61,7 +61,7 @@ impl Draft {
         let mut by_variable: BTreeMap<&'static str, String> = BTreeMap::new();
         for (key, variable, given) in environment.given() {
             if let Some(other) = by_variable.insert(key.path, variable.clone()) {
-                let message = format!("`{}` is given twice, by {other} and by {variable}", key.path);
+                let message = format!("`{}` is set twice, by {other} and by {variable}", key.path);
                 self.reject(key, Place::Variable(variable), message, None);
                 continue;
             }
@@ -69,7 +69,7 @@ impl Draft {
         }
         for variable in environment.unknown() {
             let help = nearest(variable, environment::names()).map(|name| format!("did you mean {name}?"));
-            let message = format!("{variable} names no key");
+            let message = format!("{variable} does not match a key");
             self.note(Mistake { path: String::new(), place: Place::Variable(variable.into()), message, help });
         }
     }
@@ -142,7 +142,7 @@ impl Draft {
         match given {
             Given::Value(value) => match value.to_str() {
                 Some("") if !key.takes_list() => {
-                    let help = Some("unset the variable if the default is meant".to_owned());
+                    let help = Some("to use the default, unset the variable".to_owned());
                     self.reject(key, place, format!("`{}` is empty", key.path), help);
                 }
                 Some(text) => self.set(key, Input::Text(text), Path::new(""), place),

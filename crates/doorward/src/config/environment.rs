@@ -1,6 +1,6 @@
 //! The environment variables that concern Doorward: `DOORWARD_` and the path of a key, joined by two underscores.
 //!
-//! A variable that names no key is a mistake, as an unknown key in the file is: a setting that is silently ignored is
+//! A variable that matches no key is a mistake, as an unknown key in the file is: a setting that is silently ignored is
 //! the kind that nobody finds. Exempt are those that mean something else: those that Kubernetes makes up for each service
 //! whose name begins with `doorward`, and Docker for each linked container.
 
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_other_purpose_are_left_alone() {
+    fn unrelated_variables_are_ignored() {
         for name in
             ["PATH", "DOORWARD_CONFIG", "DOORWARD_DATA", "DOORWARD_TEST_POSTGRES", "DOORWARD_DATA__POSTGRES_FILE"]
         {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_kubernetes_and_docker_make_up_are_left_alone() {
+    fn variables_of_kubernetes_and_docker_are_ignored() {
         for service in ["DOORWARD", "DOORWARD_POSTGRESQL", "DOORWARD_POSTGRESQL_HL"] {
             for (end, value) in [
                 ("SERVICE_HOST", "10.0.0.1"),
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_look_like_keys_and_are_none_are_unknown() {
+    fn variables_that_only_look_like_keys_are_unknown() {
         for name in [
             "DOORWARD_LOG",
             "DOORWARD_LOG__FROMAT",

@@ -59,7 +59,7 @@ impl Walk<'_> {
             return;
         }
         self.broken_lines.push(line);
-        let message = format!("this is not TOML: {}", error.message());
+        let message = format!("invalid TOML: {}", error.message());
         self.draft.note(Mistake { path: String::new(), place: span.into(), message, help: None });
     }
 
@@ -102,7 +102,7 @@ impl Walk<'_> {
             key.path
         );
         let help = format!(
-            "take it out, treat this one as known to others, and set {} or point {}_file to a file of mode 0600",
+            "remove it, treat it as compromised, and set {} or point {}_file to a file of mode 0600",
             key.variable(),
             key.path
         );
@@ -114,7 +114,7 @@ impl Walk<'_> {
             return self.table(path, table);
         }
         self.draft.hide(value.span());
-        let message = format!("`{path}` is a section, and not a value");
+        let message = format!("`{path}` is a section, not a value");
         let help = Some(format!("write [{path}] on a line of its own, once, and its keys below"));
         self.draft.note(Mistake { path: path.into(), place: name.into(), message, help });
     }

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn http_is_for_loopback_hosts_alone() {
+    fn http_is_only_for_loopback_hosts() {
         for text in ["http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:8400"] {
             assert!(Issuer::parse(text).is_ok(), "{text}");
         }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_or_a_slash_at_the_end_is_refused() {
+    fn path_or_trailing_slash_is_refused() {
         for text in ["https://a.example/", "https://a.example/tenant", "https://a.example/tenant/"] {
             assert_eq!(Issuer::parse(text), Err(InvalidIssuer::Path), "{text}");
         }

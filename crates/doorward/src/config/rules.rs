@@ -25,7 +25,8 @@ fn plain_http_stays_on_loopback(draft: &mut Draft) {
         return;
     };
     let message = format!("`listen.address` is {reason}");
-    let help = "give `listen.tls.certificate` and `listen.tls.key`, or set `listen.behind_proxy` with `listen.trusted_proxies`";
+    let help =
+        "set `listen.tls.certificate` and `listen.tls.key`, or set `listen.behind_proxy` with `listen.trusted_proxies`";
     let involved = ["listen.address", "listen.behind_proxy", "listen.tls.certificate", "listen.tls.key"];
     draft.note_about(&involved, message, Some(help.into()));
 }
@@ -35,7 +36,7 @@ fn metrics_are_elsewhere(draft: &mut Draft) {
     let of_server = |address: &&SocketAddr| program.addresses.iter().any(|other| overlap(address, other));
     let Some(address) = program.metrics_addresses.iter().find(of_server) else { return };
     let message = format!("`metrics.address` is {address}, where the server itself listens");
-    let help = "give metrics a port of their own";
+    let help = "use another port for metrics";
     draft.note_about(&["metrics.address", "listen.address"], message, Some(help.into()));
 }
 
@@ -51,12 +52,12 @@ fn proxies_are_named(draft: &mut Draft) {
     let behind_proxy = draft.config.program.behind_proxy;
     let (message, help) = match (behind_proxy, draft.config.server.trusted_proxies.is_empty()) {
         (true, true) => (
-            "`listen.behind_proxy` is set, and no proxy is trusted",
+            "`listen.behind_proxy` is set, but no proxy is trusted",
             "list its networks in `listen.trusted_proxies`, such as [\"10.0.0.0/8\"]",
         ),
         (false, false) => (
             "`listen.trusted_proxies` has no effect without `listen.behind_proxy`",
-            "set `listen.behind_proxy = true`, or take the list out",
+            "set `listen.behind_proxy = true`, or remove the list",
         ),
         _ => return,
     };
@@ -80,7 +81,7 @@ fn reports_come_from_proxies(draft: &mut Draft) {
         };
         if has_effect {
             let message = format!("`{key}` has no effect without `listen.behind_proxy`");
-            let help = "set `listen.behind_proxy = true` with `listen.trusted_proxies`, or take the key out";
+            let help = "set `listen.behind_proxy = true` with `listen.trusted_proxies`, or remove the key";
             draft.note_about(&[key, "listen.behind_proxy"], message, Some(help.into()));
         }
     }
@@ -89,7 +90,7 @@ fn reports_come_from_proxies(draft: &mut Draft) {
 fn tls_is_a_pair(draft: &mut Draft) {
     let pair = ["listen.tls.certificate", "listen.tls.key"];
     if let [false, true] | [true, false] = pair.map(|path| draft.is_given(path)) {
-        let message = "`listen.tls` takes both `certificate` and `key`, and one is missing";
+        let message = "`listen.tls` needs both `certificate` and `key`, but one is missing";
         draft.note_about(&pair, message.into(), None);
     }
 }
@@ -97,8 +98,8 @@ fn tls_is_a_pair(draft: &mut Draft) {
 fn master_key_has_one_source(draft: &mut Draft) {
     let sources = ["keys.master_key", "keys.master_key_file"];
     if sources.iter().all(|path| draft.is_given(path)) {
-        let message = "the master key is given twice, by `keys.master_key` and by `keys.master_key_file`";
-        let help = "keep one: with the wrong key nothing stored can be used";
+        let message = "the master key is set twice, by `keys.master_key` and by `keys.master_key_file`";
+        let help = "keep one: with the wrong key, stored data is unusable";
         draft.note_about(&sources, message.into(), Some(help.into()));
     }
 }
@@ -124,28 +125,28 @@ const ORDERS: &[Order] = &[
         longer: "session.absolute",
         read: |c| (c.server.session.idle, c.server.session.absolute),
         reported_at: Side::Shorter,
-        reason: "a session can't lie unused for longer than it lasts",
+        reason: "a session can't stay unused for longer than it lasts",
     },
     Order {
         shorter: "tokens.refresh_idle",
         longer: "tokens.refresh_absolute",
         read: |c| (c.server.tokens.refresh.idle, c.server.tokens.refresh.absolute),
         reported_at: Side::Shorter,
-        reason: "a refresh token can't lie unused for longer than its family lasts",
+        reason: "a refresh token can't stay unused for longer than its family lasts",
     },
     Order {
         shorter: "tokens.refresh_grace_other_address",
         longer: "tokens.refresh_grace_same_address",
         read: |c| (c.server.tokens.refresh.grace_other_address, c.server.tokens.refresh.grace_same_address),
         reported_at: Side::Shorter,
-        reason: "a stranger's address is not trusted longer than the known one",
+        reason: "other addresses must not be trusted longer than the known one",
     },
     Order {
         shorter: "signing.publish_before_use",
         longer: "signing.rotate_every",
         read: |c| (c.server.signing.publish_before_use, c.server.signing.rotate_every),
         reported_at: Side::Shorter,
-        reason: "the next key must be published while the present one signs",
+        reason: "the next key must be published while the current one signs",
     },
     Order {
         shorter: "tokens.access_token_ttl",

@@ -60,7 +60,7 @@ impl Program {
     pub(crate) fn refuses_plain_http_at(&self, address: SocketAddr) -> Option<String> {
         let is_reachable = !address.ip().to_canonical().is_loopback();
         let refused = is_reachable && self.tls.is_none() && !self.behind_proxy;
-        refused.then(|| format!("{address}, where others would speak plain HTTP with this server"))
+        refused.then(|| format!("{address}, where others could reach this server over plain HTTP"))
     }
 }
 

@@ -60,11 +60,11 @@ fn entry(key: &Key, given: &Given<'_>) -> String {
             }
         }
         (DefaultValue::Described { text, example }, None) => {
-            (format!("{takes}; if not given, {text}"), format!("#{name} = {}", key.kind.toml(example)))
+            (format!("{takes}; default: {text}"), format!("#{name} = {}", key.kind.toml(example)))
         }
         (DefaultValue::Required, None) => (takes, format!("{name} = {}", key.kind.toml(given.issuer.as_str()))),
         (DefaultValue::Unset { example }, None) => {
-            (format!("{takes}; not given by default"), format!("#{name} = {}", key.kind.toml(example)))
+            (format!("{takes}; not set by default"), format!("#{name} = {}", key.kind.toml(example)))
         }
     };
     format!("\n{meaning}# ({note})\n{assignment}\n")

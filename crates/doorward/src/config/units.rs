@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_without_unit_or_in_odd_order_is_none() {
+    fn duration_without_unit_or_in_odd_order_is_rejected() {
         for text in ["", "5", "5 m", "m", "5m5m", "30m1h", "-5m", "1.5h", "5w", "99999999999999999999d", "5mm"] {
             assert_eq!(parse_duration(text), None, "{text}");
         }
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_size_in_an_ambiguous_unit_is_none() {
+    fn size_in_an_ambiguous_unit_is_rejected() {
         for text in ["", "64KB", "64k", "KiB", "1 MiB", "-1", "99999999999GiB"] {
             assert_eq!(parse_size(text), None, "{text}");
         }

@@ -164,7 +164,7 @@ fn wrong_type(found: &DeValue<'_>, wanted: &str) -> Fault {
         DeValue::String(_) => "a text",
         DeValue::Table(_) => "a table",
     };
-    Fault::new(format!("takes {wanted}, and this is {found}"))
+    Fault::new(format!("takes {wanted}, but this is {found}"))
 }
 
 fn integer(value: &DeValue<'_>) -> Option<u64> {
@@ -203,7 +203,7 @@ fn duration(input: Input<'_>, range: &RangeInclusive<Duration>) -> Result<Durati
     }
     let given = text(input, "a duration")?;
     let Some(duration) = parse_duration(&given) else {
-        let fault = Fault::new(format!("takes a duration, and `{given}` is none"));
+        let fault = Fault::new(format!("takes a duration, but got `{given}`"));
         return Err(fault.with_help("write a whole number with s, m, h or d: \"90s\", \"5m\", \"1h30m\", \"30d\""));
     };
     let [shortest, longest] = [range.start(), range.end()].map(|bound| format_duration(*bound));
@@ -217,7 +217,7 @@ fn size(input: Input<'_>, range: &RangeInclusive<usize>) -> Result<usize, Fault>
         }
         _ => {
             let given = text(input, "a number of bytes, or a size")?;
-            let none = || Fault::new(format!("takes a size, and `{given}` is none"));
+            let none = || Fault::new(format!("takes a size, but got `{given}`"));
             let read = parse_size(&given);
             Some(read.ok_or_else(|| none().with_help("write a whole number with B, KiB, MiB or GiB: \"64KiB\""))?)
         }
@@ -248,7 +248,7 @@ fn list<T>(input: Input<'_>, read: fn(&str) -> Result<T, Fault>) -> Result<Vec<T
 }
 
 fn non_empty_list<T>(values: Vec<T>) -> Result<Vec<T>, Fault> {
-    if values.is_empty() { Err(Fault::new("takes at least one, and this list is empty")) } else { Ok(values) }
+    if values.is_empty() { Err(Fault::new("takes at least one item, but this list is empty")) } else { Ok(values) }
 }
 
 fn read_element<T>(element: &Spanned<DeValue<'_>>, read: fn(&str) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -268,12 +268,12 @@ fn elements(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, Fault> {
-    let none = || Fault::new(format!("takes an address with a port, and `{text}` is none"));
+    let none = || Fault::new(format!("takes an address with a port, but got `{text}`"));
     text.parse().map_err(|_| none().with_help("such as \"127.0.0.1:8400\" or \"[::1]:8400\"; names are not looked up"))
 }
 
 fn network(text: &str) -> Result<IpNet, Fault> {
-    let none = || Fault::new(format!("takes networks, and `{text}` is none"));
+    let none = || Fault::new(format!("takes networks, but got `{text}`"));
     let network = match text.parse::<IpNet>() {
         Ok(network) => network,
         Err(_) => text.parse::<IpAddr>().map(IpNet::from).map_err(|_| none().with_help("such as \"10.0.0.0/8\""))?,
@@ -284,7 +284,7 @@ fn network(text: &str) -> Result<IpNet, Fault> {
     }
     if network.trunc() != network {
         let (whole, alone) = (network.trunc(), network.addr());
-        let unclear = Fault::new(format!("takes networks, and `{text}` is an address within one"));
+        let unclear = Fault::new(format!("takes networks, but `{text}` is an address within one"));
         return Err(
             unclear.with_help(format!("write \"{whole}\" for the network, or \"{alone}\" for the address alone"))
         );
@@ -293,14 +293,14 @@ fn network(text: &str) -> Result<IpNet, Fault> {
 }
 
 fn choice(word: &str, names: &[&str]) -> Result<usize, Fault> {
-    let unknown = || Fault::new(format!("takes {}, and not `{word}`", names.join(", ")));
+    let unknown = || Fault::new(format!("takes {}, but got `{word}`", names.join(", ")));
     names.iter().position(|name| *name == word).ok_or_else(unknown)
 }
 
 fn colour(hex: &str) -> Result<Accent, Fault> {
     let digits = hex.strip_prefix('#').filter(|digits| digits.len() == 6);
     if !digits.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit())) {
-        return Err(Fault::new(format!("takes a colour as #rrggbb, and `{hex}` is none")));
+        return Err(Fault::new(format!("takes a colour as #rrggbb, but got `{hex}`")));
     }
     Accent::parse(hex).map_err(|invalid| Fault::new(invalid.to_string()))
 }
@@ -319,10 +319,10 @@ fn issuer(url: &str) -> Result<Issuer, Fault> {
 }
 
 fn link(url: &str) -> Result<String, Fault> {
-    let none = || Fault::new(format!("takes a URL that begins with https:// or mailto:, and `{url}` is none"));
+    let none = || Fault::new(format!("takes a URL that begins with https:// or mailto:, but got `{url}`"));
     match url.split_once(':') {
         Some(("https", _)) => {
-            let fault = |why| Fault::new(format!("`{url}` is no address of a web page: {why}"));
+            let fault = |why| Fault::new(format!("`{url}` is not the URL of a web page: {why}"));
             check_web_page(url).map_err(fault)?;
         }
         Some(("mailto", to)) if to.bytes().all(|byte| byte.is_ascii_graphic()) && to.contains('@') => {}
@@ -332,7 +332,7 @@ fn link(url: &str) -> Result<String, Fault> {
 }
 
 fn master_key(text: &str) -> Result<MasterKey, Fault> {
-    MasterKey::parse(text).map_err(|invalid| Fault::new(format!("holds something else: {invalid}")))
+    MasterKey::parse(text).map_err(|invalid| Fault::new(format!("is not a master key: {invalid}")))
 }
 
 fn name(words: &str) -> Result<String, Fault> {
@@ -342,5 +342,5 @@ fn name(words: &str) -> Result<String, Fault> {
 }
 
 fn non_empty(text: Cow<'_, str>) -> Result<Cow<'_, str>, Fault> {
-    if text.is_empty() { Err(Fault::new("takes a path, and this is empty")) } else { Ok(text) }
+    if text.is_empty() { Err(Fault::new("takes a path, but this is empty")) } else { Ok(text) }
 }

@@ -17,8 +17,8 @@ impl Config {
         let reachable =
             self.program.metrics_addresses.iter().find(|address| !address.ip().to_canonical().is_loopback())?;
         Some(format!(
-            "anybody who reaches {reachable} can read the metrics. Give `metrics.address` an address that only the monitoring \
-             reaches, and ignore this warning if it has one"
+            "anyone who reaches {reachable} can read the metrics. Set `metrics.address` to an address that only the monitoring \
+             system reaches. If it is one, ignore this warning"
         ))
     }
 
@@ -32,8 +32,8 @@ impl Config {
         }
         let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
         Some(format!(
-            "clients connect to port {port}, by the issuer {issuer}, and this server listens at {}. Change `issuer` or \
-             `listen.address`, or set `listen.behind_proxy`; nothing needs to change if the port is forwarded",
+            "clients connect to port {port} of the issuer {issuer}, but this server listens on {}. Change `issuer` or \
+             `listen.address`, or set `listen.behind_proxy`. If the port is forwarded, ignore this warning",
             addresses.join(", ")
         ))
     }

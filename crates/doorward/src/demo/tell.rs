@@ -90,7 +90,7 @@ curl -iw '\n' -X POST {api}/notes -H 'X-API-Key: {api_key_read_only}' -H 'Conten
 TOKEN=$(curl -s {issuer}/token -u '{client_id}:{client_secret}' -d grant_type=client_credentials -d scope=notes:read | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -iw '\n' {api}/notes -H "Authorization: Bearer $TOKEN"
 
-# the whole story of a refusal (every refusal's answer has a trace_id)
+# explain the refusal (every refused response has a trace_id)
 {program} explain {trace_id} --data {folder}
 
 Ctrl-C ends the demo.

@@ -18,7 +18,7 @@ pub(super) fn begin(folder: &Path) -> Result<(), Failure> {
     let is_unfinished = data::is_unfinished_demo(folder);
     if !is_unfinished && [DATABASE, ISSUER, MASTER_KEY].iter().any(|name| folder.join(name).exists()) {
         return Err(Failure::NotDone(format!(
-            "{} holds the data of a server that is no demo: name another folder; nothing was changed",
+            "{} contains the data of a server that is not a demo: use another folder. Nothing was changed",
             folder.display()
         )));
     }

@@ -224,7 +224,7 @@ fn backup_that_includes_its_key_is_verified_wherever_it_lies() {
 }
 
 #[test]
-fn what_a_file_says_of_itself_reaches_no_terminal_as_it_is() {
+fn text_of_a_backup_file_is_escaped_for_terminals() {
     let site = Site::new(None);
     let file = site.file("forged");
     for forged in ["doorward-backup \u{1b}]0;pwned\u{7}\u{202e}\n{}\n", "doorward-backup 1\n{\"\u{1b}[2J\"}\n"] {

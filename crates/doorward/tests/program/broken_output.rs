@@ -28,7 +28,7 @@ fn unread(arguments: &[&str], data: &Path, output: impl Into<Stdio>) -> Output {
 }
 
 #[test]
-fn what_could_not_be_shown_was_not_made() {
+fn unprinted_secrets_are_not_stored() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let demo = Running::demo(&data);

@@ -202,7 +202,7 @@ fn explain_takes_an_id_as_people_hand_it_on() {
 }
 
 #[test]
-fn what_has_no_scope_is_refused_or_warned_about() {
+fn missing_scopes_are_refused_or_warned_about() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let data = folder.path().join("demo");
     let _demo = Running::demo(&data);

@@ -12,7 +12,7 @@ fn folder() -> tempfile::TempDir {
 
 /// Keys, tokens and refusals work as the demo prints them, and every refusal can be explained.
 #[test]
-fn what_the_demo_prints_works() {
+fn printed_commands_of_the_demo_work() {
     let folder = folder();
     let data = folder.path().join("demo");
     let demo = Running::demo(&data);
@@ -141,7 +141,7 @@ fn demo_refuses_another_servers_folder_and_leaves_it_alone() {
     std::fs::write(data.join("demo.unfinished"), "").expect("the folder is ours");
     let output = refused();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("name another folder"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("use another folder"));
     assert_eq!(contents(), before);
     assert!(!data.join("demo.json").exists());
 }

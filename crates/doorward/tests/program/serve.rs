@@ -235,7 +235,7 @@ fn serve_says_that_it_takes_no_data_folder() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let refused = program().args(["serve", "--data"]).arg(folder.path()).output().expect("the program runs");
     assert_eq!(refused.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("serve takes --config FILE"));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("serve needs --config FILE"));
 }
 
 /// Both flags are global, and these commands would skip them without a word.
@@ -299,7 +299,7 @@ fn folder_without_a_sqlite_server_is_refused_and_unchanged() {
     fs::write(&key, "A".repeat(43)).expect("the folder is ours");
     fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     let (code, printed) = list();
-    assert!(code == Some(2) && printed.contains("holds no database"), "{printed}");
+    assert!(code == Some(2) && printed.contains("contains no database"), "{printed}");
     assert!(!folder.path().join("doorward.db").exists());
 }
 

@@ -119,7 +119,7 @@ impl Issuer {
                 Duration::ZERO
             }
             Err(error) => {
-                tracing::warn!(issuer = self.url.as_str(), %error, "the issuer's metadata can't be had");
+                tracing::warn!(issuer = self.url.as_str(), %error, "the issuer's metadata can't be fetched");
                 *self.last_failure.lock().unwrap_or_else(PoisonError::into_inner) = error.to_string();
                 backoff(self.failures.fetch_add(1, Ordering::Relaxed))
             }
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_http_is_for_the_loopback_alone() {
+    fn plain_http_is_only_for_loopback() {
         for good in ["https://issuer.example", "http://localhost:8400", "http://127.0.0.1:1", "http://[::1]:1/a"] {
             assert!(IssuerUrl::parse(good).is_some(), "{good}");
         }

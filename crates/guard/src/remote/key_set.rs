@@ -108,7 +108,7 @@ impl IssuerKeys {
             }
             Err(error) => error,
         };
-        tracing::warn!(issuer = self.issuer.url().as_str(), error = %refusal, "the issuer's keys can't be had");
+        tracing::warn!(issuer = self.issuer.url().as_str(), error = %refusal, "the issuer's keys can't be fetched");
         self.last_failed.store(true, Ordering::Relaxed);
         let failures = self.failures.fetch_add(1, Ordering::Relaxed);
         // Without keys nobody can be served, so the next attempt comes sooner.

@@ -111,7 +111,7 @@ async fn nested_layers_of_one_guard_cost_one_verification() {
 }
 
 #[tokio::test]
-async fn what_one_guard_found_is_no_proof_for_another() {
+async fn principal_of_one_guard_proves_nothing_to_another() {
     let (ours, theirs) = (FakeIssuer::start().await, FakeIssuer::start().await);
     let clock = Arc::new(ManualClock::at(NOW));
     let (inner, outer) = (builder(&ours, &clock).build().unwrap(), builder(&theirs, &clock).build().unwrap());

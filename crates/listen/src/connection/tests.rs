@@ -282,7 +282,7 @@ async fn request_that_came_with_the_end_is_answered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn answers_before_the_end_tell_clients_to_go_elsewhere() {
+async fn responses_before_shutdown_send_clients_elsewhere() {
     let mut served = Served::start(router(), 65_536);
     served.send(GET).await;
     assert!(!served.answer().await.contains("connection: close"));

@@ -1,4 +1,4 @@
-//! What continues on a connection: whether it is idle and since when, and what its client leaves waiting.
+//! What happens on a connection: whether it is idle and since when, and what its client leaves waiting.
 //!
 //! hyper closes HTTP/1.1 connections that are idle and knows nothing of the kind for HTTP/2, where a client can also
 //! take answers from the connection and still leave them waiting, by the window of each stream (RFC 9113 section 5.2).

@@ -73,7 +73,7 @@ async fn both_versions_of_http_are_spoken_and_http_2_is_preferred() {
 }
 
 #[tokio::test]
-async fn what_is_not_tls_gets_no_answer_of_http() {
+async fn plain_http_on_a_tls_port_gets_no_http_response() {
     let (secured, _) = secured().await;
     let plain = secured.base.replace("https://", "http://");
     let address = secured.base.strip_prefix("https://").unwrap().parse().unwrap();

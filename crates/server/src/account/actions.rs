@@ -1,7 +1,7 @@
 //! What can be done on the account page: disconnect an application, end sessions, sign out.
 //!
 //! Everything is about the signed-in user: an id of somebody else's changes nothing. Each action leads to a page that
-//! says what was done, since posting again by a reload would be a surprise.
+//! reports what was done, so that a reload does not post the form again.
 
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ async fn take(
     }
 }
 
-/// A mistake of the application's is no dead end for the person, who can sign out without going anywhere afterwards.
+/// An error of the application does not stop the person, who can still sign out and stay here.
 fn leading_on(refusal: impl Into<Refusal>) -> PageError {
     let refusal = refusal.into();
     match refusal.denial.class() {

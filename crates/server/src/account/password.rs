@@ -51,11 +51,11 @@ enum Problem {
     NewRejected(PasswordRejected),
     /// The new password is the current one.
     NotNew,
-    /// The current password is another one.
+    /// The current password is wrong.
     OldWrong,
     /// The current password became another one while this change was under way.
     ChangedMeanwhile,
-    /// Too many attempts; the next one is looked at after this time.
+    /// Too many attempts; the next one is checked after this time.
     Throttled(Duration),
 }
 

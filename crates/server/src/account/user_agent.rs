@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_a_browser() {
+    fn unknown_user_agent_is_a_browser() {
         assert_eq!(describe_user_agent(""), "A browser");
         assert_eq!(describe_user_agent("<script>alert(1)</script>"), "A browser");
         assert_eq!(describe_user_agent("somebot/1.0 (Linux)"), "A browser on Linux");

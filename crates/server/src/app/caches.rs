@@ -36,7 +36,7 @@ pub(crate) struct Caches {
     client_tally: Tally,
     keys: Cache<Digest, Arc<KeyRecord>>,
     key_tally: Tally,
-    /// Keys that are none of an API which asked about them, and when it did.
+    /// Keys that an API asked about and that are not its own, and when it did.
     misses: Cache<(ApiId, Digest), Miss>,
     /// Addresses with the minute in which their failed client authentications are answered without counting on.
     pub(crate) throttled: Cache<String, ()>,
@@ -69,7 +69,7 @@ pub(crate) struct CacheLoad {
     pub(crate) misses: u64,
 }
 
-/// A key that is none of the API which asked: the key of another one, or none at all.
+/// A key that does not belong to the API that asked: the key of another API, or no key at all.
 type Miss = (Option<Arc<KeyRecord>>, Timestamp);
 
 /// How long a miss is remembered. Another process may have created the key a moment ago, and it must work within a
@@ -152,7 +152,7 @@ impl App {
         }
     }
 
-    /// The client that is found without a look into the store.
+    /// The client, if it is cached or in the snapshot.
     pub(crate) fn kept_client(&self, id: &str) -> Option<Arc<Client>> {
         self.caches.clients.get(id).inspect(|_| self.caches.client_tally.hit())
     }

@@ -41,7 +41,7 @@ impl App {
         Box::pin(self.store.read(operation)).instrument(spans::store::<O>("read")).await.map_err(unavailable)
     }
 
-    /// Who does something at this time: what an operation makes its audit event of.
+    /// The actor and the time, for the audit event of an operation.
     pub(crate) fn audit(&self, actor: &Actor) -> AuditContext {
         AuditContext {
             id: self.audit_id(),

@@ -1,7 +1,7 @@
 //! Following the log of changes: what another process wrote is known here within a moment.
 //!
 //! A server whose database was migrated by a newer program stops answering these at once, until it is replaced. So does
-//! one under whose feet the database is restored, until that is done and everything is read again.
+//! one whose database is being restored, until that is done and everything is read again.
 //! A server that could not read the log for [`MAX_STALENESS`] answers issuance and verification with 503, since what
 //! it keeps in memory may be revoked by now.
 
@@ -31,11 +31,11 @@ pub(crate) struct LastRead(Mutex<Reading>);
 #[derive(Clone, Copy, Debug)]
 struct Reading {
     last: Instant,
-    /// Why it is not to be read again, if that was found since.
+    /// Why it must not be read again, if that was found since.
     unusable: Option<Unusable>,
 }
 
-/// Why a database is not to be worked on.
+/// Why a database must not be used.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 pub(crate) enum Unusable {
     /// A newer program has migrated it.
@@ -49,7 +49,7 @@ pub(crate) enum Unusable {
 /// Why what is kept in memory may be stale.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Stale {
-    /// The database is not to be worked on.
+    /// The database must not be used.
     #[error(transparent)]
     Unusable(Unusable),
     /// The log could not be read for so long.
@@ -77,7 +77,7 @@ impl LastRead {
         unusable.map_or(Ok(last.elapsed()), Err)
     }
 
-    /// The same, also where the log is not to be read.
+    /// The same, even if the log must not be read.
     pub(super) fn age_in_any_case(&self) -> Duration {
         self.lock().last.elapsed()
     }

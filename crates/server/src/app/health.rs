@@ -1,6 +1,6 @@
 //! Whether this server can serve, check by check.
 //!
-//! Easy to get wrong: anybody may ask, so an answer costs at most one write of the database in a second, and names causes
+//! Easy to get wrong: anyone may ask, so an answer costs at most one write of the database in a second, and names causes
 //! without what only the log should say.
 
 use std::{
@@ -62,7 +62,7 @@ impl App {
             return outcome;
         }
         let outcome = self.store.write(ProbeWrite { now: self.now() }).await.map_err(|error| {
-            tracing::error!(%error, "the database takes no writes: this server is not ready");
+            tracing::error!(%error, "the database accepts no writes: this server is not ready");
             "takes no writes"
         });
         *last = Some((Instant::now(), outcome));

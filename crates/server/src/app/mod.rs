@@ -163,13 +163,13 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
         Ok(named) => named,
         Err(error) => {
             // On large tables this query can time out. Start anyway.
-            tracing::warn!(%error, "whether older master keys are still needed is not known: all are kept");
+            tracing::warn!(%error, "could not check which older master keys are still needed: keeping all");
             return Ok(Peppers::new(master_keys));
         }
     };
     let sealed = store.read(SealingMasterKeys).await?;
     for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
-        tracing::info!(master_key = unneeded, "nothing needs this master key any more: its line can be removed");
+        tracing::info!(master_key = unneeded, "this master key is no longer needed: its line can be removed");
     }
     let needed = older.iter().filter(|key| named.contains(&key.id()));
     Ok(Peppers::new(std::iter::once(newest).chain(needed)))

@@ -48,7 +48,7 @@ impl Cookie {
         (values.next().is_none() && value.len() <= 512).then_some(value)
     }
 
-    /// Sets the cookie, for as long as said or until the browser is closed.
+    /// Sets the cookie for the given time, or until the browser is closed.
     pub(crate) fn set(self, app: &App, headers: &mut HeaderMap, value: &str, max_age: Option<Duration>) {
         let secure = if app.settings.is_https() { "; Secure" } else { "" };
         let max_age = max_age.map(|age| format!("; Max-Age={}", age.as_secs())).unwrap_or_default();
@@ -59,7 +59,7 @@ impl Cookie {
         }
     }
 
-    /// Takes the cookie away.
+    /// Deletes the browser's cookie.
     pub(crate) fn clear(self, app: &App, headers: &mut HeaderMap) {
         self.set(app, headers, "", Some(Duration::ZERO));
     }

@@ -1,7 +1,7 @@
-//! Forms that only our own pages can post.
+//! Forms that only this server's pages can post.
 //!
 //! A form's token is an HMAC over the browser's cookie, which no other site can read or set, and over the session if
-//! there is one; so a form filled before a sign-in is not good after it.
+//! there is one. So a form from before a sign-in is not valid after it.
 
 use doorward_core::{denial::Denial, refusal::Refusal, secret::ExposeSecret};
 use http::HeaderMap;

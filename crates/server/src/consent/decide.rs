@@ -74,7 +74,7 @@ async fn decide(
     }
 }
 
-/// The page. `expired` is what was ticked on one that came too late: it is shown again so, never with more.
+/// The page. `expired` has the ticked scopes of a page that expired: they are ticked again, and never more.
 fn render(app: &App, step: &Step, session: &Session, expired: Option<&ScopeSet>) -> Result<Response<Body>, Refusal> {
     let Interaction { id, stored } = &step.interaction;
     let request = &stored.request;

@@ -3,14 +3,14 @@
 //! It says who asks, for what, and where the answer goes. Easy to get wrong: Enter in a box presses the form's first
 //! submit button, so a form that begins with Allow lets people agree by a slip of the hand. Here a button without
 //! effect comes first: `formmethod="dialog"` outside of a dialog sends nothing (HTML, "form submission algorithm"). A
-//! disabled button would not do, Chromium skips it, and over a hidden one too.
+//! disabled or hidden button would not work: Chromium skips it.
 
 use askama::Template;
 
 use crate::pages::{Layout, scope_in_words};
 
 /// The consent page. Its form sends `csrf`, `decision` (`allow` or `deny`) and each ticked scope as `scope`; required
-/// ones are not sent, the server knows them.
+/// ones are not sent, since the server knows them.
 #[derive(Debug, Template)]
 #[template(path = "consent/consent.html")]
 pub(crate) struct ConsentPage<'a> {
@@ -24,14 +24,14 @@ pub(crate) struct ConsentPage<'a> {
     pub(crate) client_uri: Option<String>,
     /// Whose consent is asked for.
     pub(crate) username: String,
-    /// Where people go who are somebody else.
+    /// Where another user can sign in instead.
     pub(crate) switch_account: String,
     /// Host and port of the redirect URI, or its scheme where it has no host: `localhost:8401`.
     pub(crate) returns_to: String,
     /// Whether the redirect URI belongs to this application alone. It does not with a loopback address or a private
     /// scheme, which any program on the device can claim (RFC 8252 section 8.6).
     pub(crate) identity_assured: bool,
-    /// Whether this is the page again, after one that came too late.
+    /// Whether the previous page had expired.
     pub(crate) expired: bool,
     /// What is asked for, in the order of the page.
     pub(crate) scopes: Vec<ConsentScope>,

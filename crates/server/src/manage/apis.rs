@@ -65,7 +65,7 @@ pub async fn create(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<C
     create_shown(app, actor, metadata, |_| Ok(())).await
 }
 
-/// Creates an API and its credential, which `show` has shown: if that fails, nothing was changed.
+/// Creates an API and its credential after `show` has printed them. If that fails, nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
@@ -108,7 +108,7 @@ pub async fn list(app: &App, after: Option<ApiId>, limit: i64) -> Result<Vec<Api
     Ok(app.store.read(ListApis { after, limit }).await?.into_iter().map(ApiView::from).collect())
 }
 
-/// Every API as it is now, also one that another process made a moment ago, to be asked for one.
+/// Every API as it is now, even one that another process has just created.
 pub async fn all(app: &App) -> Result<Apis, ManageError> {
     Ok(Apis::new(app.store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect()))
 }

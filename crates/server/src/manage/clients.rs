@@ -17,7 +17,7 @@ use serde::Serialize;
 use super::{ManageError, roles, times};
 use crate::{actor::Actor, app::App};
 
-/// A client as it is shown: all but its secret.
+/// A client as it is shown: everything except its secret.
 #[derive(Clone, Debug, Serialize)]
 pub struct ClientView {
     /// The id that the client sends as `client_id`.
@@ -63,7 +63,7 @@ pub async fn create(app: &App, actor: &Actor, metadata: ClientMetadata) -> Resul
     create_shown(app, actor, metadata, |_| Ok(())).await
 }
 
-/// Creates a client that `show` has shown: if that fails, nothing was changed.
+/// Creates a client after `show` has printed it. If that fails, nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
@@ -111,12 +111,12 @@ pub(super) async fn find(app: &App, id: &str) -> Result<Client, ManageError> {
     found.ok_or_else(|| ManageError::NotFound { kind: "client", name: id.to_owned() })
 }
 
-/// Gives a client, or the credential of an API, another secret. The old one is refused from now on.
+/// Replaces the secret of a client or of an API's credential. The old one stops working at once.
 pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretString, ManageError> {
     rotate_secret_shown(app, actor, id, |_| Ok(())).await
 }
 
-/// The same, once `show` has shown the new secret: if that fails, nothing was changed.
+/// The same, after `show` has printed the new secret. If that fails, nothing was changed.
 pub async fn rotate_secret_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
@@ -132,17 +132,17 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     Ok(secret)
 }
 
-/// Refuses a client from now on, and ends its grants.
+/// Disables a client, and ends its grants.
 pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
     change(app, actor, id, ClientChange::Disable).await
 }
 
-/// Lets a disabled client in again.
+/// Enables a disabled client again. Its old tokens stay ended.
 pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
     change(app, actor, id, ClientChange::Enable).await
 }
 
-/// Removes a client, and ends its grants.
+/// Deletes a client, and ends its grants.
 pub async fn delete(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
     change(app, actor, id, ClientChange::Delete).await
 }

@@ -31,7 +31,7 @@ pub struct ConnectedClient {
     pub scopes: ScopeSet,
     /// When the user first allowed it.
     pub since: Timestamp,
-    /// When a grant that lives was last used.
+    /// When a live grant was last used.
     pub last_used_at: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! The key service: making, listing, revoking and verifying API keys.
+//! The key service: it creates, lists, revokes and verifies API keys.
 
 use doorward_core::{
     api_key::{ApiKey, Environment},
@@ -39,7 +39,7 @@ pub struct NewKey {
     pub expiry: Expiry,
 }
 
-/// A key as it is shown: all but the key itself.
+/// A key as it is shown: everything except the key itself.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeyView {
     /// Its id, which is not secret.
@@ -118,7 +118,7 @@ pub async fn create(app: &App, actor: &Actor, new: NewKey) -> Result<CreatedKey,
     create_shown(app, actor, new, |_| Ok(())).await
 }
 
-/// Makes a key that `show` has shown: if that fails, nothing was changed.
+/// Creates a key after `show` has printed it. If that fails, nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
@@ -176,7 +176,7 @@ pub async fn list(app: &App, after: Option<KeyId>, limit: i64) -> Result<Vec<Key
     Ok(keys.into_iter().map(|key| KeyView::of(key, &apis, app.now())).collect())
 }
 
-/// The key with this id; the key itself will do as well.
+/// The key with this id, or the key itself.
 pub async fn show(app: &App, id: &str) -> Result<KeyView, ManageError> {
     Ok(KeyView::of(find(app, id).await?, &super::apis::all(app).await?, app.now()))
 }

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_accepted_is_legible_in_both_schemes() {
+    fn accepted_accents_are_legible_in_both_schemes() {
         let mut accepted = 0;
         for packed in (0..0x0100_0000u32).step_by(4099) {
             let Ok(accent) = Accent::parse(&format!("#{packed:06x}")) else { continue };

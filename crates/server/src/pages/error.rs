@@ -20,7 +20,7 @@ pub(crate) struct ErrorPage<'a> {
     pub(crate) what_happened: String,
     /// What to do, in a sentence or two.
     pub(crate) what_to_do: String,
-    /// A way on, if there is one.
+    /// A link to continue with, if there is one.
     pub(crate) way_on: Option<WayOn>,
     /// The trace id: 32 hexadecimal digits that `doorward explain` understands. None where the operator can't help.
     pub(crate) reference: Option<String>,

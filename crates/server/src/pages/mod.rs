@@ -2,7 +2,7 @@
 //!
 //! Every page is whole without script, and nothing on it is inline, so that the content security policy can refuse
 //! inline style and script altogether. Easy to get wrong: a `style` or `on…` attribute in a template is ignored by
-//! the browser without a word.
+//! the browser silently.
 
 pub(crate) mod accent;
 pub(crate) mod assets;

@@ -1,4 +1,4 @@
-//! Passwords of 15 characters and more that everybody tries: keyboard walks, repetitions of words, famous examples.
+//! Passwords of 15 characters and more that attackers try first: keyboard walks, repetitions of words, famous examples.
 //!
 //! Shorter ones need no list, they are refused by their length; a deployment adds a list of its own by
 //! `password.breached_list_file`.

@@ -30,7 +30,7 @@ use self::turns::Turns;
 pub use self::turns::{Parties, Turn};
 use crate::{settings, spans};
 
-/// Computes hashes, so many at a time.
+/// Computes hashes, a limited number at a time.
 pub struct Passwords {
     argon2: Argon2<'static>,
     turns: Turns,
@@ -149,7 +149,7 @@ impl Passwords {
 pub enum Against<'a> {
     /// The hash of a user.
     Hash(&'a SecretString),
-    /// No user: the same work is done, and the answer is no.
+    /// No user: the same work is done, and the password is wrong.
     Nothing {
         /// The hash whose cost it has; without one, that of a new hash.
         like: Option<&'a SecretString>,
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_hash_fits_its_password_alone() {
+    async fn hash_matches_only_its_password() {
         let passwords = passwords();
         let hash = hash(&passwords, &"correct horse".into()).await;
         assert!(fits(&passwords, &"correct horse".into(), Against::Hash(&hash)).await);

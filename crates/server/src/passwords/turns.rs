@@ -1,4 +1,4 @@
-//! Whose password is hashed next.
+//! Decides whose password is hashed next.
 //!
 //! Each attempt belongs to parties: an account and a network. Every party has one turn in each round, so a party that
 //! signs in a lot, successfully or not, waits behind itself. As long as anyone waits, the attempts of a network are
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_a_full_round_the_largest_network_gives_way() {
+    async fn largest_network_gives_way_in_a_full_round() {
         for crowd in ["10.0.0.AT", "10.0.AT.1", "2001:db8:1:2AT::", "2001:db8:1:AT00::"] {
             let turns = Turns::new(1, 3);
             let running = first(&turns).await;
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_was_refused_and_asks_again_at_once_gains_nothing() {
+    async fn asking_again_right_after_a_refusal_gains_nothing() {
         let turns = Turns::new(1, 3);
         let mut running = first(&turns).await;
         let address = |at: usize| format!("10.{at}.0.1");
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_remembered_is_bounded() {
+    async fn remembered_networks_are_bounded() {
         let turns = Turns::new(1, 1);
         let running = first(&turns).await;
         let _waits = enter(&turns, "waits", "192.0.2.1");

@@ -114,7 +114,7 @@ async fn flush(app: Arc<App>, end: Arc<Notify>) {
             () = end.notified() => return,
         }
         if let Err(error) = app.flush_audit().await {
-            tracing::warn!(%error, "audit events wait: the store does not take them");
+            tracing::warn!(%error, "audit events are waiting: the store does not accept them");
         }
     }
 }
@@ -125,7 +125,7 @@ async fn tick(app: Arc<App>) {
     loop {
         interval.tick().await;
         if let Err(error) = run_due(&app).await {
-            tracing::warn!(%error, "what is due could not be done");
+            tracing::warn!(%error, "the periodic tasks failed");
         }
     }
 }

@@ -30,7 +30,7 @@ where
             let Err(error) = ended else { return };
             let in_a_row = health.note_end(name);
             let pause = pause_after(in_a_row);
-            tracing::error!(task = name, %error, in_a_row, pause_ms = pause.as_millis() as u64, "a background task ended: it is started again");
+            tracing::error!(task = name, %error, in_a_row, pause_ms = pause.as_millis() as u64, "a background task failed: restarting it");
             tokio::time::sleep(pause).await;
         }
     })

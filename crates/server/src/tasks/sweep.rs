@@ -29,7 +29,7 @@ const BEHIND: Duration = Duration::from_secs(3600);
 pub(super) async fn sweep(app: Arc<App>) {
     loop {
         if let Err(error) = round(&app, Pace::gentle()).await {
-            tracing::warn!(%error, "what has ended could not be removed");
+            tracing::warn!(%error, "expired data could not be deleted");
         }
         sleep(ROUND).await;
     }
@@ -39,7 +39,7 @@ pub(super) async fn sweep(app: Arc<App>) {
 pub(super) async fn end_grants(app: Arc<App>) {
     loop {
         if let Err(error) = end_all(&app, Pace::gentle()).await {
-            tracing::warn!(%error, "grants that have ended could not be marked so");
+            tracing::warn!(%error, "ended grants could not be marked as ended");
         }
         sleep(ENDINGS).await;
     }

@@ -163,7 +163,7 @@ async fn reuse_of_a_refresh_token_is_shown_to_the_user() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_an_id_is_an_invalid_request() {
+async fn malformed_id_is_an_invalid_request() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);

@@ -107,7 +107,7 @@ async fn a_form_without_a_decision_decides_nothing() {
 }
 
 #[tokio::test]
-async fn what_was_allowed_in_part_is_remembered_in_part() {
+async fn partial_consent_is_remembered_partially() {
     let server = TestServer::start().await;
     let browser = server.browser();
     let request = AuthorizationRequest::of(&server.world.web);

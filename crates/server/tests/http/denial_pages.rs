@@ -43,7 +43,7 @@ async fn code_that_does_not_exist_has_no_page() {
 }
 
 #[tokio::test]
-async fn what_is_to_be_typed_is_marked_as_code() {
+async fn typed_text_is_marked_as_code() {
     let server = TestServer::start().await;
     for path in ["/denials", "/denials/scope_missing"] {
         let page = server.caller.get(path).await.expect(200).body;

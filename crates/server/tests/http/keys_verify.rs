@@ -148,7 +148,7 @@ async fn management_key_verifies_a_multi_api_key_by_scopes() {
 }
 
 #[tokio::test]
-async fn who_asks_must_be_an_api_or_a_management_key_with_the_scope() {
+async fn only_an_api_or_a_management_key_with_the_scope_may_ask() {
     let server = TestServer::start().await;
     let (web, key_of_notes) = (&server.world.web, &server.world.key);
     let without_scope = key(&server.app, new_key("doorward", "")).await;
@@ -175,7 +175,7 @@ async fn who_asks_must_be_an_api_or_a_management_key_with_the_scope() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_refused_by_its_kind() {
+async fn unreadable_input_is_refused_by_its_kind() {
     let server = TestServer::start().await;
     let notes = &server.world.notes;
     let post = async |content_type: &str, body: Vec<u8>| {
@@ -331,7 +331,7 @@ async fn older_management_api_gets_its_missing_scopes() {
 }
 
 #[tokio::test]
-async fn what_a_newer_program_stored_of_an_api_survives_a_change() {
+async fn newer_members_of_an_api_survive_a_change() {
     on_each_engine(async |server| {
         forget_keys_verify(server).await;
         let newer = r#"UPDATE apis SET metadata = replace(replace(metadata, '{"name"', '{"new":[1],"name"'),

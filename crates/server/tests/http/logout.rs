@@ -186,7 +186,7 @@ async fn mistake_of_the_app_leaves_a_way_to_sign_out() {
 }
 
 #[tokio::test]
-async fn where_nobody_was_signed_in_the_page_says_so() {
+async fn page_says_that_nobody_was_signed_in() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (browser, id_token) = signed_in(&server, &bye).await;
@@ -200,7 +200,7 @@ async fn where_nobody_was_signed_in_the_page_says_so() {
 }
 
 #[tokio::test]
-async fn what_opens_no_page_signs_nobody_out() {
+async fn embedded_requests_sign_nobody_out() {
     let server = TestServer::start().await;
     let bye = app(&server).await;
     let (browser, id_token) = signed_in(&server, &bye).await;

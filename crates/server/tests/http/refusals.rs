@@ -22,7 +22,7 @@ async fn deliver(server: &TestServer, by: &Registered, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn what_an_api_delivers_is_explained() {
+async fn refusals_delivered_by_an_api_are_explained() {
     on_each_engine(async |server| {
         let answer = deliver(server, &server.world.notes, &json!([event(server)])).await;
         assert_eq!((answer.status, answer.body.as_str()), (204, ""));
@@ -37,7 +37,7 @@ async fn what_an_api_delivers_is_explained() {
 }
 
 #[tokio::test]
-async fn an_api_speaks_for_itself_alone_and_for_the_present() {
+async fn api_reports_only_its_own_refusals_and_only_current_ones() {
     let server = TestServer::start().await;
     let mut forged = event(&server);
     forged["at"] = "https://mails.example/v1".into();

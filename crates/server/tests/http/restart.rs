@@ -129,7 +129,7 @@ async fn a_pepper_is_dropped_when_no_row_names_it() {
 }
 
 #[tokio::test]
-async fn what_only_a_newer_program_can_read_stops_nothing_else() {
+async fn unreadable_newer_rows_stop_nothing_else() {
     let logs = Logs::listen();
     on_each_engine(async |server| {
         let world = &server.world;
@@ -169,5 +169,5 @@ async fn what_only_a_newer_program_can_read_stops_nothing_else() {
         assert!(account.body.contains("You gave Newer access."), "{}", account.body);
     })
     .await;
-    assert!(logs.text().contains("passed over: this program can't read it"));
+    assert!(logs.text().contains("skipped: this version can't read it"));
 }

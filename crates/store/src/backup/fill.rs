@@ -7,7 +7,7 @@
 //! Easy to get wrong: a backup of an older version has the older schema. Its rows go into that one, which is migrated
 //! afterwards, as the database itself would have been. And a server that was left running may have come, in the log of
 //! changes, to the very position that the restored one has: the log is emptied, and continues far ahead, so that
-//! everybody reads everything again.
+//! every follower reads everything again.
 
 use std::sync::Arc;
 
@@ -151,7 +151,7 @@ impl Store {
     }
 }
 
-/// A restore that comes to its end.
+/// A restore that finishes.
 struct Ending<'a> {
     alone: &'a Alone,
     mark: Mark,
@@ -280,7 +280,7 @@ impl Operation for Fill {
     }
 }
 
-/// Takes away the mark, and notes in the audit what was done.
+/// Removes the mark, and notes in the audit what was done.
 #[derive(Clone)]
 struct EndRestore {
     mark: Mark,

@@ -92,7 +92,7 @@ struct Ending {
     update: &'static str,
 }
 
-/// Ends the rows of one step. Gives how many, and the id from which on to continue.
+/// Ends the rows of one step. Returns how many, and the id from which on to continue.
 #[derive(Clone)]
 struct EndRows {
     rows: Ending,

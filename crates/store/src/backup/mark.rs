@@ -1,8 +1,8 @@
 //! The mark of a restore that is under way: a row in the table of migrations, with a number that no migration has. No
 //! server starts on a database with it, and one that runs serves nothing.
 //!
-//! It names its restore. Should two ever work at once, the second one's mark replaces the first one's, which then does not
-//! come to its end.
+//! It names its restore. If two ever run at once, the second one's mark replaces the first one's, which then does not
+//! finish.
 
 use crate::migrate::CREATE_TABLE;
 use crate::tx::{Operation, Tx, TxError};
@@ -25,7 +25,7 @@ impl Mark {
         self.expect_one(tx.execute(sql, &[self.number.into(), self.name.as_str().into()]).await?)
     }
 
-    /// Takes the mark away. Fails if it is another restore's.
+    /// Removes the mark. Fails if it is another restore's.
     pub(super) async fn remove(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let sql = "DELETE FROM schema_migrations WHERE number = $1 AND name = $2";
         self.expect_one(tx.execute(sql, &[self.number.into(), self.name.as_str().into()]).await?)

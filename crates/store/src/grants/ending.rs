@@ -28,7 +28,7 @@ pub(crate) enum Of<'a> {
     UserAtClient(&'a UserId, &'a ClientId),
 }
 
-/// Ends live grants, their refresh families, and the sealed successors in those. Gives how many grants.
+/// Ends live grants, their refresh families, and the sealed successors in those. Returns how many grants.
 pub(crate) async fn end_all(tx: &mut impl Tx, of: Of<'_>, why: &'static str, now: Timestamp) -> Result<u64, TxError> {
     // A condition for each, so that each finds its index.
     let (sql, whose) = match of {

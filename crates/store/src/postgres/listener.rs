@@ -1,4 +1,4 @@
-//! Hears of other processes' changes by LISTEN (PostgreSQL manual, sql-listen), on a connection of its own.
+//! Learns of other processes' changes by LISTEN (PostgreSQL manual, sql-listen), on a connection of its own.
 //!
 //! Easy to get wrong: notifications are lost while the connection is down, so they are a hint that saves time, and
 //! the followers' own polling is what they rely on.

@@ -48,7 +48,7 @@ impl Operation for RemoveEndedFamilies {
     }
 }
 
-/// Removes at most `most` tokens of a family, and with the last of them the family. Gives how many rows.
+/// Removes at most `most` tokens of a family, and with the last of them the family. Returns how many rows.
 async fn remove_tokens(tx: &mut impl Tx, id: &str, newest: &[u8], most: i64) -> Result<i64, TxError> {
     // Who comes second waits here, and finds another name.
     let sql = "UPDATE refresh_families SET newest_digest = newest_digest WHERE id = $1 AND newest_digest = $2";

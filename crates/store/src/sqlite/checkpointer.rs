@@ -27,7 +27,7 @@ impl Checkpointer {
         let (wake, woken) = sync_channel(1);
         let started = thread::Builder::new().name("doorward-copy".to_owned()).spawn(move || work(path, &woken));
         if let Err(error) = &started {
-            tracing::warn!(%error, "no thread to copy the log: commits will wait for that now and then");
+            tracing::warn!(%error, "could not start a thread to copy the log: some commits will wait for it");
         }
         Checkpointer { wake, thread: started.ok() }
     }

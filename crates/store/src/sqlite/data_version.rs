@@ -31,7 +31,7 @@ impl DataVersion {
             .spawn(move || look(path, &identity, &hints, &ended));
         if let Err(error) = &started {
             // Followers look at the log themselves every second.
-            tracing::warn!(%error, "no thread to watch other processes' commits");
+            tracing::warn!(%error, "could not start a thread to watch other processes' commits");
         }
         DataVersion { end, thread: Mutex::new(started.ok()) }
     }

@@ -63,7 +63,7 @@ impl Identity {
         match lost {
             None if was_lost => tracing::warn!("the files of the data folder are back"),
             Some(ref why) if !was_lost => {
-                tracing::error!("{why}: everything is refused until it is back, or until this server is restarted");
+                tracing::error!("{why}: refusing everything until it is back or this server is restarted");
             }
             _ => {}
         }

@@ -190,7 +190,7 @@ impl Committer {
         if let Err(error) = ended {
             tracing::warn!(
                 %error,
-                "the database's log was not copied whole: a copy of the database needs doorward.db-wal beside it"
+                "the database's log was not copied completely: a copy of the database needs doorward.db-wal beside it"
             );
         }
     }
@@ -206,7 +206,7 @@ impl Committer {
             Ok(true) => self.hints.send_modify(|count| *count = count.wrapping_add(1)),
             Ok(false) => {}
             Err(error) => {
-                tracing::warn!(%error, operations = group.len(), "nothing of a group was committed");
+                tracing::warn!(%error, operations = group.len(), "a group of operations was not committed");
                 self.close();
             }
         }

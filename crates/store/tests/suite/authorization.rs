@@ -126,7 +126,7 @@ async fn the_first_browser_that_comes_gets_the_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_answers_one_counts() {
+async fn one_of_many_answers_counts() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (digest, _) = stored(&world, request(&world, "code")).await;

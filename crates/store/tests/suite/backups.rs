@@ -100,7 +100,7 @@ async fn backup_of_either_engine_fills_either() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_issued_before_a_restore_is_ended() {
+async fn restore_ends_what_was_issued_before() {
     on_each_engine(async |source| {
         let world = &World::new(&source).await;
         let (token, issued) = world.sign_in(&world.public).await;

@@ -20,7 +20,7 @@ async fn denied(world: &World, operation: RedeemCode) -> Denial {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_redemptions_one_wins_and_the_others_end_what_it_gave() {
+async fn one_of_many_redemptions_wins_and_the_others_revoke_it() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         for _ in 0..5 {
@@ -88,7 +88,7 @@ async fn an_invalid_attempt_consumes_nothing_and_revokes_nothing() {
 }
 
 #[tokio::test]
-async fn a_code_is_found_by_its_digest_and_pepper_alone() {
+async fn code_is_found_only_by_its_digest_and_pepper() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let given = world.give(&world.public).await;

@@ -53,7 +53,7 @@ fn revoke(world: &World, key: &KeyRecord) -> RevokeKey {
 }
 
 #[tokio::test]
-async fn a_key_is_found_by_its_digest_under_a_live_pepper_alone() {
+async fn key_is_found_only_by_its_digest_under_a_live_pepper() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let created = created(&world, key(&world, "one")).await;

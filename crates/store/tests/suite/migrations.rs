@@ -182,7 +182,7 @@ async fn migrations_ignore_the_databases_backslash_setting() {
 }
 
 #[tokio::test]
-async fn what_was_registered_becomes_metadata() {
+async fn registration_becomes_metadata() {
     on_each_engine(async |database| {
         let store = database.open().await;
         store.migrate_to(6).await.unwrap();

@@ -208,7 +208,7 @@ async fn durability_does_not_depend_on_the_databases_default() {
 }
 
 #[tokio::test]
-async fn of_several_hosts_the_one_that_takes_writes_is_used() {
+async fn host_that_accepts_writes_is_used() {
     on_each_engine(async |database| {
         let Location::Postgres(url) = &database.location else { return };
         database.store().await;

@@ -48,7 +48,7 @@ async fn sweep(world: &World) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_refreshes_with_one_token_all_get_the_same_successor() {
+async fn concurrent_refreshes_get_the_same_successor() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         for client in [&world.public, &world.confidential] {
@@ -97,7 +97,7 @@ async fn reuse_ends_the_family_and_every_token_of_the_grant() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_reuses_at_once_one_ends_the_family() {
+async fn one_of_many_concurrent_reuses_ends_the_family() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (first, _) = world.sign_in(&world.public).await;
@@ -243,7 +243,7 @@ async fn a_seal_is_erased_at_the_first_use_of_the_successor() {
 }
 
 #[tokio::test]
-async fn a_seal_is_swept_at_the_end_of_the_grace_or_of_the_family() {
+async fn seal_is_swept_when_grace_or_family_ends() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (unbound, _) = world.sign_in(&world.public).await;

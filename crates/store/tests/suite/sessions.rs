@@ -205,7 +205,7 @@ async fn operator_reset_or_ended_session_beats_a_password_change() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_changes_after_one_old_password_one_counts() {
+async fn one_of_many_changes_after_one_old_password_counts() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (this, _) = begun(&world, None).await;

@@ -39,7 +39,7 @@ fn add(world: &World, algorithm: Algorithm, only_if_due: Option<RotationSchedule
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_many_processes_that_find_a_key_due_one_adds_it() {
+async fn one_of_many_processes_adds_a_due_key() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         for algorithm in [Algorithm::EdDSA, Algorithm::RS256] {

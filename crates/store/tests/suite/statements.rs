@@ -147,7 +147,7 @@ async fn only_keys_that_exist_already_are_a_conflict() {
 }
 
 #[tokio::test]
-async fn an_operation_can_tell_a_conflict_but_not_go_on_after_it() {
+async fn operation_sees_a_conflict_but_can_not_continue() {
     #[derive(Clone)]
     struct Swallow;
 

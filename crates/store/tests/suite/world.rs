@@ -145,7 +145,7 @@ impl World {
         user(&self.rng, username)
     }
 
-    /// Sweeps a step of everything, with the bounds that a server has, except for the audit's. Gives how many rows.
+    /// Sweeps a step of everything, with the bounds that a server has, except for the audit's. Returns how many rows.
     pub(crate) async fn sweep(&self, audit: Duration) -> u64 {
         let mut swept = 0;
         for what in Swept::ALL {

@@ -1,4 +1,4 @@
-//! For which API a token is, and with which scopes (RFC 8707 section 2, RFC 9068 section 3).
+//! The API and the scopes of a token (RFC 8707 section 2, RFC 9068 section 3).
 //!
 //! A token is for one API. `resource` names it, or the scopes do, since their names are unique across APIs.
 
@@ -13,10 +13,10 @@ use crate::{
     scope::{self, Scope, ScopeSet},
 };
 
-/// The most resources in one request.
+/// The maximum number of resources in one request.
 const MAX_RESOURCES: usize = 16;
 
-/// All APIs, to be asked for one.
+/// All APIs, for look-ups.
 #[derive(Clone, Debug, Default)]
 pub struct Apis(Vec<Arc<Api>>);
 
@@ -103,7 +103,7 @@ impl Apis {
     }
 }
 
-/// What a request at /token asks its access token to be for.
+/// The access that a request at /token asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestedAccess {
     /// `scope`, if sent (RFC 6749 section 6).
@@ -141,14 +141,14 @@ fn one_resource<'a>(form: &'a Parameters<'_>) -> Result<Option<&'a str>, Refusal
     }
 }
 
-/// What a client asks an access token for, and what was granted.
+/// The access that a client requests, and what was granted.
 #[derive(Clone, Copy, Debug)]
 pub struct AccessRequest<'a> {
     /// All registered APIs, to find the audience among.
     pub apis: &'a Apis,
     /// The scopes that were granted.
     pub granted: &'a ScopeSet,
-    /// The scopes that had been asked for: the user may have allowed some of them only.
+    /// The scopes that had been requested. The user may have allowed only some of them.
     pub requested: &'a ScopeSet,
     /// The resources that were named when they were granted.
     pub granted_resources: &'a [ResourceIdentifier],
@@ -157,7 +157,7 @@ pub struct AccessRequest<'a> {
     pub asked: &'a Result<RequestedAccess, Refusal>,
 }
 
-/// What one access token is for.
+/// The access of one access token.
 #[derive(Clone, Debug)]
 pub struct Access {
     /// Its API; `None`: the token is for the issuer only, since its scopes are OIDC's.

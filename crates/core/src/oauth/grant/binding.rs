@@ -1,9 +1,9 @@
-//! How the refresh tokens of a family are bound to the client that got them (RFC 9700 section 2.2.2): who only stole
-//! one can't use it.
+//! How the refresh tokens of a family are bound to the client that got them (RFC 9700 section 2.2.2): a thief
+//! can't use them.
 
 use crate::client::Client;
 
-/// What the holder of a refresh token must prove besides.
+/// What the holder of a refresh token must also prove.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Binding {
     /// That it is the client: by client authentication.

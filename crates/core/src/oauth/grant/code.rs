@@ -19,7 +19,7 @@ use crate::{
 /// What the store knows of a code.
 #[derive(Clone, Debug)]
 pub struct CodeFacts {
-    /// The client that it was given to.
+    /// The client that it was issued to.
     pub client_id: ClientId,
     /// The `redirect_uri` of the authorization request, as it was asked.
     pub redirect_uri: String,
@@ -33,7 +33,7 @@ pub struct CodeFacts {
     pub is_redeemed: bool,
     /// Whether its grant was ended.
     pub grant_has_ended: bool,
-    /// Whether its user can't be used any more.
+    /// Whether its user is disabled or gone.
     pub user_is_unavailable: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum CodeDecision {
     Revoke(Refusal),
 }
 
-/// Decides a redemption. Whether it is a replay comes before what is asked for.
+/// Decides a redemption. It checks for a replay before it checks the requested access.
 pub fn decide(request: &CodeRedemption, code: &CodeFacts, asked: &AccessRequest<'_>, now: Timestamp) -> CodeDecision {
     if let Err(refusal) = check(request, code, now) {
         return CodeDecision::Refuse(refusal);
@@ -109,7 +109,7 @@ fn check(request: &CodeRedemption, code: &CodeFacts, now: Timestamp) -> Result<(
     }
 }
 
-/// Challenge and verifier come both or not at all: where one is missing, somebody cut it out (RFC 9700 section 4.8.2).
+/// Challenge and verifier come both or not at all: if one is missing, someone removed it (RFC 9700 section 4.8.2).
 fn check_verifier(verifier: Option<&str>, challenge: Option<&CodeChallenge>) -> Result<(), Refusal> {
     match (challenge, verifier) {
         (None, None) => Ok(()),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_consumes_nothing_and_hides_no_replay() {
+    fn requested_access_neither_consumes_nor_hides_a_replay() {
         let unknown = RequestedAccess { resource: Some("https://other.example".into()), ..Default::default() };
         for (asked, denial) in
             [(Ok(unknown), Denial::ResourceUnknown), (Err(Denial::ParameterRepeated.into()), Denial::ParameterRepeated)]

@@ -31,7 +31,7 @@ macro_rules! authorization_page {
             cause: "The stored authorization request is unknown, finished, or belongs to another browser.",
             remedy: "The user should start over in the app." }
         FormExpired { code: "form_expired", status: 403, error: "invalid_request", class: Request,
-            sentence: "This page has expired. Nothing was changed; try again.",
+            sentence: "This page has expired. Nothing was changed. Try again.",
             cause: "The form's CSRF token does not match the session, or the session ended before the form took effect.",
             remedy: "The user should reload the page. Many of these from one origin suggest an attack." }
     } };

@@ -32,7 +32,7 @@ macro_rules! authorization_redirect {
             remedy: "The client must send plain parameters." }
         LoginRequired { code: "login_required", status: 400, error: "login_required", class: Credential,
             sentence: "The user must sign in.",
-            cause: "`prompt=none` was sent without a usable session, another user signed in than the `id_token_hint` names, or the hint's key was removed.",
+            cause: "`prompt=none` was sent without a usable session, a different user signed in than `id_token_hint` names, or the hint's key was removed.",
             remedy: "The client should retry without `prompt=none`, or without the hint." }
         ConsentRequired { code: "consent_required", status: 400, error: "consent_required", class: Permission,
             sentence: "The user must consent.",

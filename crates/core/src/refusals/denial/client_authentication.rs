@@ -28,7 +28,7 @@ macro_rules! client_authentication {
             remedy: "See `doorward client show`." }
         ClientMethodRefused { code: "client_method_refused", status: 401, error: "invalid_client", class: Credential,
             shown_as: "client_authentication_failed", sentence: "The client is unknown, or its credential is wrong.",
-            cause: "The client used another authentication method than it is registered for, or none where one is required.",
+            cause: "The client used a different authentication method than the registered one, or none where one is required.",
             remedy: "Compare `doorward client show` with the client's library. Only confidential clients may introspect." }
         ClientAssertionInvalid { code: "client_assertion_invalid", status: 401, error: "invalid_client", class: Credential,
             shown_as: "client_authentication_failed", sentence: "The client is unknown, or its credential is wrong.",

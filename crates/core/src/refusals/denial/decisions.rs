@@ -8,7 +8,7 @@ macro_rules! decisions {
             remedy: "Create a key with the scope, or have the client request it. The user may have unticked it on the consent page." }
         InsufficientPermission { code: "insufficient_permission", status: 403, error: "", class: Permission,
             sentence: "You are not permitted to do this.",
-            cause: "The caller lacks a role that the route requires, or does not meet its policy.",
+            cause: "The caller lacks a role that the route requires, or a policy denied the request.",
             remedy: "If the caller should have access, grant the role: `doorward role grant`." }
     } };
 }

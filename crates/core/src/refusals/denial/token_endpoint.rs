@@ -72,7 +72,7 @@ macro_rules! token_endpoint {
             remedy: "The client lost a response and retried too late. Confidential clients have no such limit." }
         GrantEnded { code: "grant_ended", status: 400, error: "invalid_grant", class: Credential,
             sentence: "Access was withdrawn. The user must sign in and allow it again.",
-            cause: "The grant was ended by the user, an operator, token reuse, the disabling of the user, or a restore of a backup.",
+            cause: "The grant was ended by the user or an operator, by token reuse, by disabling the user, or by restoring a backup.",
             remedy: "`doorward audit tail --about GRANT_ID` shows the grant's events. A restore is the event `backup.restored`." }
         UserUnavailable { code: "user_unavailable", status: 400, error: "invalid_grant", class: Credential,
             shown_as: "grant_ended", sentence: "Access was withdrawn. The user must sign in and allow it again.",
@@ -95,7 +95,7 @@ macro_rules! token_endpoint {
             cause: "The scope exists, but the client is not registered for it, or the grant can't include it.",
             remedy: "See `doorward client show`." }
         ScopeOfSeveralApis { code: "scope_of_several_apis", status: 400, error: "invalid_scope", class: Request,
-            sentence: "The scopes belong to several APIs. A token is for one API: request one for each.",
+            sentence: "A token is for one API, but the scopes belong to several.",
             cause: "One token was requested for the scopes of two APIs (RFC 9068 section 3).",
             remedy: "Have the client send `resource` and request a token for each API." }
         ScopeExceedsGrant { code: "scope_exceeds_grant", status: 400, error: "invalid_scope", class: Permission,

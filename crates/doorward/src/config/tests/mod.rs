@@ -85,7 +85,7 @@ error: `tokens.code_tll` is not a key
   |
   = help: did you mean `code_ttl`?
 
-error: `tokens.access_token_ttl` takes a duration with its unit, in quotes, and this is a number
+error: `tokens.access_token_ttl` takes a duration with its unit, in quotes, but this is a number
  --> /etc/doorward/doorward.toml:5:20
   |
 5 | access_token_ttl = 300
@@ -93,7 +93,7 @@ error: `tokens.access_token_ttl` takes a duration with its unit, in quotes, and 
   |
   = help: for seconds, write "300s"
 
-error: `limits.body_bytes` takes a size, and `64KB` is none
+error: `limits.body_bytes` takes a size, but got `64KB`
  --> /etc/doorward/doorward.toml:8:14
   |
 8 | body_bytes = "64KB"
@@ -124,7 +124,7 @@ fn the_report_for_programs_has_key_line_column_and_message() {
         },
         {
             "path": "log.level", "file": null, "line": null, "column": null, "variable": "DOORWARD_LOG__LEVEL",
-            "message": "`log.level` takes error, warn, info, debug, trace, and not `loud`", "help": null,
+            "message": "`log.level` takes error, warn, info, debug, trace, but got `loud`", "help": null,
         },
         {
             "path": "issuer", "file": "/etc/doorward/doorward.toml", "line": null, "column": null, "variable": null,
@@ -250,7 +250,7 @@ fn a_mistake_of_the_environment_names_the_variable() {
 }
 
 #[test]
-fn what_the_environment_corrects_in_the_file_is_still_a_mistake() {
+fn file_mistake_is_reported_despite_the_environment() {
     let environment = Environment::from_iter([("DOORWARD_TOKENS__CODE_TTL", "30s")]);
     let all = messages(parse_with(&with("[tokens]\ncode_ttl = \"2h\""), &environment));
     assert_eq!(all, ["`tokens.code_ttl` takes 10s to 1m"]);

@@ -26,7 +26,7 @@ fn a_proxy_is_trusted_by_name_and_by_no_other_way() {
     assert!(mistake("listen.trusted_proxies = [\"10.0.0.0/8\"]").contains("no effect"));
     assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"::/0\"] }").contains("everyone"));
     assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"10.0.0.1/8\"] }").contains("within one"));
-    assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"proxy\"] }").contains("`proxy` is none"));
+    assert!(mistake("listen = { behind_proxy = true, trusted_proxies = [\"proxy\"] }").contains("but got `proxy`"));
 }
 
 #[test]
@@ -53,9 +53,9 @@ fn report_of_a_proxy_needs_a_proxy() {
 }
 
 #[test]
-fn tls_takes_certificate_and_key() {
-    assert!(mistake("listen.tls.certificate = \"c\"").contains("takes both"));
-    assert!(mistake("listen.tls.key = \"k\"").contains("takes both"));
+fn tls_needs_certificate_and_key() {
+    assert!(mistake("listen.tls.certificate = \"c\"").contains("needs both"));
+    assert!(mistake("listen.tls.key = \"k\"").contains("needs both"));
 }
 
 #[test]
@@ -86,17 +86,17 @@ fn ranges_and_types_are_kept() {
     for (lines, said) in [
         ("password.min_length = 7", "takes 8 to 128"),
         ("password.min_length = -1", "takes 8 to 128"),
-        ("password.min_length = \"15\"", "takes a whole number, and this is a text"),
+        ("password.min_length = \"15\"", "takes a whole number, but this is a text"),
         ("throttle.client_failures_per_minute = 19", "takes 20 to"),
         ("limits.body_bytes = 17", "takes 1KiB to 16MiB"),
-        ("listen.behind_proxy = \"yes\"", "takes true or false, and this is a text"),
-        ("log.format = \"xml\"", "takes text, json, and not `xml`"),
+        ("listen.behind_proxy = \"yes\"", "takes true or false, but this is a text"),
+        ("log.format = \"xml\"", "takes text, json, but got `xml`"),
         ("pages.accent = \"blue\"", "takes a colour as #rrggbb"),
         ("pages.name = \"\"", "takes a name"),
         ("data.dir = \"\"", "this is empty"),
         ("data.postgres = \"mysql://h/d\"", "begins with postgres://"),
         ("session.idle = 3.5", "this is a number with a fraction"),
-        ("session.idle = \"soon\"", "`soon` is none"),
+        ("session.idle = \"soon\"", "but got `soon`"),
         ("session.idle = { a = 1 }", "this is a table"),
         ("session = 3", "is a section"),
         ("[[session]]\nidle = \"1h\"", "is a section"),

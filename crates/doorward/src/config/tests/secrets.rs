@@ -30,7 +30,7 @@ fn a_secret_given_by_value_and_by_file_is_a_mistake() {
         ("DOORWARD_DATA__POSTGRES_FILE", "/nowhere"),
     ]);
     let all = messages(parse_with(MINIMAL, &environment));
-    assert_eq!(all, ["`data.postgres` is given twice, by DOORWARD_DATA__POSTGRES and by DOORWARD_DATA__POSTGRES_FILE"]);
+    assert_eq!(all, ["`data.postgres` is set twice, by DOORWARD_DATA__POSTGRES and by DOORWARD_DATA__POSTGRES_FILE"]);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn master_key_in_the_file_is_refused_and_not_shown() {
 fn the_master_key_has_one_source() {
     let environment = Environment::from_iter([("DOORWARD_KEYS__MASTER_KEY", MASTER_KEY)]);
     let all = messages(parse_with(&with("[keys]\nmaster_key_file = \"k\""), &environment));
-    assert_eq!(all, ["the master key is given twice, by `keys.master_key` and by `keys.master_key_file`"]);
+    assert_eq!(all, ["the master key is set twice, by `keys.master_key` and by `keys.master_key_file`"]);
 }
 
 #[test]

@@ -11,7 +11,7 @@ fn broken_syntax_is_reported_with_line_and_other_mistakes() {
 }
 
 #[test]
-fn what_follows_a_line_that_stops_the_parser_is_read_too() {
+fn mistakes_after_a_syntax_error_are_reported_too() {
     let source = "[tokens]\ncode_ttl \"60s\"\nid_token_ttl \"1s\"\naccess_token_ttl = \"1x\"\n";
     let json = parse(source).unwrap_err().to_json();
     let lines: Vec<_> = json.as_array().unwrap().iter().map(|mistake| mistake["line"].as_u64()).collect();
@@ -28,12 +28,12 @@ fn an_unquoted_value_is_shown_as_it_was_written() {
 fn a_text_that_is_not_closed_is_one_mistake() {
     for open in ["'''", "\"\"\""] {
         let lines = format!("pages.name = {open}\nlog.level = \"loud\"\n[tokens]\ncode_ttl = \"2h\"");
-        assert!(mistake(&lines).starts_with("this is not TOML"), "{lines}");
+        assert!(mistake(&lines).starts_with("invalid TOML"), "{lines}");
     }
 }
 
 #[test]
 fn broken_file_gets_no_errors_about_missing_keys() {
     let all = messages(parse("issuer \"https://id.example.com\"\n"));
-    assert!(all.iter().all(|message| message.starts_with("this is not TOML")), "{all:?}");
+    assert!(all.iter().all(|message| message.starts_with("invalid TOML")), "{all:?}");
 }

@@ -1,4 +1,4 @@
-//! The token endpoint (OAuth 2.1 section 3.2): a file per grant, and one that makes the answer.
+//! The token endpoint (OAuth 2.1 section 3.2): one file per grant, and one for the response.
 //!
 //! Easy to get wrong: whether a code or a refresh token is replayed is decided before what the request asks for. So
 //! mistakes in `scope` and `resource`, and parameters that come twice, are reported only after the credential was looked

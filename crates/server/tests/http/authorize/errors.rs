@@ -99,7 +99,7 @@ async fn errors_of_a_refused_response_type_come_in_its_default_mode() {
 }
 
 #[tokio::test]
-async fn what_is_too_long_is_an_invalid_request() {
+async fn overlong_parameter_is_an_invalid_request() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
     for (name, longest) in [("nonce", 512), ("login_hint", 1_024)] {
@@ -128,7 +128,7 @@ async fn state_of_4_kib_comes_back_and_a_longer_one_is_a_page() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_read_is_shown_on_a_page() {
+async fn unreadable_request_is_shown_on_a_page() {
     let server = TestServer::start().await;
     let path = format!("{}&x=%ff", AuthorizationRequest::of(&server.world.web).path());
     assert_eq!(server.caller.get(&path).await.error_page(), (400, "body_malformed".into()));

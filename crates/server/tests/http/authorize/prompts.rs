@@ -146,7 +146,7 @@ async fn id_token_hint_fills_in_the_name_only_in_a_known_browser() {
 }
 
 #[tokio::test]
-async fn who_signs_in_as_another_than_the_hint_names_is_reported() {
+async fn sign_in_as_another_user_than_the_hint_is_reported() {
     let server = TestServer::start().await;
     let request = AuthorizationRequest::of(&server.world.web);
     let id_token = server.tokens(&server.world.web).await["id_token"].as_str().unwrap().to_owned();

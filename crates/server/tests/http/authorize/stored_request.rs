@@ -56,7 +56,7 @@ async fn tampering_with_each_parameter_at_each_step_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_stored_request_is_of_use_to_its_browser_alone() {
+async fn stored_request_works_only_in_its_browser() {
     on_each_engine(async |server| {
         let (victim, stranger) = (server.browser(), server.browser());
         let form = victim.consent(&AuthorizationRequest::of(&server.world.web)).await;

@@ -81,7 +81,7 @@ async fn repeated_cookie_is_ignored() {
 }
 
 #[tokio::test]
-async fn who_is_signed_in_needs_no_sign_in_page() {
+async fn signed_in_user_skips_the_sign_in_page() {
     let server = TestServer::start().await;
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);

@@ -12,7 +12,7 @@ use tokio::{
 use crate::harness::*;
 
 #[tokio::test]
-async fn who_has_sent_all_and_closes_that_half_gets_the_answer() {
+async fn half_closed_connection_still_gets_the_response() {
     let server = TestServer::start().await;
     let address = server.caller.base.strip_prefix("http://").unwrap();
     // After each number of turns the requests are somewhere else on their way through the server.

@@ -37,7 +37,7 @@ async fn many_requests_on_one_connection_are_answered_as_over_http_1() {
 }
 
 #[tokio::test]
-async fn bounds_hold_for_each_stream_and_leave_the_others_alone() {
+async fn bounds_apply_to_each_stream_separately() {
     let server = TestServer::start().await;
     let (http, base) = (client(), &server.caller.base);
     let body = http.post(format!("{base}/token")).header("content-type", "application/x-www-form-urlencoded");

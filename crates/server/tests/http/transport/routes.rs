@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::*;
 
 #[tokio::test]
-async fn what_is_not_there_is_a_404_problem_that_can_be_explained() {
+async fn missing_thing_is_a_404_problem_with_an_explanation() {
     let server = TestServer::start().await;
     for path in
         ["/nowhere", "/token/", "/Token", "//token", "/v1", "/v1/keys", "/authorize/x", "/.well-known/", "/jwks.json"]

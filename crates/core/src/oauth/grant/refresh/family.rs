@@ -9,13 +9,13 @@ pub(super) const DAY: Duration = Duration::from_secs(86_400);
 /// Bounds of refresh tokens.
 #[derive(Clone, Copy, Debug)]
 pub struct RefreshLimits {
-    /// How long a token may lie unused.
+    /// How long a token may stay unused.
     pub idle: Duration,
-    /// How old a family may become.
+    /// The maximum age of a family.
     pub absolute: Duration,
     /// How long an unbound client may repeat from the address that rotated.
     pub grace_same_address: Duration,
-    /// How long from any other.
+    /// How long it may repeat from other addresses.
     pub grace_other_address: Duration,
 }
 
@@ -49,7 +49,7 @@ impl OtherRepeats {
     }
 }
 
-/// When a family began, and when it ends in any case, as was said then.
+/// When a family began, and when it expires, as decided at that time.
 #[derive(Clone, Copy, Debug)]
 pub struct FamilyTimes {
     /// When the first token of the family was issued.
@@ -74,8 +74,8 @@ pub struct Rotation {
     pub address: IpAddr,
 }
 
-/// The key that seals a successor: derived from its predecessor, which the server does not keep. Who has the database,
-/// a backup and the pepper still can't open it.
+/// The key that seals a successor: derived from its predecessor, which the server does not keep. The
+/// database, a backup and the pepper together can't open it.
 pub fn successor_key(predecessor: &str, family: &str, generation: i64) -> zeroize::Zeroizing<[u8; 32]> {
     digest::derive(predecessor.as_bytes(), &format!("doorward/refresh-successor/{family}/{generation}"))
 }

@@ -1,4 +1,4 @@
-//! Rotating refresh tokens (RFC 9700 section 4.14): idempotent for the honest, the end of the family for reuse.
+//! Rotating refresh tokens (RFC 9700 section 4.14): idempotent for honest clients, while reuse ends the family.
 //!
 //! A family is a chain of generations with one live token. The predecessor of the live token, presented again, is a
 //! **repeat** (a lost answer, a second tab): it gets the same successor. Anything older is **reuse**: its successor was
@@ -29,7 +29,7 @@ pub struct RefreshFacts {
     pub family: FamilyTimes,
     /// Whether the family, its grant or its client was ended.
     pub has_ended: bool,
-    /// Whether the user can't be used any more.
+    /// Whether the user is disabled or gone.
     pub user_is_unavailable: bool,
     /// The generation of the live token.
     pub live_generation: i64,
@@ -43,7 +43,7 @@ pub struct RefreshFacts {
     pub other_repeats: OtherRepeats,
 }
 
-/// Who presents a refresh token.
+/// The client and the address that present a refresh token.
 #[derive(Clone, Debug)]
 pub struct RefreshRequest {
     /// The client, already authenticated.
@@ -84,7 +84,7 @@ pub enum Consequence {
     Warn,
 }
 
-/// Decides what happens to a presented refresh token. Whether it may be used comes first, what it is asked for last.
+/// Decides what happens to a presented refresh token. The requested access is checked last.
 pub fn decide(
     request: &RefreshRequest,
     facts: &RefreshFacts,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_does_not_hide_reuse() {
+    fn requested_access_does_not_hide_reuse() {
         let unknown = RequestedAccess { resource: Some("https://other.example".into()), ..Default::default() };
         for (asked, denial) in [
             (Ok(unknown), Denial::ResourceUnknown),
