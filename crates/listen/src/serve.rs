@@ -12,7 +12,7 @@ use crate::{forwarded::ForwardedHeader, limits::Limits, tls::Reloading};
 pub struct Serve {
     /// The router that answers requests.
     pub router: Router,
-    /// The bounds for all connections together.
+    /// The limits of connections, requests and waiting bytes.
     pub limits: Limits,
     /// The proxies that may report who their clients are; nobody if empty.
     pub trusted_proxies: Vec<IpNet>,

@@ -20,7 +20,7 @@ use crate::{
     tx::{Operation, Row, Tx, TxError},
 };
 
-/// Adds a client, if its id is free.
+/// Adds a client with its metadata.
 #[derive(Clone, Debug)]
 pub struct CreateClient {
     /// The client with the digest of its secret.
@@ -81,7 +81,7 @@ impl Operation for FindClient {
 /// The name of a client, also of one whose other metadata this program can't read.
 #[derive(Clone, Debug)]
 pub struct FindClientName {
-    /// The client's id; it may be deleted.
+    /// The id of the client to look up.
     pub id: ClientId,
 }
 

@@ -59,7 +59,7 @@ pub struct ChangePassword {
     pub checked_hash: SecretString,
     /// The session in which it is done.
     pub within: SessionId,
-    /// The new password's hash and what is kept.
+    /// The new hash, and the failure counters to forget.
     pub new: NewPassword,
     /// The current time by the caller's clock.
     pub now: Timestamp,

@@ -42,7 +42,7 @@ pub struct Refresh {
     pub token: SecretString,
     /// Its digests under the live peppers.
     pub candidates: Vec<KeyedDigest>,
-    /// The authenticated request with the token.
+    /// The client and the address that present the token.
     pub request: RefreshRequest,
     /// All registered APIs, to find the audience among.
     pub apis: Arc<Apis>,

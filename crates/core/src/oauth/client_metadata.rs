@@ -106,7 +106,7 @@ pub enum ClientProfile {
     #[default]
     #[serde(rename = "oauth-2.1")]
     OAuth21,
-    /// What OpenID Connect's Basic profile requires: neither PKCE nor `nonce`. For confidential clients of older make.
+    /// What OpenID Connect's Basic profile requires: neither PKCE nor `nonce`. For older confidential clients.
     #[serde(rename = "oidc-basic")]
     OidcBasic,
 }

@@ -152,7 +152,7 @@ impl App {
         }
     }
 
-    /// The client, if it is cached or in the snapshot.
+    /// The client, if it is cached.
     pub(crate) fn kept_client(&self, id: &str) -> Option<Arc<Client>> {
         self.caches.clients.get(id).inspect(|_| self.caches.client_tally.hit())
     }

@@ -46,7 +46,7 @@ use self::{
 pub struct App {
     /// The operator's settings, fixed for the process.
     pub settings: Settings,
-    /// The database, the only durable state.
+    /// The database, with all state that outlives the process.
     pub store: Store,
     /// The clock, passed in for tests.
     pub clock: Arc<dyn Clock>,

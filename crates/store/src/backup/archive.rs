@@ -57,7 +57,7 @@ impl Heading {
 /// A backup whose heading was read.
 #[derive(Debug)]
 pub struct Backup {
-    /// The heading, read and authenticated.
+    /// The heading; authenticated once the first part has opened.
     pub heading: Heading,
     file: File,
     /// Where the parts begin.
