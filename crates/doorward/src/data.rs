@@ -358,31 +358,28 @@ fn written_beside(path: &Path, content: &[u8]) -> Result<PathBuf, Failure> {
 }
 
 /// A file that was created or renamed survives a crash only if its folder is synced.
-fn sync_folder_of(path: &Path) -> Result<(), Failure> {
+pub(crate) fn sync_folder_of(path: &Path) -> Result<(), Failure> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let synced = fs::File::open(folder).and_then(|folder| folder.sync_all());
     synced.map_err(|error| Failure::system(&folder.display().to_string(), error))
 }
 
-/// Makes a master key for a folder that has none. Says whether it did.
-pub(crate) fn ensure_master_key(folder: &Path) -> Result<bool, Failure> {
-    let path = folder.join(MASTER_KEY);
+/// Generates a master key into a file, if there is none.
+pub(crate) fn ensure_master_key(path: &Path) -> Result<(), Failure> {
     if path.exists() {
-        return Ok(false);
+        return Ok(());
     }
-    let new = written_beside(&path, lines(&[MasterKey::generate(&SystemRng::default())]).as_bytes())?;
+    let new = written_beside(path, lines(&[MasterKey::generate(&SystemRng::default())]).as_bytes())?;
     // A link replaces no file: if two processes create a key at once, the first one's key is kept.
-    let linked = fs::hard_link(&new, &path);
+    let linked = fs::hard_link(&new, path);
     let removed = fs::remove_file(&new);
-    let is_ours = linked.is_ok();
     match linked {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
             Err(Failure::system(&format!("writing {}", path.display()), error))
         }
         _ => {
             removed.map_err(|error| Failure::system(&new.display().to_string(), error))?;
-            sync_folder_of(&path)?;
-            Ok(is_ours)
+            sync_folder_of(path)
         }
     }
 }

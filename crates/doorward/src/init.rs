@@ -1,14 +1,20 @@
 //! `doorward init`: a commented configuration, a data folder with its master key, and the first signing keys.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::Permissions,
+    io::{ErrorKind, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
 
 use doorward_store::prepare_folder;
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use crate::{
     belonging,
     config::{Given, Issuer, template},
-    data::{self, Place},
+    data::{self, Found},
     failure::Failure,
     output::Output,
     serve,
@@ -17,9 +23,8 @@ use crate::{
 /// Where a new server is created.
 pub(crate) struct New {
     config: PathBuf,
-    data: PathBuf,
-    /// Whether the data folder is written into the configuration: it is not the one that the configuration implies.
-    names_data: bool,
+    /// The data folder, if it is not the one that the configuration implies.
+    data: Option<PathBuf>,
 }
 
 impl New {
@@ -28,40 +33,41 @@ impl New {
         let absolute = |path: PathBuf| {
             std::path::absolute(&path).map_err(|error| Failure::system(&path.display().to_string(), error))
         };
-        let names_data = data.is_some();
         let config = config.unwrap_or_else(|| folder.join("doorward.toml"));
-        let data = match data {
-            Some(data) => absolute(data)?,
-            None => config.parent().unwrap_or(Path::new("")).join("data"),
-        };
-        Ok(Self { config, data, names_data })
+        let data = data.map(absolute).transpose()?;
+        if let Some(data) = data.as_ref().filter(|data| data.to_str().is_none()) {
+            return Err(Failure::Usage(format!("--data {}: not UTF-8, as the configuration is", data.display())));
+        }
+        Ok(Self { config, data })
     }
 }
 
 /// Creates a new server. Refuses, or with `if_missing` does nothing, where there is a configuration already.
+///
+/// The configuration gets its name last: while there is none, a creation that failed or was killed can be run again.
 pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> Result<(), Failure> {
     let issuer = Issuer::parse(issuer).map_err(|error| Failure::Usage(format!("--issuer: {error}")))?;
-    let New { config, data, names_data } = new;
+    let New { config, data } = new;
     if config.exists() {
-        if !if_missing {
-            return Err(Failure::NotDone(format!("{} exists already; nothing was changed", config.display())));
-        }
-        let kept = json!({ "created": false, "config": config });
-        return output.print(&kept, || format!("{} exists; nothing was changed.", config.display()));
+        return exists(config, if_missing, output);
     }
-    if let Some(folder) = config.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), error))?;
-    }
+    let folder = config.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), error))?;
+    let text = template(&Given { issuer: &issuer, data: data.as_deref() });
+    let written = write_beside(folder, &text).map_err(|error| Failure::system(&config.display().to_string(), error))?;
+    let loaded = data::load_config(written.path())?;
+    // The environment stands above the file, here as at every later start.
+    let data = &loaded.program.data_dir;
     data::refuse_unfinished_demo(data)?;
     prepare_folder(data)?;
-    if data::ensure_master_key(data)? {
+    let key = &loaded.program.master_key_file;
+    if loaded.program.master_key.is_none() && !key.exists() {
+        // The mark comes first: a key without it would be taken for that of a server which has run.
         belonging::begin_new(data)?;
+        data::ensure_master_key(key)?;
     }
-    let text = template(&Given { issuer: &issuer, data: names_data.then_some(data.as_path()) });
-    std::fs::write(config, text).map_err(|error| Failure::system(&config.display().to_string(), error))?;
-    let place = Place::Config(config.clone());
     serve::runtime(1)?.block_on(async {
-        let found = place.find()?;
+        let found = Found::configured(&loaded)?;
         let store = found.open_store().await?;
         store.migrate().await?;
         let app = data::app(found, store.clone()).await?;
@@ -69,18 +75,23 @@ pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> 
         store.close().await;
         readied
     })?;
+    match written.persist_noclobber(config) {
+        Ok(_) => data::sync_folder_of(config)?,
+        Err(error) if error.error.kind() == ErrorKind::AlreadyExists => return exists(config, if_missing, output),
+        Err(error) => return Err(Failure::system(&config.display().to_string(), error.error)),
+    }
     let view = json!({
         "created": true,
         "config": config,
         "data": data,
-        "master_key": data.join("master.key"),
+        "master_key": loaded.program.master_key.is_none().then_some(key),
         "issuer": issuer.as_str(),
     });
     output.print(&view, || {
-        let (config, data) = (config.display(), data.display());
+        let (config, data, key) = (config.display(), data.display(), key.display());
         format!(
             "Created {config}, {data} and the first signing keys.\n\
-             Back up {data}/master.key now, apart from the database: without it no key and no token can be verified.\n\n\
+             Back up {key} now, apart from the database: without it no key and no token can be verified.\n\n\
              Next:\n  \
              doorward config check --config {config}\n  \
              doorward serve --config {config}\n  \
@@ -89,4 +100,23 @@ pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> 
         )
     })?;
     Ok(())
+}
+
+/// Says that there is a configuration already.
+fn exists(config: &Path, if_missing: bool, output: Output) -> Result<(), Failure> {
+    if !if_missing {
+        return Err(Failure::NotDone(format!("{} exists already; nothing was changed", config.display())));
+    }
+    let kept = json!({ "created": false, "config": config });
+    output.print(&kept, || format!("{} exists; nothing was changed.", config.display()))
+}
+
+/// Writes the text into a file without a name of its own, as durable and readable as one that is edited by hand.
+fn write_beside(folder: &Path, text: &str) -> std::io::Result<NamedTempFile> {
+    let permissions = Permissions::from_mode(0o644);
+    let mut file =
+        tempfile::Builder::new().prefix(".doorward.").suffix(".toml").permissions(permissions).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
 }

@@ -9,14 +9,16 @@ use nix::unistd::{Uid, User};
 /// `alice as doorward(998)`. The variables of the environment are a record of what sudo did and prove nothing: anyone who
 /// may run the command may also set them.
 pub(crate) fn os_user() -> String {
-    let uid = Uid::current();
-    let number = uid.as_raw();
+    described(Uid::current(), invoker())
+}
+
+fn described(uid: Uid, invoker: Option<Uid>) -> String {
     let user = match name_of(uid) {
-        Some(name) => format!("{name}({number})"),
-        None => number.to_string(),
+        Some(name) => format!("{name}({uid})"),
+        None => uid.to_string(),
     };
-    match invoker().filter(|invoker| *invoker != uid).and_then(name_of) {
-        Some(invoker) => format!("{invoker} as {user}"),
+    match invoker.filter(|invoker| *invoker != uid) {
+        Some(invoker) => format!("{} as {user}", name_of(invoker).unwrap_or_else(|| invoker.to_string())),
         None => user,
     }
 }
@@ -25,7 +27,7 @@ pub(crate) fn os_user() -> String {
 pub(crate) const INVOKER: &str = "SUDO_UID";
 
 /// Who called sudo, or root if root became the owner.
-fn invoker() -> Option<Uid> {
+pub(crate) fn invoker() -> Option<Uid> {
     let number = std::env::var(INVOKER).ok()?;
     number.parse().ok().map(Uid::from_raw)
 }
@@ -38,6 +40,15 @@ fn name_of(uid: Uid) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn invoker_without_a_name_is_a_number_and_oneself_is_nobody_else() {
+        let (root, nameless) = (Uid::from_raw(0), Uid::from_raw(4_000_000_000));
+        assert_eq!(described(nameless, Some(root)), "root as 4000000000");
+        assert_eq!(described(root, Some(nameless)), "4000000000 as root(0)");
+        assert_eq!(described(root, Some(root)), "root(0)");
+        assert_eq!(described(root, None), "root(0)");
+    }
 
     #[test]
     fn user_has_the_name_of_the_user_database() {

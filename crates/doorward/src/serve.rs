@@ -38,7 +38,7 @@ use crate::{
 pub(crate) fn run(path: &Path) -> Result<(), Failure> {
     let config = data::load_config(path)?;
     let passed = Passed::take()?;
-    let logging = Arc::new(logging::begin(&config.program)?);
+    let logging = Arc::new(logging::begin(&config.program));
     allow_open_files();
     let runtime = runtime(config.program.threads)?;
     let served = runtime.block_on(serve(path, config, passed, logging.clone()));

@@ -1,7 +1,7 @@
 //! Traces by OTLP (feature `otlp`), where a variable of the OpenTelemetry specification names a collector.
 //!
-//! A trace has the id that the caller learns and `doorward explain` takes. Easy to get wrong: the server reads that id from
-//! `traceparent`, so a request without one gets it here, with the id that its span has.
+//! A trace has the id that the caller learns and `doorward explain` takes. Easy to get wrong: a request without `traceparent`
+//! gets its id here, where its span begins, and the server takes it from there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,11 +13,11 @@ use axum::{
 };
 use doorward_core::{clock::Clock, random::Rng};
 use doorward_guard::{SystemClock, SystemRng};
-use doorward_server::spans::{self, SpanName};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use doorward_server::spans::{self, SpanName, SpanTrace};
+use http::HeaderMap;
 use opentelemetry::{
-    SpanId, TraceId,
-    propagation::{Extractor, Injector, TextMapPropagator},
+    Key, SpanId, TraceId,
+    propagation::{Extractor, TextMapPropagator},
     trace::{TraceContextExt, TracerProvider},
 };
 use opentelemetry_otlp::SpanExporter;
@@ -30,7 +30,7 @@ use tracing::{Instrument, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::{failure::Failure, logging::names_collector};
+use crate::logging::names_collector;
 
 /// How long the process, before it exits, waits for the last spans to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -40,20 +40,25 @@ pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Begins to send spans if a collector is named.
-    pub(crate) fn begin() -> Result<Option<Self>, Failure> {
+    pub(crate) fn begin() -> Option<Self> {
         if !names_collector() {
-            return Ok(None);
+            return None;
         }
         // The exporter reads its endpoint, headers, timeout and the rest from the environment by itself.
-        let exporter = SpanExporter::builder().with_http().build();
-        let exporter = exporter.map_err(|error| Failure::Usage(format!("the exporter of traces: {error}")))?;
-        let name = std::env::var("OTEL_SERVICE_NAME").unwrap_or_else(|_| "doorward".to_owned());
+        let exporter = match SpanExporter::builder().with_http().build() {
+            Ok(exporter) => exporter,
+            Err(error) => {
+                // A typing error in the variables of traces must not keep a server from authenticating. No log has begun.
+                eprintln!("doorward: no traces are sent: {error}");
+                return None;
+            }
+        };
         let provider = SdkTracerProvider::builder()
             .with_batch_exporter(exporter)
             .with_id_generator(Ids::default())
-            .with_resource(Resource::builder().with_service_name(name).build())
+            .with_resource(resource())
             .build();
-        Ok(Some(Self(provider)))
+        Some(Self(provider))
     }
 
     /// What collects the spans.
@@ -76,6 +81,16 @@ impl Drop for Traces {
     }
 }
 
+/// What the variables say about this program, and its name if they give none.
+fn resource() -> Resource {
+    let named = Resource::builder().build();
+    let name = named.get(&Key::from_static_str("service.name")).map(|name| name.to_string());
+    match name.filter(|name| !name.is_empty() && !name.starts_with("unknown_service")) {
+        Some(_) => named,
+        None => Resource::builder().with_service_name("doorward").build(),
+    }
+}
+
 /// The router with a span around each request.
 pub(crate) fn traced(router: Router) -> Router {
     router.layer(middleware::from_fn(trace))
@@ -84,11 +99,10 @@ pub(crate) fn traced(router: Router) -> Router {
 async fn trace(mut request: Request, next: Next) -> Response {
     let span = spans::request();
     if !span.is_disabled() {
-        let propagator = TraceContextPropagator::new();
-        let headers = request.headers_mut();
         // Fails only where the span has begun.
-        let _ = span.set_parent(propagator.extract(&Headers(headers)));
-        propagator.inject_context(&span.context(), &mut Headers(headers));
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&Parent(request.headers())));
+        let trace_id = span.context().span().span_context().trace_id().to_string();
+        request.extensions_mut().insert(SpanTrace(trace_id));
     }
     let response = next.run(request).instrument(span.clone()).await;
     if let Some(SpanName(name)) = response.extensions().get() {
@@ -97,27 +111,20 @@ async fn trace(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// Reads and writes the trace context (W3C Trace Context, section 3).
-struct Headers<'a>(&'a mut HeaderMap);
+/// The caller's `traceparent` (W3C Trace Context, section 3.2). Not its `tracestate`: each span would repeat it, and a caller
+/// could write anything there.
+struct Parent<'a>(&'a HeaderMap);
 
-impl Extractor for Headers<'_> {
+impl Extractor for Parent<'_> {
     /// A header that is given twice counts as absent, as the server sees it.
     fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.get_all(name).iter();
+        let mut values = self.0.get_all(name).iter().filter(|_| name == "traceparent");
         let value = values.next()?.to_str().ok()?;
         values.next().is_none().then_some(value)
     }
 
     fn keys(&self) -> Vec<&str> {
-        self.0.keys().map(HeaderName::as_str).collect()
-    }
-}
-
-impl Injector for Headers<'_> {
-    fn set(&mut self, name: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
+        vec!["traceparent"]
     }
 }
 

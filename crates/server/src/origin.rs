@@ -9,7 +9,7 @@ use axum::extract::MatchedPath;
 use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT, request::Parts};
 
-use crate::actor::Actor;
+use crate::{actor::Actor, spans::SpanTrace};
 
 /// Where a request comes from. Set once, by the layer around all routes, in the extensions of the request.
 pub(crate) struct Origin {
@@ -34,7 +34,10 @@ enum Place {
 impl Origin {
     /// Reads where a request comes from that came at `now` from the client at `address`.
     pub(crate) fn read<B>(request: &Request<B>, address: IpAddr, now: Timestamp, rng: Arc<dyn Rng>) -> Self {
-        let trace_id = header(request.headers(), "traceparent").and_then(TraceId::from_traceparent);
+        let trace_id = match request.extensions().get() {
+            Some(SpanTrace(trace_id)) => TraceId::parse(trace_id).ok(),
+            None => header(request.headers(), "traceparent").and_then(TraceId::from_traceparent),
+        };
         Self {
             trace_id: trace_id.map(OnceLock::from).unwrap_or_default(),
             rng,

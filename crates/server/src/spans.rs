@@ -30,6 +30,10 @@ pub fn request() -> Span {
     )
 }
 
+/// The trace id of a request's span, in the extensions of the request: 32 hexadecimal digits.
+#[derive(Clone, Debug)]
+pub struct SpanTrace(pub String);
+
 /// What a finished request's span is called, in the extensions of its response: a span that has begun can't be renamed here.
 #[derive(Clone, Debug)]
 pub struct SpanName(pub String);

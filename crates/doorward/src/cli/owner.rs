@@ -33,7 +33,7 @@ pub(super) fn become_owner_of(folder: &Path) -> Result<(), Failure> {
     }
     let program = std::env::current_exe().map_err(|error| Failure::system("finding this program", error))?;
     let mut command = Command::new(program);
-    if std::env::var_os(os_user::INVOKER).is_none() {
+    if os_user::invoker().is_none() {
         command.env(os_user::INVOKER, "0");
     }
     let error = command.args(std::env::args_os().skip(1)).gid(metadata.gid()).uid(metadata.uid()).exec();

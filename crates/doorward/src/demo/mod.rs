@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     belonging::Accepted,
-    data::{self, Found},
+    data::{self, Found, MASTER_KEY},
     demo::seed::Seed,
     failure::Failure,
     logging,
@@ -43,7 +43,7 @@ pub(crate) struct DemoArgs {
 
 /// Runs the demo until it is asked to stop. Without `data` it uses a temporary folder.
 pub(crate) fn run(args: DemoArgs, data: Option<PathBuf>, output: Output) -> Result<(), Failure> {
-    let _logging = logging::begin_at("warn", false)?;
+    let _logging = logging::begin_at("warn", false);
     let mut temporary = None;
     let folder = match data {
         Some(folder) => folder,
@@ -70,7 +70,7 @@ async fn demo(args: &DemoArgs, folder: PathBuf, output: Output) -> Result<(), Fa
     if known.is_none() {
         unfinished::begin(&folder)?;
     }
-    data::ensure_master_key(&folder)?;
+    data::ensure_master_key(&folder.join(MASTER_KEY))?;
     let found = Found::in_folder(&folder, &issuer)?;
     let is_new = Accepted { new: known.is_none(), ..Accepted::default() };
     let store = found.open_accepted(is_new).await?;
