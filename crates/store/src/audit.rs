@@ -5,16 +5,13 @@
 
 use std::fmt;
 
-use doorward_core::{
-    clock::Timestamp,
-    denial::Denial,
-    id::{AuditId, GrantId},
-};
+use doorward_core::{clock::Timestamp, denial::Denial, id::AuditId};
 use serde_json::Map;
 
 pub use self::{
-    action::AuditAction,
+    action::{AuditAction, UnknownAction},
     bound::{OldestRefusalKept, RemoveRefusals},
+    search::{AuditFilter, AuditPage, InvalidAddress, SearchAudit, read_address},
 };
 use crate::{
     record::json,
@@ -24,6 +21,7 @@ use crate::{
 
 mod action;
 mod bound;
+mod search;
 
 /// Names and values without secrets, beside what has a column of its own. Each value is a text.
 pub type Details = Map<String, serde_json::Value>;
@@ -173,44 +171,6 @@ impl Operation for AuditOfTrace {
     }
 }
 
-/// The newest events, oldest first.
-#[derive(Clone, Debug)]
-pub struct AuditTail {
-    /// Only events with a greater id than this; ids are ordered by time.
-    pub after: Option<String>,
-    /// Only about this id, as subject or actor; about a grant, also what names it among the details.
-    pub about: Option<String>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-impl Operation for AuditTail {
-    type Output = Vec<AuditEvent>;
-
-    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        let after = self.after.clone().unwrap_or_default();
-        let limit = Value::from(self.limit);
-        let mut rows = match &self.about {
-            None => {
-                let sql = sql!("{} WHERE id > $1 ORDER BY id DESC LIMIT $2", SELECT);
-                tx.query(sql, &[after.into(), limit]).await?
-            }
-            // What happens for each token of a grant names it among the details, which have no index: all is read.
-            Some(about) if GrantId::parse(about).is_ok() => {
-                let sql =
-                    sql!("{} WHERE id > $1 AND (subject = $2 OR details LIKE $3) ORDER BY id DESC LIMIT $4", SELECT);
-                let named = format!("%\"grant_id\":\"{about}\"%");
-                tx.query(sql, &[after.into(), about.as_str().into(), named.into(), limit]).await?
-            }
-            Some(about) => {
-                let sql = sql!("{} WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3", SELECT);
-                tx.query(sql, &[after.into(), about.as_str().into(), limit]).await?
-            }
-        };
-        rows.iter_mut().rev().map(event).collect()
-    }
-}
-
 /// The newest events that a user may want to know of, newest first: what the user did, what was done to the account,
 /// and what happened to what the user granted.
 #[derive(Clone, Debug)]
@@ -225,19 +185,22 @@ impl Operation for AuditOfUser {
     type Output = Vec<AuditEvent>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        // Each part has its index; one condition with OR would walk the whole audit, the newest first.
+        // Each part has its index; one condition with OR would walk the whole audit, the newest first. A partial index
+        // is used only where the statement repeats its condition.
         let sql = sql!(
             "{} WHERE id IN (
                      SELECT id FROM audit WHERE actor = $1 AND action IN ({})
                      UNION
-                     SELECT id FROM audit WHERE subject = $1 AND action IN ({})
+                     SELECT id FROM audit WHERE subject = $1 AND action NOT IN ({}) AND action IN ({})
                      UNION
                      SELECT audit.id FROM grants JOIN audit ON audit.subject = grants.id
-                     WHERE grants.user_id = $1 AND audit.action IN ({}))
+                     WHERE grants.user_id = $1 AND audit.action NOT IN ({}) AND audit.action IN ({}))
                    ORDER BY id DESC LIMIT $2",
             SELECT,
             action::SHOWN_OF_USER,
+            action::MANY,
             action::SHOWN_OF_USER,
+            action::MANY,
             action::SHOWN_OF_GRANT
         );
         tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()

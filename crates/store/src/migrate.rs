@@ -42,6 +42,10 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 9,
         ..Migration::new(11, "open_requests_of_a_user", include_str!("../migrations/0011_open_requests_of_a_user.sql"))
     },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(12, "audit_filters", include_str!("../migrations/0012_audit_filters.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

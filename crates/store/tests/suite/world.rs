@@ -30,7 +30,7 @@ use doorward_core::{
 use doorward_store::{
     Operation, Store,
     apis::CreateApi,
-    audit::{AuditContext, Details},
+    audit::{AuditContext, AuditEvent, AuditFilter, Details, SearchAudit},
     authorization::{Answer, AnswerRequest, NewCode},
     clients::CreateClient,
     codes::{Issued, NewFamily, RedeemCode},
@@ -110,6 +110,13 @@ impl World {
 
     pub(crate) async fn read<O: Operation>(&self, operation: O) -> O::Output {
         self.store.read(operation).await.unwrap()
+    }
+
+    /// The newest events that match, oldest first.
+    pub(crate) async fn newest_events(&self, filter: AuditFilter, limit: usize) -> Vec<AuditEvent> {
+        let mut events = self.read(SearchAudit { filter, after: None, before: None, limit }).await.events;
+        events.reverse();
+        events
     }
 
     pub(crate) fn now(&self) -> Timestamp {
