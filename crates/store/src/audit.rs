@@ -10,8 +10,9 @@ use serde_json::Map;
 
 pub use self::{
     action::{AuditAction, UnknownAction},
-    bound::{OldestRefusalKept, RemoveRefusals},
+    bound::{RemoveExcess, RemoveOlder, ReportRemoved},
     search::{AuditFilter, AuditPage, InvalidAddress, SearchAudit, read_address},
+    tally::{CountAudit, MeasureAudit},
 };
 use crate::{
     record::json,
@@ -22,6 +23,7 @@ use crate::{
 mod action;
 mod bound;
 mod search;
+mod tally;
 
 /// Names and values without secrets, beside what has a column of its own. Each value is a text.
 pub type Details = Map<String, serde_json::Value>;
@@ -140,7 +142,7 @@ impl Operation for AppendAudit {
         for event in &self.events {
             event.append(tx).await?;
         }
-        Ok(())
+        tally::count_late(tx, &self.events).await
     }
 }
 

@@ -46,6 +46,10 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 9,
         ..Migration::new(12, "audit_filters", include_str!("../migrations/0012_audit_filters.sql"))
     },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(13, "audit_bounds", include_str!("../migrations/0013_audit_bounds.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

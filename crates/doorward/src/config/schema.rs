@@ -226,7 +226,11 @@ pub(super) static KEYS: &[Key] = &[
     key("audit.refusals_per_second", K::Count(10..=1_000_000, |c| &mut c.server.audit.refusals_per_second), Fixed,
         "Refusals of all callers in a second that get a row and a log line each. Beyond it there is one counted row per code and network."),
     key("audit.max_refusals", K::Count(1_000..=1_000_000_000, |c| &mut c.server.audit.max_refusals), Fixed,
-        "Refusals that are kept. Beyond it the oldest are removed before `audit.retention` is over; a million take about 600 MB. Changes of state are always kept for the whole time."),
+        "Refusals that are kept. Beyond it the oldest are removed before `audit.retention` is over."),
+    key("audit.max_rows", K::Count(10_000..=4_000_000_000, |c| &mut c.server.audit.max_rows), Fixed,
+        "Audit events that are kept, refusals among them. Beyond it the oldest are removed."),
+    key("audit.max_bytes", K::Size(16 << 20..=64 << 40, |c| &mut c.server.audit.max_bytes), Fixed,
+        "The estimated size of the audit record in the database, by the same rule. A million events take about 700 MB."),
 
     key("log.format", K::Choice(&["text", "json"], |c, v| c.program.log_format = LogFormat::ALL[v], |c| c.program.log_format as usize), Fixed,
         "The form of a log line."),

@@ -8,7 +8,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use doorward_core::{client::GrantType, denial::Denial};
+use doorward_core::{audit_bounds::AuditSize, client::GrantType, denial::Denial};
 use http::StatusCode;
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -100,6 +100,16 @@ impl Metrics {
         if rows > 0 {
             self.record(|| counter!(names::SWEPT, "kind" => kind).increment(rows));
         }
+    }
+
+    /// What the audit holds.
+    pub(crate) fn audit_size(&self, size: AuditSize) {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        self.record(|| {
+            gauge!(names::AUDIT_EVENTS).set(size.rows as f64);
+            gauge!(names::AUDIT_BYTES).set(size.bytes as f64);
+            gauge!(names::AUDIT_REFUSALS).set(size.refusals as f64);
+        });
     }
 
     /// The days until the TLS certificate in use expires.

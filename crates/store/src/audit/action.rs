@@ -47,6 +47,7 @@ actions! {
     AccessTokenRevoked "access_token.revoked",
     ApiCreated "api.created",
     ApiScopesAdded "api.scopes_added",
+    AuditEventsRemoved "audit.events_removed",
     BackupCreated "backup.created",
     BackupRestored "backup.restored",
     ClientCreated "client.created",

@@ -5,10 +5,8 @@ use doorward_core::{
     id::{AuditId, UserId},
 };
 use doorward_store::audit::{
-    AppendAudit, AuditAction, AuditEvent, AuditFilter, AuditOfTrace, AuditOfUser, OldestRefusalKept, RemoveRefusals,
-    SearchAudit, read_address,
+    AppendAudit, AuditAction, AuditEvent, AuditFilter, AuditOfTrace, AuditOfUser, SearchAudit, read_address,
 };
-use doorward_store::sweep::Sweep;
 
 use crate::{harness::on_each_engine, world::World};
 
@@ -134,31 +132,6 @@ async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_
         assert_eq!(older, ["grant.given"], "what the sign-in itself recorded");
         let newest = world.read(AuditOfUser { user_id: world.user.id.clone(), limit: 1 }).await;
         assert_eq!(newest, shown[..1]);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn refusals_are_kept_up_to_a_number_and_changes_of_state_always() {
-    on_each_engine(async |database| {
-        let world = World::new(&database).await;
-        let mut events = vec![event(&world, "client.created", None, None)];
-        let kept = 40;
-        let refusals = kept + Sweep::STEP + 10;
-        events.extend((0..refusals).map(|_| event(&world, "request.refused", None, None)));
-        append(&world, events).await;
-        let left = async || {
-            let newest = world.newest_events(AuditFilter::default(), 1_000).await;
-            let of = |action: &str| newest.iter().filter(|event| event.action.as_str() == action).count();
-            (of("request.refused"), of("client.created"))
-        };
-        let (_, changes) = left().await;
-        assert_eq!(world.read(OldestRefusalKept { most: refusals }).await, None);
-        let before = world.read(OldestRefusalKept { most: kept }).await.unwrap();
-        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, Sweep::STEP as u64);
-        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 10);
-        assert_eq!(world.write(RemoveRefusals { before }).await, 0);
-        assert_eq!(left().await, (40, changes));
     })
     .await;
 }

@@ -16,6 +16,7 @@ mod transactions;
 
 // The operations.
 mod audit;
+mod audit_bounds;
 mod authorization;
 mod codes;
 mod crash;
