@@ -125,12 +125,18 @@ pub struct Audit {
     pub max_rows: i64,
     /// The space that they may take on the disk, estimated; the oldest go first.
     pub max_bytes: usize,
+    /// After how long issued tokens are summed up by client and minute; never, if zero.
+    pub summarize_after: Duration,
 }
 
 impl Audit {
     pub(crate) fn bounds(&self) -> AuditBounds {
         let bytes = i64::try_from(self.max_bytes).unwrap_or(i64::MAX);
         AuditBounds { rows: self.max_rows, bytes, refusals: self.max_refusals }
+    }
+
+    pub(crate) fn sums_up(&self) -> bool {
+        self.summarize_after > Duration::ZERO
     }
 }
 
@@ -183,6 +189,7 @@ impl Settings {
                 max_refusals: 1_000_000,
                 max_rows: 10_000_000,
                 max_bytes: 8 << 30,
+                summarize_after: 7 * DAY,
             },
             name: "Doorward".into(),
             accent: Accent::default(),

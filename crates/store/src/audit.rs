@@ -12,6 +12,7 @@ pub use self::{
     action::{AuditAction, UnknownAction},
     bound::{RemoveExcess, RemoveOlder, ReportRemoved},
     search::{AuditFilter, AuditPage, InvalidAddress, SearchAudit, read_address},
+    sum::{FindMinute, Minute, SumUp, SummedGroup},
     tally::{CountAudit, MeasureAudit},
 };
 use crate::{
@@ -23,6 +24,7 @@ use crate::{
 mod action;
 mod bound;
 mod search;
+mod sum;
 mod tally;
 
 /// Names and values without secrets, beside what has a column of its own. Each value is a text.
@@ -108,23 +110,24 @@ impl AuditEvent {
 
     /// Appends it, in the transaction of what happened.
     pub async fn append(&self, tx: &mut impl Tx) -> Result<(), TxError> {
-        tx.execute(
-            sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
-            &[
-                self.id.as_str().into(),
-                self.at.into(),
-                self.trace_id.clone().into(),
-                self.action.as_str().into(),
-                self.code.clone().into(),
-                self.actor.clone().into(),
-                self.subject.clone().into(),
-                self.address.clone().into(),
-                self.count.into(),
-                json(&self.details),
-            ],
-        )
-        .await?;
+        tx.execute(INSERT, &self.values()).await?;
         Ok(())
+    }
+
+    /// The values of its row, in the order of the columns.
+    fn values(&self) -> [Value; 10] {
+        [
+            self.id.as_str().into(),
+            self.at.into(),
+            self.trace_id.clone().into(),
+            self.action.as_str().into(),
+            self.code.clone().into(),
+            self.actor.clone().into(),
+            self.subject.clone().into(),
+            self.address.clone().into(),
+            self.count.into(),
+            json(&self.details),
+        ]
     }
 }
 
@@ -231,6 +234,7 @@ impl Operation for FailedSignIns {
 
 const COLUMNS: &str = "id, at, trace_id, action, code, actor, subject, address, count, details";
 const SELECT: &str = sql!("SELECT {} FROM audit", COLUMNS);
+const INSERT: &str = sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS);
 
 fn event(row: &mut Row) -> Result<AuditEvent, TxError> {
     Ok(AuditEvent {

@@ -50,6 +50,7 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 9,
         ..Migration::new(13, "audit_bounds", include_str!("../migrations/0013_audit_bounds.sql"))
     },
+    Migration { usable_from: 9, ..Migration::new(14, "audit_sums", include_str!("../migrations/0014_audit_sums.sql")) },
 ];
 
 /// The first migration that notes from where on it can be used.

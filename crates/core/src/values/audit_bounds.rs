@@ -51,6 +51,12 @@ impl AuditBounds {
         after.excess(size).map(|_| after)
     }
 
+    /// Whether there is a tenth more than these bounds allow: events come faster than they can be summed up.
+    pub fn are_far_exceeded(self, size: AuditSize) -> bool {
+        let is_far = |held: i64, most: i64| held.saturating_sub(most) > most / 10;
+        is_far(size.rows, self.rows) || is_far(size.bytes, self.bytes)
+    }
+
     /// What is more than these bounds allow. Refusals go first: they are rows too.
     pub fn excess(self, size: AuditSize) -> Option<AuditExcess> {
         let over = |held: i64, most: i64| held.saturating_sub(most).max(0);
@@ -107,6 +113,13 @@ mod tests {
         let of_rows = AuditExcess::Rows { rows: 9, bytes: 0 };
         assert_eq!(sweep(size(1_011, 0, 210)), [AuditExcess::Refusals(12), of_rows]);
         assert_eq!(sweep(size(1_001, 0, 300)), [AuditExcess::Refusals(102)]);
+    }
+
+    #[test]
+    fn bounds_are_far_exceeded_by_more_than_a_tenth() {
+        assert!(!BOUNDS.are_far_exceeded(size(1_100, 55_000, 10_000)));
+        assert!(BOUNDS.are_far_exceeded(size(1_101, 0, 0)));
+        assert!(BOUNDS.are_far_exceeded(size(0, 55_001, 0)));
     }
 
     #[test]

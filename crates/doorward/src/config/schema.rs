@@ -228,9 +228,11 @@ pub(super) static KEYS: &[Key] = &[
     key("audit.max_refusals", K::Count(1_000..=1_000_000_000, |c| &mut c.server.audit.max_refusals), Fixed,
         "Refusals that are kept. Beyond it the oldest are removed before `audit.retention` is over."),
     key("audit.max_rows", K::Count(10_000..=4_000_000_000, |c| &mut c.server.audit.max_rows), Fixed,
-        "Audit events that are kept, refusals among them. Beyond it the oldest are removed."),
+        "Audit events that are kept, refusals among them. Beyond it issued tokens are summed up before `audit.summarize_after` is over, and then the oldest events are removed."),
     key("audit.max_bytes", K::Size(16 << 20..=64 << 40, |c| &mut c.server.audit.max_bytes), Fixed,
         "The estimated size of the audit record in the database, by the same rule. A million events take about 700 MB."),
+    key("audit.summarize_after", K::Duration(seconds(0)..=days(3650), |c| &mut c.server.audit.summarize_after), Fixed,
+        "When issued access tokens and rotated refresh tokens are summed up: one row for each client and minute replaces theirs. `0s` turns it off."),
 
     key("log.format", K::Choice(&["text", "json"], |c, v| c.program.log_format = LogFormat::ALL[v], |c| c.program.log_format as usize), Fixed,
         "The form of a log line."),

@@ -1,16 +1,16 @@
-//! Keeping the audit within its bounds: events are counted, and the oldest go.
+//! Keeping the audit within its bounds: events are counted, issued tokens are summed up, and the oldest events go.
 //!
 //! It is a task of its own. After an upgrade there may be years of events to go through, and sweeping does not wait for it.
 
 use std::sync::Arc;
 
 use doorward_core::{
-    audit_bounds::{AuditBounds, AuditSize},
+    audit_bounds::{AuditBounds, AuditExcess, AuditSize},
     clock::Timestamp,
 };
 use doorward_store::{
     StoreError,
-    audit::{CountAudit, MeasureAudit, RemoveExcess, RemoveOlder, ReportRemoved},
+    audit::{CountAudit, FindMinute, MeasureAudit, Minute, RemoveExcess, RemoveOlder, ReportRemoved, SumUp},
 };
 use tokio::time::{Instant, sleep};
 
@@ -38,6 +38,7 @@ pub(super) async fn round(app: &App, pace: Pace) -> Result<(), StoreError> {
     bound(app, pace).await?;
     if let Some(now) = app.trusted_now().await? {
         remove_older(app, pace, now).await?;
+        sum_up(app, pace, now).await?;
     }
     app.store.write(ReportRemoved { audit: app.audit(&Actor::default()) }).await?;
     app.metrics.audit_size(app.store.read(MeasureAudit).await?);
@@ -67,15 +68,24 @@ async fn bound(app: &App, pace: Pace) -> Result<(), StoreError> {
     }
 }
 
-/// Removes the oldest refusals and the oldest events.
+/// Removes refusals, sums up issued tokens before their time, and removes the oldest events if that is not enough, or if
+/// tokens are issued faster than they are summed up.
 async fn make_room(app: &App, pace: Pace, after: AuditBounds, mut size: AuditSize) -> Result<(), StoreError> {
-    while after.excess(size).is_some() {
-        let began = Instant::now();
-        let removed = app.store.write(RemoveExcess { after }).await?;
-        app.metrics.swept("audit_beyond_its_bounds", removed);
-        pace.pause(began).await;
-        if removed == 0 {
-            break;
+    let bounds = app.settings.audit.bounds();
+    let mut may_sum_up = app.settings.audit.sums_up();
+    while let Some(excess) = after.excess(size) {
+        let is_of_all = matches!(excess, AuditExcess::Rows { .. });
+        if is_of_all && may_sum_up && !bounds.are_far_exceeded(size) {
+            may_sum_up = sum_up_minute(app, pace, None).await?;
+            app.store.write(CountAudit { now: app.now() }).await?;
+        } else {
+            let began = Instant::now();
+            let removed = app.store.write(RemoveExcess { after }).await?;
+            app.metrics.swept("audit_beyond_its_bounds", removed);
+            pace.pause(began).await;
+            if removed == 0 {
+                break;
+            }
         }
         size = app.store.read(MeasureAudit).await?;
     }
@@ -94,4 +104,50 @@ async fn remove_older(app: &App, pace: Pace, now: Timestamp) -> Result<(), Store
             return Ok(());
         }
     }
+}
+
+/// Sums up issued tokens that are old enough.
+pub(super) async fn sum_up(app: &App, pace: Pace, now: Timestamp) -> Result<(), StoreError> {
+    if !app.settings.audit.sums_up() {
+        return Ok(());
+    }
+    let before = now.minus(app.settings.audit.summarize_after);
+    while sum_up_minute(app, pace, Some(before)).await? {}
+    Ok(())
+}
+
+/// Sums up the oldest minute that has something to sum up. Gives whether there was one.
+async fn sum_up_minute(app: &App, pace: Pace, before: Option<Timestamp>) -> Result<bool, StoreError> {
+    let Some(Minute { begins, groups }) = app.store.read(FindMinute { before }).await? else { return Ok(false) };
+    let mut steps = vec![SumUp { minute: begins, groups: Vec::new(), is_last: false }];
+    let mut rows = 0;
+    for group in groups {
+        rows += group.rows;
+        match steps.last_mut() {
+            Some(step) if rows <= SumUp::STEP || step.groups.is_empty() => step.groups.push(group),
+            _ => {
+                rows = group.rows;
+                steps.push(SumUp { minute: begins, groups: vec![group], is_last: false });
+            }
+        }
+    }
+    let last = steps.len() - 1;
+    for (at, mut step) in steps.into_iter().enumerate() {
+        // A group of more rows than a step takes several.
+        let is_large = step.groups.iter().any(|group| group.rows > SumUp::STEP);
+        step.is_last = at == last && !is_large;
+        while write_step(app, pace, step.clone()).await? >= SumUp::STEP as u64 && is_large {}
+        if at == last && is_large {
+            write_step(app, pace, SumUp { groups: Vec::new(), is_last: true, ..step }).await?;
+        }
+    }
+    Ok(true)
+}
+
+async fn write_step(app: &App, pace: Pace, step: SumUp) -> Result<u64, StoreError> {
+    let began = Instant::now();
+    let replaced = app.store.write(step).await?;
+    app.metrics.swept("audit_summed_up", replaced);
+    pace.pause(began).await;
+    Ok(replaced)
 }

@@ -72,10 +72,10 @@ async fn remove(tx: &mut impl Tx, excess: AuditExcess, counted_to: &str) -> Resu
     }
 }
 
-/// The last row of a step that frees so much.
-async fn last_of(tx: &mut impl Tx, counted_to: &str, rows: i64, bytes: i64) -> Result<Option<AuditId>, TxError> {
+/// The last row of a step that frees so much, of those up to an id.
+async fn last_of(tx: &mut impl Tx, up_to: &str, rows: i64, bytes: i64) -> Result<Option<AuditId>, TxError> {
     let (mut freed_rows, mut freed_bytes, mut last) = (0, 0, None);
-    for mut row in tx.query(OLDEST, &[counted_to.into(), RemoveExcess::STEP.into()]).await? {
+    for mut row in tx.query(OLDEST, &[up_to.into(), RemoveExcess::STEP.into()]).await? {
         if freed_rows >= rows && freed_bytes >= bytes {
             break;
         }
@@ -101,8 +101,10 @@ impl Operation for RemoveOlder {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<u64, TxError> {
         let counted_to = lock(tx).await?.counted_to;
+        // No event has this as its id.
         let before = AuditId::floor(hour_of(self.before));
-        let gone = tx.query(OLDER, &[before.into(), RemoveExcess::STEP.into()]).await?;
+        let Some(last) = last_of(tx, &before, RemoveExcess::STEP, 0).await? else { return Ok(0) };
+        let gone = tx.query(UP_TO, &[last.as_str().into()]).await?;
         note_removed(tx, "audit.retention", &counted_to, gone).await
     }
 }
@@ -194,10 +196,6 @@ const OLDEST_REFUSALS: &str = sql!(
     SIZE
 );
 const UP_TO: &str = sql!("DELETE FROM audit WHERE id <= $1 RETURNING id, action, {}", SIZE);
-const OLDER: &str = sql!(
-    "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 ORDER BY id LIMIT $2) RETURNING id, action, {}",
-    SIZE
-);
 const NOTE: &str = "INSERT INTO audit_removed (bound, action, events, oldest, newest) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (bound, action) DO UPDATE SET events = audit_removed.events + excluded.events,
         oldest = CASE WHEN excluded.oldest < audit_removed.oldest THEN excluded.oldest ELSE audit_removed.oldest END,

@@ -16,7 +16,7 @@ use doorward_core::{
 };
 use ipnet::IpNet;
 
-use super::{AuditAction, AuditEvent, COLUMNS, SELECT, event};
+use super::{AuditAction, AuditEvent, COLUMNS, SELECT, event, sum};
 use crate::{
     sql::sql,
     tx::{Operation, Tx, TxError, Value},
@@ -108,8 +108,8 @@ fn is_about(event: &AuditEvent, about: &str) -> bool {
 }
 
 fn is_from(event: &AuditEvent, network: &IpNet) -> bool {
-    let address = event.address.as_ref().and_then(|address| address.parse::<IpAddr>().ok());
-    address.is_some_and(|address| network.contains(&address.to_canonical()))
+    let mut addresses = sum::addresses(event).filter_map(|address| address.parse::<IpAddr>().ok());
+    addresses.any(|address| network.contains(&address.to_canonical()))
 }
 
 /// What an index yields.

@@ -39,23 +39,25 @@ pub(super) fn hour_of(time: Timestamp) -> Timestamp {
 pub(super) struct Progress {
     /// The last event that is counted.
     pub(super) counted_to: String,
+    /// Where the first minute begins that is not summed up.
+    pub(super) summarized_to: String,
 }
 
-/// Takes the lock of all that counts or removes events. Servers that share a database take turns.
+/// Takes the lock of all that counts, removes or sums up events. Servers that share a database take turns.
 pub(super) async fn lock(tx: &mut impl Tx) -> Result<Progress, TxError> {
-    let sql = "INSERT INTO audit_tally (id, counted_to) VALUES (1, '')
-               ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING counted_to";
+    let sql = "INSERT INTO audit_tally (id, counted_to, summarized_to) VALUES (1, '', '')
+               ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING counted_to, summarized_to";
     progress(&mut tx.query_one(sql, &[]).await?)
 }
 
 /// The same without the lock; nothing where no server has counted yet.
 pub(super) async fn find_progress(tx: &mut impl Tx) -> Result<Option<Progress>, TxError> {
-    let found = tx.query_opt("SELECT counted_to FROM audit_tally WHERE id = 1", &[]).await?;
+    let found = tx.query_opt("SELECT counted_to, summarized_to FROM audit_tally WHERE id = 1", &[]).await?;
     found.map(|mut row| progress(&mut row)).transpose()
 }
 
 fn progress(row: &mut Row) -> Result<Progress, TxError> {
-    Ok(Progress { counted_to: row.text()? })
+    Ok(Progress { counted_to: row.text()?, summarized_to: row.text()? })
 }
 
 /// Events by their hours.
@@ -121,8 +123,10 @@ impl Operation for CountAudit {
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let mut counted_to = lock(tx).await?.counted_to;
         if counted_to > AuditId::floor(self.now) {
-            // A clock was ahead. Events of the right time would never be counted, so all are counted again.
+            // A clock was ahead. Events of the right time would never be counted, so all are counted again, and those of
+            // the right time are summed up again.
             tx.execute("DELETE FROM audit_hours", &[]).await?;
+            tx.execute("UPDATE audit_tally SET summarized_to = '' WHERE id = 1", &[]).await?;
             counted_to.clear();
         }
         let settled = AuditId::floor(self.now.minus(SETTLED)).into();
@@ -143,17 +147,14 @@ impl Operation for CountAudit {
 
 /// Counts those of some events, just appended, that lie before what is counted.
 pub(super) async fn count_late(tx: &mut impl Tx, events: &[AuditEvent]) -> Result<(), TxError> {
-    let Some(Progress { counted_to }) = find_progress(tx).await? else { return Ok(()) };
+    let Some(Progress { counted_to, .. }) = find_progress(tx).await? else { return Ok(()) };
     let mut hours = Hours::default();
     for event in events.iter().filter(|event| *event.id.as_str() <= *counted_to) {
-        hours.add(&event.id, &event.action, bytes(tx, &event.id).await?);
+        let bytes =
+            tx.query_one(sql!("SELECT {} FROM audit WHERE id = $1", SIZE), &[event.id.as_str().into()]).await?.int()?;
+        hours.add(&event.id, &event.action, bytes);
     }
     hours.count(tx).await
-}
-
-/// What the row of an event takes.
-pub(super) async fn bytes(tx: &mut impl Tx, id: &AuditId) -> Result<i64, TxError> {
-    tx.query_one(sql!("SELECT {} FROM audit WHERE id = $1", SIZE), &[id.as_str().into()]).await?.int()
 }
 
 /// What the audit holds, without the events of the last minutes.

@@ -17,6 +17,7 @@ mod transactions;
 // The operations.
 mod audit;
 mod audit_bounds;
+mod audit_sums;
 mod authorization;
 mod codes;
 mod crash;
