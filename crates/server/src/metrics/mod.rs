@@ -24,7 +24,8 @@ pub struct Metrics(Option<Arc<PrometheusRecorder>>);
 /// Upper bounds of the buckets of durations, in seconds: from a cached verification to a timeout.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Counters whose labels are known begin at 0, so that the first event counts as an increase.
+/// Counters whose labels are known begin at 0, so that the first event counts as an increase. What a task measures is not a
+/// number before it has.
 fn begin_at_zero() {
     counter!(names::SERVER_ERRORS).absolute(0);
     for denial in Denial::ALL {
@@ -35,6 +36,9 @@ fn begin_at_zero() {
     }
     for grant_type in GrantType::ALL {
         counter!(names::TOKENS, "grant_type" => grant_type.as_str()).absolute(0);
+    }
+    for name in [names::AUDIT_EVENTS, names::AUDIT_BYTES, names::AUDIT_REFUSALS] {
+        gauge!(name).set(f64::NAN);
     }
 }
 

@@ -19,6 +19,8 @@ use crate::{actor::Actor, app::App};
 
 /// Steps of counting before the bounds are looked at.
 const COUNTS: usize = 200;
+/// Minutes that are summed up before the bounds are looked at again.
+const MINUTES: usize = 10;
 
 /// Keeps the audit until the task is aborted.
 pub(super) async fn keep(app: Arc<App>) {
@@ -30,19 +32,24 @@ pub(super) async fn keep(app: Arc<App>) {
     }
 }
 
-/// Counts events, removes what is beyond the bounds, and does what is due by a clock that is plausible.
+/// Keeps the audit once, and reports what was removed.
 pub(super) async fn round(app: &App, pace: Pace) -> Result<(), StoreError> {
+    while keep_for_a_while(app, pace).await? {}
+    app.store.write(ReportRemoved { audit: app.audit(&Actor::default()) }).await?;
+    app.metrics.audit_size(app.store.read(MeasureAudit).await?);
+    Ok(())
+}
+
+/// Counts events, removes what is beyond the bounds, and does what is due by a clock that is plausible. Gives whether more
+/// is to be summed up: the bounds come first again.
+async fn keep_for_a_while(app: &App, pace: Pace) -> Result<bool, StoreError> {
     while count(app, pace).await? {
         bound(app, pace).await?;
     }
     bound(app, pace).await?;
-    if let Some(now) = app.trusted_now().await? {
-        remove_older(app, pace, now).await?;
-        sum_up(app, pace, now).await?;
-    }
-    app.store.write(ReportRemoved { audit: app.audit(&Actor::default()) }).await?;
-    app.metrics.audit_size(app.store.read(MeasureAudit).await?);
-    Ok(())
+    let Some(now) = app.trusted_now().await? else { return Ok(false) };
+    remove_older(app, pace, now).await?;
+    sum_up(app, pace, now).await
 }
 
 /// Counts what was written since the last round. Gives whether there is more.
@@ -106,14 +113,18 @@ async fn remove_older(app: &App, pace: Pace, now: Timestamp) -> Result<(), Store
     }
 }
 
-/// Sums up issued tokens that are old enough.
-pub(super) async fn sum_up(app: &App, pace: Pace, now: Timestamp) -> Result<(), StoreError> {
+/// Sums up issued tokens that are old enough, those of [`MINUTES`] at most. Gives whether there may be more.
+async fn sum_up(app: &App, pace: Pace, now: Timestamp) -> Result<bool, StoreError> {
     if !app.settings.audit.sums_up() {
-        return Ok(());
+        return Ok(false);
     }
     let before = now.minus(app.settings.audit.summarize_after);
-    while sum_up_minute(app, pace, Some(before)).await? {}
-    Ok(())
+    for _ in 0..MINUTES {
+        if !sum_up_minute(app, pace, Some(before)).await? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Sums up the oldest minute that has something to sum up. Gives whether there was one.
