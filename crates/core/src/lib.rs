@@ -25,4 +25,6 @@ pub use oauth::{
 };
 pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};
-pub use values::{clock, cookie, digest, forwarded, id, json, network, plausible_time, random, seal, secret, text};
+pub use values::{
+    audit_bounds, clock, cookie, digest, forwarded, id, json, network, plausible_time, random, seal, secret, text,
+};

@@ -56,7 +56,7 @@ pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> 
     let text = template(&Given { issuer: &issuer, data: data.as_deref() });
     let written = write_beside(folder, &text).map_err(|error| Failure::system(&config.display().to_string(), error))?;
     let loaded = data::load_config(written.path())?;
-    // The environment stands above the file, here as at every later start.
+    // The environment overrides the file, here as at every later start.
     let data = &loaded.program.data_dir;
     data::refuse_unfinished_demo(data)?;
     prepare_folder(data)?;

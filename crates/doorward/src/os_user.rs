@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn invoker_without_a_name_is_a_number_and_oneself_is_nobody_else() {
+    fn invoker_without_a_name_is_a_number() {
         let (root, nameless) = (Uid::from_raw(0), Uid::from_raw(4_000_000_000));
         assert_eq!(described(nameless, Some(root)), "root as 4000000000");
         assert_eq!(described(root, Some(nameless)), "4000000000 as root(0)");

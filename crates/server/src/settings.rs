@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_core::{grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule};
+use doorward_core::{
+    audit_bounds::AuditBounds, grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule,
+};
 use ipnet::IpNet;
 
 use crate::pages::{Links, accent::Accent, logo::Logo};
@@ -119,6 +121,23 @@ pub struct Audit {
     pub refusals_per_second: u32,
     /// How many refusals are kept; the oldest go first.
     pub max_refusals: i64,
+    /// How many events of all kinds are kept; the oldest go first.
+    pub max_rows: i64,
+    /// The space that they may take on the disk, estimated; the oldest go first.
+    pub max_bytes: usize,
+    /// After how long issued tokens are summed up by client and minute; never, if zero.
+    pub summarize_after: Duration,
+}
+
+impl Audit {
+    pub(crate) fn bounds(&self) -> AuditBounds {
+        let bytes = i64::try_from(self.max_bytes).unwrap_or(i64::MAX);
+        AuditBounds { rows: self.max_rows, bytes, refusals: self.max_refusals }
+    }
+
+    pub(crate) fn sums_up(&self) -> bool {
+        self.summarize_after > Duration::ZERO
+    }
 }
 
 impl Settings {
@@ -168,6 +187,9 @@ impl Settings {
                 refusals_per_network: 120,
                 refusals_per_second: 100,
                 max_refusals: 1_000_000,
+                max_rows: 10_000_000,
+                max_bytes: 8 << 30,
+                summarize_after: 7 * DAY,
             },
             name: "Doorward".into(),
             accent: Accent::default(),

@@ -5,16 +5,15 @@
 
 use std::fmt;
 
-use doorward_core::{
-    clock::Timestamp,
-    denial::Denial,
-    id::{AuditId, GrantId},
-};
+use doorward_core::{clock::Timestamp, denial::Denial, id::AuditId};
 use serde_json::Map;
 
 pub use self::{
-    action::AuditAction,
-    bound::{OldestRefusalKept, RemoveRefusals},
+    action::{AuditAction, UnknownAction},
+    bound::{RemoveExcess, RemoveOlder, ReportRemoved},
+    search::{AuditFilter, AuditPage, InvalidAddress, SearchAudit, read_address},
+    sum::{FindMinute, Minute, SumUp, SummedGroup},
+    tally::{CountAudit, MeasureAudit},
 };
 use crate::{
     record::json,
@@ -24,6 +23,9 @@ use crate::{
 
 mod action;
 mod bound;
+mod search;
+mod sum;
+mod tally;
 
 /// Names and values without secrets, beside what has a column of its own. Each value is a text.
 pub type Details = Map<String, serde_json::Value>;
@@ -108,23 +110,24 @@ impl AuditEvent {
 
     /// Appends it, in the transaction of what happened.
     pub async fn append(&self, tx: &mut impl Tx) -> Result<(), TxError> {
-        tx.execute(
-            sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
-            &[
-                self.id.as_str().into(),
-                self.at.into(),
-                self.trace_id.clone().into(),
-                self.action.as_str().into(),
-                self.code.clone().into(),
-                self.actor.clone().into(),
-                self.subject.clone().into(),
-                self.address.clone().into(),
-                self.count.into(),
-                json(&self.details),
-            ],
-        )
-        .await?;
+        tx.execute(INSERT, &self.values()).await?;
         Ok(())
+    }
+
+    /// The values of its row, in the order of the columns.
+    fn values(&self) -> [Value; 10] {
+        [
+            self.id.as_str().into(),
+            self.at.into(),
+            self.trace_id.clone().into(),
+            self.action.as_str().into(),
+            self.code.clone().into(),
+            self.actor.clone().into(),
+            self.subject.clone().into(),
+            self.address.clone().into(),
+            self.count.into(),
+            json(&self.details),
+        ]
     }
 }
 
@@ -142,7 +145,7 @@ impl Operation for AppendAudit {
         for event in &self.events {
             event.append(tx).await?;
         }
-        Ok(())
+        tally::count_late(tx, &self.events).await
     }
 }
 
@@ -173,44 +176,6 @@ impl Operation for AuditOfTrace {
     }
 }
 
-/// The newest events, oldest first.
-#[derive(Clone, Debug)]
-pub struct AuditTail {
-    /// Only events with a greater id than this; ids are ordered by time.
-    pub after: Option<String>,
-    /// Only about this id, as subject or actor; about a grant, also what names it among the details.
-    pub about: Option<String>,
-    /// At most so many.
-    pub limit: i64,
-}
-
-impl Operation for AuditTail {
-    type Output = Vec<AuditEvent>;
-
-    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        let after = self.after.clone().unwrap_or_default();
-        let limit = Value::from(self.limit);
-        let mut rows = match &self.about {
-            None => {
-                let sql = sql!("{} WHERE id > $1 ORDER BY id DESC LIMIT $2", SELECT);
-                tx.query(sql, &[after.into(), limit]).await?
-            }
-            // What happens for each token of a grant names it among the details, which have no index: all is read.
-            Some(about) if GrantId::parse(about).is_ok() => {
-                let sql =
-                    sql!("{} WHERE id > $1 AND (subject = $2 OR details LIKE $3) ORDER BY id DESC LIMIT $4", SELECT);
-                let named = format!("%\"grant_id\":\"{about}\"%");
-                tx.query(sql, &[after.into(), about.as_str().into(), named.into(), limit]).await?
-            }
-            Some(about) => {
-                let sql = sql!("{} WHERE id > $1 AND (subject = $2 OR actor = $2) ORDER BY id DESC LIMIT $3", SELECT);
-                tx.query(sql, &[after.into(), about.as_str().into(), limit]).await?
-            }
-        };
-        rows.iter_mut().rev().map(event).collect()
-    }
-}
-
 /// The newest events that a user may want to know of, newest first: what the user did, what was done to the account,
 /// and what happened to what the user granted.
 #[derive(Clone, Debug)]
@@ -225,19 +190,22 @@ impl Operation for AuditOfUser {
     type Output = Vec<AuditEvent>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<AuditEvent>, TxError> {
-        // Each part has its index; one condition with OR would walk the whole audit, the newest first.
+        // Each part has its index; one condition with OR would walk the whole audit, the newest first. A partial index
+        // is used only where the statement repeats its condition.
         let sql = sql!(
             "{} WHERE id IN (
                      SELECT id FROM audit WHERE actor = $1 AND action IN ({})
                      UNION
-                     SELECT id FROM audit WHERE subject = $1 AND action IN ({})
+                     SELECT id FROM audit WHERE subject = $1 AND action NOT IN ({}) AND action IN ({})
                      UNION
                      SELECT audit.id FROM grants JOIN audit ON audit.subject = grants.id
-                     WHERE grants.user_id = $1 AND audit.action IN ({}))
+                     WHERE grants.user_id = $1 AND audit.action NOT IN ({}) AND audit.action IN ({}))
                    ORDER BY id DESC LIMIT $2",
             SELECT,
             action::SHOWN_OF_USER,
+            action::MANY,
             action::SHOWN_OF_USER,
+            action::MANY,
             action::SHOWN_OF_GRANT
         );
         tx.query(sql, &[self.user_id.as_str().into(), self.limit.into()]).await?.iter_mut().map(event).collect()
@@ -266,6 +234,7 @@ impl Operation for FailedSignIns {
 
 const COLUMNS: &str = "id, at, trace_id, action, code, actor, subject, address, count, details";
 const SELECT: &str = sql!("SELECT {} FROM audit", COLUMNS);
+const INSERT: &str = sql!("INSERT INTO audit ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS);
 
 fn event(row: &mut Row) -> Result<AuditEvent, TxError> {
     Ok(AuditEvent {

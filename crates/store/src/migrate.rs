@@ -42,6 +42,15 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 9,
         ..Migration::new(11, "open_requests_of_a_user", include_str!("../migrations/0011_open_requests_of_a_user.sql"))
     },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(12, "audit_filters", include_str!("../migrations/0012_audit_filters.sql"))
+    },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(13, "audit_bounds", include_str!("../migrations/0013_audit_bounds.sql"))
+    },
+    Migration { usable_from: 9, ..Migration::new(14, "audit_sums", include_str!("../migrations/0014_audit_sums.sql")) },
 ];
 
 /// The first migration that notes from where on it can be used.

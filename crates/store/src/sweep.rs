@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use doorward_core::{
-    clock::Timestamp,
-    id::{AuditId, SessionId},
-    throttle,
-};
+use doorward_core::{clock::Timestamp, id::SessionId, throttle};
 
 use crate::{
     changes::SweepChanges,
@@ -31,8 +27,6 @@ pub struct Sweep {
 /// How long is kept what does not say so itself.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// How long audit events are kept.
-    pub audit: Duration,
     /// How long an unbound client may repeat a refresh: seals of older rotations are erased.
     pub refresh_grace: Duration,
     /// How long a session may live.
@@ -45,7 +39,6 @@ pub struct Retention {
 pub enum Swept {
     AccessTokens,
     AssertionIds,
-    Audit,
     AuthorizationRequests,
     Changes,
     Codes,
@@ -65,7 +58,6 @@ impl Swept {
         match self {
             Self::AccessTokens => "access_tokens",
             Self::AssertionIds => "assertion_ids",
-            Self::Audit => "audit",
             Self::AuthorizationRequests => "authorization_requests",
             Self::Changes => "changes",
             Self::Codes => "codes",
@@ -81,10 +73,9 @@ impl Swept {
     }
 
     /// Everything that is swept.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 13] = [
         Self::AccessTokens,
         Self::AssertionIds,
-        Self::Audit,
         Self::AuthorizationRequests,
         Self::Changes,
         Self::Codes,
@@ -116,7 +107,6 @@ impl Operation for Sweep {
         let (sql, time) = match self.what {
             Swept::AccessTokens => (ACCESS_TOKENS, before(SKEW)),
             Swept::AssertionIds => (ASSERTION_IDS, before(SKEW)),
-            Swept::Audit => (AUDIT, AuditId::floor(self.now.minus(self.retention.audit)).into()),
             Swept::AuthorizationRequests => (AUTHORIZATION_REQUESTS, before(START_OVER)),
             Swept::Changes => {
                 let before_ms = self.now.minus(AFTERGLOW).as_millis();
@@ -164,7 +154,6 @@ const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1
 const FAILURES_IN_A_ROW: &str = "DELETE FROM failures
     WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) AND subject IN
     (SELECT subject FROM failures WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) LIMIT $4)";
-const AUDIT: &str = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE id < $1 LIMIT $2)";
 
 /// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
 const SKEW: Duration = Duration::from_secs(120);

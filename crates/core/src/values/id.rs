@@ -139,6 +139,12 @@ impl AuditId {
         let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
         Self(format!("{}_{}", Self::PREFIX, uuid.simple()).into())
     }
+
+    /// The time that orders it.
+    pub fn made_at(&self) -> Timestamp {
+        let digits = self.0.get(Self::PREFIX.len() + 1..Self::PREFIX.len() + 13).unwrap_or_default();
+        Timestamp::from_millis(i64::from_str_radix(digits, 16).unwrap_or(0))
+    }
 }
 
 fn time_ordered(now: Timestamp, rng: &dyn Rng) -> uuid::fmt::Simple {
@@ -168,6 +174,7 @@ mod tests {
         for millis in [0, 1, 1_700_000_000_000] {
             let floor = AuditId::floor(Timestamp::from_millis(millis));
             assert!(AuditId::new(Timestamp::from_millis(millis), &rng).as_str() >= floor.as_str());
+            assert_eq!(AuditId::new(Timestamp::from_millis(millis), &rng).made_at(), Timestamp::from_millis(millis));
             let before = Timestamp::from_millis(millis - 1);
             assert!(millis == 0 || AuditId::new(before, &rng).as_str() < floor.as_str());
         }

@@ -1,5 +1,6 @@
 //! The basic values that everything else consists of. They know nothing of credentials or OAuth.
 
+pub mod audit_bounds;
 pub mod clock;
 pub mod cookie;
 pub mod digest;

@@ -87,8 +87,9 @@ fn tell(story: Story, trace_id: &str, output: Output) -> Result<(), Failure> {
     let Story { events, more } = story;
     if events.is_empty() {
         return Err(Failure::NotDone(format!(
-            "nothing is known of {trace_id}. Refusals are written within a second and kept for the audit's retention; in a \
-             flood of equal ones the rest are only counted. A guard elsewhere may have logged it: see --log."
+            "nothing is known of {trace_id}. Refusals are written within a second and kept for the audit's retention. \
+             Floods of equal ones and requests for unknown addresses are only counted, and tokens are summed up after a \
+             while. A guard elsewhere may have logged it: see --log."
         )));
     }
     output.print(&events, || events.iter().map(describe).collect::<Vec<_>>().join("\n"))?;

@@ -14,6 +14,7 @@ mod keys;
 mod log_line;
 mod man_pages;
 mod migrate;
+mod moment;
 mod moving;
 mod owner;
 mod progress;

@@ -1,5 +1,6 @@
 //! The program as a user meets it: started, asked, killed, started again.
 
+mod audit;
 mod backup;
 #[cfg(target_os = "linux")]
 mod broken_output;

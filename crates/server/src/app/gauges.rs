@@ -43,6 +43,14 @@ fn read(app: &App) {
     gauge!(names::HASHES_WAITING).set(count(app.passwords.waiting()));
     gauge!(names::AUDIT_WAITING).set(count(app.audit_queue.waiting()));
     counter!(names::AUDIT_DROPPED).absolute(app.audit_queue.dropped());
+    let bounds = app.settings.audit.bounds();
+    for (name, most) in [
+        (names::AUDIT_EVENTS_MAX, bounds.rows),
+        (names::AUDIT_BYTES_MAX, bounds.bytes),
+        (names::AUDIT_REFUSALS_MAX, bounds.refusals),
+    ] {
+        gauge!(name).set(count(usize::try_from(most).unwrap_or_default()));
+    }
     for (task, ends) in app.task_health().ends() {
         counter!(names::TASK_ENDS, "task" => task).absolute(ends);
     }

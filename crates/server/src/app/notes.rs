@@ -50,11 +50,13 @@ impl App {
             let subject = refusal.subject.as_ref().map(UserId::to_string);
             AuditEvent { subject, ..refusal_row(self.audit_id(), event) }
         });
+        let (trace_id, code, address) = (origin.trace_id(), refusal.denial.code(), origin.address);
+        let method = || RefusalEvent::loggable_method(origin.method());
+        let path = || RefusalEvent::loggable_path(origin.path());
         if taken == Taken::Single {
-            tracing::info!(
-                trace_id = %origin.trace_id(), code = refusal.denial.code(), method = %RefusalEvent::loggable_method(origin.method()),
-                path = %RefusalEvent::loggable_path(origin.path()), address = %origin.address, "refused"
-            );
+            tracing::info!(%trace_id, code, method = %method(), path = %path(), %address, "refused");
+        } else if refusal.denial == Denial::NotFound {
+            tracing::debug!(%trace_id, code, method = %method(), path = %path(), %address, "refused");
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use doorward_core::{clock::Timestamp, network::Network};
+use doorward_core::{clock::Timestamp, denial::Denial, network::Network};
 use doorward_store::audit::{AuditAction, AuditContext, AuditEvent};
 
 use crate::{actor::Actor, settings::Settings};
@@ -70,6 +70,9 @@ enum Payer {
     Api(String),
     /// Known clients, which get tokens.
     Clients,
+    /// Anybody who asks for an address that nothing has. Such a request is only counted: scanners ask for thousands, and
+    /// the answer says all that there is to explain.
+    Lost,
     /// Anybody whom this server refuses.
     Strangers,
     /// Users whom a refusal names.
@@ -125,8 +128,17 @@ impl Fold {
         match (&self.action, &self.subject, &self.actor) {
             (AuditAction::RequestRefused, Some(_), _) => Payer::Users,
             (AuditAction::RequestRefused, None, Some(api)) => Payer::Api(api.clone()),
+            (AuditAction::RequestRefused, None, None) if self.code == Some(Denial::NotFound.code()) => Payer::Lost,
             (AuditAction::RequestRefused, None, None) => Payer::Strangers,
             _ => Payer::Clients,
+        }
+    }
+
+    /// What it is counted as: an address that nothing has, as one of all, wherever it was asked for.
+    fn counted_as(self, payer: &Payer) -> Self {
+        match payer {
+            Payer::Lost => Self { network: None, ..self },
+            _ => self,
         }
     }
 
@@ -167,6 +179,7 @@ impl Spent {
     /// Whether the budgets have room for one more event, which is then taken.
     fn takes(&mut self, payer: &Payer, fold: &Fold, budgets: &Budgets) -> bool {
         let (key, most) = match payer {
+            Payer::Lost => return false,
             Payer::Clients => (Cow::Borrowed(fold), MAX_ISSUED),
             // However many networks the guesses come from.
             Payer::Users => (Cow::Owned(Fold { network: None, ..fold.clone() }), MAX_OF_USER),
@@ -192,6 +205,7 @@ impl Spent {
     /// Counts what the budgets have no room for.
     fn count(&mut self, payer: &Payer, fold: Fold, count: u32, budgets: &Budgets) {
         let most = if *payer == Payer::Clients { MAX_COUNTED.max(budgets.longest) } else { MAX_COUNTED };
+        let fold = fold.counted_as(payer);
         *slot(&mut self.counted, &fold, || fold.shared(payer), most) += i64::from(count);
     }
 }
@@ -386,6 +400,19 @@ mod tests {
         let counted = take(&queue, 60);
         let of_notes = |event: &&AuditEvent| event.actor.as_deref() == Some("https://notes.example");
         assert_eq!(counted.iter().filter(of_notes).map(|event| event.count).sum::<i64>(), 2_000 - 7);
+    }
+
+    #[test]
+    fn requests_for_unknown_addresses_are_one_row_a_minute() {
+        let queue = AuditQueue::new(BUDGETS);
+        let not_found = Denial::NotFound.code();
+        for from in 0..2_000 {
+            assert_eq!(refuse(&queue, not_found, from, 0), Taken::Counted);
+        }
+        assert_eq!(refuse(&queue, "c0", 1, 0), Taken::Single, "they use up no budget");
+        assert_eq!(take(&queue, 59).len(), 1);
+        let [row] = &take(&queue, 60)[..] else { panic!("not one row") };
+        assert_eq!((row.code.as_deref(), row.count, &row.address), (Some(not_found), 2_000, &None));
     }
 
     #[test]

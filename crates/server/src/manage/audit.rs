@@ -2,13 +2,24 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use doorward_core::{clock::Timestamp, denial::Denial, event::RefusalEvent, id::UserId, trace::ISSUER_TRACE_FACT};
-use doorward_store::audit::{AuditAction, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail, FailedSignIns};
+use doorward_core::{
+    clock::Timestamp,
+    denial::Denial,
+    event::RefusalEvent,
+    id::{AuditId, UserId},
+    trace::ISSUER_TRACE_FACT,
+};
+use doorward_store::audit::{
+    AuditAction, AuditEvent, AuditFilter, AuditOfTrace, AuditOfUser, FailedSignIns, SearchAudit,
+};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::ManageError;
 use crate::{app::App, audit::refusal_details};
+
+/// The most events that one search looks at, which takes about a second.
+pub const MAX_LOOKED_AT: usize = 100_000;
 
 /// The most other traces that are told with one.
 const MAX_NAMED: usize = 16;
@@ -16,6 +27,9 @@ const MAX_NAMED: usize = 16;
 /// One event, with what the list of denials says of it.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Explained {
+    /// Its row in the audit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<AuditId>,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
     /// What happened.
@@ -78,6 +92,7 @@ impl Explained {
 impl From<AuditEvent> for Explained {
     fn from(event: AuditEvent) -> Self {
         let event = Self {
+            id: Some(event.id),
             at_ms: event.at.as_millis(),
             action: event.action.to_string(),
             trace_id: event.trace_id,
@@ -142,15 +157,38 @@ pub async fn explain(app: &App, trace_id: &str, limit: u32) -> Result<Story, Man
     Ok(story)
 }
 
-/// The newest events, oldest first; after the event with the id `after`, if given. Each with its id.
+/// The newest events that match a filter.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The events, oldest first.
+    pub events: Vec<Explained>,
+    /// How many events were looked at.
+    pub looked_at: usize,
+    /// The oldest one that was looked at, where older ones may match: what to continue before.
+    pub next: Option<AuditId>,
+}
+
+/// The newest events that match, `limit` at most: after the event with the id `after` and before the one with the id
+/// `before`, if given. Looks at [`MAX_LOOKED_AT`] events at most.
 pub async fn tail(
     app: &App,
+    filter: &AuditFilter,
     after: Option<String>,
-    about: Option<String>,
-    limit: i64,
-) -> Result<Vec<(String, Explained)>, ManageError> {
-    let events = app.store.read(AuditTail { after, about, limit }).await?;
-    Ok(events.into_iter().map(|event| (event.id.to_string(), event.into())).collect())
+    before: Option<AuditId>,
+    limit: usize,
+) -> Result<Found, ManageError> {
+    let mut found = Found { next: before, ..Found::default() };
+    loop {
+        let (filter, after, before) = (filter.clone(), after.clone(), found.next.take());
+        let page = app.store.read(SearchAudit { filter, after, before, limit: limit - found.events.len() }).await?;
+        found.events.extend(page.events.into_iter().map(Explained::from));
+        found.looked_at += page.looked_at;
+        found.next = page.next;
+        if found.next.is_none() || found.events.len() >= limit || found.looked_at >= MAX_LOOKED_AT {
+            found.events.reverse();
+            return Ok(found);
+        }
+    }
 }
 
 /// The newest sign-ins of a user that failed by a wrong password, newest first.

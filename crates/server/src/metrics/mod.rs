@@ -8,7 +8,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use doorward_core::{client::GrantType, denial::Denial};
+use doorward_core::{audit_bounds::AuditSize, client::GrantType, denial::Denial};
 use http::StatusCode;
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -24,7 +24,8 @@ pub struct Metrics(Option<Arc<PrometheusRecorder>>);
 /// Upper bounds of the buckets of durations, in seconds: from a cached verification to a timeout.
 const SECONDS: [f64; 14] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-/// Counters whose labels are known begin at 0, so that the first event counts as an increase.
+/// Counters whose labels are known begin at 0, so that the first event counts as an increase. What a task measures is not a
+/// number before it has.
 fn begin_at_zero() {
     counter!(names::SERVER_ERRORS).absolute(0);
     for denial in Denial::ALL {
@@ -35,6 +36,9 @@ fn begin_at_zero() {
     }
     for grant_type in GrantType::ALL {
         counter!(names::TOKENS, "grant_type" => grant_type.as_str()).absolute(0);
+    }
+    for name in [names::AUDIT_EVENTS, names::AUDIT_BYTES, names::AUDIT_REFUSALS] {
+        gauge!(name).set(f64::NAN);
     }
 }
 
@@ -100,6 +104,16 @@ impl Metrics {
         if rows > 0 {
             self.record(|| counter!(names::SWEPT, "kind" => kind).increment(rows));
         }
+    }
+
+    /// What the audit holds.
+    pub(crate) fn audit_size(&self, size: AuditSize) {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        self.record(|| {
+            gauge!(names::AUDIT_EVENTS).set(size.rows as f64);
+            gauge!(names::AUDIT_BYTES).set(size.bytes as f64);
+            gauge!(names::AUDIT_REFUSALS).set(size.refusals as f64);
+        });
     }
 
     /// The days until the TLS certificate in use expires.

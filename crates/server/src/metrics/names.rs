@@ -25,6 +25,12 @@ pub(crate) const HASHES: &str = "doorward_password_hashes_total";
 pub(crate) const HASHES_WAITING: &str = "doorward_password_hashes_waiting";
 pub(crate) const AUDIT_WAITING: &str = "doorward_audit_waiting_events";
 pub(crate) const AUDIT_DROPPED: &str = "doorward_audit_dropped_events_total";
+pub(crate) const AUDIT_EVENTS: &str = "doorward_audit_events";
+pub(crate) const AUDIT_EVENTS_MAX: &str = "doorward_audit_events_max";
+pub(crate) const AUDIT_BYTES: &str = "doorward_audit_bytes";
+pub(crate) const AUDIT_BYTES_MAX: &str = "doorward_audit_bytes_max";
+pub(crate) const AUDIT_REFUSALS: &str = "doorward_audit_refusals";
+pub(crate) const AUDIT_REFUSALS_MAX: &str = "doorward_audit_refusals_max";
 pub(crate) const SWEPT: &str = "doorward_swept_rows_total";
 pub(crate) const TASK_ENDS: &str = "doorward_task_unexpected_ends_total";
 pub(crate) const CERTIFICATE_DAYS: &str = "doorward_certificate_days_left";
@@ -62,6 +68,12 @@ const METRICS: &[(&str, Kind, &str)] = &[
     (HASHES_WAITING, Gauge, "Sign-ins that wait for a password hash."),
     (AUDIT_WAITING, Gauge, "Audit events that wait to be written."),
     (AUDIT_DROPPED, Counter, "Audit events lost because the queue was full."),
+    (AUDIT_EVENTS, Gauge, "Events in the audit, as of the last sweep and without those of the last two minutes."),
+    (AUDIT_EVENTS_MAX, Gauge, "The most events that the audit keeps."),
+    (AUDIT_BYTES, Gauge, "Estimated size of the audit in the database, of the same events."),
+    (AUDIT_BYTES_MAX, Gauge, "The most bytes that the audit keeps."),
+    (AUDIT_REFUSALS, Gauge, "Refusals in the audit, of the same events."),
+    (AUDIT_REFUSALS_MAX, Gauge, "The most refusals that the audit keeps."),
     (SWEPT, Counter, "Rows that had ended and were removed, by kind."),
     (TASK_ENDS, Counter, "How often a background task ended unexpectedly and was started again."),
     (CERTIFICATE_DAYS, Gauge, "Days until the TLS certificate in use expires; negative afterwards."),

@@ -1,5 +1,6 @@
 //! Running a server: what is due now and then, following the log of changes, and the end.
 
+mod audit;
 mod supervise;
 mod sweep;
 
@@ -56,6 +57,7 @@ impl Tasks {
             supervised(app, "follow", move |app| follow::follow(app, position.clone())),
             supervised(app, "due", tick),
             supervised(app, "sweep", sweep::sweep),
+            supervised(app, "audit_bounds", audit::keep),
             supervised(app, "end_grants", sweep::end_grants),
         ];
         if app.metrics.is_on() {

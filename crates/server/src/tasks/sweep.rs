@@ -4,17 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_store::{
     StoreError,
-    audit::{OldestRefusalKept, RemoveRefusals},
     authorization::{OldestRequestKept, RemoveRequests},
     grants::EndGrants,
     sweep::{Retention, Sweep, Swept},
 };
 use tokio::time::{Instant, sleep};
 
+use super::audit;
 use crate::app::App;
 
 /// How often a round begins.
-const ROUND: Duration = Duration::from_secs(10);
+pub(super) const ROUND: Duration = Duration::from_secs(10);
 /// How often grants are looked for that are to be ended.
 const ENDINGS: Duration = Duration::from_secs(1);
 /// How many times as long as a step the pause after it is. Rows are found by digests, so that each step writes into pages
@@ -49,23 +49,26 @@ pub(super) async fn end_grants(app: Arc<App>) {
 /// plausible.
 pub async fn sweep_all(app: &App) -> Result<bool, StoreError> {
     end_all(app, Pace::Fast).await?;
-    round(app, Pace::Fast).await
+    let done = round(app, Pace::Fast).await?;
+    audit::round(app, Pace::Fast).await?;
+    Ok(done)
 }
 
+/// How fast a round goes.
 #[derive(Clone, Copy)]
-enum Pace {
+pub(super) enum Pace {
     Fast,
     /// In a round that began then.
     Gentle(Instant),
 }
 
 impl Pace {
-    fn gentle() -> Self {
+    pub(super) fn gentle() -> Self {
         Self::Gentle(Instant::now())
     }
 
     /// Lets the others go first after a step.
-    async fn pause(self, step: Instant) {
+    pub(super) async fn pause(self, step: Instant) {
         match self {
             Self::Fast => tokio::task::yield_now().await,
             Self::Gentle(round) => sleep(pause(round.elapsed(), step.elapsed())).await,
@@ -79,11 +82,9 @@ fn pause(round: Duration, step: Duration) -> Duration {
 }
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
-    bound_refusals(app, pace).await?;
     bound_requests(app, pace).await?;
     let Some(now) = app.trusted_now().await? else { return Ok(false) };
     let retention = Retention {
-        audit: app.settings.audit.retention,
         refresh_grace: app.settings.tokens.refresh.grace_same_address,
         session_absolute: app.settings.session.absolute,
     };
@@ -101,22 +102,6 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
         }
     }
     Ok(true)
-}
-
-/// Removes the oldest refusals beyond the number that is kept. Needs no clock.
-async fn bound_refusals(app: &App, pace: Pace) -> Result<(), StoreError> {
-    let Some(oldest) = app.store.read(OldestRefusalKept { most: app.settings.audit.max_refusals }).await? else {
-        return Ok(());
-    };
-    loop {
-        let began = Instant::now();
-        let removed = app.store.write(RemoveRefusals { before: oldest.clone() }).await?;
-        app.metrics.swept("refusals_beyond_the_bound", removed);
-        pace.pause(began).await;
-        if removed < Sweep::STEP as u64 {
-            return Ok(());
-        }
-    }
 }
 
 /// Removes the oldest authorization requests without a user beyond the number that is kept. Needs no clock.

@@ -185,7 +185,7 @@ async fn failed_sign_ins_are_shown_despite_earlier_refusals() {
     let server = TestServer::start_with(budgets).await;
     let guesser = server.caller_from([127, 0, 0, 66]);
     for _ in 0..10 {
-        guesser.get("/nothing-here").await.expect(404);
+        guesser.userinfo("nonsense").await.expect(401);
     }
     for _ in 0..14 {
         Browser::new(&guesser).sign_in(ALICE, WRONG).await.expect(401);

@@ -292,12 +292,11 @@ async fn a_key_in_the_url_is_refused_before_anything_is_logged() {
             assert!(!serde_json::to_string(&story).unwrap().contains(&key[10..]));
         }
     }
-    // In a path, it is taken out of what is noted.
+    // In a path, it is taken out of what is logged.
     let answer = server.caller.get(&format!("/v1/keys/{key}")).await;
     assert_eq!(answer.problem(), (404, "not_found".into()));
-    let story = server.explain(&answer.text("trace_id")).await;
-    assert_eq!(story[0].details["path"], "/v1/keys/[credential]");
     let logged = logs.text();
+    assert!(logged.contains("/v1/keys/[credential]"), "{logged}");
     assert!(logged.contains("credential_in_query"), "something is logged");
     assert!(!logged.contains(&key[10..]) && !logged.contains(&management_key[10..]));
 }

@@ -9,6 +9,7 @@ mod harness;
 
 mod account;
 mod account_password;
+mod audit_bounds;
 mod authorize;
 mod canary;
 mod consent;

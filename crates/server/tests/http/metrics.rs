@@ -123,6 +123,23 @@ async fn no_caller_adds_a_series() {
 }
 
 #[tokio::test]
+async fn audit_is_measured_beside_its_bounds() {
+    let server = TestServer::start_with(|settings| settings.audit.max_refusals = 5).await;
+    for _ in 0..20 {
+        server.caller.userinfo("nonsense").await.expect(401);
+    }
+    server.app.flush_audit().await.unwrap();
+    server.advance_secs(300);
+    assert!(doorward_server::tasks::sweep_all(&server.app).await.unwrap());
+    let found = series(&server).await;
+    let value = |name: &str| found[&format!("doorward_audit_{name}")];
+    assert_eq!((value("refusals"), value("refusals_max")), (5.0, 5.0));
+    assert_eq!((value("events_max"), value("bytes_max")), (10_000_000.0, 8_589_934_592.0));
+    assert!(value("events") > 5.0 && value("bytes") > 300.0 * value("events"), "{found:?}");
+    assert_eq!(found[r#"doorward_swept_rows_total{kind="audit_beyond_its_bounds"}"#], 15.0);
+}
+
+#[tokio::test]
 async fn server_itself_answers_no_metrics() {
     let server = TestServer::start().await;
     assert_eq!(server.caller.get("/metrics").await.problem(), (404, "not_found".into()));

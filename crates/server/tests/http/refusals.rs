@@ -137,7 +137,7 @@ async fn address_with_many_refusals_gets_bounded_rows_and_lines() {
     let caller = server.caller_from([127, 0, 0, 77]);
     for _ in 0..5 {
         caller.userinfo("nonsense").await.expect(401);
-        caller.get("/nothing-here").await.expect(404);
+        caller.post("/introspect", &[]).await;
         caller.post("/token", &[]).await;
         caller.post("/revoke", &[]).await;
     }
@@ -151,6 +151,30 @@ async fn address_with_many_refusals_gets_bounded_rows_and_lines() {
     assert!(counted.len() <= 4, "one row per code: {counted:?}");
     let of_caller = |line: &&str| line.contains("refused") && line.contains("address=127.0.0.77");
     assert_eq!(logs.text().lines().filter(of_caller).count(), 6);
+}
+
+#[tokio::test]
+async fn requests_for_unknown_addresses_are_counted() {
+    let logs = Logs::listen();
+    let server = TestServer::start().await;
+    for last in 1..=20 {
+        let caller = server.caller_from([127, 0, 2, last]);
+        caller.get(&format!("/wp-admin/{last}")).await.expect(404);
+        caller.get(&format!("/assets/{last}.css")).await.expect(404);
+        caller.get(&format!("/denials/{last}")).await.expect(404);
+    }
+    server.caller.userinfo("nonsense").await.expect(401);
+    server.advance_secs(60);
+    let of = |events: &[Explained]| {
+        let found = events.iter().filter(|event| event.code.as_deref() == Some("not_found"));
+        found.map(|event| event.count).collect::<Vec<_>>()
+    };
+    let events = server.audit("they are counted", |events| !of(events).is_empty()).await;
+    assert_eq!(of(&events), [60], "in one row");
+    let row = events.iter().find(|event| event.code.as_deref() == Some("not_found")).unwrap();
+    assert_eq!((&row.address, &row.trace_id, row.details.get("path")), (&None, &None, None));
+    let is_line = |line: &str| line.contains("/wp-admin/") && !line.contains("DEBUG");
+    assert!(!logs.text().lines().any(is_line), "{}", logs.text());
 }
 
 #[tokio::test]

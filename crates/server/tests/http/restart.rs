@@ -96,10 +96,11 @@ async fn guesses_before_a_restart_are_counted_after_it() {
 async fn every_refusal_before_an_orderly_end_is_in_the_audit() {
     let server = TestServer::start().await;
     for _ in 0..50 {
-        server.caller.get("/nowhere").await.expect(404);
+        server.caller.userinfo("nonsense").await.expect(401);
     }
+    server.caller.get("/nowhere").await.expect(404);
     let server = server.restart().await;
-    assert_eq!(server.refusals(50).await.len(), 50);
+    assert_eq!(server.refusals(51).await.len(), 51, "what was counted is written too");
 }
 
 #[tokio::test]

@@ -198,6 +198,8 @@ const UNUSED: &[(&str, u64)] = &[
     ("api_scopes", u64::MAX),
     ("apis", 1),
     ("audit", u64::MAX),
+    ("audit_hours", u64::MAX),
+    ("audit_tally", 1),
     ("changes", u64::MAX),
     ("clients", 1),
     ("signing_keys", u64::MAX),

@@ -1,10 +1,12 @@
 //! The audit: by trace, by whom it is about, the newest, and what a user may want to know.
 
-use doorward_core::id::UserId;
-use doorward_store::audit::{
-    AppendAudit, AuditEvent, AuditOfTrace, AuditOfUser, AuditTail, OldestRefusalKept, RemoveRefusals,
+use doorward_core::{
+    denial::Denial,
+    id::{AuditId, UserId},
 };
-use doorward_store::sweep::Sweep;
+use doorward_store::audit::{
+    AppendAudit, AuditAction, AuditEvent, AuditFilter, AuditOfTrace, AuditOfUser, SearchAudit, read_address,
+};
 
 use crate::{harness::on_each_engine, world::World};
 
@@ -33,7 +35,7 @@ async fn an_event_reads_back_with_all_and_with_none_of_what_is_optional() {
             ..event(&world, "request.refused", Some("cli_1"), Some("key_1"))
         };
         let events = append(&world, vec![full.clone(), event(&world, "server.started", None, None)]).await;
-        let newest = world.read(AuditTail { after: None, about: None, limit: 2 }).await;
+        let newest = world.newest_events(AuditFilter::default(), 2).await;
         assert_eq!(newest, events);
         let trace_id = full.trace_id.clone().unwrap();
         assert_eq!(world.read(AuditOfTrace { trace_id, limit: 1 }).await, (vec![full], 0));
@@ -71,7 +73,10 @@ async fn the_tail_goes_on_after_what_was_seen_and_can_be_about_one_thing() {
         let events = append(&world, events).await;
         let tail = async |after: Option<&AuditEvent>, about: Option<&str>, limit| {
             let after = after.map(|event| event.id.to_string());
-            world.read(AuditTail { after, about: about.map(str::to_owned), limit }).await
+            let filter = AuditFilter { about: about.map(str::to_owned), ..AuditFilter::default() };
+            let mut events = world.read(SearchAudit { filter, after, before: None, limit }).await.events;
+            events.reverse();
+            events
         };
         assert_eq!(tail(Some(&events[0]), None, 10).await, events[1..]);
         assert_eq!(tail(None, None, 1).await, events[2..]);
@@ -90,8 +95,7 @@ async fn what_happens_for_each_token_of_a_grant_is_found_by_the_grant() {
         let successor = world.refreshes(&token, &world.public).await.unwrap();
         world.refreshes(&successor, &world.public).await.unwrap();
 
-        let about = Some(issued.grant.id.to_string());
-        let told = world.read(AuditTail { after: None, about, limit: 10 }).await;
+        let told = world.newest_events(AuditFilter::about(issued.grant.id), 10).await;
         let mut actions: Vec<_> = told.iter().map(|event| event.action.as_str()).collect();
         actions.sort();
         assert_eq!(actions, ["code.redeemed", "grant.given", "refresh_token.rotated", "refresh_token.rotated"]);
@@ -133,26 +137,72 @@ async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_
 }
 
 #[tokio::test]
-async fn refusals_are_kept_up_to_a_number_and_changes_of_state_always() {
+async fn search_finds_only_what_matches_all_of_its_filter() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
-        let mut events = vec![event(&world, "client.created", None, None)];
-        let kept = 40;
-        let refusals = kept + Sweep::STEP + 10;
-        events.extend((0..refusals).map(|_| event(&world, "request.refused", None, None)));
-        append(&world, events).await;
-        let left = async || {
-            let newest = world.read(AuditTail { after: None, about: None, limit: 1_000 }).await;
-            let of = |action: &str| newest.iter().filter(|event| event.action.as_str() == action).count();
-            (of("request.refused"), of("client.created"))
+        let from = |address: &str, event: AuditEvent| AuditEvent { address: Some(address.to_owned()), ..event };
+        let refused = |code: Denial, event: AuditEvent| AuditEvent { code: Some(code.code().to_owned()), ..event };
+        let began = world.now();
+        let events = vec![
+            from("192.0.2.7", refused(Denial::PasswordWrong, event(&world, "request.refused", None, Some("usr_1")))),
+            from("192.0.2.8", refused(Denial::PasswordWrong, event(&world, "request.refused", None, Some("usr_2")))),
+            from("192.0.3.1", refused(Denial::PkceMissing, event(&world, "request.refused", Some("usr_1"), None))),
+            from("2001:db8::1", event(&world, "token.issued", Some("cli_1"), None)),
+            from("2001:db8::2", event(&world, "token.issued", Some("cli_2"), None)),
+        ];
+        let at = |number: usize| Some(events[number].at);
+        append(&world, events.clone()).await;
+        let all = || AuditFilter { since: Some(began.plus(std::time::Duration::from_secs(1))), ..Default::default() };
+        let address = |text: &str| Some(read_address(text).unwrap());
+        let (refusal, issued) = (Some(AuditAction::RequestRefused), Some(AuditAction::AccessTokenIssued));
+        for (filter, found) in [
+            (all(), vec![0, 1, 2, 3, 4]),
+            (AuditFilter { action: issued.clone(), ..all() }, vec![3, 4]),
+            (AuditFilter { action: refusal.clone(), address: address("192.0.2.0/24"), ..all() }, vec![0, 1]),
+            (AuditFilter { code: Some(Denial::PasswordWrong), ..all() }, vec![0, 1]),
+            (AuditFilter { code: Some(Denial::PasswordWrong), address: address("192.0.2.8"), ..all() }, vec![1]),
+            (AuditFilter { action: refusal.clone(), address: address("192.0.3.1"), ..all() }, vec![2]),
+            (AuditFilter { address: address("2001:db8::/64"), ..all() }, vec![3, 4]),
+            (AuditFilter { actor: Some("cli_1".to_owned()), ..all() }, vec![3]),
+            (AuditFilter { actor: Some("cli_1".to_owned()), action: refusal.clone(), ..all() }, vec![]),
+            (AuditFilter { about: Some("usr_1".to_owned()), ..all() }, vec![0, 2]),
+            (AuditFilter { about: Some("usr_1".to_owned()), actor: Some("usr_1".to_owned()), ..all() }, vec![2]),
+            (AuditFilter { since: at(1), until: at(3), ..all() }, vec![1, 2]),
+            (AuditFilter { action: issued, until: at(4), ..all() }, vec![3]),
+            (AuditFilter { about: Some("usr_1".to_owned()), since: at(1), ..all() }, vec![2]),
+        ] {
+            let wanted: Vec<_> = found.iter().map(|number: &usize| events[*number].clone()).collect();
+            assert_eq!(world.newest_events(filter.clone(), 10).await, wanted, "{filter:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn search_looks_at_a_bounded_number_of_events_and_continues() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let rare = AuditEvent { address: Some("192.0.2.7".to_owned()), ..event(&world, "token.issued", None, None) };
+        let mut events = vec![rare.clone()];
+        events.extend((0..SearchAudit::LOOK + 200).map(|_| event(&world, "token.issued", None, None)));
+        append(&world, events.clone()).await;
+        let address = Some(read_address("192.0.2.7").unwrap());
+        let filter = AuditFilter { action: Some(AuditAction::AccessTokenIssued), address, ..Default::default() };
+        let page = async |filter: &AuditFilter, before: Option<AuditId>, limit| {
+            world.read(SearchAudit { filter: filter.clone(), after: None, before, limit }).await
         };
-        let (_, changes) = left().await;
-        assert_eq!(world.read(OldestRefusalKept { most: refusals }).await, None);
-        let before = world.read(OldestRefusalKept { most: kept }).await.unwrap();
-        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, Sweep::STEP as u64);
-        assert_eq!(world.write(RemoveRefusals { before: before.clone() }).await, 10);
-        assert_eq!(world.write(RemoveRefusals { before }).await, 0);
-        assert_eq!(left().await, (40, changes));
+        let first = page(&filter, None, 10).await;
+        let next = Some(events[201].id.clone());
+        assert_eq!((first.events.len(), first.looked_at, &first.next), (0, SearchAudit::LOOK, &next));
+        let second = page(&filter, first.next, 10).await;
+        assert_eq!((second.events, second.looked_at, second.next), (vec![rare], 201, None));
+
+        // Where the index decides, only what is shown is read, and the next page continues after it.
+        let filter = AuditFilter { action: Some(AuditAction::AccessTokenIssued), ..Default::default() };
+        let newest = page(&filter, None, 3).await;
+        assert_eq!((newest.events.len(), newest.looked_at), (3, 3));
+        let older = page(&filter, newest.next, 1).await;
+        assert_eq!(older.events, [events[events.len() - 4].clone()]);
     })
     .await;
 }

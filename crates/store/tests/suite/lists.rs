@@ -3,12 +3,14 @@
 use doorward_core::{
     api::{Api, ApiMetadata, Role},
     client::Client,
+    denial::Denial,
     holder::Owner,
     id::{ApiId, SessionId},
 };
 use doorward_store::{
     Operation,
     apis::{CreateApi, ListApis},
+    audit::{AuditAction, AuditFilter, AuditOfUser, SearchAudit, read_address},
     clients::{ChangeClient, ClientChange, CreateClient, FindClient, FindClientName, ListClients},
     grants::{DisconnectClient, GrantRecord, ListGrants},
     keys::{FindKeyByDigest, KeyRecord, ListKeys},
@@ -19,7 +21,7 @@ use doorward_store::{
 };
 
 use crate::{
-    harness::{Database, Plan, Recorded, Run, on_each_engine},
+    harness::{Database, Plan, Recorded, Run, Statement, on_each_engine},
     keys, sessions,
     world::World,
 };
@@ -231,11 +233,18 @@ async fn write_by_index<O: Operation>(world: &World, database: &Database, operat
     output
 }
 
-async fn assert_no_scan(world: &World, database: &Database, statements: Vec<crate::harness::Statement>) {
+/// Each statement with how it is run.
+async fn plans(world: &World, database: &Database, statements: Vec<Statement>) -> Vec<(&'static str, Vec<String>)> {
     let is_sqlite = database.sqlite_file().is_some();
+    let mut plans = Vec::new();
     for of in statements {
-        let sql = of.0;
-        let plan = world.write(Plan { of, is_sqlite }).await;
+        plans.push((of.0, world.write(Plan { of, is_sqlite }).await));
+    }
+    plans
+}
+
+async fn assert_no_scan(world: &World, database: &Database, statements: Vec<Statement>) {
+    for (sql, plan) in plans(world, database, statements).await {
         // PostgreSQL may walk an index from end to end where a table is small; SQLite calls that a scan.
         let scans = plan.iter().any(|step| step.starts_with("SCAN") || step.contains("Seq Scan"));
         assert!(!scans, "{sql}\n{plan:#?}");
@@ -257,6 +266,52 @@ async fn list_is_one_statement_whatever_it_shows() {
         let grants = ListGrants { user_id: user_id.clone(), now, after: None, limit };
         assert!(read_at_once(&world, &database, grants).await.len() > 1);
         assert!(read_at_once(&world, &database, ListSessions { user_id, after: None, limit }).await.len() > 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn search_of_the_audit_reads_by_the_index_of_its_filter() {
+    on_each_engine(async |database| {
+        let world = full_world(&database).await;
+        let text = || Some("cli_1".to_owned());
+        let action = || Some(AuditAction::RequestRefused);
+        let code = Some(Denial::PasswordWrong);
+        let [address, host] = ["192.0.2.0/24", "192.0.2.7"].map(|text| Some(read_address(text).unwrap()));
+        let (actor, subject, by_action) = ("audit_of_actor", "audit_of_subject", "audit_of_action");
+        for (filter, indexes) in [
+            (AuditFilter { action: action(), ..Default::default() }, vec![by_action]),
+            (AuditFilter { code, ..Default::default() }, vec!["audit_of_code"]),
+            (AuditFilter { code, action: action(), ..Default::default() }, vec!["audit_of_code"]),
+            (AuditFilter { code, address: host, ..Default::default() }, vec!["audit_refusals_of_address"]),
+            (AuditFilter { action: action(), address: host, ..Default::default() }, vec!["audit_refusals_of_address"]),
+            (AuditFilter { action: action(), address, ..Default::default() }, vec![by_action]),
+            (AuditFilter { actor: text(), action: action(), ..Default::default() }, vec![actor]),
+            (AuditFilter { about: text(), action: action(), ..Default::default() }, vec![actor, subject]),
+            (AuditFilter { address, ..Default::default() }, vec!["audit_pkey|sqlite_autoindex_audit_1"]),
+            (
+                AuditFilter { since: Some(world.now()), until: Some(world.now()), ..Default::default() },
+                vec!["audit_pkey|sqlite_autoindex_audit_1"],
+            ),
+        ] {
+            let search = SearchAudit { filter: filter.clone(), after: None, before: None, limit: 20 };
+            let (_, statements) = world.read(Recorded(search)).await;
+            assert_eq!(statements.len(), 1, "{statements:?}");
+            let plan = plans(&world, &database, statements).await.remove(0).1;
+            for index in indexes {
+                let names =
+                    |step: &String| step.split([' ', '(']).any(|word| index.split('|').any(|name| word == name));
+                assert!(plan.iter().any(names), "{filter:?} {index}\n{plan:#?}");
+            }
+            let scans = |step: &String| step.starts_with("SCAN audit") || step.contains("Seq Scan");
+            assert!(!plan.iter().any(scans), "{plan:#?}");
+        }
+        let shown = AuditOfUser { user_id: world.user.id.clone(), limit: 20 };
+        let (_, statements) = world.read(Recorded(shown)).await;
+        let plan = plans(&world, &database, statements).await.remove(0).1.join("\n");
+        for index in [actor, "audit_shown_of_subject"] {
+            assert!(plan.contains(index), "{index}\n{plan}");
+        }
     })
     .await;
 }

@@ -16,6 +16,8 @@ mod transactions;
 
 // The operations.
 mod audit;
+mod audit_bounds;
+mod audit_sums;
 mod authorization;
 mod codes;
 mod crash;

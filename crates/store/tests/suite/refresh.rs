@@ -12,7 +12,7 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::{
-    audit::AuditTail,
+    audit::AuditFilter,
     refresh::{FindRefreshToken, RefreshRevocation, RevokeRefreshToken},
     tokens::IsTokenRevoked,
 };
@@ -39,8 +39,8 @@ async fn seals(world: &World) -> usize {
 }
 
 async fn actions(world: &World) -> Vec<String> {
-    let tail = world.read(AuditTail { after: None, about: None, limit: 1_000 }).await;
-    tail.into_iter().map(|event| event.action.to_string()).collect()
+    let newest = world.newest_events(AuditFilter::default(), 1_000).await;
+    newest.into_iter().map(|event| event.action.to_string()).collect()
 }
 
 async fn sweep(world: &World) {

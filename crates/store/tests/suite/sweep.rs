@@ -140,7 +140,7 @@ async fn sweeping_sorts_no_rows() {
         world.sign_in(&world.confidential).await;
         world.advance(10 * DAY);
         for what in Swept::ALL {
-            let (_, statements) = world.write(Recorded(world.sweep_of(what, Duration::from_secs(10 * DAY)))).await;
+            let (_, statements) = world.write(Recorded(world.sweep_of(what))).await;
             assert!(!statements.is_empty(), "{what:?}");
             for of in statements {
                 let sql = of.0;

@@ -30,7 +30,7 @@ use doorward_core::{
 use doorward_store::{
     Operation, Store,
     apis::CreateApi,
-    audit::{AuditContext, Details},
+    audit::{AuditContext, AuditEvent, AuditFilter, Details, RemoveOlder, SearchAudit},
     authorization::{Answer, AnswerRequest, NewCode},
     clients::CreateClient,
     codes::{Issued, NewFamily, RedeemCode},
@@ -112,6 +112,13 @@ impl World {
         self.store.read(operation).await.unwrap()
     }
 
+    /// The newest events that match, oldest first.
+    pub(crate) async fn newest_events(&self, filter: AuditFilter, limit: usize) -> Vec<AuditEvent> {
+        let mut events = self.read(SearchAudit { filter, after: None, before: None, limit }).await.events;
+        events.reverse();
+        events
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
@@ -149,15 +156,15 @@ impl World {
     pub(crate) async fn sweep(&self, audit: Duration) -> u64 {
         let mut swept = 0;
         for what in Swept::ALL {
-            swept += self.write(self.sweep_of(what, audit)).await;
+            swept += self.write(self.sweep_of(what)).await;
         }
-        swept
+        swept + self.write(RemoveOlder { before: self.now().minus(audit) }).await
     }
 
     /// A step of one kind.
-    pub(crate) fn sweep_of(&self, what: Swept, audit: Duration) -> Sweep {
+    pub(crate) fn sweep_of(&self, what: Swept) -> Sweep {
         let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
-        Sweep { what, now: self.now(), retention: Retention { audit, refresh_grace, session_absolute } }
+        Sweep { what, now: self.now(), retention: Retention { refresh_grace, session_absolute } }
     }
 
     pub(crate) fn session(&self) -> SessionRecord {

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use doorward_core::secret::ExposeSecret;
+use doorward_server::Settings;
 use doorward_store::{Location, Operation, Tx, TxError, Value, prepare_folder};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
@@ -17,11 +18,16 @@ pub(crate) struct Database {
 
 /// Runs a test on SQLite, and on PostgreSQL too where the environment names a cluster.
 pub(crate) async fn on_each_engine(test: impl AsyncFn(&TestServer)) {
-    let server = TestServer::start().await;
+    on_each_engine_with(|_| {}, test).await;
+}
+
+/// The same with other settings.
+pub(crate) async fn on_each_engine_with(change: impl Fn(&mut Settings), test: impl AsyncFn(&TestServer)) {
+    let server = TestServer::start_with(&change).await;
     test(&server).await;
     drop(server);
     if let Some(database) = Database::postgres().await {
-        let server = TestServer::on(database.clone(), |_| {}).await;
+        let server = TestServer::on(database.clone(), &change).await;
         test(&server).await;
         drop(server);
         database.drop_postgres().await;

@@ -15,7 +15,7 @@ pub(crate) use self::{
     answer::{Answer, between},
     browser::{Browser, Form},
     caller::{Caller, basic},
-    database::{Database, Run, on_each_engine},
+    database::{Database, Run, on_each_engine, on_each_engine_with},
     jwt::{claims, header, token},
     logs::Logs,
     raw::raw,

@@ -21,7 +21,7 @@ use doorward_server::{
     metrics::Metrics,
     tasks::{self, Tasks},
 };
-use doorward_store::{Store, signing_keys::ListSigningKeys};
+use doorward_store::{Store, audit::AuditFilter, signing_keys::ListSigningKeys};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -229,8 +229,7 @@ impl TestServer {
     pub(crate) async fn audit(&self, what: &str, are_there: impl Fn(&[Explained]) -> bool) -> Vec<Explained> {
         eventually(what, async || {
             self.app.flush_audit().await.unwrap();
-            let events = audit::tail(&self.app, None, None, 10_000).await.unwrap();
-            let events: Vec<_> = events.into_iter().map(|(_, event)| event).collect();
+            let events = audit::tail(&self.app, &AuditFilter::default(), None, None, 10_000).await.unwrap().events;
             are_there(&events).then_some(events)
         })
         .await

@@ -6,15 +6,14 @@ use serde_json::json;
 use crate::harness::*;
 
 #[tokio::test]
-async fn missing_thing_is_a_404_problem_with_an_explanation() {
+async fn address_that_no_route_has_is_a_404_problem() {
     let server = TestServer::start().await;
     for path in
         ["/nowhere", "/token/", "/Token", "//token", "/v1", "/v1/keys", "/authorize/x", "/.well-known/", "/jwks.json"]
     {
         let answer = server.caller.get(path).await;
         assert_eq!(answer.problem(), (404, "not_found".into()), "{path}");
-        let story = server.explain(&answer.text("trace_id")).await;
-        assert_eq!(story[0].code.as_deref(), Some("not_found"));
+        assert_eq!(answer.text("trace_id").len(), 32, "{path}");
     }
 }
 
