@@ -52,7 +52,8 @@ def _question(checks: Checks, api: Api, strange: Strange) -> None:
         equal((question["method"], question["uri"], question["scopes"]), ("POST", target, ["invoices:write"]))
         sent = {name: [value] if isinstance(value, str) else value for name, value in question["headers"].items() if value}
         equal(sent, {"x-api-key": [credential]})
-        equal(set(question), {"method", "uri", "headers", "scopes"})
+        equal(set(question), {"method", "uri", "headers", "scopes", "address"})
+        equal(question["address"].removeprefix("::ffff:"), "127.0.0.1")
         scheme, encoded = asked.headers["authorization"].split(" ")
         client_id, secret = base64.b64decode(encoded).decode().split(":")
         assert scheme == "Basic" and client_id.startswith("cli_") and secret.startswith("dw_cs_"), asked

@@ -1,7 +1,10 @@
 //! The members of a request's JSON body, taken one by one: `/v1` accepts no unknown member, and names the one at fault.
 
+use std::net::IpAddr;
+
 use doorward_core::{
     denial::Denial,
+    forwarded,
     json::{Map, Value},
     refusal::Refusal,
     scope::{Scope, ScopeSet},
@@ -45,6 +48,13 @@ impl Members {
             Some(values) => Vec::deserialize(values).map_err(|_| self.wrong(name)),
             None => Ok(Vec::new()),
         }
+    }
+
+    /// The member `address`: an IP address, also with a port. What is none counts as absent: frameworks have other words for
+    /// a caller without one.
+    pub(super) fn address(&mut self) -> Result<Option<IpAddr>, Refusal> {
+        let address: Option<String> = self.optional("address")?;
+        Ok(address.and_then(|address| forwarded::node(address.as_bytes())))
     }
 
     /// Refuses what is left.

@@ -9,7 +9,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use doorward_core::{
-    denial::Class,
+    denial::{Class, Denial},
+    event::RefusalEvent,
     json::{Map, Value},
     principal::Principal,
     refusal::Refusal,
@@ -24,10 +25,10 @@ use crate::{
     oauth::client_authentication,
     origin::Origin,
     v1::members::Members,
-    verify::request::{self, Presented},
+    verify::request::{self, Presented, Refused},
     web::{
         body,
-        refused::{ProblemError, explained},
+        refused::{ProblemError, traced},
         respond,
     },
 };
@@ -54,22 +55,40 @@ pub(crate) async fn handle(
     let (head, body) = request.into_parts();
     let origin = Origin::of(&head);
     let api = client_authentication::api(&app, &origin, &head).await?;
-    let presented = read(body::json(&app, &head, body, EXPECTED).await?)?;
-    match request::verify(&app, &api, &presented).await {
+    let presented = match body::json(&app, &head, body, EXPECTED).await {
+        // The caller's headers are too large for any answer but one: the API must not take that for an outage.
+        Err(refusal) if refusal.denial == Denial::BodyTooLarge => {
+            return Ok(refused(&app, &origin, Refusal::new(Denial::HeadTooLarge))?);
+        }
+        read_or_refused => read(read_or_refused?)?,
+    };
+    let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
         Ok(principal) => {
-            Ok(respond::json_no_store(&Verdict::Allowed { allowed: true, principal: Box::new(principal) })?)
+            let verdict = Verdict::Allowed { allowed: true, principal: Box::new(principal) };
+            return Ok(respond::json_no_store(&verdict)?);
         }
-        Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal.into()),
-        Err(refusal) => {
-            let verdict = Verdict::Refused {
-                allowed: false,
-                code: refusal.denial.shown_as(),
-                trace_id: origin.trace_id().to_string(),
-                answer: Answer::to(&refusal, &origin, &app.settings.issuer),
-            };
-            Ok(explained(&origin, respond::json_no_store(&verdict)?, refusal))
-        }
+        Err(refused) => refused,
+    };
+    if refusal.denial.class() == Class::Outage {
+        return Err(refusal.into());
     }
+    // The API refuses its caller, and the audit says so: it is the API's refusal and not one of this request.
+    let (identifier, path) = (api.metadata.identifier.as_str(), presented.path());
+    let event = RefusalEvent::new(origin.trace_id(), app.now(), &refusal, identifier, &presented.method, path);
+    let address = presented.address.map(|address| address.to_string());
+    app.note_delivered(vec![RefusalEvent { address, principal, ..event }]);
+    Ok(refused(&app, &origin, refusal)?)
+}
+
+/// The verdict on a caller that may not pass.
+fn refused(app: &App, origin: &Origin, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+    let verdict = Verdict::Refused {
+        allowed: false,
+        code: refusal.denial.shown_as(),
+        trace_id: origin.trace_id().to_string(),
+        answer: Answer::to(&refusal, origin, &app.settings.issuer),
+    };
+    Ok(traced(origin, respond::json_no_store(&verdict)?))
 }
 
 impl Answer {
@@ -87,16 +106,17 @@ impl Answer {
     }
 }
 
-const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"]}"#;
+const EXPECTED: &str =
+    r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"],"address":"…"}"#;
 
 fn read(body: Map<String, Value>) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
     let (method, uri) = (members.text("method")?, members.text("uri")?);
-    let scopes = members.scopes()?;
+    let (scopes, address) = (members.scopes()?, members.address()?);
     let mut headers = members.object("headers")?;
     let (authorization, x_api_key) = (headers.header("authorization")?, headers.header("x-api-key")?);
     members.finish()?;
     // A header by another name, such as `Authorization`, could carry a credential that nobody checks.
     headers.finish()?;
-    Ok(Presented { authorization, x_api_key, method, uri, scopes })
+    Ok(Presented { authorization, x_api_key, method, uri, scopes, address })
 }

@@ -86,10 +86,15 @@ pub(crate) fn noting(mut response: Response<Body>, refusal: Refusal) -> Response
 
 /// A response to an API that refuses its caller because of it, with the trace id under which `explain` knows the cause.
 /// It is also noted here, since the API may not learn the cause.
-pub(crate) fn explained(origin: &Origin, mut response: Response<Body>, refusal: Refusal) -> Response<Body> {
+pub(crate) fn explained(origin: &Origin, response: Response<Body>, refusal: Refusal) -> Response<Body> {
+    noting(traced(origin, response), refusal)
+}
+
+/// A response with its trace id, though it refuses nothing itself.
+pub(crate) fn traced(origin: &Origin, mut response: Response<Body>) -> Response<Body> {
     let trace_id = HeaderValue::from_str(&origin.trace_id().to_string()).expect("hexadecimal digits");
     response.headers_mut().insert(HeaderName::from_static(ISSUER_TRACE_HEADER), trace_id);
-    noting(response, refusal)
+    response
 }
 
 /// Notes the refusal of a response, and renders it.

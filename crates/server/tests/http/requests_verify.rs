@@ -88,8 +88,8 @@ async fn refusal_is_a_whole_answer_and_is_explained() {
         assert!(challenge.contains(in_challenge), "{challenge}");
         assert!(!challenge.contains("resource_metadata"), "the API may serve none: {challenge}");
         let story = server.explain(&answer.text("trace_id")).await.remove(0);
-        assert_eq!(story.details["requested"], "GET /notes", "without the query");
-        assert_eq!(story.details["api"], "notes");
+        let request = ["method", "path", "at"].map(|name| story.details[name].as_str().unwrap());
+        assert_eq!(request, ["GET", "/notes", "https://notes.example"], "of the API, without the query");
     }
 }
 
@@ -146,4 +146,33 @@ async fn member_that_is_unknown_or_missing_is_named() {
         assert_eq!(answer.problem(), (400, "body_malformed".into()));
         assert!(answer.text("detail").ends_with(&format!(": {name}.")), "{}", answer.body);
     }
+}
+
+#[tokio::test]
+async fn refusal_names_the_apis_caller_whatever_others_do() {
+    let server = TestServer::start().await;
+    let of = |address: &str, key: &str| json!({"headers": {"x-api-key": key}, "method": "GET", "uri": "/", "address": address});
+    for _ in 0..150 {
+        ask_about(&server, of("192.0.2.1", "sk_live_invented")).await;
+    }
+    let key = keys::create(&server.app, &operator(), new_key("notes", "notes:read")).await.unwrap();
+    let mut body = of("198.51.100.7:4711", key.key.reveal());
+    body["scopes"] = json!(["notes:write"]);
+    let answer = ask_about(&server, body).await;
+    assert_eq!(refused(&answer).1, "insufficient_scope");
+    let story = server.explain(&answer.text("trace_id")).await.remove(0);
+    assert_eq!(story.address.as_deref(), Some("198.51.100.7"));
+    assert_eq!(story.actor.as_deref(), Some(key.view.id.as_str()));
+    // What is no address is none: a caller over a socket of the machine has no other.
+    for address in [json!(""), json!("unix:"), Value::Null] {
+        let body = json!({"headers": {}, "method": "GET", "uri": "/", "address": address});
+        assert_eq!(refused(&ask_about(&server, body).await).0, 401);
+    }
+}
+
+#[tokio::test]
+async fn request_with_too_large_headers_is_refused_by_a_verdict() {
+    let server = TestServer::start().await;
+    let answer = ask(&server, json!({"x-api-key": "k".repeat(70_000)}), &[]).await;
+    assert_eq!((refused(&answer).0, refused(&answer).1), (431, "head_too_large".into()));
 }
