@@ -3,6 +3,7 @@
 import base64
 import socket
 from pathlib import Path
+from urllib.parse import urlencode
 
 from caller import ADDRESS, Answer, call
 from checks import Checks, equal
@@ -48,6 +49,15 @@ def _public(checks: Checks, proxy: Proxy, ask, doorward: Doorward) -> None:
         basic = base64.b64encode(f"{client['client_id']}:{client['client_secret']}".encode()).decode()
         answer = ask("/token", ("Authorization", f"Basic {basic}"), method="POST", body="grant_type=client_credentials")
         equal((answer.status, answer.json()["token_type"]), (200, "Bearer"))
+
+    with checks.check(f"{proxy.name}: the longest state comes back"):
+        back, state = "https://app.example/callback", "s" * 4096
+        options = ["--grant", "authorization_code", "--scope", "openid", "--redirect-uri", back]
+        client = doorward.json("client", "create", "--name", "app", *options)
+        query = {"client_id": client["client_id"], "redirect_uri": back, "response_type": "code", "scope": "openid"}
+        query |= {"prompt": "none", "state": state, "code_challenge": "c" * 43, "code_challenge_method": "S256"}
+        answer = ask(f"/authorize?{urlencode(query)}")
+        assert answer.status == 303 and state in answer.headers["location"], answer.status
 
 
 def _addresses(checks: Checks, proxy: Proxy, ask, doorward: Doorward) -> None:

@@ -22,8 +22,15 @@ const EXCEPTIONS: &str = "xtask/english-exceptions.txt";
 const WORDS: &str = include_str!("english/words.txt");
 
 /// Files whose text has its source elsewhere in the repository, and the list of odd phrases itself.
-const GENERATED: &[&str] =
-    &["bench/RESULTS.md", "docs/reference/", "xtask/src/english/words.txt", "xtask/src/english.rs", EXCEPTIONS];
+const GENERATED: &[&str] = &[
+    "bench/RESULTS.md",
+    "docs/reference/cli.md",
+    "docs/reference/configuration.md",
+    "docs/reference/denials.md",
+    "xtask/src/english/words.txt",
+    "xtask/src/english.rs",
+    EXCEPTIONS,
+];
 
 #[derive(Debug, Default, clap::Args)]
 #[command(about = "Check the text of this repository: odd phrases, commit subjects and the length of test names")]

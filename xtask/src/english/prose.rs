@@ -36,7 +36,7 @@ pub(super) fn words(path: &str, text: &str) -> Option<Words> {
         }
         "go" | "js" | "mjs" => Some(source(text, "//", false)),
         "lua" | "sql" => Some(source(text, "--", false)),
-        "py" | "sh" | "toml" | "yml" => Some(source(text, "#", false)),
+        "py" | "sh" | "service" | "toml" | "yaml" | "yml" => Some(source(text, "#", false)),
         "txt" => Some(text.lines().enumerate().fold(Words::new(), |mut words, (at, line)| {
             add(&mut words, at + 1, line);
             words

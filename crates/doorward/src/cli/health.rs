@@ -39,7 +39,7 @@ pub(super) fn run(args: &HealthArgs, place: &Place, output: Output) -> Result<Ex
     let asked = if args.live { "/health/live" } else { "/health/ready" };
     let answer = serve::runtime(1)?
         .block_on(probe::get(&target, asked))
-        .map_err(|error| Failure::System(format!("asking {address}{asked}: {error}")))?;
+        .map_err(|error| Failure::System(format!("the server at {address} can't be reached: {error}")))?;
     let told = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let view = json!({ "address": address, "status": answer.status.as_u16(), "answer": told });
     output.print(&view, || match &told["checks"] {

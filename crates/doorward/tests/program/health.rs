@@ -17,7 +17,7 @@ fn health_exits_with_0_if_ready_1_if_not_3_if_unanswered() {
     let none = ask(&[]);
     assert_eq!(none.status.code(), Some(3));
     let why = String::from_utf8_lossy(&none.stderr).into_owned();
-    assert!(why.contains("/health/ready") && why.contains("refused"), "{why}");
+    assert!(why.contains("can't be reached") && why.contains("refused"), "{why}");
 
     let server = Running::serve(&config, &url);
     let ready = ask(&["--json"]);
