@@ -72,7 +72,8 @@ def _check(checks: Checks, proxy: Proxy, doorward: Doorward, key: dict, port: in
             equal((answer.status, answer.headers["content-type"]), (status, "application/problem+json"))
             assert answer.headers["www-authenticate"].startswith("Bearer"), answer
             equal(answer.json()["trace_id"], answer.headers["doorward-trace-id"])
-            equal(doorward.explain(answer.json()["trace_id"])["details"]["requested"], f"{method} /invoices")
+            details = doorward.explain(answer.json()["trace_id"])["details"]
+            equal((details["method"], details["path"]), (method, "/invoices"))
 
     with checks.check(f"API behind {proxy.name}: two credentials, and one in the URL, are refused"):
         equal(ask(f"/invoices?api_key={key['key']}", credential).status, 400)

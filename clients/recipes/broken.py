@@ -43,10 +43,10 @@ def broken(checks: Checks, apis: list[Api], port: int) -> Strange:
     """Returns the last server in Doorward's place, which still runs."""
     with ThreadPoolExecutor(len(apis)) as at_once:
 
-        def unavailable(when: str, call: Callable[[Api], Answer]) -> None:
+        def unavailable(when: str, call: Callable[[Api], Answer], asked: list[Api] = apis) -> None:
             """All at once, since each waits for two seconds at most."""
-            answers = [at_once.submit(call, api) for api in apis]
-            for api, answer in zip(apis, answers, strict=True):
+            answers = [at_once.submit(call, api) for api in asked]
+            for api, answer in zip(asked, answers, strict=True):
                 with checks.check(f"{api.name}: {when}: 503"):
                     _assert_unavailable(answer.result())
 
@@ -61,6 +61,8 @@ def broken(checks: Checks, apis: list[Api], port: int) -> Strange:
             unavailable(f"Doorward answers {reply.status} {reply.body!r:.60}", _call)
             with checks.check("all APIs had that answer"):
                 equal(len(strange.asked) - before, len(apis))
+        strange.reply = Reply(ALLOWED, pause=0.2)
+        unavailable("an answer drips", _call, [api for api in apis if not api.limits_reads_only])
     for api in apis:
         with checks.check(f"{api.name}: the log says why"):
             assert "Doorward cannot verify requests" in api.log, api.log

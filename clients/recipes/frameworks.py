@@ -29,16 +29,18 @@ class Framework:
     """Files and folders of this suite that the page's install command would have created."""
     command: str | None = None
     """How to run it; the page's own command if left out."""
+    limits_reads_only: bool = False
+    """Whether its two seconds start again with each part of an answer, as the page says."""
 
 
 FRAMEWORKS = [
-    Framework("Flask", "flask.md"),
-    Framework("Flask with gunicorn", "flask.md", command="gunicorn --bind 127.0.0.1:$PORT --threads 8 app:app"),
-    Framework("Flask with waitress", "flask.md", command="waitress-serve --host 127.0.0.1 --port $PORT app:app"),
+    Framework("Flask", "flask.md", limits_reads_only=True),
+    Framework("Flask with gunicorn", "flask.md", (), "gunicorn --bind 127.0.0.1:$PORT --threads 8 app:app", True),
+    Framework("Flask with waitress", "flask.md", (), "waitress-serve --host 127.0.0.1 --port $PORT app:app", True),
     Framework("FastAPI", "fastapi.md"),
     Framework("Express", "express.md", assets=("node_modules",)),
     Framework("Go", "go.md", assets=("go.mod", "go.sum")),
-    Framework("Spring Boot", "spring.md", assets=("pom.xml",)),
+    Framework("Spring Boot", "spring.md", assets=("pom.xml",), limits_reads_only=True),
 ]
 
 
@@ -56,7 +58,7 @@ class Api:
     """The API of a page, running. `start` returns at once; `ready` waits until it listens."""
 
     def __init__(self, framework: Framework, folder: Path, environment: dict[str, str]) -> None:
-        self.name = framework.name
+        self.name, self.limits_reads_only = framework.name, framework.limits_reads_only
         self.page = Page(RECIPES / framework.page)
         self.port = free_port()
         self._folder = folder

@@ -59,7 +59,10 @@ def _refusals(checks: Checks, api: Api, key: str, doorward: Doorward) -> None:
             assert challenge in answer.headers["www-authenticate"], answer.headers
             equal(answer.headers["doorward-trace-id"], problem["trace_id"])
             story = doorward.run(f"doorward explain {problem['trace_id']} --json --data demo-data")
-            assert f"{method} /invoices" in story and "page=2" not in story, story
+            [event] = json.loads(story)
+            equal((event["details"]["method"], event["details"]["path"]), (method, "/invoices"))
+            equal(event["address"], "127.0.0.1")
+            assert "page=2" not in story, story
 
 
 def _ambiguous(checks: Checks, api: Api, key: str) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
@@ -17,6 +18,8 @@ class Reply(NamedTuple):
     body: object
     status: int = 200
     headers: dict[str, str] = {}
+    pause: float = 0
+    """Seconds between the bytes of the body."""
 
 
 class Asked(NamedTuple):
@@ -64,14 +67,20 @@ class Strange:
                 strange.asked.append(Asked(self.path, headers, json.loads(body)))
                 if strange.reply is None:
                     threading.Event().wait()
-                content, status, extra = strange.reply
+                content, status, extra, pause = strange.reply
                 text = content if isinstance(content, str) else json.dumps(content)
                 self.send_response(status)
                 for name, value in {"Content-Type": "application/json", **extra}.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(text.encode())))
                 self.end_headers()
-                self.wfile.write(text.encode())
+                if pause == 0:
+                    self.wfile.write(text.encode())
+                    return
+                with contextlib.suppress(OSError):
+                    for byte in text.encode():
+                        self.wfile.write(bytes([byte]))
+                        time.sleep(pause)
 
             def _body(self) -> bytes:
                 if self.headers["Transfer-Encoding"] != "chunked":

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
+use ipnet::IpNet;
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -35,7 +36,8 @@ const MAX_ANSWER: usize = 64 * 1024;
 pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     pub(crate) is_tls: bool,
-    pub(crate) expects_proxy_protocol: bool,
+    /// The networks whose connections begin with a header of the PROXY protocol.
+    pub(crate) speak_proxy_protocol: Vec<IpNet>,
 }
 
 /// What a server answered.
@@ -74,7 +76,8 @@ pub(crate) async fn get(target: &Target, path: &str) -> Result<Answer, NoAnswer>
 
 async fn connect_and_get(target: &Target, path: &str) -> Result<Answer, NoAnswer> {
     let mut stream = TcpStream::connect(target.address).await?;
-    if target.expects_proxy_protocol {
+    let from = stream.local_addr()?.ip();
+    if target.speak_proxy_protocol.iter().any(|network| network.contains(&from)) {
         stream.write_all(&doorward_listen::PROXY_PROTOCOL_LOCAL).await?;
     }
     if !target.is_tls {

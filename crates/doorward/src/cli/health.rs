@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::{
+    config::Config,
     data::Place,
     failure::Failure,
     output::{Output, fields},
@@ -29,13 +30,14 @@ pub(super) fn run(args: &HealthArgs, place: &Place, output: Output) -> Result<Ex
         let instead = "health needs --config FILE: a data folder does not contain the server's address";
         return Err(Failure::Usage(instead.to_owned()));
     };
-    let program = crate::data::load_config(path)?.program;
+    let Config { program, server, .. } = crate::data::load_config(path)?;
     let first = program.addresses.first().copied();
     let Some(address) = args.address.or(first.map(probe::reachable)) else {
         return Err(Failure::Usage("listen.address is empty: give the address with --address IP:PORT".to_owned()));
     };
     let is_tls = program.tls.is_some();
-    let target = Target { address, is_tls, expects_proxy_protocol: program.proxy_protocol };
+    let speak_proxy_protocol = if program.proxy_protocol { server.trusted_proxies } else { Vec::new() };
+    let target = Target { address, is_tls, speak_proxy_protocol };
     let asked = if args.live { "/health/live" } else { "/health/ready" };
     let answer = serve::runtime(1)?
         .block_on(probe::get(&target, asked))

@@ -28,6 +28,8 @@ pub(crate) enum InvalidIssuer {
     Scheme,
     #[error("an issuer has no user name and no password")]
     UserInfo,
+    #[error("an issuer is written in lower case, without the port that its scheme implies")]
+    NotNormal,
 }
 
 impl Issuer {
@@ -55,6 +57,10 @@ impl Issuer {
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidIssuer::UserInfo);
+        }
+        // Another spelling of the same server is another issuer for those who compare, and `HTTPS` would not look like TLS.
+        if url.as_str().trim_end_matches('/') != text {
+            return Err(InvalidIssuer::NotNormal);
         }
         Ok(Self(text.to_owned()))
     }

@@ -35,10 +35,16 @@ impl Members {
         Ok(scopes.into_iter().flatten().collect())
     }
 
-    /// An object that must be there.
-    pub(super) fn object(&mut self, name: &str) -> Result<Self, Refusal> {
-        let object = self.optional(name)?.ok_or_else(|| self.wrong(name))?;
-        Ok(Self::of(object, self.expected))
+    /// The member `headers`, which must be there: names in any case (RFC 9110 section 5.1), each given once.
+    pub(super) fn headers(&mut self) -> Result<Self, Refusal> {
+        let given: Map<String, Value> = self.optional("headers")?.ok_or_else(|| self.wrong("headers"))?;
+        let mut headers = Map::new();
+        for (name, values) in given {
+            if headers.insert(name.to_ascii_lowercase(), values).is_some() {
+                return Err(self.wrong(&name));
+            }
+        }
+        Ok(Self::of(headers, self.expected))
     }
 
     /// The values of a header: a text, or a list of texts; none if absent.

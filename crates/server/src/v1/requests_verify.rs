@@ -113,10 +113,10 @@ fn read(body: Map<String, Value>) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
     let (method, uri) = (members.text("method")?, members.text("uri")?);
     let (scopes, address) = (members.scopes()?, members.address()?);
-    let mut headers = members.object("headers")?;
+    let mut headers = members.headers()?;
     let (authorization, x_api_key) = (headers.header("authorization")?, headers.header("x-api-key")?);
     members.finish()?;
-    // A header by another name, such as `Authorization`, could carry a credential that nobody checks.
+    // A header by another name could carry a credential that nobody checks.
     headers.finish()?;
     Ok(Presented { authorization, x_api_key, method, uri, scopes, address })
 }

@@ -41,6 +41,7 @@ async fn key_in_either_header_passes_with_its_principal() {
     for headers in [
         json!({"x-api-key": key}),
         json!({"x-api-key": [key], "authorization": null}),
+        json!({"X-API-Key": key}),
         json!({"authorization": format!("Bearer {key}"), "x-api-key": []}),
     ] {
         let answer = ask(&server, headers, &["notes:read"]).await.expect(200);
@@ -140,7 +141,9 @@ async fn member_that_is_unknown_or_missing_is_named() {
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
     // A header that is not looked at could carry a credential that nobody checks.
-    for headers in [json!({"X-API-Key": "k"}), json!({"cookie": "a=b"}), json!({"authorization": [1]})] {
+    for headers in
+        [json!({"x-api-key": null, "X-API-Key": "k"}), json!({"cookie": "a=b"}), json!({"authorization": [1]})]
+    {
         let name = headers.as_object().unwrap().keys().next().unwrap().clone();
         let answer = ask(&server, headers, &[]).await;
         assert_eq!(answer.problem(), (400, "body_malformed".into()));

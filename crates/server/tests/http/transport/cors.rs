@@ -84,7 +84,7 @@ async fn a_preflight_of_an_open_endpoint_is_204_whatever_it_asks_for() {
         assert_eq!((answer.status, answer.body.as_str()), (204, ""), "{path}");
         assert_open(&answer, path);
         let allowed = answer.header("access-control-allow-headers");
-        assert_eq!(allowed, Some("Authorization, Content-Type, DPoP, MCP-Protocol-Version"));
+        assert_eq!(allowed, Some(doorward_core::cors::ALLOWED_HEADERS));
         assert!(answer.header("access-control-allow-methods").unwrap().contains(method));
     }
     // Without what makes it one it is no preflight.
