@@ -7,6 +7,7 @@ use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt};
 
 use crate::{
+    collector,
     config::settings::{LogFormat, LogLevel, Program},
     traces::Traces,
 };
@@ -56,32 +57,8 @@ pub(crate) fn begin_at(level: &str, json: bool) -> Logging {
     let begun = tracing_subscriber::registry().with(traced).with(lines.with_filter(filter)).try_init();
     // Only a second call in one process fails, and then logs are on already.
     drop(begun);
-    if names_collector() {
-        warn_of_traces();
-    }
+    collector::warn();
     Logging { set_filter: may_change.then_some(set_filter), _worker: worker, _traces: traces }
-}
-
-/// Says what the operator asked of traces and does not get.
-fn warn_of_traces() {
-    if !cfg!(feature = "otlp") {
-        tracing::warn!("no traces are sent: this program was built without the Cargo feature `otlp`");
-    }
-    for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-        if let Ok(protocol) = std::env::var(name)
-            && !matches!(&*protocol, "" | "http/protobuf")
-        {
-            tracing::warn!(name, protocol, "traces are sent by http/protobuf, the only protocol that this program has");
-        }
-    }
-}
-
-/// Whether the variables of the OpenTelemetry specification name a collector for traces, and none turns them off.
-pub(crate) fn names_collector() -> bool {
-    let is = |name, word: &str| std::env::var(name).is_ok_and(|value| value.eq_ignore_ascii_case(word));
-    let is_off = is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none");
-    let is_named = |name: &str| std::env::var_os(name).is_some_and(|endpoint| !endpoint.is_empty());
-    !is_off && ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"].into_iter().any(is_named)
 }
 
 fn word(level: LogLevel) -> &'static str {

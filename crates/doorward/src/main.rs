@@ -4,6 +4,7 @@
 mod belonging;
 mod certificate;
 mod cli;
+mod collector;
 mod config;
 mod data;
 mod demo;

@@ -30,7 +30,7 @@ use tracing::{Instrument, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{Layer, filter::Targets, registry::LookupSpan};
 
-use crate::logging::names_collector;
+use crate::collector;
 
 /// How long the process, before it exits, waits for the last spans to be sent.
 const LAST_SPANS: Duration = Duration::from_secs(2);
@@ -41,7 +41,7 @@ pub(crate) struct Traces(SdkTracerProvider);
 impl Traces {
     /// Begins to send spans if a collector is named.
     pub(crate) fn begin() -> Option<Self> {
-        if !names_collector() {
+        if !collector::is_named() {
             return None;
         }
         // The exporter reads its endpoint, headers, timeout and the rest from the environment by itself.

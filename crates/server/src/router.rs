@@ -79,7 +79,7 @@ async fn surround(State(app): State<Arc<App>>, mut request: Request, next: Next)
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     readers.admit(headers);
-    spans::answered(&origin, &mut response);
+    spans::answered(origin.known_method(), origin.route(), &mut response);
     if let Some(start) = start {
         app.metrics.answered(&origin, response.status(), start.elapsed());
     }

@@ -10,8 +10,6 @@ use doorward_core::denial::Denial;
 use http::Response;
 use tracing::{Span, field::Empty, info_span};
 
-use crate::origin::Origin;
-
 /// The target of all spans. Its name begins with none of our crates', so that the log's level never includes it.
 pub const TARGET: &str = "spans";
 
@@ -38,19 +36,19 @@ pub struct SpanTrace(pub String);
 #[derive(Clone, Debug)]
 pub struct SpanName(pub String);
 
-/// Notes in its span how a request was answered.
-pub(crate) fn answered(origin: &Origin, response: &mut Response<Body>) {
+/// Notes in its span how a request was answered. `method` is one of HTTP's, `route` a pattern.
+pub(crate) fn answered(method: &'static str, route: Option<&str>, response: &mut Response<Body>) {
     let span = Span::current();
     if span.is_disabled() {
         return;
     }
-    let (method, status) = (origin.known_method(), response.status());
+    let status = response.status();
     span.record("http.request.method", method);
     span.record("http.response.status_code", status.as_u16());
     if status.is_server_error() {
         span.record("otel.status_code", "ERROR");
     }
-    let name = match origin.route() {
+    let name = match route {
         Some(route) => {
             span.record("http.route", route);
             format!("{method} {route}")

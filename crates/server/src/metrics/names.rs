@@ -112,8 +112,13 @@ mod tests {
         let dashboard = include_str!("../../../../docs/operators/grafana-dashboard.json");
         assert!(serde_json::from_str::<serde_json::Value>(dashboard).unwrap()["panels"].as_array().unwrap().len() > 10);
         let rules = include_str!("../../../../docs/operators/prometheus-rules.yml");
-        let rows = page.split_once("## Alerts").unwrap().1.lines().filter(|line| line.starts_with("| ")).count();
-        assert_eq!(rules.matches("\n      - alert: ").count(), rows - 1, "each row of the page but its head");
+        let alerts = page.split_once("## Alerts\n").unwrap().1.split("\n## ").next().unwrap();
+        let rows = alerts.lines().filter(|line| line.starts_with("| ")).count();
+        let expressions: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+        assert_eq!(expressions.len(), rows - 1, "each row of the page but its head");
+        for expression in expressions {
+            assert!(alerts.contains(&format!("`{expression}`")), "the page has another expression than {expression}");
+        }
         let words = [page, dashboard, rules]
             .into_iter()
             .flat_map(|text| text.split(|c: char| !c.is_alphanumeric() && c != '_'));
