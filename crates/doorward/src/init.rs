@@ -107,8 +107,13 @@ fn exists(config: &Path, if_missing: bool, output: Output) -> Result<(), Failure
     if !if_missing {
         return Err(Failure::NotDone(format!("{} exists already; nothing was changed", config.display())));
     }
-    let kept = json!({ "created": false, "config": config });
-    output.print(&kept, || format!("{} exists; nothing was changed.", config.display()))
+    // Unreadable is not this command's business: `config check` explains it.
+    let issuer = data::load_config(config).ok().map(|config| config.server.issuer.to_string());
+    let kept = json!({ "created": false, "config": config, "issuer": issuer });
+    output.print(&kept, || {
+        let of = issuer.map(|issuer| format!(" for the issuer {issuer}")).unwrap_or_default();
+        format!("{} exists{of}; nothing was changed.", config.display())
+    })
 }
 
 /// Writes the text into a file without a name of its own, as durable and readable as one that is edited by hand.

@@ -15,6 +15,7 @@ mod end;
 mod full_disk;
 mod half_copies;
 mod health;
+mod init;
 mod log;
 mod nodes;
 mod printed;

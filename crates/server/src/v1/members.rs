@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use doorward_core::{
+    api::Role,
     denial::Denial,
     forwarded,
     json::{Map, Value},
@@ -35,14 +36,21 @@ impl Members {
         Ok(scopes.into_iter().flatten().collect())
     }
 
+    /// The member `roles`, a list; empty if absent.
+    pub(super) fn roles(&mut self) -> Result<Vec<Role>, Refusal> {
+        Ok(self.optional("roles")?.unwrap_or_default())
+    }
+
     /// The member `headers`, which must be there: names in any case (RFC 9110 section 5.1), each given once.
     pub(super) fn headers(&mut self) -> Result<Self, Refusal> {
         let given: Map<String, Value> = self.optional("headers")?.ok_or_else(|| self.wrong("headers"))?;
         let mut headers = Map::new();
         for (name, values) in given {
-            if headers.insert(name.to_ascii_lowercase(), values).is_some() {
+            let name = name.to_ascii_lowercase();
+            if headers.contains_key(&name) {
                 return Err(self.wrong(&name));
             }
+            headers.insert(name, values);
         }
         Ok(Self::of(headers, self.expected))
     }
@@ -75,7 +83,7 @@ impl Members {
         self.unread.remove(name).map(T::deserialize).transpose().map_err(|_| self.wrong(name))
     }
 
-    fn wrong(&self, name: &str) -> Refusal {
+    pub(super) fn wrong(&self, name: &str) -> Refusal {
         Refusal::new(Denial::BodyMalformed).fact("expected", self.expected).parameter(name)
     }
 }

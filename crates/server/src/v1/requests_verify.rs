@@ -9,9 +9,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use doorward_core::{
+    api::Api,
     denial::{Class, Denial},
     event::RefusalEvent,
     json::{Map, Value},
+    policy::Requirement,
     principal::Principal,
     refusal::Refusal,
     trace::ISSUER_TRACE_HEADER,
@@ -60,7 +62,7 @@ pub(crate) async fn handle(
         Err(refusal) if refusal.denial == Denial::BodyTooLarge => {
             return Ok(refused(&app, &origin, Refusal::new(Denial::HeadTooLarge))?);
         }
-        read_or_refused => read(read_or_refused?)?,
+        read_or_refused => read(&api, read_or_refused?)?,
     };
     let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
         Ok(principal) => {
@@ -106,17 +108,24 @@ impl Answer {
     }
 }
 
-const EXPECTED: &str =
-    r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"],"address":"…"}"#;
+const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"],"roles":["…"],"address":"…"}"#;
 
-fn read(body: Map<String, Value>) -> Result<Presented, Refusal> {
+fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
     let (method, uri) = (members.text("method")?, members.text("uri")?);
-    let (scopes, address) = (members.scopes()?, members.address()?);
+    let (scopes, roles, address) = (members.scopes()?, members.roles()?, members.address()?);
+    // A scope or role that the API does not have is a mistake of the API: no caller could do anything about it.
+    if let Some(unknown) = scopes.iter().find(|scope| !api.has_scope(scope)) {
+        return Err(members.wrong("scopes").fact("unknown_scope", unknown));
+    }
+    if let Some(unknown) = roles.iter().find(|role| !api.metadata.roles.contains(*role)) {
+        return Err(members.wrong("roles").fact("unknown_role", unknown));
+    }
+    let requirement = roles.into_iter().fold(Requirement::from(scopes), Requirement::role);
     let mut headers = members.headers()?;
     let (authorization, x_api_key) = (headers.header("authorization")?, headers.header("x-api-key")?);
     members.finish()?;
     // A header by another name could carry a credential that nobody checks.
     headers.finish()?;
-    Ok(Presented { authorization, x_api_key, method, uri, scopes, address })
+    Ok(Presented { authorization, x_api_key, method, uri, requirement, address })
 }

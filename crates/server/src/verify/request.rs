@@ -6,7 +6,12 @@
 use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
-    api::Api, credential, denial::Denial, policy, principal::Principal, refusal::Refusal, scope::ScopeSet,
+    api::Api,
+    credential,
+    denial::Denial,
+    policy::{self, Requirement},
+    principal::Principal,
+    refusal::Refusal,
 };
 
 use super::LocalVerifier;
@@ -19,7 +24,8 @@ pub(crate) struct Presented {
     pub(crate) method: String,
     /// The request target as the caller sent it: usually the path with its query.
     pub(crate) uri: String,
-    pub(crate) scopes: ScopeSet,
+    /// What the route demands.
+    pub(crate) requirement: Requirement,
     /// The caller's address, if the API knows it.
     pub(crate) address: Option<IpAddr>,
 }
@@ -52,14 +58,14 @@ impl Presented {
     }
 }
 
-/// The principal of the request, which has every scope that the API asks for.
+/// The principal of the request, which meets what the route demands.
 pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> Result<Principal, Refused> {
     let (authorization, query) = (presented.authorization.iter().map(String::as_bytes), presented.query());
     let x_api_key = presented.x_api_key.iter().map(String::as_bytes);
     let credential = credential::present(authorization, x_api_key, query.as_deref()).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
-    match policy::authorize(&principal, &presented.scopes.clone().into()) {
+    match policy::authorize(&principal, &presented.requirement) {
         Ok(()) => Ok(principal),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),
     }
@@ -71,8 +77,8 @@ mod tests {
 
     fn presented(uri: &str) -> Presented {
         let (method, uri) = ("GET".to_owned(), uri.to_owned());
-        let (authorization, x_api_key, scopes) = (Vec::new(), Vec::new(), ScopeSet::default());
-        Presented { authorization, x_api_key, method, uri, scopes, address: None }
+        let requirement = Requirement::authenticated();
+        Presented { authorization: Vec::new(), x_api_key: Vec::new(), method, uri, requirement, address: None }
     }
 
     #[test]

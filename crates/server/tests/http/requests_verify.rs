@@ -144,7 +144,7 @@ async fn member_that_is_unknown_or_missing_is_named() {
     for headers in
         [json!({"x-api-key": null, "X-API-Key": "k"}), json!({"cookie": "a=b"}), json!({"authorization": [1]})]
     {
-        let name = headers.as_object().unwrap().keys().next().unwrap().clone();
+        let name = headers.as_object().unwrap().keys().next().unwrap().to_ascii_lowercase();
         let answer = ask(&server, headers, &[]).await;
         assert_eq!(answer.problem(), (400, "body_malformed".into()));
         assert!(answer.text("detail").ends_with(&format!(": {name}.")), "{}", answer.body);
@@ -178,4 +178,21 @@ async fn request_with_too_large_headers_is_refused_by_a_verdict() {
     let server = TestServer::start().await;
     let answer = ask(&server, json!({"x-api-key": "k".repeat(70_000)}), &[]).await;
     assert_eq!((refused(&answer).0, refused(&answer).1), (431, "head_too_large".into()));
+}
+
+#[tokio::test]
+async fn roles_are_demanded_and_unknown_names_are_the_apis_mistake() {
+    let server = TestServer::start().await;
+    let key = key(&server.app, new_key("notes", "notes:read")).await;
+    let asked = |member: &str, names: Value| {
+        let mut body = json!({"headers": {"x-api-key": key}, "method": "GET", "uri": "/"});
+        body[member] = names;
+        ask_about(&server, body)
+    };
+    assert_eq!(refused(&asked("roles", json!(["admin"])).await).0, 403);
+    for member in ["scopes", "roles"] {
+        let answer = asked(member, json!(["notes:raed"])).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
+    }
 }
