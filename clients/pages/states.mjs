@@ -186,7 +186,7 @@ export const STATES = {
     assert.equal(await visitor.page.evaluate(() => document.activeElement.id), "password");
   },
 
-  "sign-out at the wish of an app": async (visitor) => {
+  "sign-out at the request of an app": async (visitor) => {
     await visitor.openAccount();
     await visitor.open(`/logout?client_id=${web.id}`);
     assert.equal(await visitor.heading(), "Sign out?");

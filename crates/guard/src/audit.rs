@@ -1,4 +1,4 @@
-//! Where refusals are told, so that `doorward explain` knows the API's as well as the server's.
+//! Where refusals are reported, so that `doorward explain` knows the API's as well as the server's.
 //!
 //! Telling must never delay or fail an answer: a sink takes the event and returns at once.
 
@@ -18,7 +18,7 @@ pub trait AuditSink: Send + Sync + 'static {
 }
 
 /// Writes each refusal to the log: a line of JSON at the target `doorward::refusal`, which
-/// `doorward explain --log FILE TRACE_ID` reads. What a guard does unless told otherwise.
+/// `doorward explain --log FILE TRACE_ID` reads. What a guard does by default.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LogSink;
 

@@ -66,7 +66,7 @@ pub struct AuditEvent {
     pub subject: Option<String>,
     /// Where from.
     pub address: Option<String>,
-    /// How many equal events this one stands for.
+    /// How many equal events this one represents.
     pub count: i64,
     /// What else is known.
     pub details: Details,

@@ -21,7 +21,7 @@ use crate::{
     output::{Output, time, warn},
 };
 
-/// How long to wait for a trace that was made a moment ago and is not there yet: refusals are written within a second.
+/// How long to wait for a trace that began a moment ago and is not there yet: refusals are written within a second.
 const PATIENCE: Duration = Duration::from_millis(2_500);
 /// The longest line of a log that is read.
 const LONGEST_LINE: u64 = 1 << 20;
@@ -42,7 +42,7 @@ pub(super) async fn run(args: ExplainArgs, app: &App, output: Output) -> Result<
     let id = parse(&args.trace_id)?;
     let trace_id = id.to_string();
     let mut story = audit::explain(app, &trace_id, args.limit).await?;
-    // Only an id that was made a moment ago may be on its way.
+    // Only a new id may be on its way.
     while story.events.is_empty() && is_fresh(id, app.now()) {
         tokio::time::sleep(Duration::from_millis(250)).await;
         story = audit::explain(app, &trace_id, args.limit).await?;
@@ -50,7 +50,7 @@ pub(super) async fn run(args: ExplainArgs, app: &App, output: Output) -> Result<
     tell(story, &trace_id, output)
 }
 
-/// Whether a trace id was made so lately that its refusal may not be written yet. An id of another program has no time in it.
+/// Whether a trace id is so new that its refusal may not be written yet. An id of another program has no time in it.
 fn is_fresh(id: TraceId, now: Timestamp) -> bool {
     let made_at = id.made_at();
     made_at <= now.plus(PATIENCE) && now.since(made_at) < PATIENCE
@@ -119,7 +119,7 @@ pub(super) fn describe(event: &Explained) -> String {
     add("from", event.address.clone().unwrap_or_default());
     add("by", event.actor.clone().unwrap_or_default());
     add("about", event.subject.clone().unwrap_or_default());
-    add("told", event.told.clone().unwrap_or_default().into_owned());
+    add("answer", event.told.clone().unwrap_or_default().into_owned());
     add("cause", event.cause.unwrap_or_default().to_owned());
     add("remedy", event.remedy.unwrap_or_default().to_owned());
     for (name, value) in event.details.iter().filter(|(name, _)| !matches!(name.as_str(), "method" | "path" | "at")) {
@@ -143,8 +143,8 @@ fn fact(name: &str, value: &str) -> String {
 /// The page of all denials for the documentation.
 pub(super) fn page_of_denials() -> String {
     let mut page = String::from(
-        "# Denials\n\nEvery refusal of Doorward is one of this list; this page is made from it by `doorward denials`. \
-         The caller gets the status, the code and the sentence, with a `trace_id`; `doorward explain TRACE_ID` tells the \
+        "# Denials\n\nEvery refusal of Doorward is one of this list. `doorward denials` prints this page. \
+         The caller gets the status, the code and the sentence, with a `trace_id`; `doorward explain TRACE_ID` shows the \
          operator the cause and the remedy. Where a code is shown as another, the caller must not learn which it was.\n",
     );
     for denial in Denial::ALL {

@@ -28,8 +28,8 @@ pub(crate) enum InvalidIssuer {
     Scheme,
     #[error("an issuer has no user name and no password")]
     UserInfo,
-    #[error("an issuer is written in lower case, without the port that its scheme implies")]
-    NotNormal,
+    #[error("an issuer's scheme is written in lower case: `https`")]
+    SchemeCase,
 }
 
 impl Issuer {
@@ -58,9 +58,9 @@ impl Issuer {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(InvalidIssuer::UserInfo);
         }
-        // Another spelling of the same server is another issuer for those who compare, and `HTTPS` would not look like TLS.
-        if url.as_str().trim_end_matches('/') != text {
-            return Err(InvalidIssuer::NotNormal);
+        // The text is what clients and this server compare, and `HTTPS` would not look like TLS.
+        if !text.starts_with(url.scheme()) {
+            return Err(InvalidIssuer::SchemeCase);
         }
         Ok(Self(text.to_owned()))
     }
@@ -95,6 +95,13 @@ mod tests {
     fn the_text_is_kept_exactly() {
         for text in ["https://ID.example.com", "https://id.example.com:443"] {
             assert_eq!(Issuer::parse(text).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn scheme_in_upper_case_is_refused() {
+        for text in ["HTTPS://id.example.com", "Https://id.example.com", "HTTP://localhost:8400"] {
+            assert_eq!(Issuer::parse(text), Err(InvalidIssuer::SchemeCase), "{text}");
         }
     }
 

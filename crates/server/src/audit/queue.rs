@@ -4,7 +4,7 @@
 //! over all codes, and in a second over all networks. What is beyond becomes one row per code and network when the
 //! minute is over, with a count. Nothing here is of unbounded size: beyond its places, what is counted loses its network.
 //!
-//! Easy to get wrong: whoever uses up a budget hides what else counts there. So each API that reports refusals has budgets
+//! Easy to get wrong: a caller who uses up a budget hides what else counts there. So each API that reports refusals has budgets
 //! of its own, and a refusal that names a user counts for that user alone: it is shown to him.
 
 use std::{
@@ -41,7 +41,7 @@ pub(crate) struct AuditQueue {
 /// How many events may have a row of their own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budgets {
-    /// Events that wait, and networks that are told apart.
+    /// Events that wait, and networks that are distinguished.
     pub(crate) longest: usize,
     /// Equal refusals of a network in a minute.
     pub(crate) equal: u32,
@@ -229,7 +229,7 @@ impl AuditQueue {
         Self { budgets, state: Mutex::default() }
     }
 
-    /// Takes an event that stands for `count` equal ones, or counts it where the budgets are used up.
+    /// Takes an event that represents `count` equal ones, or counts it where the budgets are used up.
     pub(crate) fn push(&self, fold: Fold, now: Timestamp, count: u32, event: impl FnOnce() -> AuditEvent) -> Taken {
         let mut state = self.lock();
         state.begin(now);
@@ -261,7 +261,7 @@ impl AuditQueue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is to be written now: the events, and what a minute that is over has counted, as one row each, made of what
+    /// What is to be written now: the events, and what a minute that is over has counted, as one row each, built from what
     /// `context` gives for an actor.
     pub(crate) fn take(&self, now: Timestamp, context: impl Fn(&Actor) -> AuditContext) -> Vec<AuditEvent> {
         let mut state = self.lock();
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn refusal_that_names_a_user_is_noted_whatever_else_was_refused_and_its_count_names_him() {
+    fn refusal_that_names_a_user_has_a_budget_of_its_own() {
         let queue = AuditQueue::new(Budgets { in_a_second: 7, ..BUDGETS });
         for at in 0..2_000 {
             refuse(&queue, CODES[at % 4], 1, 0);

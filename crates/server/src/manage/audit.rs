@@ -21,7 +21,7 @@ use crate::{app::App, audit::refusal_details};
 /// The most events that one search looks at, which takes about a second.
 pub const MAX_LOOKED_AT: usize = 100_000;
 
-/// The most other traces that are told with one.
+/// The most other traces that are shown with one.
 const MAX_NAMED: usize = 16;
 
 /// One event, with what the list of denials says of it.
@@ -43,7 +43,7 @@ pub struct Explained {
     /// The status that the caller got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// What the caller was told.
+    /// The sentence that the caller got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<Cow<'static, str>>,
     /// The true cause.
@@ -61,7 +61,7 @@ pub struct Explained {
     /// Where from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// How many equal events this one stands for.
+    /// How many equal events this one represents.
     pub count: i64,
     /// What else is known.
     pub details: Map<String, Value>,
@@ -148,7 +148,7 @@ pub async fn explain(app: &App, trace_id: &str, limit: u32) -> Result<Story, Man
     };
     let mut story = Story::default();
     of_trace(trace_id, &mut story).await?;
-    // What the issuer had answered to the API stands under an id of its own.
+    // What the issuer had answered to the API has an id of its own.
     let named: BTreeSet<_> = story.events.iter().filter_map(Explained::issuer_trace_id).collect();
     for issuers in named.iter().filter(|issuers| *issuers != trace_id).take(MAX_NAMED) {
         of_trace(issuers, &mut story).await?;

@@ -59,7 +59,7 @@ pub(crate) struct Verdict {
     valid: bool,
     /// `valid`, or the caller's code of the denial.
     code: &'static str,
-    /// Who it stands for; also where only a scope is missing.
+    /// Whose key it is; also where only a scope is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<Principal>,
 }
@@ -100,7 +100,7 @@ pub(crate) async fn handle(
     }
 }
 
-/// Whose the key is, or why it may not be used so and whose it is all the same.
+/// Whose the key is, or why it may not be used so and whose it is.
 type Found = Result<Principal, (Refusal, Option<Principal>)>;
 
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {

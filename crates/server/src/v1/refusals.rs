@@ -22,7 +22,7 @@ use crate::{
 const MOST: usize = 500;
 /// The most facts of an event.
 const MAX_FACTS: usize = 16;
-/// The most refusals that one event stands for.
+/// The most refusals that one event represents.
 const MAX_COUNT: u32 = 1_000_000;
 /// How old a refusal may be.
 const OLDEST: Duration = Duration::from_secs(3_600);
@@ -70,7 +70,7 @@ fn bounded(event: RefusalEvent, api: &Api, now: Timestamp) -> RefusalEvent {
         method: loggable_line(&event.method, 16),
         path: loggable_line(path, RefusalEvent::MAX_PATH),
         address: event.address.and_then(|address| address.parse::<IpAddr>().ok()).map(|address| address.to_string()),
-        // Whoever acts at an API is a client, a key or a user; all others are this server's own to name.
+        // At an API a client, a key or a user acts; all others are this server's own to name.
         principal: event.principal.filter(|principal| principal.parse::<Holder>().is_ok()),
         facts,
         count: event.count.clamp(1, MAX_COUNT),

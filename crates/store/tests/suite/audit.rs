@@ -23,7 +23,7 @@ fn event(world: &World, action: &str, actor: Option<&str>, subject: Option<&str>
 }
 
 #[tokio::test]
-async fn an_event_reads_back_with_all_and_with_none_of_what_is_optional() {
+async fn event_reads_back_with_and_without_what_is_optional() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let full = AuditEvent {
@@ -62,7 +62,7 @@ async fn a_trace_says_how_many_more_events_it_has() {
 }
 
 #[tokio::test]
-async fn the_tail_goes_on_after_what_was_seen_and_can_be_about_one_thing() {
+async fn tail_continues_after_what_was_seen_and_may_be_about_one_id() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let events = vec![
@@ -104,7 +104,7 @@ async fn what_happens_for_each_token_of_a_grant_is_found_by_the_grant() {
 }
 
 #[tokio::test]
-async fn a_user_is_shown_what_the_user_did_and_what_was_done_to_the_account_and_no_more() {
+async fn user_sees_own_acts_and_acts_on_the_account_only() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let (_, issued) = world.sign_in(&world.public).await;
