@@ -151,6 +151,21 @@ impl Place {
         }
     }
 
+    /// The configuration, which a data folder has if its server has run.
+    pub(crate) fn configuration(&self) -> Result<Config, Failure> {
+        let folder = match self {
+            Self::Config(path) => return load_config(path),
+            Self::Data(folder) => folder,
+        };
+        check_folder(folder)?;
+        last_configuration(folder)?.ok_or_else(|| {
+            let folder = folder.display();
+            Failure::Usage(format!(
+                "{folder} does not say where its server listens: name the configuration by --config FILE"
+            ))
+        })
+    }
+
     /// Reads configuration and keys.
     pub(crate) fn find(&self) -> Result<Found, Failure> {
         match self {

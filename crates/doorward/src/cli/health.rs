@@ -26,11 +26,7 @@ pub(super) struct HealthArgs {
 
 /// Asks the running server. Exits with 0 if it is healthy and 1 if it is not.
 pub(super) fn run(args: &HealthArgs, place: &Place, output: Output) -> Result<ExitCode, Failure> {
-    let Place::Config(path) = place else {
-        let instead = "health needs --config FILE: a data folder does not contain the server's address";
-        return Err(Failure::Usage(instead.to_owned()));
-    };
-    let Config { program, server, .. } = crate::data::load_config(path)?;
+    let Config { program, server, .. } = place.configuration()?;
     let first = program.addresses.first().copied();
     let Some(address) = args.address.or(first.map(probe::reachable)) else {
         return Err(Failure::Usage("listen.address is empty: give the address with --address IP:PORT".to_owned()));

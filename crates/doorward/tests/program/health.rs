@@ -24,6 +24,8 @@ fn health_exits_with_0_if_ready_1_if_not_3_if_unanswered() {
     assert_eq!(ready.status.code(), Some(0));
     let body: serde_json::Value = serde_json::from_slice(&ready.stdout).expect("JSON");
     assert_eq!((&body["status"], &body["answer"]["checks"]["database"]), (&200.into(), &"ok".into()), "{body}");
+    let by_folder = program().args(["health", "--data"]).arg(folder.path().join("data")).output();
+    assert!(by_folder.expect("the program runs").status.success(), "the folder knows the server's configuration");
     let elsewhere = format!("127.0.0.1:{}", free_port());
     assert_eq!(ask(&["--address", &elsewhere]).status.code(), Some(3));
 
@@ -55,9 +57,11 @@ fn health_reaches_a_server_with_tls_and_proxy_protocol() {
 }
 
 #[test]
-fn health_of_a_data_folder_asks_for_the_configuration() {
+fn health_of_an_unused_folder_asks_for_the_configuration() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let asked = program().args(["health", "--data"]).arg(folder.path()).output().expect("the program runs");
+    init(folder.path(), "http://localhost:8499");
+    let asked =
+        program().args(["health", "--data"]).arg(folder.path().join("data")).output().expect("the program runs");
     assert_eq!(asked.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&asked.stderr).contains("--config FILE"));
 }
