@@ -60,10 +60,12 @@ pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> 
     let data = &loaded.program.data_dir;
     data::refuse_unfinished_demo(data)?;
     prepare_folder(data)?;
-    let key = &loaded.program.master_key_file;
-    if loaded.program.master_key.is_none() && !key.exists() {
+    let key = loaded.program.master_key.is_none().then_some(&loaded.program.master_key_file);
+    if key.is_none_or(|key| !key.exists()) {
         // The mark comes first: a key without it would be taken for that of a server which has run.
         belonging::begin_new(data)?;
+    }
+    if let Some(key) = key {
         data::ensure_master_key(key)?;
     }
     serve::runtime(1)?.block_on(async {
@@ -84,11 +86,12 @@ pub(crate) fn run(new: &New, issuer: &str, if_missing: bool, output: Output) -> 
         "created": true,
         "config": config,
         "data": data,
-        "master_key": loaded.program.master_key.is_none().then_some(key),
+        "master_key": key,
         "issuer": issuer.as_str(),
     });
     output.print(&view, || {
-        let (config, data, key) = (config.display(), data.display(), key.display());
+        let (config, data) = (config.display(), data.display());
+        let key = key.map_or_else(|| "the master key".to_owned(), |key| key.display().to_string());
         format!(
             "Created {config}, {data} and the first signing keys.\n\
              Back up {key} now, apart from the database: without it no key and no token can be verified.\n\n\

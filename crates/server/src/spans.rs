@@ -65,11 +65,16 @@ pub(crate) fn refused(denial: Denial) {
 
 /// The span of an operation of the store: `read` or `commit`.
 pub(crate) fn store<O>(kind: &'static str) -> Span {
-    let operation = type_name::<O>().rsplit("::").next().unwrap_or_default();
-    info_span!(target: TARGET, "store", otel.kind = "client", otel.name = kind, db.operation.name = operation)
+    // Its fields are computed only where somebody collects spans.
+    info_span!(target: TARGET, "store", otel.kind = "client", otel.name = kind, db.operation.name = name_of::<O>())
 }
 
 /// The span of waiting for a password hash and computing it.
 pub(crate) fn password_hash() -> Span {
     info_span!(target: TARGET, "password hash")
+}
+
+/// The name of an operation's type, without its path.
+fn name_of<O>() -> &'static str {
+    type_name::<O>().rsplit("::").next().unwrap_or_default()
 }

@@ -58,6 +58,21 @@ fn init_that_failed_can_be_run_again_and_is_no_success_before() {
 }
 
 #[test]
+fn init_takes_the_master_key_of_the_environment() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let config = folder.path().join("doorward.toml");
+    let with_key = |arguments: &[&str]| {
+        let mut command = program();
+        command.args(arguments).arg("--config").arg(&config).env("DOORWARD_KEYS__MASTER_KEY", "A".repeat(43));
+        command.output().expect("the program runs")
+    };
+    let made = with_key(&["init"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    assert!(!folder.path().join("data/master.key").exists(), "a second key");
+    assert!(with_key(&["api", "list"]).status.success());
+}
+
+#[test]
 fn init_takes_the_data_folder_of_the_environment() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (config, data) = (folder.path().join("doorward.toml"), folder.path().join("elsewhere"));
