@@ -57,10 +57,12 @@ class Answer:
 class Api:
     """The API of a page, running. `start` returns at once; `ready` waits until it listens."""
 
-    def __init__(self, framework: Framework, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, framework: Framework, folder: Path, environment: dict[str, str], address: str) -> None:
         self.name, self.limits_reads_only = framework.name, framework.limits_reads_only
         self.page = Page(RECIPES / framework.page)
         self.port = free_port()
+        self.address = address
+        """Where this suite calls from: Doorward records a bounded number of one caller's refusals in full."""
         self._folder = folder
         folder.mkdir()
         for name in framework.assets:
@@ -92,7 +94,7 @@ class Api:
 
     def call(self, target: str = "/invoices", *headers: tuple[str, str], method: str = "GET") -> Answer:
         """Sends one request as it is written here: the target raw, each header as a line of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=ANSWER_LIMIT)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, ANSWER_LIMIT, (self.address, 0))
         try:
             connection.putrequest(method, target)
             for name, value in headers:

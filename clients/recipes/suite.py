@@ -45,7 +45,7 @@ def run(checks: Checks, folder: Path, doorward: Doorward, introduction: Page) ->
     names = "AUTH_SERVER API_CLIENT_ID API_CLIENT_SECRET TRIAL"
     values = doorward.run(load + f'for name in {names}; do echo "${{!name}}"; done').split()
     environment = {**doorward.environment, **dict(zip(names.split(), values, strict=True))}
-    apis = [Api(framework, folder / f"api-{at}", environment) for at, framework in enumerate(FRAMEWORKS)]
+    apis = [Api(framework, folder / f"api-{at}", environment, f"127.0.0.{at + 2}") for at, framework in enumerate(FRAMEWORKS)]
     try:
         with ThreadPoolExecutor(len(apis)) as at_once:
             list(at_once.map(Api.ready, apis))
