@@ -12,7 +12,7 @@
 //! behind: that must not be a command's which ran beside a server that was killed meanwhile.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -54,7 +54,8 @@ pub(super) fn check(database: &Path) -> Result<(), FolderError> {
         Log::None | Log::Foreign => {}
         // It holds what the file may lack.
         Log::Begun | Log::Filled => {
-            let is_copy = ![NOT_IN_USE, OLDER_MARK, mark_of(database).map_err(failed)?].contains(&mark);
+            let inode = fs::metadata(database).map_err(failed)?.ino();
+            let is_copy = ![NOT_IN_USE, OLDER_MARK, mark_of(inode), older_mark_of(inode)].contains(&mark);
             return match (is_copy, log) {
                 (true, _) => Err(FolderError::Copied { database: database.to_owned() }),
                 (false, Log::Begun) if mark != NOT_IN_USE => look_through(database),
@@ -87,7 +88,9 @@ fn look_through(database: &Path) -> Result<(), FolderError> {
 
 /// Sets the mark, in the file itself if no other process reads just now.
 pub(super) fn begin(connection: &Connection, database: &Path) -> Result<(), TxError> {
-    let mark = mark_of(database).map_err(|error| TxError::Unavailable(format!("{}: {error}", database.display())))?;
+    let metadata = fs::metadata(database);
+    let metadata = metadata.map_err(|error| TxError::Unavailable(format!("{}: {error}", database.display())))?;
+    let mark = mark_of(metadata.ino());
     connection
         .pragma_update(None, "user_version", mark)
         .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())))
@@ -169,10 +172,18 @@ fn clear(connection: &Connection) -> Result<(), TxError> {
 }
 
 /// The mark of a file, by the number that its file system has for it. Moved within that, it keeps it; copied, it does not.
-fn mark_of(database: &Path) -> io::Result<u32> {
-    let inode = fs::metadata(database)?.ino();
-    // Neither of the two others, and a positive number of 31 bits.
-    Ok(((inode ^ (inode >> 31)) & 0x7fff_ffff) as u32 | 2)
+///
+/// A copy often has one of the next numbers, so these must have other marks. The multiplication by an odd number spreads them
+/// over all 31 bits (Knuth, The Art of Computer Programming, volume 3, section 6.4).
+fn mark_of(inode: u64) -> u32 {
+    let spread = inode.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33;
+    // Neither of the two others.
+    (spread as u32).max(2)
+}
+
+/// The mark that version 0.1 set before, which a server that crashed may have left. Every other neighbour shares it.
+fn older_mark_of(inode: u64) -> u32 {
+    ((inode ^ (inode >> 31)) & 0x7fff_ffff) as u32 | 2
 }
 
 fn log_of(database: &Path) -> PathBuf {
@@ -226,6 +237,26 @@ mod tests {
         let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
                    INSERT INTO t SELECT i FROM n";
         connection.execute_batch(sql).unwrap();
+    }
+
+    #[test]
+    fn files_with_neighbouring_numbers_have_different_marks() {
+        for inode in (0..10_000).chain(u64::from(u32::MAX) - 5_000..u64::from(u32::MAX) + 5_000) {
+            for step in 1..64 {
+                assert_ne!(mark_of(inode), mark_of(inode + step), "{inode} and {step} more");
+            }
+            assert!(mark_of(inode) < 1 << 31 && mark_of(inode) >= 2);
+        }
+    }
+
+    #[test]
+    fn mark_of_a_crashed_older_server_is_accepted() {
+        let (_folder, path, connection) = served();
+        fill(&connection);
+        connection.pragma_update(None, "user_version", older_mark_of(fs::metadata(&path).unwrap().ino())).unwrap();
+        connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |_| Ok(())).unwrap();
+        connection.execute_batch("DELETE FROM t WHERE x = 17").unwrap();
+        check(&path).unwrap();
     }
 
     #[test]
