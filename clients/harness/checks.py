@@ -1,4 +1,9 @@
-"""What the suite promises, check by check, and the last line that `cargo xtask test` reads."""
+"""What the suite promises, check by check, and the last line that `cargo xtask test` reads.
+
+Easy to get wrong: checks are in the order in which a client acts, so one that needs what an earlier one failed to get must
+fail as well and not be left out. The body of a check is a `with` block for that: a name that an earlier block did not bind is
+an error inside it.
+"""
 
 import threading
 import traceback

@@ -1,4 +1,4 @@
-"""Ports that nothing listens at, and processes that do not listen yet."""
+"""Ports that nothing listens at, processes that do not listen yet, and their end."""
 
 import socket
 import subprocess
@@ -20,3 +20,13 @@ def wait_for(port: int, process: subprocess.Popen, limit: float) -> None:
                 return
         time.sleep(0.05)
     raise AssertionError(f"{process.args} does not listen at {port} after {limit} s, its status is {process.poll()}")
+
+
+def end(process: subprocess.Popen, limit: float) -> None:
+    """Ends a Doorward that may have ended before. After SIGTERM it must exit with 0."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    code = process.wait(limit)
+    if code != 0:
+        raise AssertionError(f"doorward ended with {code}")

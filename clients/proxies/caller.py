@@ -1,26 +1,16 @@
 """Requests from an address that is not the proxy's, sent as they are written."""
 
 import http.client
-import json
 import socket
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
+
+from answer import Answer
 
 ADDRESS = "127.0.0.2"
 """Where the requests come from. The proxies connect from 127.0.0.1."""
 
 LIMIT = 10
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
-
-    def json(self) -> dict:
-        return json.loads(self.body)
 
 
 def call(

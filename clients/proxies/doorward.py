@@ -2,11 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
-from listening import wait_for
+from listening import end, wait_for
 
 ISSUER = "https://auth.example.com"
 PROGRAM = os.environ["DOORWARD_TEST_PROGRAM"]
@@ -46,12 +45,7 @@ class Doorward:
         return event
 
     def stop(self) -> None:
-        if self._process.poll() is not None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(LIMIT)
-        if code != 0:
-            raise AssertionError(f"doorward ended with {code}")
+        end(self._process, LIMIT)
 
 
 def _run(*arguments: str) -> str:

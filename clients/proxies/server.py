@@ -5,7 +5,8 @@ import socket
 from pathlib import Path
 from urllib.parse import urlencode
 
-from caller import ADDRESS, Answer, call
+from answer import Answer
+from caller import ADDRESS, call
 from checks import Checks, equal
 from doorward import ISSUER, Doorward
 from listening import free_port

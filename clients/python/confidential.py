@@ -4,9 +4,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 
 from application import INACTIVE, SCOPE, Application, new_verifier
-from checks import Checks, equal, refused
+from checks import Checks, equal
 from demo import assert_may_not_write, demo, notes
 from person import Person
+from refusal import refused
 
 
 def confidential(checks: Checks, person: Person) -> None:

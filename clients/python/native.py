@@ -3,9 +3,10 @@
 from contextlib import AbstractContextManager
 
 from application import INACTIVE, SCOPE, Application
-from checks import Checks, equal, refused
+from checks import Checks, equal
 from demo import demo, notes
 from person import Person
+from refusal import refused
 
 
 def native(checks: Checks, person: Person, redirect_uri: str) -> None:

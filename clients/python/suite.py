@@ -2,6 +2,10 @@
 native application on a loopback port of its own). Then what the metrics say of that."""
 
 import sys
+from pathlib import Path
+
+# What the suites in Python share.
+sys.path.append(str(Path(__file__).parents[1] / "harness"))
 
 from playwright.sync_api import sync_playwright
 

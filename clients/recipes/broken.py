@@ -5,8 +5,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
+from answer import Answer
 from checks import Checks, equal
-from frameworks import Answer, Api
+from frameworks import Api
 from strange import ALLOWED, Reply, Strange
 
 PRINCIPAL = ALLOWED["principal"]

@@ -2,11 +2,10 @@
 
 import json
 import os
-import signal
 import subprocess
 from pathlib import Path
 
-from listening import free_port
+from listening import end, free_port
 
 PROGRAM = os.environ["DOORWARD_TEST_PROGRAM"]
 LIMIT = 20
@@ -41,12 +40,7 @@ class Doorward:
         return json.loads(self.run(f"doorward key create --name k --api billing --scope {scope} --json --data demo-data"))
 
     def stop(self) -> None:
-        if self._process.poll() is not None:
-            return
-        self._process.send_signal(signal.SIGTERM)
-        code = self._process.wait(LIMIT)
-        if code != 0:
-            raise AssertionError(f"doorward ended with {code}")
+        end(self._process, LIMIT)
 
     def _start(self) -> subprocess.Popen:
         command = ["doorward", "demo", "--port", str(self.port), "--api-port", "0", "--data", "demo-data", "--json"]

@@ -1,13 +1,13 @@
 """The frameworks, each with its page, and an API that runs the page's listings."""
 
 import http.client
-import json
 import re
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from answer import Answer
 from listening import free_port, wait_for
 from pages import DOCS, Page
 
@@ -42,16 +42,6 @@ FRAMEWORKS = [
     Framework("Go", "go.md", assets=("go.mod", "go.sum")),
     Framework("Spring Boot", "spring.md", assets=("pom.xml",), limits_reads_only=True),
 ]
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: dict[str, str]
-    body: str
-
-    def json(self) -> dict:
-        return json.loads(self.body)
 
 
 class Api:
