@@ -30,7 +30,7 @@ use crate::{
     verify::request::{self, Presented, Refused},
     web::{
         body,
-        refused::{ProblemError, traced},
+        refused::{ProblemError, noting, traced},
         respond,
     },
 };
@@ -60,7 +60,8 @@ pub(crate) async fn handle(
     let presented = match body::json(&app, &head, body, EXPECTED).await {
         // The caller's headers are too large for any answer but one: the API must not take that for an outage.
         Err(refusal) if refusal.denial == Denial::BodyTooLarge => {
-            return Ok(refused(&app, &origin, Refusal::new(Denial::HeadTooLarge))?);
+            let refusal = Refusal { denial: Denial::HeadTooLarge, ..refusal };
+            return Ok(noting(refused(&app, &origin, &refusal)?, refusal));
         }
         read_or_refused => read(&api, read_or_refused?)?,
     };
@@ -79,16 +80,16 @@ pub(crate) async fn handle(
     let event = RefusalEvent::new(origin.trace_id(), app.now(), &refusal, identifier, &presented.method, path);
     let address = presented.address.map(|address| address.to_string());
     app.note_delivered(vec![RefusalEvent { address, principal, ..event }]);
-    Ok(refused(&app, &origin, refusal)?)
+    Ok(refused(&app, &origin, &refusal)?)
 }
 
 /// The verdict on a caller that may not pass.
-fn refused(app: &App, origin: &Origin, refusal: Refusal) -> Result<Response<Body>, Refusal> {
+fn refused(app: &App, origin: &Origin, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
     let verdict = Verdict::Refused {
         allowed: false,
         code: refusal.denial.shown_as(),
         trace_id: origin.trace_id().to_string(),
-        answer: Answer::to(&refusal, origin, &app.settings.issuer),
+        answer: Answer::to(refusal, origin, &app.settings.issuer),
     };
     Ok(traced(origin, respond::json_no_store(&verdict)?))
 }

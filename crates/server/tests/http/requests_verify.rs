@@ -178,6 +178,8 @@ async fn request_with_too_large_headers_is_refused_by_a_verdict() {
     let server = TestServer::start().await;
     let answer = ask(&server, json!({"x-api-key": "k".repeat(70_000)}), &[]).await;
     assert_eq!((refused(&answer).0, refused(&answer).1), (431, "head_too_large".into()));
+    let story = server.explain(&answer.text("trace_id")).await.remove(0);
+    assert_eq!(story.code.as_deref(), Some("head_too_large"));
 }
 
 #[tokio::test]
