@@ -1,16 +1,21 @@
-//! Introspection (RFC 7662): an API sees access tokens whose `aud` names it, a client sees its own tokens; everything
-//! else is `{"active":false}` and no other member.
+//! Introspection (RFC 7662): an API sees access tokens whose `aud` names it and API keys that name it, a client sees its
+//! own tokens; everything else is `{"active":false}` and no other member.
+//!
+//! A key is described as a token is, so that a gateway that knows only introspection can take keys as well.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
     access_token::AccessToken,
+    api::Role,
+    api_key::looks_like_key,
     checksummed::{self, REFRESH_TOKEN_PREFIX},
     client::Client,
     credential::Credential,
     denial::{Class, Denial},
     grant::refresh,
+    holder::Owner,
     refusal::Refusal,
 };
 use doorward_store::refresh::FindRefreshToken;
@@ -20,7 +25,7 @@ use serde_json::{Value, json};
 use super::client_authentication;
 use crate::{
     app::App,
-    verify::access_token,
+    verify::{access_token, api_key},
     web::{
         body::Form,
         refused::{OAuthError, explained},
@@ -57,9 +62,12 @@ fn inactive() -> Value {
 }
 
 async fn introspect(app: &App, client: &Client, token: &str) -> Result<TokenState, Refusal> {
-    let found = match checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
-        true => refresh_token(app, client, token).await,
-        false => access_token(app, client, token).await.map(Some),
+    let found = if looks_like_key(token) {
+        api_key(app, client, token).await
+    } else if checksummed::is_well_formed(token, REFRESH_TOKEN_PREFIX) {
+        refresh_token(app, client, token).await
+    } else {
+        access_token(app, client, token).await.map(Some)
     };
     match found {
         // That the store is away is no statement about the token.
@@ -92,13 +100,47 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Value, 
         "iat": token.issued_at.as_secs(),
         "jti": token.id,
     });
-    if !token.roles.is_empty() {
-        state["roles"] = json!(token.roles);
-    }
+    add_roles(&mut state, &token.roles);
     if let Some(grant) = token.grant_id {
         state["grant_id"] = grant.into();
     }
     Ok(state)
+}
+
+/// An API sees keys that name it; a client that is no API sees none, not even its own.
+async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>, Refusal> {
+    let Some(id) = &client.api else { return Ok(None) };
+    let Some(api) = app.api(id).await? else { return Ok(None) };
+    let key = api_key::valid(app, &api, text).await?;
+    let principal = api_key::principal(&api, &key);
+    // Some gateways demand a client of every token: a key without one stands for itself.
+    let client_id = match &key.owner {
+        Some(Owner::Client(id)) => id.as_str(),
+        Some(Owner::User(_)) | None => key.id.as_str(),
+    };
+    let mut state = json!({
+        "active": true,
+        "iss": &*app.settings.issuer,
+        "sub": principal.subject,
+        "aud": principal.audience,
+        "client_id": client_id,
+        "scope": principal.scopes,
+        "token_type": "Bearer",
+        "iat": key.created_at.as_secs(),
+        "jti": key.id,
+    });
+    if let Some(at) = key.expires_at {
+        state["exp"] = at.as_secs().into();
+    }
+    add_roles(&mut state, &principal.roles);
+    Ok(Some(state))
+}
+
+/// Roles as in access tokens: the claim is there only if there are any (RFC 9068 section 2.2.3.1).
+fn add_roles(state: &mut Value, roles: &BTreeSet<Role>) {
+    if !roles.is_empty() {
+        state["roles"] = json!(roles);
+    }
 }
 
 fn may_see(app: &App, client: &Client, token: &AccessToken) -> bool {

@@ -15,12 +15,17 @@ use crate::app::App;
 
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
-    let verified = principal(app, api, text).await;
-    app.metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
-    verified
+    Ok(principal(api, &*valid(app, api, text).await?))
 }
 
-async fn principal(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
+/// The key that `text` is, if it may be used at this API. Counts the outcome, and notes the use.
+pub(crate) async fn valid(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
+    let checked = check(app, api, text).await;
+    app.metrics.verified_key(checked.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
+    checked
+}
+
+async fn check(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
     let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
     if !key.metadata.apis.contains(&api.id) {
@@ -28,7 +33,12 @@ async fn principal(app: &App, api: &Api, text: &str) -> Result<Principal, Refusa
     }
     key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
     app.note_use(&key, text);
-    Ok(Principal {
+    Ok(key)
+}
+
+/// Whose key it is, and what it may do at this API.
+pub(crate) fn principal(api: &Api, key: &KeyRecord) -> Principal {
+    Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),
         client_id: None,
@@ -42,7 +52,7 @@ async fn principal(app: &App, api: &Api, text: &str) -> Result<Principal, Refusa
         roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
         expires_at: key.expires_at,
         claims: Default::default(),
-    })
+    }
 }
 
 /// Finds a key. A text that is none, or fails its checksum, is refused without a look-up.

@@ -1,6 +1,8 @@
-//! `POST /introspect` (RFC 7662): an API sees access tokens for itself, a client its own; everything else is inactive.
+//! `POST /introspect` (RFC 7662): an API sees access tokens and keys for itself, a client its own tokens; everything else
+//! is inactive.
 
-use doorward_server::manage::clients;
+use doorward_core::scope::ScopeSet;
+use doorward_server::manage::{clients, keys, users};
 use serde_json::{Value, json};
 
 use crate::harness::*;
@@ -131,4 +133,113 @@ async fn enabling_a_client_again_does_not_revive_its_tokens() {
         assert!(server.caller.is_active(&world.notes, &new).await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_api_sees_what_it_needs_of_a_key_that_names_it() {
+    on_each_engine(async |server| {
+        let world = &server.world;
+        let new = keys::NewKey {
+            apis: vec!["mails".into(), "notes".into()],
+            scopes: ScopeSet::parse("mails:read notes:read").unwrap(),
+            roles: vec!["notes:admin".into()],
+            ..new_key("notes", "")
+        };
+        let created = keys::create(&server.app, &operator(), new).await.unwrap();
+        let (id, iat) = (created.view.id.to_string(), server.now());
+        server.advance_secs(5);
+        let state = json!({
+            "active": true,
+            "iss": server.issuer(),
+            "sub": id,
+            "aud": "https://notes.example",
+            "client_id": id,
+            "scope": "notes:read",
+            "token_type": "Bearer",
+            "exp": iat + 90 * 86_400,
+            "iat": iat,
+            "jti": id,
+            "roles": ["admin"],
+        });
+        assert_eq!(introspect(server, &world.notes, created.key.reveal()).await, state);
+        let by_mails = introspect(server, &world.mails, created.key.reveal()).await;
+        assert_eq!((&by_mails["scope"], &by_mails["aud"]), (&json!("mails:read"), &json!("https://mails.example/v1")));
+        assert_eq!(by_mails.get("roles"), None, "a role is at one API");
+        for hint in ["access_token", "refresh_token", "api_key"] {
+            let hinted = [("token", created.key.reveal()), ("token_type_hint", hint)];
+            assert_eq!(server.caller.post_as(&world.notes, "/introspect", &hinted).await.json(), state, "{hint}");
+        }
+        server.app.flush_uses().await.unwrap();
+        let used_at = keys::show(&server.app, &id).await.unwrap().last_used_at;
+        assert_eq!(used_at.map(|at| at.as_secs()), Some(server.now()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owner_that_is_a_client_is_the_client_of_a_key() {
+    let server = TestServer::start().await;
+    let (notes, web) = (&server.world.notes, &server.world.web);
+    let make = async |owner: &str, expiry| {
+        let new = keys::NewKey { owner: Some(owner.into()), expiry, ..new_key("notes", "notes:read") };
+        keys::create(&server.app, &operator(), new).await.unwrap()
+    };
+    let of_client = make(&web.id, keys::Expiry::Never).await;
+    let state = introspect(&server, notes, of_client.key.reveal()).await;
+    assert_eq!((&state["client_id"], &state["sub"]), (&json!(web.id), &json!(of_client.view.id)));
+    assert_eq!((state.get("exp"), state.get("roles")), (None, None), "{state}");
+    let of_user = make(ALICE, keys::Expiry::Default).await;
+    let state = introspect(&server, notes, of_user.key.reveal()).await;
+    assert_eq!((&state["client_id"], &state["sub"]), (&json!(of_user.view.id), &json!(of_user.view.id)));
+}
+
+#[tokio::test]
+async fn key_that_is_not_good_is_inactive_and_explained() {
+    on_each_engine(async |server| {
+        let (notes, mails) = (&server.world.notes, &server.world.mails);
+        let make = async |new| keys::create(&server.app, &operator(), new).await.unwrap();
+        let of_mails = make(new_key("mails", "mails:read")).await;
+        let short = keys::Expiry::After(std::time::Duration::from_secs(60));
+        let expiring = make(keys::NewKey { expiry: short, ..new_key("notes", "notes:read") }).await;
+        let revoked = make(new_key("notes", "notes:read")).await;
+        let owned = make(keys::NewKey { owner: Some(BOB.into()), ..new_key("notes", "notes:read") }).await;
+        for created in [&expiring, &revoked, &owned] {
+            assert!(server.caller.is_active(notes, created.key.reveal()).await, "and it is cached");
+        }
+        assert!(server.caller.is_active(mails, of_mails.key.reveal()).await);
+        keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
+        users::disable(&server.app, &operator(), BOB).await.unwrap();
+        server.advance_secs(60);
+        let prefix = doorward_core::api_key::KeyPrefix::default();
+        let environment = doorward_core::api_key::Environment::Live;
+        let rng = doorward_guard::SystemRng::default();
+        let unknown = doorward_core::api_key::ApiKey::generate(&prefix, environment, &rng);
+        let mistyped = revoked.key.reveal().replace("sk_live_", "sk_test_");
+        for (key, cause) in [
+            (of_mails.key.reveal(), "key_of_another_api"),
+            (&server.world.management_key, "key_of_another_api"),
+            (expiring.key.reveal(), "key_expired"),
+            (revoked.key.reveal(), "key_revoked"),
+            (owned.key.reveal(), "key_owner_disabled"),
+            (unknown.reveal(), "key_unknown"),
+            (&mistyped, "key_mistyped"),
+        ] {
+            let answer = server.caller.post_as(notes, "/introspect", &[("token", key)]).await.expect(200);
+            assert_eq!(answer.body, r#"{"active":false}"#, "{cause}");
+            let story = server.explain(answer.header("doorward-trace-id").unwrap()).await;
+            assert_eq!(story[0].code.as_deref(), Some(cause));
+            assert!(!serde_json::to_string(&story).unwrap().contains(&key[12..]), "{cause}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn client_that_is_no_api_learns_nothing_of_keys() {
+    let server = TestServer::start().await;
+    let web = &server.world.web;
+    let new = keys::NewKey { owner: Some(web.id.clone()), ..new_key("notes", "notes:read") };
+    let own = key(&server.app, new).await;
+    let answer = server.caller.post_as(web, "/introspect", &[("token", &own)]).await.expect(200);
+    assert_eq!((answer.body.as_str(), answer.header("doorward-trace-id")), (r#"{"active":false}"#, None));
 }

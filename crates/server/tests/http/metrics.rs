@@ -32,6 +32,18 @@ async fn series(server: &TestServer) -> BTreeMap<String, f64> {
 }
 
 #[tokio::test]
+async fn keys_verified_by_introspection_are_counted() {
+    let server = TestServer::start().await;
+    let (notes, key) = (&server.world.notes, &server.world.key);
+    assert!(server.caller.is_active(notes, key).await);
+    assert!(!server.caller.is_active(notes, &server.world.management_key).await);
+    assert!(!server.caller.is_active(&server.world.web, key).await, "no API, so nothing is verified");
+    let found = series(&server).await;
+    let verified = |outcome| found.get(&format!(r#"doorward_keys_verified_total{{outcome="{outcome}"}}"#)).copied();
+    assert_eq!((verified("valid"), verified("key_of_another_api")), (Some(1.0), Some(1.0)));
+}
+
+#[tokio::test]
 async fn requests_tokens_keys_and_refusals_are_counted() {
     on_each_engine(async |server| {
         let (notes, web, key) = (&server.world.notes, &server.world.web, &server.world.key);
