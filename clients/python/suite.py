@@ -1,5 +1,5 @@
 """Authlib against a live demo: what it does for a confidential client (a web application) and for a public one (a
-native application on a loopback port of its own). Then what the metrics say of that."""
+native application on a loopback port of its own), and for a gateway that takes API keys. Then what the metrics say of that."""
 
 import sys
 from pathlib import Path
@@ -11,6 +11,7 @@ from playwright.sync_api import sync_playwright
 
 from checks import Checks
 from confidential import confidential
+from gateway import gateway
 from loopback import listening
 from metrics import metrics
 from native import native
@@ -27,6 +28,7 @@ def main() -> int:
             native(checks, person, redirect_uri)
         finally:
             person.leave()
+        gateway(checks)
         metrics(checks)
     return checks.finish()
 
