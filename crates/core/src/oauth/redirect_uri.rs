@@ -27,7 +27,8 @@ pub enum InvalidRedirectUri {
     /// It is not an absolute URI, or has characters that a URI can't have.
     #[error("not an absolute URI of at most 2,000 printable ASCII characters")]
     Malformed,
-    /// Its path has steps that servers resolve differently.
+    /// Its path has steps that servers resolve differently: a dot segment (RFC 3986 section 5.2.4), also a hidden one.
+    /// `..` within a name, as in `a..b`, is no step.
     #[error("the path must not contain `.` or `..` segments, `;`, `\\` or an encoded dot or slash")]
     Path,
     /// Its port is not written in the one usual form.
@@ -71,7 +72,8 @@ impl RedirectUri {
         if !url.username().is_empty() || url.password().is_some() || authority(text).contains('@') {
             return Err(UserInfo);
         }
-        let path = text.split('?').next().unwrap_or_default();
+        // Behind the scheme's colon: a path without a leading slash begins there.
+        let path = text.split('?').next().and_then(|uri| uri.split_once(':')).map_or("", |(_, path)| path);
         let encoded = path.to_ascii_lowercase();
         let has_odd_segment = path.split('/').any(|segment| matches!(segment, "." | ".."));
         if has_odd_segment
@@ -340,7 +342,14 @@ mod tests {
             ("http://2130706433/cb", Host),
             ("https://app.example/a/../cb", Path),
             ("https://app.example/a/..;/cb", Path),
+            ("https://app.example/a/..", Path),
+            ("https://app.example/./cb?x", Path),
+            ("https://app.example/cb;v=1", Path),
             ("https://app.example/%2E%2e/cb", Path),
+            ("https://app.example/a..%2fcb", Path),
+            ("com.example.app:/../cb", Path),
+            ("com.example.app:../cb", Path),
+            ("com.example.app:..", Path),
             ("https://app.example\\cb", Path),
             ("/cb", Malformed),
             ("https://app.example/c b", Malformed),
@@ -351,6 +360,17 @@ mod tests {
         for good in ["com.example.app:/cb", "https://app.example:8443/cb?x=1", "http://localhost:8401/callback"] {
             assert!(RedirectUri::parse(good).is_ok(), "{good}");
         }
+    }
+
+    /// A dot segment is `.` or `..` and nothing else (RFC 3986 section 5.2.4): no server takes a step at the others.
+    #[test]
+    fn dots_within_the_name_of_a_segment_are_accepted() {
+        for name in ["a..b", "..a", "a..", "...", ".well-known", "v1.2"] {
+            for good in [format!("https://app.example/{name}/cb"), format!("com.example.app:/{name}")] {
+                assert!(uri(&good).matches(&good, false), "{good}");
+            }
+        }
+        assert!(RedirectUri::parse("https://app.example/cb?next=../;x").is_ok(), "the query is no path");
     }
 
     #[test]
