@@ -3,6 +3,7 @@
 mod likeness;
 mod links;
 mod messages;
+mod security;
 mod snippets;
 mod story;
 
