@@ -23,11 +23,12 @@ use doorward_core::{
 use tracing::Instrument;
 
 mod common;
+mod lane;
 mod turns;
 
 pub(crate) use self::common::contains as is_common;
 use self::turns::Turns;
-pub use self::turns::{Parties, Turn};
+pub use self::{lane::Parties, turns::Turn};
 use crate::{settings, spans};
 
 /// Computes hashes, a limited number at a time.

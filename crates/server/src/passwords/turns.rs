@@ -1,64 +1,19 @@
 //! Decides whose password is hashed next.
 //!
-//! Each attempt belongs to parties: an account and a network. Every party has one turn in each round, so a party that
-//! signs in a lot, successfully or not, waits behind itself. As long as anyone waits, the attempts of a network are
-//! remembered, even refused ones: asking again at once gains nothing. Browsers that signed in before wait in a lane of
-//! their own and get at most every other turn, so that neither lane shuts the other out.
+//! Browsers that signed in before wait in a lane of their own and get at most every other turn, so that neither lane
+//! shuts the other out. Who is next within a lane says [`Lane`].
 //!
-//! Easy to get wrong: a full queue must not refuse newcomers. The attempt that would come last gives way. Within a
-//! round, that is the last one of the party that asked most, together with the networks around it.
+//! Easy to get wrong: an attempt can be aborted at any moment, also between being called and noticing it. Its turn must
+//! go on to the next one then.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use doorward_core::network::Network;
 use tokio::sync::oneshot;
 
-/// The most networks that are remembered while none of their attempts is present.
-const MAX_REMEMBERED: usize = 10_000;
+use super::lane::{Lane, Parties, Place, Waiting};
 
-/// Whose an attempt is.
-#[derive(Clone, Debug, Default)]
-pub struct Parties {
-    /// The account, in whatever form names it.
-    account: Option<String>,
-    /// The network of a browser that has not signed in to this account before.
-    network: Option<Network>,
-}
-
-impl Parties {
-    /// Those of somebody who is not known.
-    pub(crate) fn stranger(account: String, network: Network) -> Self {
-        Self { account: Some(account), network: Some(network) }
-    }
-
-    /// Those of a browser that proved to be the account's, or of its session.
-    pub(crate) fn known(account: String) -> Self {
-        Self { account: Some(account), network: None }
-    }
-
-    /// The parties of an operator: no account and no network.
-    pub fn operator() -> Self {
-        Self::default()
-    }
-
-    fn lane(&self) -> usize {
-        usize::from(self.network.is_some())
-    }
-
-    fn each(&self) -> impl Iterator<Item = Party> {
-        self.account.clone().map(Party::Account).into_iter().chain(self.network.map(Party::Network))
-    }
-}
-
-/// One account, or one network.
-#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-enum Party {
-    Account(String),
-    Network(Network),
-}
+/// How an attempt that waits is called.
+type Call = oneshot::Sender<Turn>;
 
 /// The turns of all parties.
 #[derive(Clone)]
@@ -76,35 +31,7 @@ struct State {
     /// The lane of the last one that was called.
     called: usize,
     /// Known browsers, and all others.
-    lanes: [Lane; 2],
-}
-
-/// Those that wait for each other's turn.
-struct Lane {
-    longest: usize,
-    /// The round of the last one that had its turn.
-    round: u64,
-    /// Of those that wait or have their turn, and of networks that are remembered.
-    parties: HashMap<Party, Standing>,
-    /// The networks that are remembered, by their attempts.
-    remembered: BTreeSet<(u64, Party)>,
-    waiting: BTreeMap<Place, Waiting>,
-}
-
-/// A party's place: in which round its next attempt comes, how many there were, and how many wait or have their turn.
-#[derive(Default)]
-struct Standing {
-    next_round: u64,
-    attempts: u64,
-    present: usize,
-}
-
-/// The order of those that wait: by round, then as they came.
-type Place = (u64, u64);
-
-struct Waiting {
-    parties: Parties,
-    call: oneshot::Sender<Turn>,
+    lanes: [Lane<Call>; 2],
 }
 
 /// A place among those that wait, given up when dropped: also by a request that was aborted.
@@ -134,10 +61,7 @@ impl Turns {
                 state.free -= 1;
                 return Some(self.turn(parties.clone()));
             }
-            lane.waiting.insert(place, Waiting { parties: parties.clone(), call });
-            if lane.waiting.len() > lane.longest {
-                lane.refuse_one();
-            }
+            lane.wait(place, Waiting { parties: parties.clone(), call });
             Ticket { turns: self.clone(), lane: at, place }
         };
         let turn = called.await.ok();
@@ -146,7 +70,7 @@ impl Turns {
     }
 
     pub(super) fn waiting(&self) -> usize {
-        self.lock().lanes.iter().map(|lane| lane.waiting.len()).sum()
+        self.lock().lanes.iter().map(Lane::len).sum()
     }
 
     fn turn(&self, parties: Parties) -> Turn {
@@ -160,7 +84,7 @@ impl Turns {
 
 impl State {
     /// The next one that has its turn. The lanes alternate where both wait.
-    fn next(&mut self) -> Option<Waiting> {
+    fn next(&mut self) -> Option<Waiting<Call>> {
         let other = 1 - self.called;
         let (called, next) = match self.lanes[other].next() {
             Some(next) => (other, Some(next)),
@@ -169,102 +93,6 @@ impl State {
         self.called = called;
         next
     }
-}
-
-impl Lane {
-    fn new(longest: usize) -> Self {
-        let (parties, remembered, waiting) = (HashMap::new(), BTreeSet::new(), BTreeMap::new());
-        Self { longest, round: 0, parties, remembered, waiting }
-    }
-
-    /// Notes one more attempt of these parties; gives its round.
-    fn enter(&mut self, parties: &Parties) -> u64 {
-        let mut round = self.round;
-        for party in parties.each() {
-            self.remembered_no_more(&party);
-            let standing = self.parties.entry(party).or_default();
-            let own = standing.next_round.max(self.round);
-            // Counted for itself: a stranger's many attempts do not move the account that one of them is about.
-            standing.next_round = own + 1;
-            standing.attempts += 1;
-            standing.present += 1;
-            round = round.max(own);
-        }
-        round
-    }
-
-    /// Forgets accounts of which nothing is left; remembers networks.
-    fn leave(&mut self, parties: &Parties) {
-        for party in parties.each() {
-            let Some(standing) = self.parties.get_mut(&party) else { continue };
-            standing.present -= 1;
-            match &party {
-                _ if standing.present > 0 => {}
-                Party::Account(_) => {
-                    self.parties.remove(&party);
-                }
-                Party::Network(_) => {
-                    self.remembered.insert((standing.attempts, party));
-                }
-            }
-        }
-        if self.remembered.len() > MAX_REMEMBERED {
-            self.forget_first();
-        }
-    }
-
-    fn remembered_no_more(&mut self, party: &Party) {
-        if let Some(standing) = self.parties.get(party).filter(|standing| standing.present == 0) {
-            self.remembered.remove(&(standing.attempts, party.clone()));
-        }
-    }
-
-    /// Forgets the network that asked for the least.
-    fn forget_first(&mut self) {
-        if let Some((_, party)) = self.remembered.pop_first() {
-            self.parties.remove(&party);
-        }
-    }
-
-    /// The first of those that wait.
-    fn next(&mut self) -> Option<Waiting> {
-        let Some(((round, _), next)) = self.waiting.pop_first() else {
-            // There is room for everybody.
-            while !self.remembered.is_empty() {
-                self.forget_first();
-            }
-            return None;
-        };
-        self.round = round;
-        Some(next)
-    }
-
-    /// Refuses the latest attempt of the last round from the party that asked most, counted together with the networks
-    /// around it.
-    fn refuse_one(&mut self) {
-        let Some((&(last, _), _)) = self.waiting.last_key_value() else { return };
-        let mut sizes: HashMap<(usize, Network), u64> = HashMap::new();
-        for around in self.waiting.values().filter_map(|waiting| waiting.parties.network).map(levels) {
-            around.into_iter().for_each(|level| *sizes.entry(level).or_default() += 1);
-        }
-        let weight = |waiting: &Waiting| {
-            let network = waiting.parties.network?;
-            let attempts = self.parties.get(&Party::Network(network)).map_or(1, |standing| standing.attempts);
-            let [widest, wide, own] = levels(network).map(|level| sizes.get(&level).copied().unwrap_or(1));
-            Some((widest.saturating_mul(attempts), wide, own))
-        };
-        let of_last = self.waiting.range((last, 0)..);
-        let refused = of_last.max_by_key(|(place, waiting)| (weight(waiting), **place)).map(|(place, _)| *place);
-        if let Some(refused) = refused.and_then(|place| self.waiting.remove(&place)) {
-            self.leave(&refused.parties);
-        }
-    }
-}
-
-/// A network and those around it, the widest first.
-fn levels(network: Network) -> [(usize, Network); 3] {
-    let [widest, wide] = network.around();
-    [(0, widest), (1, wide), (2, network)]
 }
 
 impl Drop for Turn {
@@ -286,10 +114,7 @@ impl Drop for Turn {
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut state = self.turns.lock();
-        let lane = &mut state.lanes[self.lane];
-        if let Some(given_up) = lane.waiting.remove(&self.place) {
-            lane.leave(&given_up.parties);
-        }
+        state.lanes[self.lane].give_up(&self.place);
     }
 }
 
@@ -297,7 +122,10 @@ impl Drop for Ticket {
 mod tests {
     use std::{pin::Pin, task::Poll};
 
+    use doorward_core::network::Network;
+
     use super::*;
+    use crate::passwords::lane::MAX_REMEMBERED;
 
     fn stranger(account: &str, address: &str) -> Parties {
         Parties::stranger(account.to_owned(), Network::of(address.parse().unwrap()))
@@ -459,7 +287,7 @@ mod tests {
             let address = Network::of(std::net::Ipv4Addr::from_bits(0x0a00_0000 + at as u32).into());
             drop(poll(&mut taking(&turns, Parties::stranger("b".to_owned(), address))));
         }
-        assert!(turns.lock().lanes[1].parties.len() <= MAX_REMEMBERED + 4);
+        assert!(turns.lock().lanes[1].known() <= MAX_REMEMBERED + 4);
         drop(running);
     }
 
@@ -477,7 +305,7 @@ mod tests {
         drop(late);
         assert!(turns.take(&stranger("d", "10.0.0.4")).await.is_some());
         let state = turns.lock();
-        assert!(state.lanes.iter().all(|lane| lane.parties.is_empty() && lane.remembered.is_empty()));
+        assert!(state.lanes.iter().all(|lane| lane.known() == 0));
         assert_eq!(state.free, 1);
     }
 }
