@@ -33,61 +33,42 @@ pub struct Retention {
     pub session_absolute: Duration,
 }
 
-/// What a sweep removes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[expect(missing_docs, reason = "each is named after what it removes")]
-pub enum Swept {
-    AccessTokens,
-    AssertionIds,
-    AuthorizationRequests,
-    Changes,
-    Codes,
-    Failures,
-    FailuresInARow,
-    Families,
-    Grants,
-    RefreshSeals,
-    RevokedTokens,
-    SessionsEnded,
-    SessionsExpired,
+macro_rules! swept {
+    ($($variant:ident $name:literal,)*) => {
+        /// What a sweep removes.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        pub enum Swept {
+            $(#[doc = concat!("`", $name, "`")] $variant,)*
+        }
+
+        impl Swept {
+            /// Everything that is swept.
+            pub const ALL: [Self; [$($name,)*].len()] = [$(Self::$variant,)*];
+
+            /// What it is called where people read it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Swept {
-    /// What it is called where people read it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AccessTokens => "access_tokens",
-            Self::AssertionIds => "assertion_ids",
-            Self::AuthorizationRequests => "authorization_requests",
-            Self::Changes => "changes",
-            Self::Codes => "codes",
-            Self::Failures => "failures",
-            Self::FailuresInARow => "failures_in_a_row",
-            Self::Families => "refresh_families",
-            Self::Grants => "grants",
-            Self::RefreshSeals => "refresh_seals",
-            Self::RevokedTokens => "revoked_tokens",
-            Self::SessionsEnded => "ended_sessions",
-            Self::SessionsExpired => "expired_sessions",
-        }
-    }
-
-    /// Everything that is swept.
-    pub const ALL: [Self; 13] = [
-        Self::AccessTokens,
-        Self::AssertionIds,
-        Self::AuthorizationRequests,
-        Self::Changes,
-        Self::Codes,
-        Self::Failures,
-        Self::FailuresInARow,
-        Self::Families,
-        Self::Grants,
-        Self::RefreshSeals,
-        Self::RevokedTokens,
-        Self::SessionsEnded,
-        Self::SessionsExpired,
-    ];
+swept! {
+    AccessTokens "access_tokens",
+    AssertionIds "assertion_ids",
+    AuthorizationRequests "authorization_requests",
+    Changes "changes",
+    Codes "codes",
+    Failures "failures",
+    FailuresInARow "failures_in_a_row",
+    Families "refresh_families",
+    Grants "grants",
+    RefreshSeals "refresh_seals",
+    RevokedTokens "revoked_tokens",
+    SessionsEnded "ended_sessions",
+    SessionsExpired "expired_sessions",
 }
 
 impl Sweep {
