@@ -119,7 +119,7 @@ pub(super) fn describe(event: &Explained) -> String {
     add("from", event.address.clone().unwrap_or_default());
     add("by", event.actor.clone().unwrap_or_default());
     add("about", event.subject.clone().unwrap_or_default());
-    add("answer", event.told.clone().unwrap_or_default().into_owned());
+    add("answer", event.detail.clone().unwrap_or_default().into_owned());
     add("cause", event.cause.unwrap_or_default().to_owned());
     add("remedy", event.remedy.unwrap_or_default().to_owned());
     for (name, value) in event.details.iter().filter(|(name, _)| !matches!(name.as_str(), "method" | "path" | "at")) {

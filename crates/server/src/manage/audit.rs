@@ -43,9 +43,9 @@ pub struct Explained {
     /// The status that the caller got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
-    /// The sentence that the caller got.
+    /// The sentence that the caller got, named as in a problem (RFC 9457 section 3.1.4).
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub told: Option<Cow<'static, str>>,
+    pub detail: Option<Cow<'static, str>>,
     /// The true cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<&'static str>,
@@ -81,7 +81,7 @@ impl Explained {
     fn with_denial(mut self) -> Self {
         let denial = self.code.as_deref().and_then(Denial::from_code);
         let fact = |name: &str| self.details.get(name).and_then(Value::as_str);
-        self.told = denial.map(|denial| denial.sentence_about(fact));
+        self.detail = denial.map(|denial| denial.sentence_about(fact));
         self.status = denial.map(Denial::status);
         self.cause = denial.map(Denial::cause);
         self.remedy = denial.map(Denial::remedy);

@@ -28,7 +28,10 @@ async fn refusals_delivered_by_an_api_are_explained() {
         assert_eq!((answer.status, answer.body.as_str()), (204, ""));
         let story = &server.explain(TRACE).await[0];
         assert_eq!((story.status, story.code.as_deref()), (Some(403), Some("insufficient_scope")));
-        assert!(story.told.is_some() && story.cause.is_some() && story.remedy.is_some());
+        assert!(story.cause.is_some() && story.remedy.is_some());
+        // The sentence that the caller got, by its name in a problem (RFC 9457).
+        let detail = "The credential is valid, but lacks the required scope.";
+        assert_eq!(serde_json::to_value(story).unwrap()["detail"], detail);
         assert_eq!((story.actor.as_deref(), story.address.as_deref()), (Some(KEY_ID), Some("192.0.2.1")));
         assert_eq!(story.details["missing"], "x");
         assert_eq!((&story.details["path"], &story.details["at"]), (&json!("/notes"), &json!("https://notes.example")));

@@ -51,7 +51,7 @@ async fn every_denial_occurs_over_http_and_is_explained() {
         let event = story.iter().find(is_meant);
         let event = event.unwrap_or_else(|| panic!("{denial} is not in its story: {story:#?}"));
         assert_eq!(event.status, Some(denial.status()), "{denial}");
-        let sentence = event.told.as_deref().unwrap_or_default();
+        let sentence = event.detail.as_deref().unwrap_or_default();
         assert!(sentence.starts_with(denial.sentence().trim_end_matches('.')), "{denial}: {sentence}");
         assert_eq!([event.cause, event.remedy], [denial.cause(), denial.remedy()].map(Some), "{denial}");
         assert!(event.details.contains_key("method") && event.details.contains_key("path"), "{denial}");
