@@ -1,4 +1,5 @@
-//! The members of a request's JSON body, taken one by one: `/v1` accepts no unknown member, and names the one at fault.
+//! The members of a request's JSON body, taken one by one: `/v1` names the one at fault, and accepts no unknown member but
+//! in what guards report.
 
 use std::net::IpAddr;
 
@@ -27,6 +28,11 @@ impl Members {
 
     /// A text that must be there.
     pub(super) fn text(&mut self, name: &str) -> Result<String, Refusal> {
+        self.required(name)
+    }
+
+    /// A value that must be there.
+    pub(super) fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Refusal> {
         self.optional(name)?.ok_or_else(|| self.wrong(name))
     }
 
@@ -71,15 +77,21 @@ impl Members {
         Ok(address.and_then(|address| forwarded::node(address.as_bytes())))
     }
 
+    /// The name of a member that was not read.
+    pub(super) fn left(&self) -> Option<&str> {
+        self.unread.keys().next().map(String::as_str)
+    }
+
     /// Refuses what is left.
     pub(super) fn finish(self) -> Result<(), Refusal> {
-        match self.unread.keys().next() {
+        match self.left() {
             Some(unknown) => Err(self.wrong(unknown)),
             None => Ok(()),
         }
     }
 
-    fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Refusal> {
+    /// A value, if it is there.
+    pub(super) fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, Refusal> {
         self.unread.remove(name).map(T::deserialize).transpose().map_err(|_| self.wrong(name))
     }
 

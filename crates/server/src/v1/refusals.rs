@@ -1,12 +1,23 @@
 //! `POST /v1/audit/refusals`: guards deliver what they refused, so that `explain` knows the API's refusals too.
 //!
 //! Easy to get wrong: an API's credential must not be enough to write what the authorization server or its operator did.
+//!
+//! Unlike the other bodies of `/v1`, these may have unknown members. The caller is not a person who mistyped one, but a
+//! guard, a library that APIs update when they like. A newer guard may know more than this server. If it were refused, every
+//! refusal of its API would be lost to `explain` until the server is updated as well. So an unknown member is skipped, like
+//! an unknown code, and logged by its name.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
-    api::Api, clock::Timestamp, credential::loggable_line, denial::Denial, event::RefusalEvent, holder::Holder,
+    api::Api,
+    clock::Timestamp,
+    credential::loggable_line,
+    denial::Denial,
+    event::RefusalEvent,
+    holder::Holder,
+    json::{Map, Value},
     refusal::Refusal,
 };
 use http::{Request, Response, StatusCode};
@@ -15,6 +26,7 @@ use crate::{
     app::App,
     oauth::client_authentication,
     origin::Origin,
+    v1::members::Members,
     web::{body, refused::ProblemError, respond},
 };
 
@@ -26,6 +38,8 @@ const MAX_FACTS: usize = 16;
 const MAX_COUNT: u32 = 1_000_000;
 /// How old a refusal may be.
 const OLDEST: Duration = Duration::from_secs(3_600);
+/// The form of the body, for the operator.
+const EXPECTED: &str = r#"[{"trace_id":"…","at_ms":…,"code":"…","at":"…","method":"…","path":"…"}]"#;
 /// The fact that names the API which reported a refusal.
 const REPORTED_BY: &str = "reported_by";
 
@@ -35,9 +49,18 @@ pub(crate) async fn handle(
 ) -> Result<Response<Body>, ProblemError> {
     let (head, body) = request.into_parts();
     let api = client_authentication::api(&app, &Origin::of(&head), &head).await?;
-    let mut events: Vec<RefusalEvent> = body::json(&app, &head, body, "a list of refusals").await?;
-    if events.len() > MOST {
+    let reports: Vec<Map<String, Value>> = body::json(&app, &head, body, EXPECTED).await?;
+    if reports.len() > MOST {
         return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery").into());
+    }
+    let (mut events, mut unknown) = (Vec::with_capacity(reports.len()), None);
+    for report in reports {
+        let mut members = Members::of(report, EXPECTED);
+        events.push(event(&mut members)?);
+        unknown = unknown.or_else(|| members.left().map(|name| loggable_line(name, 64)));
+    }
+    if let Some(member) = unknown {
+        tracing::warn!(api = %api.metadata.name, member, "an API reported refusals with a member that is not known here");
     }
     let reported = events.len();
     events.retain(|event| event.denial().is_some_and(Denial::is_of_a_guard));
@@ -48,6 +71,22 @@ pub(crate) async fn handle(
     let events = events.into_iter().map(|event| bounded(event, &api, app.now()));
     app.note_delivered(events.collect());
     Ok(respond::empty(StatusCode::NO_CONTENT))
+}
+
+/// A refusal as it was reported.
+fn event(members: &mut Members) -> Result<RefusalEvent, Refusal> {
+    Ok(RefusalEvent {
+        trace_id: members.required("trace_id")?,
+        at_ms: members.required("at_ms")?,
+        code: members.text("code")?,
+        at: members.text("at")?,
+        method: members.text("method")?,
+        path: members.text("path")?,
+        address: members.optional("address")?,
+        principal: members.optional("principal")?,
+        facts: members.optional("facts")?.unwrap_or_default(),
+        count: members.optional("count")?.unwrap_or(1),
+    })
 }
 
 /// An event as the audit takes it: within its bounds, without credentials, and marked with the API that reported it,

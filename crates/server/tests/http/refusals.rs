@@ -117,6 +117,45 @@ async fn malformed_refusals_fail_and_unknown_codes_are_skipped() {
 }
 
 #[tokio::test]
+async fn member_of_a_refusal_that_is_wrong_is_named() {
+    let server = TestServer::start().await;
+    for (member, wrong) in [
+        ("trace_id", json!("x")),
+        ("trace_id", Value::Null),
+        ("at_ms", json!("now")),
+        ("code", json!(403)),
+        ("at", Value::Null),
+        ("method", json!(["GET"])),
+        ("path", json!({})),
+        ("address", json!(1)),
+        ("principal", json!(1)),
+        ("facts", json!({"missing": "x"})),
+        ("count", json!(-1)),
+    ] {
+        let mut body = event(&server);
+        body[member] = wrong;
+        let answer = deliver(&server, &server.world.notes, &json!([event(&server), body])).await;
+        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn newer_guards_unknown_members_are_skipped_and_logged() {
+    let logs = Logs::listen();
+    let server = TestServer::start().await;
+    let mut newer = event(&server);
+    newer["confirmation"] = json!({"jkt": "x"});
+    newer[&server.world.key] = 1.into();
+    deliver(&server, &server.world.notes, &json!([newer])).await.expect(204);
+    assert_eq!(server.explain(TRACE).await[0].code.as_deref(), Some("insufficient_scope"));
+    let logged = logs.text();
+    let line = logged.lines().find(|line| line.contains("not known here")).unwrap_or_else(|| panic!("{logged}"));
+    assert!(line.contains("confirmation") && line.contains("notes"), "{line}");
+    assert!(!logged.contains(&server.world.key[12..]));
+}
+
+#[tokio::test]
 async fn a_flood_of_equal_refusals_becomes_one_counted_row() {
     let server = TestServer::start_with(|settings| settings.audit.fold_after = 3).await;
     for _ in 0..10 {
