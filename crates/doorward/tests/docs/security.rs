@@ -14,7 +14,7 @@ const FOLDERS: [(&str, &str); 6] = [
     ("store/", "crates/store/tests/suite"),
 ];
 
-/// What is wrong with the tests that a line names. `…::name` is in the file that was named before it on the line.
+/// The tests that a line names and that do not exist. `…::name` is in the file that was named before it on the line.
 fn missing(line: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
     let mut missing = Vec::new();
     let mut file = String::new();

@@ -113,7 +113,7 @@ async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>
     let Some(api) = app.api(id).await? else { return Ok(None) };
     let key = api_key::valid(app, &api, text).await?;
     let principal = api_key::principal(&api, &key);
-    // Some gateways demand a client of every token: a key without one stands for itself.
+    // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {
         Some(Owner::Client(id)) => id.as_str(),
         Some(Owner::User(_)) | None => key.id.as_str(),
