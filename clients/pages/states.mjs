@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, refresh, web } from "./asking.mjs";
-import { allowTooLate } from "./late.mjs";
+import { allowTooLate, changePasswordTooLate } from "./late.mjs";
 import { whileLocked } from "./locked.mjs";
 
 const WRONG = "certainly not this one";
@@ -183,6 +183,14 @@ export const STATES = {
     await visitor.press("#save-password");
     assert.equal(visitor.status(), 401);
     assert.match(await visitor.page.title(), /^Wrong password – /);
+    assert.equal(await visitor.page.evaluate(() => document.activeElement.id), "password");
+  },
+
+  "password that was changed meanwhile": async (visitor) => {
+    await changePasswordTooLate(visitor);
+    assert.equal(visitor.status(), 401);
+    assert.match(await visitor.page.title(), /^The password was just changed – /);
+    assert.match(await visitor.page.innerText("main"), /Enter the current password, and try again/);
     assert.equal(await visitor.page.evaluate(() => document.activeElement.id), "password");
   },
 
