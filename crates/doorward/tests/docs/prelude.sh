@@ -6,6 +6,19 @@ expect() {
     [ "$2" = "$1" ] || { echo "$PLACE: $1 expected, got: $2" >&2; exit 1; }
 }
 
+# Starts a server, and ends it when it is ready. On a free port, since the default one may be taken.
+serves() {
+    local server
+    DOORWARD_LISTEN__ADDRESS=127.0.0.1:0 bash -c "exec $1" > served.log 2>&1 &
+    server=$!
+    until grep -q ': ready issuer=' served.log; do
+        kill -0 "$server" || { cat served.log >&2; exit 1; }
+        sleep 0.1
+    done
+    kill "$server"
+    wait "$server"
+}
+
 # Runs a command that creates a client, and begins the client's grant: a token, or the sign-in page.
 client_works() {
     local created id secret uri scope

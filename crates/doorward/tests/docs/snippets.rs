@@ -1,6 +1,7 @@
 //! The snippets of a page that a test can run.
 //!
 //! - A fence `sh` is run. `# → VALUE` behind a command promises what the command prints.
+//! - A fence `sh run` starts a server, which is ended as soon as it is ready.
 //! - A fence `json` right behind it promises the answer that the fence before it prints.
 //! - A fence `text` with an error or a warning shows what the program prints.
 //! - A fence `toml` is a part of `doorward.toml`.
@@ -29,6 +30,8 @@ pub(crate) enum Kind {
     },
     /// What the program prints when something is wrong.
     Message(String),
+    /// A command that starts a server, which runs until it is ended.
+    Server(String),
     /// A fence of a shell that is neither run nor says why.
     Unmarked {
         info: String,
@@ -75,6 +78,7 @@ fn fence(info: &str, text: String) -> Option<Kind> {
     let language = info.split([' ', ',']).next().unwrap_or_default();
     match info {
         "sh" => Some(Kind::Commands(text)),
+        "sh run" => Some(Kind::Server(text)),
         "toml" => Some(Kind::Configuration(text)),
         "text" if text.starts_with("error: ") || text.contains(" WARN ") => Some(Kind::Message(text)),
         _ if !SHELLS.contains(&language) => None,
@@ -99,7 +103,7 @@ fn is_command(text: &str) -> bool {
 fn each_kind_of_snippet_is_found_with_its_line() {
     let page = "a\n\n```sh\necho 1\n```\n\n```json\n{}\n```\n\n| x | `doorward key list` |\n| `FILE` | `doorward` `x` |\n\n\
         1. b\n\n   ```sh ignore=\"takes long\"\n   sleep 9\n   ```\n\n```sh,ignore\n```\n```console\n```\n```toml\nx = 1\n```\n\
-        ```text\n```\n```text\nerror: no\n```\n\n```json\n[]\n```\n";
+        ```text\n```\n```text\nerror: no\n```\n\n```json\n[]\n```\n```sh run\nserve\n```\n";
     let expected = [
         (3, Kind::Answer { commands: "echo 1\n".into(), json: "{}\n".into() }),
         (11, Kind::Cell("doorward key list".into())),
@@ -108,6 +112,7 @@ fn each_kind_of_snippet_is_found_with_its_line() {
         (22, Kind::Unmarked { info: "console".into() }),
         (24, Kind::Configuration("x = 1\n".into())),
         (29, Kind::Message("error: no\n".into())),
+        (36, Kind::Server("serve\n".into())),
     ];
     assert_eq!(snippets(page), expected.map(|(line, kind)| Snippet { line, kind }));
 }

@@ -48,6 +48,7 @@ impl Story {
                 Kind::Cell(command) => self.script.push_str(&format!("{command}\n")),
                 Kind::Commands(commands) => self.script.push_str(&with_promises(&commands)),
                 Kind::Configuration(toml) => self.script.push_str(&configuration_is_valid(&toml)),
+                Kind::Server(command) => self.script.push_str(&format!("serves '{}'\n", command.trim_end())),
                 Kind::Ignored { .. } | Kind::Message(_) | Kind::Unmarked { .. } => {}
             }
         }
