@@ -1,8 +1,5 @@
 """A gateway that speaks introspection (RFC 7662) and knows nothing of Doorward: it takes API keys as it takes tokens."""
 
-import json
-import os
-import subprocess
 import time
 from contextlib import AbstractContextManager
 
@@ -12,6 +9,7 @@ from authlib.oauth2.rfc7662 import IntrospectTokenValidator
 from application import INACTIVE, Application
 from checks import Checks, equal
 from demo import TIMEOUT, demo
+from keys import create_key, revoke_key
 
 
 class Gateway(IntrospectTokenValidator):
@@ -37,7 +35,7 @@ def gateway(checks: Checks) -> None:
 
     with check("a key passes with its scope, and is named by its id"):
         notes = Gateway()
-        key = _doorward("create", "--name", "gateway", "--api", "notes", "--scope", "notes:read", "--json")
+        key = create_key("--api", "notes", "--scope", "notes:read")
         seen = notes.passes(key["key"], "notes:read")
         equal((seen["sub"], seen["jti"], seen["client_id"]), (key["id"],) * 3)
         equal((seen["iss"], seen["aud"], seen["scope"]), (demo.issuer, demo.api_audience, "notes:read"))
@@ -52,7 +50,7 @@ def gateway(checks: Checks) -> None:
             raise AssertionError(passed)
 
     with check("a revoked key is refused within a moment"):
-        _doorward("revoke", key["id"], "--json")
+        revoke_key(key["id"])
         # The command works on the database; the server follows its log within a second.
         deadline = time.monotonic() + TIMEOUT
         while notes.api.introspect(key["key"]) != INACTIVE and time.monotonic() < deadline:
@@ -63,14 +61,3 @@ def gateway(checks: Checks) -> None:
             pass
         else:
             raise AssertionError(passed)
-
-
-def _doorward(verb: str, *arguments: str) -> dict:
-    """Runs a verb on the demo's keys; gives what it printed."""
-    # Each name that begins with DOORWARD_ is a key of its configuration.
-    others = {name: value for name, value in os.environ.items() if not name.startswith("DOORWARD_")}
-    command = [os.environ["DOORWARD_TEST_PROGRAM"], "key", verb, *arguments, "--data", demo.data]
-    done = subprocess.run(command, env=others, capture_output=True, text=True, timeout=TIMEOUT)
-    if done.returncode != 0:
-        raise AssertionError(f"{command} ended with {done.returncode}: {done.stderr}")
-    return json.loads(done.stdout)
