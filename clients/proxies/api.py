@@ -60,7 +60,7 @@ def _check(checks: Checks, proxy: Proxy, doorward: Doorward, key: dict, port: in
         body = "" if method == "POST" else None
         return call(port, target, *headers, host="billing.example.com", certificate=certificate, method=method, body=body)
 
-    credential = ("X-API-Key", key["key"])
+    credential = ("X-API-Key", key["secret"])
     with checks.check(f"API behind {proxy.name}: a key in either header passes"):
         for header in (credential, ("Authorization", f"Bearer {key['key']}")):
             answer = ask("/invoices?q=%2F%3F%20%C3%A4", header)

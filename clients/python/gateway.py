@@ -36,14 +36,14 @@ def gateway(checks: Checks) -> None:
     with check("a key passes with its scope, and is named by its id"):
         notes = Gateway()
         key = create_key("--api", "notes", "--scope", "notes:read")
-        seen = notes.passes(key["key"], "notes:read")
+        seen = notes.passes(key["secret"], "notes:read")
         equal((seen["sub"], seen["jti"], seen["client_id"]), (key["id"],) * 3)
         equal((seen["iss"], seen["aud"], seen["scope"]), (demo.issuer, demo.api_audience, "notes:read"))
         assert seen["iat"] < seen["exp"], seen
 
     with check("a key is refused where it lacks the scope"):
         try:
-            passed = notes.passes(key["key"], "notes:write")
+            passed = notes.passes(key["secret"], "notes:write")
         except InsufficientScopeError:
             pass
         else:
@@ -53,10 +53,10 @@ def gateway(checks: Checks) -> None:
         revoke_key(key["id"])
         # The command works on the database; the server follows its log within a second.
         deadline = time.monotonic() + TIMEOUT
-        while notes.api.introspect(key["key"]) != INACTIVE and time.monotonic() < deadline:
+        while notes.api.introspect(key["secret"]) != INACTIVE and time.monotonic() < deadline:
             time.sleep(0.05)
         try:
-            passed = notes.passes(key["key"], "notes:read")
+            passed = notes.passes(key["secret"], "notes:read")
         except InvalidTokenError:
             pass
         else:

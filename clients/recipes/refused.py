@@ -17,8 +17,8 @@ def refused(checks: Checks, apis: list[Api], doorward: Doorward, environment: di
     def one(api: Api) -> None:
         _calls(checks, api, environment)
         _principal(checks, api, key)
-        _refusals(checks, api, key["key"], doorward)
-        _ambiguous(checks, api, key["key"])
+        _refusals(checks, api, key["secret"], doorward)
+        _ambiguous(checks, api, key["secret"])
 
     with ThreadPoolExecutor(len(apis)) as at_once:
         list(at_once.map(one, apis))
@@ -35,9 +35,9 @@ def _calls(checks: Checks, api: Api, environment: dict[str, str]) -> None:
 def _principal(checks: Checks, api: Api, key: dict) -> None:
     with checks.check(f"{api.name}: a key in either header, or an encoded target, reaches the handler with its principal"):
         for target, header in [
-            ("/invoices", ("X-API-Key", key["key"])),
+            ("/invoices", ("X-API-Key", key["secret"])),
             ("/invoices", ("authorization", f"bearer {key['key']}")),
-            ("/invoices?page=2&q=%2F%3F%26%20%C3%A4&q=", ("x-api-key", key["key"])),
+            ("/invoices?page=2&q=%2F%3F%26%20%C3%A4&q=", ("x-api-key", key["secret"])),
         ]:
             answer = api.call(target, header)
             equal((answer.status, answer.json()), (200, {"caller": key["id"]}))

@@ -14,7 +14,7 @@ BUSY = 2
 
 def revoked(checks: Checks, apis: list[Api], doorward: Doorward) -> None:
     key = doorward.create_key("invoices:read")
-    credential = ("X-API-Key", key["key"])
+    credential = ("X-API-Key", key["secret"])
     for api in apis:
         with checks.check(f"{api.name}: a key passes before it is revoked"):
             equal(api.call("/invoices", credential).status, 200)

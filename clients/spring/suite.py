@@ -49,35 +49,35 @@ def keys(checks: Checks, api: str) -> None:
 
     with checks.check("a key passes with its scope, and Spring knows it by the same names"):
         key = create_key("--api", "notes", "--scope", "notes:read")
-        seen_of_key = call(key["key"]).json()
+        seen_of_key = call(key["secret"]).json()
         equal((seen_of_key["sub"], seen_of_key["client_id"], seen_of_key["jti"]), (key["id"],) * 3)
         equal((seen_of_key["aud"], seen_of_key["scope"]), ([demo.api_audience], ["notes:read"]))
         equal(set(seen_of_key), set(seen))
 
     with checks.check("a key that never expires passes as well, and its owner is its client"):
         lasting = create_key("--api", "notes", "--scope", "notes:read", "--never-expires", "--owner", demo.client_id)
-        seen_of_key = call(lasting["key"]).json()
+        seen_of_key = call(lasting["secret"]).json()
         equal((seen_of_key["sub"], seen_of_key["client_id"]), (lasting["id"], demo.client_id))
         assert "exp" not in seen_of_key, seen_of_key
 
     with checks.check("a key is refused where it lacks the scope"):
-        refusal = call(key["key"], "POST")
+        refusal = call(key["secret"], "POST")
         equal(refusal.status, 403)
         assert 'error="insufficient_scope"' in refusal.headers["www-authenticate"], refusal.headers
 
     with checks.check("no key, a mistyped one and one of another API are refused"):
         of_another = create_key("--api", "doorward", "--scope", "keys:verify")
-        for credential in (None, f"{key['key'][:-1]}!", key["key"].swapcase(), of_another["key"]):
+        for credential in (None, f"{key['secret'][:-1]}!", key["secret"].swapcase(), of_another["secret"]):
             equal(call(credential).status, 401)
 
     with checks.check("a revoked key is refused within a moment"):
         revoke_key(key["id"])
         # The command works on the database; the server follows its log within a second.
         deadline = time.monotonic() + ANSWER_LIMIT
-        while (answer := call(key["key"])).status == 200 and time.monotonic() < deadline:
+        while (answer := call(key["secret"])).status == 200 and time.monotonic() < deadline:
             time.sleep(0.05)
         equal(answer.status, 401)
-        equal(call(lasting["key"]).status, 200)
+        equal(call(lasting["secret"]).status, 200)
 
 
 def access_token() -> str:

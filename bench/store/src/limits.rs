@@ -176,6 +176,7 @@ async fn refresh(world: Arc<World>, store: Recording, caller: usize, count: usiz
             token,
             request: RefreshRequest { client_id: client.id.clone(), address: [127, 0, 0, 1].into() },
             apis: apis.clone(),
+            registered: client.metadata.scope.clone(),
             asked: Ok(RequestedAccess::default()),
             successor_digest: site.peppers.digest(successor.expose_secret()),
             successor,
@@ -210,7 +211,7 @@ async fn get_opaque(
             subject: client.id.to_string(),
             client_id: client.id.to_string(),
             scopes: scopes.clone(),
-            roles: client.roles_at(&api.id),
+            roles: api.roles_among(&client.roles),
             grant_id: None,
             auth_time: None,
         };

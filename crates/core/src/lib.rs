@@ -11,11 +11,14 @@
 mod access;
 mod credentials;
 mod oauth;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod people;
 mod refusals;
+mod state;
 mod values;
 
-pub use access::{api, holder, policy, principal, scope};
+pub use access::{api, holder, policy, principal, rights, scope};
 pub use credentials::{
     access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, new_api_key, signing,
 };
@@ -25,6 +28,7 @@ pub use oauth::{
 };
 pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};
+pub use state::{desired_state, state_plan};
 pub use values::{
     audit_bounds, clock, cookie, digest, forwarded, id, json, network, plausible_time, random, seal, secret, text,
 };

@@ -15,6 +15,7 @@ Exit codes:
   1  refused, unknown, taken, or (token verify) not valid
   2  error in the command line or the configuration
   3  the data folder, the database or the network is unavailable
+  4  (apply --detailed-exit-code) something changed, or would change
 Errors go to standard error: as text, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 
 /// Why a command failed.
@@ -65,7 +66,14 @@ impl Failure {
         }
         let message = self.to_string();
         let text = match self {
-            _ if output.json => json!({"error": self.kind(), "message": message.trim_end()}).to_string(),
+            _ if output.json => {
+                let mut told = json!({"error": self.kind(), "message": message.trim_end()});
+                if let Self::Admin(ManageError::InUse(uses)) = self {
+                    told["ends"] = json!(uses);
+                }
+                told.to_string()
+            }
+            Self::Admin(ManageError::InUse(_)) => format!("error: {message}. To do it, add --confirm"),
             Self::Configuration(_) => message.trim_end().to_owned(),
             // Others may have written what it quotes: a file, a server, a log.
             _ => format!("error: {}", shown(&message)),
@@ -73,7 +81,8 @@ impl Failure {
         // A closed standard error leaves nobody to tell.
         let _ = writeln!(std::io::stderr(), "{text}");
         ExitCode::from(match self {
-            Self::Admin(ManageError::Invalid { .. }) | Self::Configuration(_) | Self::Usage(_) => 2,
+            Self::Admin(error) if error.is_of_unknown() => 1,
+            Self::Admin(ManageError::Mistakes(_)) | Self::Configuration(_) | Self::Usage(_) => 2,
             Self::Admin(ManageError::Store(_)) | Self::Open(_) | Self::Store(_) | Self::System(_) => 3,
             Self::Admin(_) | Self::NotDone(_) | Self::ReaderGone => 1,
         })
@@ -83,7 +92,9 @@ impl Failure {
     fn kind(&self) -> &'static str {
         match self {
             Self::Admin(ManageError::Conflict(_)) => "conflict",
-            Self::Admin(ManageError::Invalid { .. }) => "invalid",
+            Self::Admin(ManageError::InUse(_)) => "confirmation_required",
+            Self::Admin(error) if error.is_of_unknown() => "not_found",
+            Self::Admin(ManageError::Mistakes(_)) => "invalid",
             Self::Admin(ManageError::NotFound { .. }) => "not_found",
             Self::Admin(ManageError::Refused(refusal)) => refusal.denial.code(),
             Self::Admin(ManageError::Open(_) | ManageError::Signing | ManageError::Store(_)) => "unavailable",

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use doorward_core::{api::Role, challenge, refusal::Refusal, scope::Scope, trace::TraceId};
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// A refused request, ready to become a response.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ struct Document<'a> {
     required_scopes: Vec<&'a Scope>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     required_roles: Vec<&'a Role>,
+    #[serde(flatten)]
+    extensions: Option<&'a Map<String, Value>>,
 }
 
 impl Problem {
@@ -64,6 +67,7 @@ impl Problem {
             trace_id: self.trace_id,
             required_scopes: self.refusal.required_scopes.iter().flat_map(|scopes| scopes.iter()).collect(),
             required_roles: self.refusal.required_roles.iter().collect(),
+            extensions: self.refusal.extensions.as_deref(),
         };
         let body = serde_json::to_vec(&document).expect("a document of texts and a number is JSON");
         let mut response = Response::new(B::from(body.into()));

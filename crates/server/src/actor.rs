@@ -2,10 +2,10 @@
 
 use std::net::IpAddr;
 
-use doorward_core::trace::TraceId;
+use doorward_core::{rights::Rights, trace::TraceId};
 
-/// Who does something: for the audit.
-#[derive(Clone, Debug, Default)]
+/// Who does something: for the audit, and for what is allowed.
+#[derive(Clone, Debug)]
 pub struct Actor {
     /// The id of a user, client or key, or `os:name` for the command line; `None` for the server itself.
     pub id: Option<String>,
@@ -13,6 +13,15 @@ pub struct Actor {
     pub address: Option<IpAddr>,
     /// The trace id of the request.
     pub trace_id: Option<TraceId>,
+    /// What it may do.
+    pub rights: Rights,
+}
+
+impl Default for Actor {
+    /// The server itself.
+    fn default() -> Self {
+        Self { id: None, address: None, trace_id: None, rights: Rights::All }
+    }
 }
 
 impl Actor {

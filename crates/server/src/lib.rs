@@ -47,3 +47,4 @@ pub use pages::{
 };
 pub use router::router;
 pub use settings::Settings;
+pub use v1::description;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::extract::MatchedPath;
-use doorward_core::{clock::Timestamp, credential, random::Rng, trace::TraceId};
+use doorward_core::{clock::Timestamp, credential, random::Rng, rights::Rights, trace::TraceId};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header::USER_AGENT, request::Parts};
 
 use crate::{actor::Actor, spans::SpanTrace};
@@ -95,9 +95,14 @@ impl Origin {
         *self.trace_id.get_or_init(|| TraceId::new(self.came_at, &*self.rng))
     }
 
-    /// Somebody who acts from here.
+    /// Somebody who acts from here, on what is their own.
     pub(crate) fn actor(&self, id: impl Into<String>) -> Actor {
-        Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id()) }
+        self.actor_with(id, Rights::Own)
+    }
+
+    /// Somebody who acts from here, with rights.
+    pub(crate) fn actor_with(&self, id: impl Into<String>, rights: Rights) -> Actor {
+        Actor { id: Some(id.into()), address: Some(self.address), trace_id: Some(self.trace_id()), rights }
     }
 }
 

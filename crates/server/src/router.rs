@@ -51,7 +51,7 @@ pub fn router(app: Arc<App>) -> Router {
         .merge(oauth::routes())
         .merge(oidc::routes())
         .merge(signin::routes(&app))
-        .merge(v1::routes(management.clone()))
+        .merge(v1::routes(&app, management.clone()))
         .method_not_allowed_fallback(method_not_allowed)
         .merge(management.0.metadata_router())
         .fallback(not_found)

@@ -1,20 +1,24 @@
 //! APIs: few, read whole into a snapshot.
 
 use doorward_core::{
-    api::{Api, DescribedScope},
+    api::{Api, ApiMetadata, DescribedScope},
     client::Client,
     clock::Timestamp,
     id::ApiId,
+    scope::Scope,
 };
 
-use serde::{Deserialize, Serialize};
+mod deletion;
+mod ended_scopes;
+mod update;
 
+pub use self::{deletion::DeleteApi, ended_scopes::ListEndedScopes, update::UpdateApi};
+pub(crate) use self::{deletion::RemoveDeletedApis, ended_scopes::ended_since};
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
-    changes::hold_changes,
     clients,
-    record::{json, readable_page},
+    record::{Page, json, readable_page, replace_metadata},
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -73,20 +77,17 @@ impl Operation for AddApiScopes {
     type Output = bool;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
-        // Two servers that start at the same time are settled here, before either reads.
-        hold_changes(tx).await?;
-        let sql = sql!("SELECT {} FROM apis WHERE id = $1", COLUMNS);
-        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(false) };
-        let api = api(&mut row)?;
-        let new: Vec<_> = self.scopes.iter().filter(|described| !api.has_scope(&described.scope)).cloned().collect();
-        if new.is_empty() {
-            return Ok(true);
-        }
+        // Two servers that start at the same time are settled by the lock, before either reads.
+        let Some(mut row) = lock(tx, &self.id).await? else { return Ok(false) };
+        let from: ApiMetadata = row.json()?;
+        let has_it = |scope: &Scope| from.scopes.iter().any(|described| described.scope == *scope);
+        let new: Vec<_> = self.scopes.iter().filter(|described| !has_it(&described.scope)).cloned().collect();
+        let scopes = [from.scopes.clone(), new.clone()].concat();
+        let to = ApiMetadata { scopes, ..from.clone() };
+        let replaced = replace_metadata(&mut row, &from, &to)?;
+        let Some(replaced) = replaced.filter(|replaced| !replaced.members.is_empty()) else { return Ok(true) };
         insert_scopes(tx, &self.id, &new).await?;
-        let select = "SELECT metadata FROM apis WHERE id = $1";
-        let mut stored: Stored = tx.query_one(select, &[self.id.as_str().into()]).await?.json()?;
-        stored.scopes.extend(new.iter().map(|described| serde_json::json!(described)));
-        let row = [json(&stored), self.id.as_str().into()];
+        let row = [replaced.metadata, self.id.as_str().into()];
         tx.execute("UPDATE apis SET metadata = $1 WHERE id = $2", &row).await?;
         self.audit.event(AuditAction::ApiScopesAdded).about(&self.id).append(tx).await?;
         append_change(tx, ChangeKind::Api, self.id.as_str(), self.now).await?;
@@ -94,13 +95,11 @@ impl Operation for AddApiScopes {
     }
 }
 
-/// The metadata of an API as it is written back: with all that a newer program stored beside what this one knows.
-#[derive(Deserialize, Serialize)]
-struct Stored {
-    #[serde(default)]
-    scopes: Vec<serde_json::Value>,
-    #[serde(flatten)]
-    others: serde_json::Map<String, serde_json::Value>,
+/// Locks an API, and reads its metadata two times: what is written back is the stored text with changes.
+async fn lock(tx: &mut impl Tx, id: &ApiId) -> Result<Option<Row>, TxError> {
+    let sql =
+        "UPDATE apis SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL RETURNING metadata, metadata";
+    tx.query_opt(sql, &[id.as_str().into()]).await
 }
 
 /// The names of scopes are unique across all APIs.
@@ -131,9 +130,10 @@ impl Operation for ListApis {
     type Output = Vec<Api>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Api>, TxError> {
-        let after = self.after.as_ref().map_or("", ApiId::as_str);
-        let sql = sql!("SELECT {} FROM apis WHERE id > $1 ORDER BY id LIMIT $2", COLUMNS);
-        readable_page(tx, "API", sql, after, self.limit, api).await
+        let after = [self.after.as_ref().map_or_else(String::new, ApiId::to_string)];
+        let sql = sql!("SELECT {} FROM apis WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2", COLUMNS);
+        let page = Page { kind: "API", sql, after, limit: self.limit, filter: vec![] };
+        readable_page(tx, page, api).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use doorward_core::{
     client::Client,
+    client_metadata::ClientMetadata,
     clock::Timestamp,
     digest::KeyedDigest,
     id::{ApiId, ClientId},
@@ -11,11 +12,11 @@ use doorward_core::{
 use serde::Deserialize;
 
 use crate::{
-    ChangeKind, append_change,
+    ChangeKind, ChangesOne, Seen, append_change,
     audit::{AuditAction, AuditContext},
     grants,
-    record::{json, readable_page},
-    roles,
+    record::{Page, Updated, json, readable_page, replace_metadata},
+    roles, signing_keys,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
 };
@@ -46,8 +47,9 @@ impl Operation for CreateClient {
 /// The row of a client, without its roles.
 pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxError> {
     tx.execute(
-        sql!("INSERT INTO clients ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", COLUMNS),
+        sql!("INSERT INTO clients (id_token_alg, {}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", COLUMNS),
         &[
+            client.metadata.id_token_signed_response_alg.as_str().into(),
             client.id.as_str().into(),
             json(&client.metadata),
             client.secret.as_ref().map(|secret| secret.pepper.clone()).into(),
@@ -56,6 +58,7 @@ pub(crate) async fn insert(tx: &mut impl Tx, client: &Client) -> Result<(), TxEr
             client.created_at.into(),
             client.disabled_at.into(),
             client.tokens_ended_at.into(),
+            client.scope_given_at.into(),
         ],
     )
     .await?;
@@ -101,9 +104,18 @@ struct Named {
     client_name: String,
 }
 
+/// Which clients are listed.
+#[derive(Clone, Debug, Default)]
+pub struct ClientFilter {
+    /// Only those that are disabled, or only those that are not.
+    pub disabled: Option<bool>,
+}
+
 /// Clients in order of creation, without the credentials of APIs.
 #[derive(Clone, Debug)]
 pub struct ListClients {
+    /// Which clients.
+    pub filter: ClientFilter,
     /// Only clients created after this one.
     pub after: Option<ClientId>,
     /// Maximum number of rows.
@@ -114,11 +126,18 @@ impl Operation for ListClients {
     type Output = Vec<Client>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Client>, TxError> {
-        let after = self.after.as_ref().map_or("", ClientId::as_str);
-        let sql = sql!("{} WHERE id > $1 AND api_id IS NULL ORDER BY id LIMIT $2", SELECT);
-        readable_page(tx, "client", sql, after, self.limit, client).await
+        let sql = match self.filter.disabled {
+            None => sql!("{} WHERE {} ORDER BY id LIMIT $2", SELECT, AFTER),
+            Some(true) => sql!("{} WHERE {} AND disabled_at IS NOT NULL ORDER BY id LIMIT $2", SELECT, AFTER),
+            Some(false) => sql!("{} WHERE {} AND disabled_at IS NULL ORDER BY id LIMIT $2", SELECT, AFTER),
+        };
+        let after = [self.after.as_ref().map_or_else(String::new, ClientId::to_string)];
+        let page = Page { kind: "client", sql, after, limit: self.limit, filter: vec![] };
+        readable_page(tx, page, client).await
     }
 }
+
+const AFTER: &str = "id > $1 AND api_id IS NULL";
 
 /// The `client_id` of the credential of an API.
 #[derive(Clone, Debug)]
@@ -149,14 +168,62 @@ impl Operation for IdTokenAlgorithms {
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<Algorithm>, TxError> {
         let mut used = Vec::new();
         for algorithm in self.among {
-            // The engines have no way in common to look into JSON. Inside of a text the quotes would be escaped.
-            let member = format!("%\"id_token_signed_response_alg\":\"{algorithm}\"%");
-            let sql = "SELECT 1 AS found FROM clients WHERE metadata LIKE $1 LIMIT 1";
-            if tx.query_opt(sql, &[member.into()]).await?.is_some() {
+            let sql = "SELECT 1 AS found FROM clients WHERE id_token_alg = $1 LIMIT 1";
+            if tx.query_opt(sql, &[algorithm.as_str().into()]).await?.is_some() {
                 used.push(*algorithm);
             }
         }
         Ok(used)
+    }
+}
+
+/// Changes what is registered of a client, if that is still what the change started from.
+#[derive(Clone, Debug)]
+pub struct UpdateClient {
+    /// The client to change.
+    pub id: ClientId,
+    /// What was registered when it was read.
+    pub from: ClientMetadata,
+    /// What is registered from now on.
+    pub to: ClientMetadata,
+    /// When it had got its scopes when it was read; `None`: when it was created.
+    pub given_at_from: Option<Timestamp>,
+    /// When it got its scopes, from now on.
+    pub given_at_to: Option<Timestamp>,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// The actor and origin for the audit row of this change.
+    pub audit: AuditContext,
+}
+
+impl Operation for UpdateClient {
+    type Output = Updated;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Updated, TxError> {
+        let id = self.id.as_str();
+        let lock = "UPDATE clients SET created_at = created_at WHERE id = $1 AND api_id IS NULL
+                    RETURNING metadata, scope_given_at";
+        let Some(mut row) = tx.query_opt(lock, &[id.into()]).await? else { return Ok(Updated::Unknown) };
+        let Some(mut replaced) = replace_metadata(&mut row, &self.from, &self.to)? else { return Ok(Updated::Changed) };
+        if row.opt_time()? != self.given_at_from {
+            return Ok(Updated::Changed);
+        }
+        if self.given_at_from != self.given_at_to {
+            replaced.add("scope");
+        }
+        if replaced.members.is_empty() {
+            return Ok(Updated::Done);
+        }
+        let algorithm = self.to.id_token_signed_response_alg.as_str();
+        let sql = "UPDATE clients SET metadata = $1, id_token_alg = $2, scope_given_at = $3 WHERE id = $4";
+        tx.execute(sql, &[replaced.metadata, algorithm.into(), self.given_at_to.into(), id.into()]).await?;
+        let before = self.from.id_token_signed_response_alg;
+        if before != self.to.id_token_signed_response_alg {
+            signing_keys::note_unused(tx, before, self.now).await?;
+        }
+        self.audit.event(AuditAction::ClientUpdated).about(id).with("changed", replaced.members).append(tx).await?;
+        append_change(tx, ChangeKind::Client, id, self.now).await?;
+        Ok(Updated::Done)
     }
 }
 
@@ -238,7 +305,18 @@ impl Operation for ChangeClient {
     }
 }
 
-const COLUMNS: &str = "id, metadata, secret_pepper, secret_digest, api_id, created_at, disabled_at, tokens_ended_at";
+impl ChangesOne for ChangeClient {
+    type Seen = Seen<ClientMetadata>;
+
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
+        let sql = "UPDATE clients SET created_at = created_at WHERE id = $1 RETURNING metadata, disabled_at";
+        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
+        Ok(Some(Seen { metadata: row.json()?, disabled_at: row.opt_time()? }))
+    }
+}
+
+const COLUMNS: &str = "id, metadata, secret_pepper, secret_digest, api_id, created_at, disabled_at, tokens_ended_at, \
+                       scope_given_at";
 
 /// Clients with their roles.
 const SELECT: &str = sql!("SELECT {}, {} FROM clients", COLUMNS, roles::OF_HOLDER);
@@ -252,6 +330,7 @@ fn client(row: &mut Row) -> Result<Client, TxError> {
         created_at: row.time()?,
         disabled_at: row.opt_time()?,
         tokens_ended_at: row.opt_time()?,
+        scope_given_at: row.opt_time()?,
         roles: roles::of_holder(row)?,
     })
 }

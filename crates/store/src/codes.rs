@@ -107,7 +107,8 @@ impl Operation for RedeemCode {
             user_is_unavailable: row.opt_time()?.is_some(),
         };
         let user = users::profile(&mut row)?;
-        let asked = grant.access_request(&self.apis, &self.asked);
+        let registered = self.redemption.client.registered_scope(&self.apis);
+        let asked = grant.access_request(&self.apis, &registered, &self.asked);
         let (access, refresh_token) = match code::decide(&self.redemption, &facts, &asked, self.now) {
             CodeDecision::Redeem { access, refresh_token } => (access, refresh_token),
             CodeDecision::Refuse(refusal) => return Ok(Err(refusal)),
@@ -194,7 +195,7 @@ pub(crate) async fn issue(
 ) -> Result<Issued, TxError> {
     let roles = match &api {
         None => Default::default(),
-        Some(api) => roles::at_api(tx, grant.user_id.as_str(), &api.id).await?,
+        Some(api) => roles::at_api(tx, grant.user_id.as_str(), api).await?,
     };
     let bearer = Bearer {
         subject: grant.user_id.to_string(),

@@ -20,10 +20,13 @@ use doorward_core::{
 };
 
 mod ending;
+mod list;
 
 pub use self::ending::EndGrants;
 pub(crate) use self::ending::{AllOf, ENDED_AT, Of, end_all, end_later};
+pub use self::list::{FindGrant, GrantFilter, GrantPage, ListGrants};
 use crate::{
+    apis::ended_since,
     audit::{AuditAction, AuditContext},
     record::json,
     sessions,
@@ -66,15 +69,23 @@ pub struct GrantRecord {
 }
 
 impl GrantRecord {
+    /// Whether something that came from it can live.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.ended_at.is_none() && now < self.expires_at
+    }
+
     /// What is asked of this grant at /token.
     pub(crate) fn access_request<'a>(
         &'a self,
         apis: &'a Apis,
+        registered: &'a ScopeSet,
         asked: &'a Result<RequestedAccess, Refusal>,
     ) -> AccessRequest<'a> {
         AccessRequest {
             apis,
             granted: &self.scopes,
+            granted_at: self.created_at,
+            registered,
             requested: &self.requested_scopes,
             granted_resources: &self.resources,
             asked,
@@ -145,6 +156,8 @@ pub struct ClientAccess {
     pub scopes: ScopeSet,
     /// When it was first allowed.
     pub since: Timestamp,
+    /// When it was last allowed: scopes that were removed from their API since don't count.
+    pub newest: Timestamp,
     /// When it was last used, as far as a live grant says so.
     pub last_used_at: Option<Timestamp>,
 }
@@ -165,12 +178,13 @@ impl Operation for ListClientAccess {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ClientAccess>, TxError> {
         let sql = sql!(
-            "SELECT client_id, scopes, min(created_at) AS since, max(last_used_at) AS last_used_at FROM grants g
+            "SELECT client_id, scopes, min(created_at) AS since, max(created_at) AS newest, max(last_used_at) AS last_used_at FROM grants g
              WHERE user_id = $1 AND ended_at IS NULL AND {} IS NULL AND expires_at > $2 GROUP BY client_id, scopes
              UNION ALL
-             SELECT client_id, scopes, given_at, CAST(NULL AS bigint) FROM consents WHERE user_id = $1
+             SELECT client_id, scopes, given_at, given_at, CAST(NULL AS bigint) FROM consents c WHERE user_id = $1 AND {}
              ORDER BY client_id, since LIMIT $3",
-            ENDED_AT
+            ENDED_AT,
+            OF_THIS_CLIENT
         );
         let params = [self.user_id.as_str().into(), self.now.into(), self.limit.into()];
         let entry = |row: &mut Row| {
@@ -178,6 +192,7 @@ impl Operation for ListClientAccess {
                 client_id: row.parsed()?,
                 scopes: row.parsed()?,
                 since: row.time()?,
+                newest: row.time()?,
                 last_used_at: row.opt_time()?,
             })
         };
@@ -185,40 +200,7 @@ impl Operation for ListClientAccess {
     }
 }
 
-/// The live grants of a user, the newest first.
-#[derive(Clone, Debug)]
-pub struct ListGrants {
-    /// The user whose grants are listed.
-    pub user_id: UserId,
-    /// The current time by the caller's clock.
-    pub now: Timestamp,
-    /// Only grants that come after this one, by the time when it was given and its id.
-    pub after: Option<(Timestamp, GrantId)>,
-    /// Maximum number of rows.
-    pub limit: i64,
-}
-
-impl Operation for ListGrants {
-    type Output = Vec<GrantRecord>;
-
-    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<GrantRecord>, TxError> {
-        let sql = sql!(
-            "SELECT {g}, {} FROM grants g
-             WHERE g.user_id = $1 AND g.ended_at IS NULL AND {} IS NULL AND g.expires_at > $2
-               AND ((g.created_at, g.id) < ($3, $4) OR $4 IS NULL)
-             ORDER BY g.created_at DESC, g.id DESC LIMIT $5",
-            COLUMNS,
-            ENDED_AT,
-            ENDED_AT
-        );
-        let (time, id) = self.after.clone().unzip();
-        let id = id.map(|id| id.to_string());
-        let params = [self.user_id.as_str().into(), self.now.into(), time.into(), id.into(), self.limit.into()];
-        tx.query(sql, &params).await?.iter_mut().map(grant).collect()
-    }
-}
-
-/// The remembered consent of a user for a client.
+/// The scopes of the remembered consent of a user for a client, without those that were removed from their API since.
 #[derive(Clone, Debug)]
 pub struct FindConsent {
     /// The user who may have consented.
@@ -235,13 +217,19 @@ impl Operation for FindConsent {
     }
 }
 
+/// Whether the consent `c` was given to the client that has its id now, and not to a deleted one that had it.
+const OF_THIS_CLIENT: &str = "c.client_created_at = (SELECT created_at FROM clients WHERE clients.id = c.client_id)";
+
 async fn consent(tx: &mut impl Tx, user: &UserId, client: &ClientId) -> Result<Option<ScopeSet>, TxError> {
-    let sql = "SELECT scopes FROM consents WHERE user_id = $1 AND client_id = $2";
+    let sql =
+        sql!("SELECT scopes, given_at FROM consents c WHERE user_id = $1 AND client_id = $2 AND {}", OF_THIS_CLIENT);
     let found = tx.query_opt(sql, &[user.as_str().into(), client.as_str().into()]).await?;
-    found.map(|mut row| row.parsed()).transpose()
+    let Some(mut row) = found else { return Ok(None) };
+    let (scopes, given_at) = (row.parsed()?, row.time()?);
+    Ok(Some(ended_since(tx, given_at).await?.living(&scopes, given_at)))
 }
 
-/// Remembers a consent; what was allowed before stays allowed. The user's row must be locked.
+/// Remembers a consent; what was allowed before stays allowed, but for scopes that were removed since. The user's row must be locked.
 pub(crate) async fn remember_consent(
     tx: &mut impl Tx,
     user: &UserId,
@@ -250,8 +238,10 @@ pub(crate) async fn remember_consent(
     now: Timestamp,
 ) -> Result<(), TxError> {
     let before = consent(tx, user, client).await?.unwrap_or_default();
-    let sql = "INSERT INTO consents (user_id, client_id, scopes, given_at) VALUES ($1, $2, $3, $4)
-               ON CONFLICT (user_id, client_id) DO UPDATE SET scopes = excluded.scopes, given_at = excluded.given_at";
+    let sql = "INSERT INTO consents (user_id, client_id, client_created_at, scopes, given_at)
+               VALUES ($1, $2, (SELECT created_at FROM clients WHERE id = $2), $3, $4)
+               ON CONFLICT (user_id, client_id) DO UPDATE SET
+                 client_created_at = excluded.client_created_at, scopes = excluded.scopes, given_at = excluded.given_at";
     let scopes = before.union(scopes).to_string();
     tx.execute(sql, &[user.as_str().into(), client.as_str().into(), scopes.into(), now.into()]).await?;
     Ok(())
@@ -288,6 +278,33 @@ impl Operation for DisconnectClient {
         event.with("client_id", &self.client_id).append(tx).await?;
         let of = Of::UserAtClient(&self.user_id, &self.client_id);
         end_all(tx, of, "disconnected", self.now).await.map(Ok)
+    }
+}
+
+/// Ends one grant with its refresh families. Returns whether it was live.
+#[derive(Clone, Debug)]
+pub struct RevokeGrant {
+    /// The grant to end.
+    pub id: GrantId,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// The actor and origin for the audit row of this change.
+    pub audit: AuditContext,
+}
+
+impl Operation for RevokeGrant {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let found = FindGrant { id: self.id.clone() }.run(tx).await?;
+        let Some(grant) = found.filter(|grant| grant.is_live(self.now)) else { return Ok(false) };
+        // Another caller may have ended it since it was read.
+        if end_all(tx, Of::Grant(&self.id), "revoked", self.now).await? == 0 {
+            return Ok(false);
+        }
+        let event = self.audit.event(AuditAction::GrantRevoked).about(&self.id);
+        event.with("client_id", &grant.client_id).with("user_id", &grant.user_id).append(tx).await?;
+        Ok(true)
     }
 }
 

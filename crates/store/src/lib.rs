@@ -23,6 +23,7 @@ mod sql;
 mod sqlite;
 mod store;
 mod tx;
+mod unchanged;
 
 // The operations, a file per family.
 pub mod apis;
@@ -35,6 +36,7 @@ pub mod codes;
 pub mod failures;
 pub mod grants;
 pub mod health;
+pub mod idempotency;
 pub mod keys;
 pub mod passwords;
 pub mod peppers;
@@ -43,9 +45,11 @@ pub mod roles;
 pub mod sessions;
 pub mod signing_keys;
 pub mod sweep;
+pub mod together;
 pub mod tokens;
 pub mod trusted_clock;
 pub mod users;
+pub mod uses;
 
 pub use belonging::{Belonging, ChangeIssuer};
 pub use changes::{Change, ChangeKind, Committed, SweepChanges, append_change};
@@ -55,6 +59,8 @@ pub use load::{Connections, Load};
 pub use lock::FolderLock;
 pub use migrate::{Applied, KNOWN_SCHEMA};
 pub use postgres::UnsafeDurability;
+pub use record::Updated;
 pub use sqlite::DATABASE;
 pub use store::{Location, Store};
 pub use tx::{Operation, Row, Tx, TxError, Urgency, Value};
+pub use unchanged::{ChangesOne, IfUnchanged, Seen};

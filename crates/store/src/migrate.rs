@@ -51,6 +51,17 @@ const MIGRATIONS: &[Migration] = &[
         ..Migration::new(13, "audit_bounds", include_str!("../migrations/0013_audit_bounds.sql"))
     },
     Migration { usable_from: 9, ..Migration::new(14, "audit_sums", include_str!("../migrations/0014_audit_sums.sql")) },
+    Migration {
+        usable_from: 9,
+        ..Migration::new(15, "list_filters", include_str!("../migrations/0015_list_filters.sql"))
+    },
+    // Nodes of an older version would let removed scopes and deleted APIs and users in.
+    Migration::new(16, "updates_and_deletion", include_str!("../migrations/0016_updates_and_deletion.sql")),
+    Migration::new(17, "idempotency", include_str!("../migrations/0017_idempotency.sql")),
+    Migration {
+        usable_from: 17,
+        ..Migration::new(18, "consents_of_one_client", include_str!("../migrations/0018_consents_of_one_client.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -37,7 +37,7 @@ impl NewPassword {
         kept: Option<&SessionId>,
         now: Timestamp,
     ) -> Result<bool, TxError> {
-        let sql = "UPDATE users SET password_hash = $1 WHERE id = $2";
+        let sql = "UPDATE users SET password_hash = $1 WHERE id = $2 AND deleted_at IS NULL";
         if tx.execute(sql, &[self.hash.expose_secret().into(), user.as_str().into()]).await? == 0 {
             return Ok(false);
         }

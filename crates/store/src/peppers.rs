@@ -30,10 +30,11 @@ impl Operation for NamedPeppers {
 }
 
 /// Every table that holds digests, the smaller ones first.
-const NAMING: [&str; 7] = [
+const NAMING: [&str; 8] = [
     "SELECT 1 AS found FROM clients WHERE secret_pepper = $1 LIMIT 1",
     "SELECT 1 AS found FROM api_keys WHERE pepper = $1 LIMIT 1",
     "SELECT 1 AS found FROM authorization_requests WHERE pepper = $1 LIMIT 1",
+    "SELECT 1 AS found FROM kept_answers WHERE pepper = $1 LIMIT 1",
     "SELECT 1 AS found FROM codes WHERE pepper = $1 LIMIT 1",
     "SELECT 1 AS found FROM sessions WHERE pepper = $1 LIMIT 1",
     "SELECT 1 AS found FROM access_tokens WHERE pepper = $1 LIMIT 1",

@@ -10,6 +10,10 @@ use doorward_core::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
+mod replacement;
+
+pub use self::replacement::Updated;
+pub(crate) use self::replacement::replace_metadata;
 use crate::tx::{Row, Tx, TxError, Value};
 
 impl Row {
@@ -91,21 +95,35 @@ pub(crate) fn readable<T>(
     Ok(list)
 }
 
-/// The same for a page of a list. `sql` gives the rows after the id `$1` in the order of their ids, at most `$2`. What
-/// is skipped makes room for the next, so a page that is not full is the last.
-pub(crate) async fn readable_page<T>(
+/// A page of a list.
+pub(crate) struct Page<const N: usize> {
+    /// What is listed, for the log.
+    pub(crate) kind: &'static str,
+    /// Gives the rows that come after the first `N` parameters, in the order of their first `N` columns, at most as many as
+    /// the parameter after those says. The rest of the parameters are those of the filter.
+    pub(crate) sql: &'static str,
+    /// Where the page before ended.
+    pub(crate) after: [String; N],
+    /// Maximum number of rows.
+    pub(crate) limit: i64,
+    /// What the filter compares with.
+    pub(crate) filter: Vec<Value>,
+}
+
+/// The page, without what this program can't read. What is skipped makes room for the next, so a page that is not full is
+/// the last.
+pub(crate) async fn readable_page<const N: usize, T>(
     tx: &mut impl Tx,
-    kind: &'static str,
-    sql: &'static str,
-    after: &str,
-    limit: i64,
+    Page { kind, sql, mut after, limit, filter }: Page<N>,
     read: impl Fn(&mut Row) -> Result<T, TxError>,
 ) -> Result<Vec<T>, TxError> {
-    let (mut after, mut page, mut wanted) = (after.to_owned(), Vec::new(), limit);
+    let (mut page, mut wanted) = (Vec::new(), limit);
     loop {
-        let rows = tx.query(sql, &[after.as_str().into(), wanted.into()]).await?;
+        let key = after.into_iter().map(Value::from);
+        let params: Vec<_> = key.chain([wanted.into()]).chain(filter.iter().cloned()).collect();
+        let rows = tx.query(sql, &params).await?;
         let found = count(&rows);
-        after = rows.last().and_then(Row::next_text).unwrap_or_default().to_owned();
+        after = rows.last().map(Row::next_texts).unwrap_or_else(|| [const { String::new() }; N]);
         let read = readable(kind, rows, &read)?;
         let is_last = found < wanted;
         wanted -= count(&read);

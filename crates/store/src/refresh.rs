@@ -20,6 +20,7 @@ use doorward_core::{
     },
     new_access_token::NewAccessToken,
     refusal::Refusal,
+    scope::ScopeSet,
     secret::SecretString,
 };
 
@@ -46,6 +47,8 @@ pub struct Refresh {
     pub request: RefreshRequest,
     /// All registered APIs, to find the audience among.
     pub apis: Arc<Apis>,
+    /// The scopes that the client is registered for.
+    pub registered: ScopeSet,
     /// What the access token is to be for, or why that can't be read.
     pub asked: Result<RequestedAccess, Refusal>,
     /// The successor to issue on success.
@@ -79,7 +82,7 @@ impl Operation for Refresh {
     async fn run(&self, tx: &mut impl Tx) -> Result<Self::Output, TxError> {
         let found = family::lock(tx, &self.candidates, &self.request.client_id, self.now).await?;
         let Some((grant, presented)) = found else { return Ok(Err(Denial::RefreshTokenUnknown.into())) };
-        let asked = grant.access_request(&self.apis, &self.asked);
+        let asked = grant.access_request(&self.apis, &self.registered, &self.asked);
         let facts = presented.facts(&grant);
         let (access, refresh_token, action) =
             match refresh::decide(&self.request, &facts, &asked, &self.limits, self.now) {

@@ -2,12 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::{api::Role, clock::Timestamp, holder::Holder, id::ApiId, user::UserMetadata};
+use doorward_core::{
+    api::{Api, Role},
+    clock::Timestamp,
+    holder::Holder,
+    id::ApiId,
+};
+use serde::Deserialize;
 
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
-    tx::{Operation, Row, Tx, TxError},
+    record::{Page, readable_page},
+    sql::sql,
+    tx::{Operation, Row, Tx, TxError, Value},
 };
 
 /// Gives a role to a holder, or takes it back. Returns whether anything changed.
@@ -31,19 +39,9 @@ impl Operation for ChangeRole {
     type Output = bool;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
-        let (holder, api, role) = (self.holder.as_str(), self.api.as_str(), self.role.as_str());
-        let changed = match self.is_granted {
-            true => {
-                let sql = "INSERT INTO role_grants (holder, api_id, role, created_at) VALUES ($1, $2, $3, $4)
-                           ON CONFLICT (holder, api_id, role) DO NOTHING";
-                tx.execute(sql, &[holder.into(), api.into(), role.into(), self.now.into()]).await?
-            }
-            false => {
-                let sql = "DELETE FROM role_grants WHERE holder = $1 AND api_id = $2 AND role = $3";
-                tx.execute(sql, &[holder.into(), api.into(), role.into()]).await?
-            }
-        };
-        if changed > 0 {
+        let holder = self.holder.as_str();
+        let is_changed = write(tx, holder, &self.api, &self.role, self.is_granted, self.now).await?;
+        if is_changed {
             let action = if self.is_granted { AuditAction::RoleGranted } else { AuditAction::RoleWithdrawn };
             self.audit.event(action).about(holder).with("role", &self.role).append(tx).await?;
             let kind = match &self.holder {
@@ -53,8 +51,33 @@ impl Operation for ChangeRole {
             };
             append_change(tx, kind, holder, self.now).await?;
         }
-        Ok(changed > 0)
+        Ok(is_changed)
     }
+}
+
+/// Writes that a holder has a role from now on, or has it no more. Returns whether anything changed.
+pub(crate) async fn write(
+    tx: &mut impl Tx,
+    holder: &str,
+    api: &ApiId,
+    role: &Role,
+    is_granted: bool,
+    now: Timestamp,
+) -> Result<bool, TxError> {
+    let (api, role) = (api.as_str().into(), role.as_str().into());
+    let changed = match is_granted {
+        true => {
+            let sql = "INSERT INTO role_grants (holder, api_id, role, created_at)
+                       SELECT $1, id, $2, CAST($3 AS bigint) FROM apis WHERE id = $4 AND deleted_at IS NULL
+                       ON CONFLICT (holder, api_id, role) DO NOTHING";
+            tx.execute(sql, &[holder.into(), role, now.into(), api]).await?
+        }
+        false => {
+            let sql = "DELETE FROM role_grants WHERE holder = $1 AND api_id = $2 AND role = $3";
+            tx.execute(sql, &[holder.into(), api, role]).await?
+        }
+    };
+    Ok(changed > 0)
 }
 
 /// A role that somebody has.
@@ -72,10 +95,23 @@ pub struct RoleGrant {
     pub created_at: Timestamp,
 }
 
-/// Who has which role, in the order of holder, API and role.
+/// Which role grants are listed.
+#[derive(Clone, Debug, Default)]
+pub struct RoleFilter {
+    /// Only those of this user, client or key.
+    pub holder: Option<Holder>,
+    /// Only those at this API.
+    pub api: Option<ApiId>,
+    /// Only those of a role of this name.
+    pub role: Option<Role>,
+}
+
+/// Who has which role, in the order of holder, API and role. Roles of a deleted API have no effect and are left out.
 #[derive(Clone, Debug)]
 pub struct ListRoleGrants {
-    /// Only those after this one.
+    /// Which role grants.
+    pub filter: RoleFilter,
+    /// Only those after this one, which the filter let pass too.
     pub after: Option<(Holder, ApiId, Role)>,
     /// Maximum number of rows.
     pub limit: i64,
@@ -85,25 +121,80 @@ impl Operation for ListRoleGrants {
     type Output = Vec<RoleGrant>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<RoleGrant>, TxError> {
+        let RoleFilter { holder, api, role } = &self.filter;
+        let sql = match (holder.is_some(), api.is_some(), role.is_some()) {
+            (false, false, false) => ALL,
+            (true, false, false) => OF_ONE_HOLDER,
+            (false, true, false) => AT_API,
+            (false, false, true) => OF_ROLE,
+            (true, true, false) => OF_HOLDER_AT_API,
+            (true, false, true) => OF_HOLDER_AND_ROLE,
+            (false, true, true) => OF_ROLE_AT_API,
+            (true, true, true) => ONE,
+        };
         let after = self.after.as_ref();
-        let (holder, api, role) =
-            after.map_or(("", "", ""), |(holder, api, role)| (holder.as_str(), api.as_str(), role.as_str()));
-        let sql = "SELECT g.holder, g.api_id, g.role, g.created_at, u.metadata
-                   FROM role_grants g LEFT JOIN users u ON u.id = g.holder
-                   WHERE (g.holder, g.api_id, g.role) > ($1, $2, $3)
-                   ORDER BY g.holder, g.api_id, g.role LIMIT $4";
-        let parameters = [holder.into(), api.into(), role.into(), self.limit.into()];
-        tx.query(sql, &parameters).await?.iter_mut().map(role_grant).collect()
+        // What the filter fixes is the same in every row of the list.
+        let first = |fixed: Option<&str>, last: Option<&str>| fixed.or(last).unwrap_or_default().to_owned();
+        let key = [
+            first(holder.as_ref().map(Holder::as_str), after.map(|(holder, ..)| holder.as_str())),
+            first(api.as_ref().map(ApiId::as_str), after.map(|(_, api, _)| api.as_str())),
+            first(role.as_ref().map(Role::as_str), after.map(|(.., role)| role.as_str())),
+        ];
+        let is_one = holder.is_some() && api.is_some() && role.is_some();
+        let (after, filter) = match is_one {
+            // There is none behind it.
+            true if after.is_some() => return Ok(Vec::new()),
+            true => (Default::default(), key.into_iter().map(Value::from).collect()),
+            false => (key, vec![]),
+        };
+        readable_page(tx, Page { kind: "role grant", sql, after, limit: self.limit, filter }, role_grant).await
     }
 }
+
+// Each is a range of one index, of whose columns the filter fixes the first. As ranges also of those columns, so that
+// PostgreSQL does not walk the primary key for an API or a role that many have.
+const ALL: &str = sql!("{} (g.holder, g.api_id, g.role) > ($1, $2, $3) {}", SELECT, BY_HOLDER);
+const OF_ONE_HOLDER: &str =
+    sql!("{} (g.holder, g.api_id, g.role) > ($1, $2, $3) AND g.holder <= $1 {}", SELECT, BY_HOLDER);
+const OF_HOLDER_AT_API: &str =
+    sql!("{} (g.holder, g.api_id, g.role) > ($1, $2, $3) AND (g.holder, g.api_id) <= ($1, $2) {}", SELECT, BY_HOLDER);
+const ONE: &str = sql!(
+    "{} (g.holder, g.api_id, g.role) > ($1, $2, $3) AND g.holder = $5 AND g.api_id = $6 AND g.role = $7 {}",
+    SELECT,
+    BY_HOLDER
+);
+const AT_API: &str = sql!(
+    "{} (g.api_id, g.holder, g.role) > ($2, $1, $3) AND g.api_id <= $2 ORDER BY g.api_id, g.holder, g.role LIMIT $4",
+    SELECT
+);
+const OF_ROLE_AT_API: &str = sql!(
+    "{} (g.api_id, g.role, g.holder) > ($2, $3, $1) AND (g.api_id, g.role) <= ($2, $3)
+     ORDER BY g.api_id, g.role, g.holder LIMIT $4",
+    SELECT
+);
+const OF_ROLE: &str = sql!("{} (g.role, g.holder, g.api_id) > ($3, $1, $2) AND g.role <= $3 {}", SELECT, BY_ROLE);
+const OF_HOLDER_AND_ROLE: &str =
+    sql!("{} (g.role, g.holder, g.api_id) > ($3, $1, $2) AND (g.role, g.holder) <= ($3, $1) {}", SELECT, BY_ROLE);
+
+const SELECT: &str = "SELECT g.holder, g.api_id, g.role, g.created_at, u.metadata
+     FROM role_grants g LEFT JOIN users u ON u.id = g.holder AND u.deleted_at IS NULL
+     WHERE NOT EXISTS (SELECT 1 FROM apis a WHERE a.id = g.api_id AND a.deleted_at IS NOT NULL) AND";
+const BY_HOLDER: &str = "ORDER BY g.holder, g.api_id, g.role LIMIT $4";
+const BY_ROLE: &str = "ORDER BY g.role, g.holder, g.api_id LIMIT $4";
 
 fn role_grant(row: &mut Row) -> Result<RoleGrant, TxError> {
     let holder = row.text()?.parse();
     let holder = holder.map_err(|_| row.unreadable())?;
     let (api, role, created_at) = (row.parsed()?, row.parsed()?, row.time()?);
-    let user: Option<serde_json::Result<UserMetadata>> = row.opt_text()?.map(|text| serde_json::from_str(&text));
+    let user: Option<serde_json::Result<Named>> = row.opt_text()?.map(|text| serde_json::from_str(&text));
     let user = user.transpose().map_err(|_| row.unreadable())?;
     Ok(RoleGrant { holder, api, role, username: user.map(|user| user.username), created_at })
+}
+
+/// Of a user only the name is read: a newer program may have registered more.
+#[derive(Deserialize)]
+struct Named {
+    username: String,
 }
 
 /// The roles of a holder at every API.
@@ -117,7 +208,9 @@ impl Operation for RolesOf {
     type Output = Vec<(ApiId, Role)>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<(ApiId, Role)>, TxError> {
-        let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 ORDER BY api_id, role";
+        let sql = "SELECT api_id, role FROM role_grants g WHERE holder = $1
+                     AND NOT EXISTS (SELECT 1 FROM apis a WHERE a.id = g.api_id AND a.deleted_at IS NOT NULL)
+                   ORDER BY api_id, role";
         let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
         tx.query(sql, &[self.holder.as_str().into()]).await?.iter_mut().map(pair).collect()
     }
@@ -141,8 +234,11 @@ pub(crate) fn of_holder(row: &mut Row) -> Result<Vec<(ApiId, Role)>, TxError> {
     Ok(roles)
 }
 
-/// The roles of a holder at one API.
-pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &ApiId) -> Result<BTreeSet<Role>, TxError> {
-    let sql = "SELECT role FROM role_grants WHERE holder = $1 AND api_id = $2";
-    tx.query(sql, &[holder.into(), api.as_str().into()]).await?.iter_mut().map(Row::parsed).collect()
+/// The roles of a holder that count at one API.
+pub(crate) async fn at_api(tx: &mut impl Tx, holder: &str, api: &Api) -> Result<BTreeSet<Role>, TxError> {
+    let sql = "SELECT api_id, role FROM role_grants WHERE holder = $1 AND api_id = $2";
+    let pair = |row: &mut Row| Ok((row.parsed()?, row.parsed()?));
+    let rows = tx.query(sql, &[holder.into(), api.id.as_str().into()]).await?;
+    let given = rows.into_iter().map(|mut row| pair(&mut row)).collect::<Result<Vec<_>, TxError>>()?;
+    Ok(api.roles_among(&given))
 }

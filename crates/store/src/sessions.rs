@@ -11,7 +11,7 @@ use doorward_core::{
 
 use crate::{
     audit::{AuditAction, AuditContext},
-    record::{by_digest, json},
+    record::{Page, by_digest, json, readable_page},
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
     users::{self, UserRecord, user},
@@ -148,9 +148,63 @@ impl Operation for TouchSession {
     }
 }
 
-/// The sessions of a user that were not ended, the last used first.
+/// The session with this id, also one that has ended or expired.
+#[derive(Clone, Debug)]
+pub struct FindSessionById {
+    /// Its id, which is not secret.
+    pub id: SessionId,
+}
+
+impl Operation for FindSessionById {
+    type Output = Option<SessionRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<SessionRecord>, TxError> {
+        let sql = sql!("SELECT {} FROM sessions WHERE id = $1", COLUMNS);
+        tx.query_opt(sql, &[self.id.as_str().into()]).await?.as_mut().map(session).transpose()
+    }
+}
+
+/// Which sessions are listed.
+#[derive(Clone, Debug, Default)]
+pub struct SessionFilter {
+    /// Only those of this user.
+    pub user_id: Option<UserId>,
+}
+
+/// The sessions that were not ended, in order of creation. Whether one has expired is for `core` to say.
 #[derive(Clone, Debug)]
 pub struct ListSessions {
+    /// Which sessions.
+    pub filter: SessionFilter,
+    /// Only sessions that began after this one.
+    pub after: Option<SessionId>,
+    /// Maximum number of rows.
+    pub limit: i64,
+}
+
+impl Operation for ListSessions {
+    type Output = Vec<SessionRecord>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
+        let user_id = &self.filter.user_id;
+        let sql = match user_id {
+            None => sql!("SELECT {} FROM sessions WHERE id > $1 AND ended_at IS NULL ORDER BY id LIMIT $2", COLUMNS),
+            // As a range of both columns, so that PostgreSQL does not walk the other index.
+            Some(_) => sql!(
+                "SELECT {} FROM sessions WHERE (user_id, id) > ($3, $1) AND user_id <= $3 AND ended_at IS NULL
+                 ORDER BY user_id, id LIMIT $2",
+                COLUMNS
+            ),
+        };
+        let after = [self.after.as_ref().map_or_else(String::new, SessionId::to_string)];
+        let filter = user_id.iter().map(|user| user.as_str().into()).collect();
+        readable_page(tx, Page { kind: "session", sql, after, limit: self.limit, filter }, session).await
+    }
+}
+
+/// The sessions of a user that were not ended, the last used first.
+#[derive(Clone, Debug)]
+pub struct ListRecentSessions {
     /// The user whose live sessions are listed.
     pub user_id: UserId,
     /// Only sessions that come after this one, by its last use and its id.
@@ -159,7 +213,7 @@ pub struct ListSessions {
     pub limit: i64,
 }
 
-impl Operation for ListSessions {
+impl Operation for ListRecentSessions {
     type Output = Vec<SessionRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<SessionRecord>, TxError> {
@@ -234,6 +288,55 @@ impl Operation for EndSessions {
             event.append(tx).await?;
         }
         Ok(Ok(ended))
+    }
+}
+
+/// Ends a session, whoever's it is. Returns whether it had not been ended.
+#[derive(Clone, Debug)]
+pub struct EndSession {
+    /// The session to end.
+    pub id: SessionId,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// The actor and origin for the audit row of this change.
+    pub audit: AuditContext,
+}
+
+impl Operation for EndSession {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        let sql = sql!("{} AND id = $2", END);
+        if tx.execute(sql, &[self.now.into(), self.id.as_str().into()]).await? == 0 {
+            return Ok(false);
+        }
+        self.audit.event(AuditAction::SessionsEnded).about(&self.id).append(tx).await?;
+        Ok(true)
+    }
+}
+
+/// Ends every session of a user, from outside of all of them. From now on no browser is known as one that signed in before. Returns
+/// how many were ended; `None` if there is no such user.
+#[derive(Clone, Debug)]
+pub struct EndAllSessions {
+    /// The user whose sessions end.
+    pub user_id: UserId,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// The actor and origin for the audit row of this change.
+    pub audit: AuditContext,
+}
+
+impl Operation for EndAllSessions {
+    type Output = Option<u64>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<u64>, TxError> {
+        if users::lock(tx, &self.user_id).await?.is_none() {
+            return Ok(None);
+        }
+        let ended = end_all(tx, &self.user_id, None, self.now).await?;
+        self.audit.event(AuditAction::SessionsEnded).about(&self.user_id).append(tx).await?;
+        Ok(Some(ended))
     }
 }
 

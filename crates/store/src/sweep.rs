@@ -8,9 +8,11 @@ use std::time::Duration;
 use doorward_core::{clock::Timestamp, id::SessionId, throttle};
 
 use crate::{
+    apis::RemoveDeletedApis,
     changes::SweepChanges,
     refresh::RemoveEndedFamilies,
     tx::{Operation, Tx, TxError, Urgency, Value},
+    users::RemoveDeletedUsers,
 };
 
 /// Removes rows of one table that have ended, [`Sweep::STEP`] at most.
@@ -61,10 +63,13 @@ swept! {
     AuthorizationRequests "authorization_requests",
     Changes "changes",
     Codes "codes",
+    DeletedApis "deleted_apis",
+    DeletedUsers "deleted_users",
     Failures "failures",
     FailuresInARow "failures_in_a_row",
     Families "refresh_families",
     Grants "grants",
+    KeptAnswers "kept_answers",
     RefreshSeals "refresh_seals",
     RevokedTokens "revoked_tokens",
     SessionsEnded "ended_sessions",
@@ -94,6 +99,8 @@ impl Operation for Sweep {
                 return SweepChanges { before_ms, limit: Self::STEP }.run(tx).await;
             }
             Swept::Codes => (CODES, before(AFTERGLOW)),
+            Swept::DeletedApis => return RemoveDeletedApis.run(tx).await,
+            Swept::DeletedUsers => return RemoveDeletedUsers.run(tx).await,
             Swept::Failures => (FAILURES, before(throttle::DECAY)),
             Swept::FailuresInARow => {
                 let row = [before(FEW_FORGOTTEN), MANY_FAILURES.into(), before(MANY_FORGOTTEN), Self::STEP.into()];
@@ -101,6 +108,7 @@ impl Operation for Sweep {
             }
             Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
             Swept::Grants => (GRANTS, before(AFTERGLOW)),
+            Swept::KeptAnswers => (KEPT_ANSWERS, self.now.into()),
             Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
             Swept::RevokedTokens => (REVOKED_TOKENS, before(SKEW)),
             Swept::SessionsEnded => (SESSIONS, before(AFTERGLOW)),
@@ -114,6 +122,8 @@ impl Operation for Sweep {
 
 const ACCESS_TOKENS: &str =
     "DELETE FROM access_tokens WHERE digest IN (SELECT digest FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
+const KEPT_ANSWERS: &str =
+    "DELETE FROM kept_answers WHERE digest IN (SELECT digest FROM kept_answers WHERE expires_at < $1 LIMIT $2)";
 const REVOKED_TOKENS: &str =
     "DELETE FROM revoked_tokens WHERE id IN (SELECT id FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)";
 const ASSERTION_IDS: &str = "DELETE FROM assertion_ids WHERE (client_id, id) IN

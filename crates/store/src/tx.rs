@@ -220,6 +220,14 @@ impl Row {
         }
     }
 
+    /// The next fields, without taking them, as far as they are `text`.
+    pub(crate) fn next_texts<const N: usize>(&self) -> [String; N] {
+        std::array::from_fn(|place| match self.fields.as_slice().get(place) {
+            Some(Value::Text(text)) => text.clone(),
+            _ => String::new(),
+        })
+    }
+
     /// The name of the column whose field was taken last, or its number.
     fn column(&self) -> String {
         let name = self.columns.split('\0').nth(self.taken.saturating_sub(1));

@@ -11,12 +11,17 @@ use doorward_core::{
     username,
 };
 
+mod deletion;
+mod update;
+
+pub(crate) use self::deletion::RemoveDeletedUsers;
+pub use self::{deletion::DeleteUser, update::UpdateUser};
 use crate::{
-    ChangeKind, append_change,
+    ChangeKind, ChangesOne, Seen, append_change,
     audit::{AuditAction, AuditContext},
     grants,
     passwords::NewPassword,
-    record::json,
+    record::{Page, json, readable_page},
     sessions,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -42,6 +47,11 @@ pub struct UserRecord {
 }
 
 impl UserRecord {
+    /// What a change of the user may start from.
+    pub fn seen(&self) -> Seen<UserMetadata> {
+        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at }
+    }
+
     /// The data for claims about the user.
     pub fn profile(&self) -> Profile {
         Profile { metadata: self.metadata.clone(), updated_at: self.updated_at.unwrap_or(self.created_at) }
@@ -108,11 +118,9 @@ impl Operation for FindUser {
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<UserRecord>, TxError> {
         match self {
             Self::ById(id) => {
-                let sql = sql!("{} WHERE id = $1", SELECT);
+                let sql = sql!("{} AND id = $1", SELECT);
                 tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
             }
-            // No text in a database holds this character.
-            Self::ByUsername(username) if username.contains('\0') => Ok(None),
             Self::ByUsername(username) => by_username(tx, username).await,
         }
     }
@@ -145,11 +153,13 @@ impl Operation for FindForSignIn {
         let username = if self.username.contains('\0') { "" } else { &self.username };
         let user = by_username(tx, username).await?;
         // Read for known names as well, so that both cost the same.
-        let mut ends = tx.query_one("SELECT min(id), max(id) FROM users", &[]).await?;
-        let (Some(first), Some(last)) = (ends.opt_text()?, ends.opt_text()?) else {
+        let first = tx.query_opt("SELECT id FROM users WHERE deleted_at IS NULL ORDER BY id LIMIT 1", &[]).await?;
+        let last = tx.query_opt("SELECT id FROM users WHERE deleted_at IS NULL ORDER BY id DESC LIMIT 1", &[]).await?;
+        let (Some(mut first), Some(mut last)) = (first, last) else {
             return Ok(SignInFacts { user, stand_in: None });
         };
-        let sql = "SELECT password_hash FROM users WHERE id >= $1 ORDER BY id LIMIT 1";
+        let (first, last) = (first.text()?, last.text()?);
+        let sql = "SELECT password_hash FROM users WHERE id >= $1 AND deleted_at IS NULL ORDER BY id LIMIT 1";
         let row = tx.query_opt(sql, &[between(&first, &last, self.lot).into()]).await?;
         let stand_in = row.map(|mut row| row.text()).transpose()?.map(SecretString::from);
         Ok(SignInFacts { user, stand_in })
@@ -187,8 +197,12 @@ impl Operation for ReplaceHash {
 
 /// The user of this name, in the first form under which there is one.
 async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserRecord>, TxError> {
+    // No text in a database holds this character.
+    if username.contains('\0') {
+        return Ok(None);
+    }
     for form in username::stored_forms(username) {
-        let sql = sql!("{} WHERE username_folded = $1", SELECT);
+        let sql = sql!("{} AND username_folded = $1", SELECT);
         if let Some(mut row) = tx.query_opt(sql, &[form.into()]).await? {
             return user(&mut row).map(Some);
         }
@@ -196,9 +210,20 @@ async fn by_username(tx: &mut impl Tx, username: &str) -> Result<Option<UserReco
     Ok(None)
 }
 
+/// Which users are listed.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Only those who are disabled, or only those who are not.
+    pub disabled: Option<bool>,
+    /// Only the user of this name, in any of its forms.
+    pub username: Option<String>,
+}
+
 /// Users in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListUsers {
+    /// Which users.
+    pub filter: UserFilter,
     /// Only users created after this one.
     pub after: Option<UserId>,
     /// Maximum number of rows.
@@ -209,9 +234,27 @@ impl Operation for ListUsers {
     type Output = Vec<UserRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<UserRecord>, TxError> {
-        let after = self.after.as_ref().map_or("", UserId::as_str);
-        let sql = sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT);
-        tx.query(sql, &[after.into(), self.limit.into()]).await?.iter_mut().map(user).collect()
+        if let Some(username) = &self.filter.username {
+            let found = by_username(tx, username).await?;
+            return Ok(found.into_iter().filter(|user| self.includes(user)).collect());
+        }
+        let sql = match self.filter.disabled {
+            None => sql!("{} AND id > $1 ORDER BY id LIMIT $2", SELECT),
+            Some(true) => sql!("{} AND id > $1 AND disabled_at IS NOT NULL ORDER BY id LIMIT $2", SELECT),
+            Some(false) => sql!("{} AND id > $1 AND disabled_at IS NULL ORDER BY id LIMIT $2", SELECT),
+        };
+        let after = [self.after.as_ref().map_or_else(String::new, UserId::to_string)];
+        let page = Page { kind: "user", sql, after, limit: self.limit, filter: vec![] };
+        readable_page(tx, page, user).await
+    }
+}
+
+impl ListUsers {
+    /// Whether a user that was found by its name is on this page.
+    fn includes(&self, user: &UserRecord) -> bool {
+        let is_disabled = user.disabled_at.is_some();
+        let comes_after = self.after.as_ref().is_none_or(|after| user.id.as_str() > after.as_str());
+        comes_after && self.filter.disabled.is_none_or(|disabled| disabled == is_disabled)
     }
 }
 
@@ -263,7 +306,7 @@ impl Operation for ChangeUser {
                 let sql = "UPDATE users SET
                              disabled_at = CASE WHEN CAST($1 AS bigint) IS NULL THEN NULL
                                    ELSE COALESCE(disabled_at, $1) END
-                           WHERE id = $2";
+                           WHERE id = $2 AND deleted_at IS NULL";
                 tx.execute(sql, &[disabled_at.into(), id.into()]).await?
             }
             UserChange::EmailVerified => {
@@ -290,9 +333,22 @@ impl Operation for ChangeUser {
     }
 }
 
+impl ChangesOne for ChangeUser {
+    type Seen = Seen<UserMetadata>;
+
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
+        Ok(lock(tx, &self.id).await?.map(|user| user.seen()))
+    }
+}
+
 /// A user, locked: against being disabled, and against another session or grant of the same user.
+///
+/// Easy to get wrong: the column must be in no index, which SQLite would write again.
 pub(crate) async fn lock(tx: &mut impl Tx, id: &UserId) -> Result<Option<UserRecord>, TxError> {
-    let sql = sql!("UPDATE users SET disabled_at = disabled_at WHERE id = $1 RETURNING {}", COLUMNS);
+    let sql = sql!(
+        "UPDATE users SET known_browsers = known_browsers WHERE id = $1 AND deleted_at IS NULL RETURNING {}",
+        COLUMNS
+    );
     tx.query_opt(sql, &[id.as_str().into()]).await?.as_mut().map(user).transpose()
 }
 
@@ -301,7 +357,8 @@ pub(crate) const COLUMNS: &str = "id, metadata, password_hash, created_at, disab
 /// What [`profile`] reads.
 pub(crate) const PROFILE: &str = "metadata, created_at, updated_at";
 
-const SELECT: &str = sql!("SELECT {} FROM users", COLUMNS);
+/// Users that were not deleted.
+const SELECT: &str = sql!("SELECT {} FROM users WHERE deleted_at IS NULL", COLUMNS);
 
 pub(crate) fn user(row: &mut Row) -> Result<UserRecord, TxError> {
     Ok(UserRecord {

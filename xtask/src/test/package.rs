@@ -221,7 +221,7 @@ impl<'a> NewServer<'a> {
             Ok(value[member].as_str().with_context(|| format!("the answer has no {member}"))?.to_owned())
         };
         let api = format!("{}:{}", text(&api, "client_id")?, text(&api, "client_secret")?);
-        Ok(Server { root, program, config, url, api, key: text(&key, "key")? })
+        Ok(Server { root, program, config, url, api, key: text(&key, "secret")? })
     }
 }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 use serde_json::Value;
 
-use super::{counts::Counts, manifest::Manifest, summary::Summary};
+use super::{counts::Counts, manifest::Manifest, postgres::Postgres, summary::Summary};
 use crate::leash::{Leashed, leash};
 use crate::server::Server;
 use crate::tools::{Tool, Tools};
@@ -65,8 +65,12 @@ impl Suite<'_> {
         // The line contains secrets.
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&json);
         file.and_then(|mut file| writeln!(file, "{line}")).context("the demo's line could not be written")?;
+        let initdb = self.manifest.needs.contains(&Tool::PostgreSql).then(|| &self.tools.programs[&Tool::PostgreSql]);
+        let postgres =
+            initdb.map(|initdb| Postgres::start(initdb)).transpose().context("its PostgreSQL did not start")?;
         // A browser that is killed leaves its profile behind; there it is removed with the demo.
-        let environment = [("DOORWARD_DEMO_JSON", &*json), ("TMPDIR", folder)];
+        let mut environment = vec![("DOORWARD_DEMO_JSON", &*json), ("TMPDIR", folder)];
+        environment.extend(postgres.iter().map(|postgres| ("DOORWARD_TEST_POSTGRES", Path::new(&postgres.url))));
         let (output, outcome) = self.command(&self.manifest.run, &folder.join("suite.log"), &environment)?;
         judge(&output, outcome, counts).map_err(|why| anyhow!(output).context(why))?;
         demo.stop().context("its demo did not end well")

@@ -180,6 +180,7 @@ impl TokenFormat {
 
 /// A scope with the sentence that the consent page shows for it.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DescribedScope {
     /// The scope's name, unique across all APIs.
     pub scope: Scope,
@@ -204,6 +205,7 @@ pub struct Api {
 /// What is registered of an API. It is created, changed, stored, shown and exported as this one type. A member that is
 /// missing has its default; one that is not known is skipped, since a newer program may have stored it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApiMetadata {
     /// The name for people and the command line, unique.
     pub name: String,
@@ -211,21 +213,28 @@ pub struct ApiMetadata {
     pub identifier: ResourceIdentifier,
     /// The scopes that belong to this API, each with its sentence.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = Vec::<DescribedScope>::new))]
     pub scopes: Vec<DescribedScope>,
     /// The roles that can be granted at this API.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = BTreeSet::<Role>::new))]
     pub roles: BTreeSet<Role>,
     /// The form of its access tokens.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = TokenFormat::default))]
     pub token_format: TokenFormat,
     /// The algorithm that signs its JWTs.
     #[serde(default = "ApiMetadata::default_algorithm")]
+    #[cfg_attr(feature = "openapi", schema(default = ApiMetadata::default_algorithm))]
     pub signing_algorithm: Algorithm,
     /// The lifetime of its access tokens, in whole seconds.
     #[serde(default = "ApiMetadata::default_ttl", with = "secs")]
+    // The server that is asked has the default in its configuration.
+    #[cfg_attr(feature = "openapi", schema(value_type = u64, minimum = 1, maximum = 86_400, default = "tokens.access_token_ttl"))]
     pub access_token_ttl: Duration,
     /// The prefix of its keys.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = KeyPrefix::default))]
     pub key_prefix: KeyPrefix,
 }
 
@@ -275,6 +284,12 @@ impl Api {
     /// Whether the API has this scope.
     pub fn has_scope(&self, scope: &Scope) -> bool {
         self.metadata.scopes.iter().any(|described| described.scope == *scope)
+    }
+
+    /// Of the roles that somebody was given, those that count here: roles of this API that it still has.
+    pub fn roles_among<'a>(&self, given: impl IntoIterator<Item = &'a (ApiId, Role)>) -> BTreeSet<Role> {
+        let counts = |(at, role): &&(ApiId, Role)| *at == self.id && self.metadata.roles.contains(role);
+        given.into_iter().filter(counts).map(|(_, role)| role.clone()).collect()
     }
 }
 
@@ -375,6 +390,18 @@ mod tests {
         let written = serde_json::to_value(&api).unwrap();
         assert_eq!(written["access_token_ttl"], 60);
         assert_eq!(serde_json::from_value::<ApiMetadata>(written).unwrap(), api);
+    }
+
+    #[test]
+    fn only_roles_that_the_api_still_has_count_there() {
+        let [notes, mails] =
+            [1, 2].map(|secs| ApiId::new(Timestamp::from_secs(secs), &crate::random::SeededRng::new(1)));
+        let role = |name| Role::parse(name).unwrap();
+        let mut metadata = ApiMetadata::new("notes", identifier("https://api.example"));
+        metadata.roles = [role("admin"), role("reader")].into();
+        let api = Api { id: notes.clone(), metadata, created_at: Timestamp::from_secs(1) };
+        let given = [(notes.clone(), role("admin")), (notes, role("removed")), (mails, role("reader"))];
+        assert_eq!(api.roles_among(&given), [role("admin")].into());
     }
 
     #[test]

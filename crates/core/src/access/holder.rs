@@ -2,12 +2,13 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{ClientId, KeyId, UserId};
 
 /// The holder of a role.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Holder {
     /// A client, as the subject of client_credentials tokens.
     Client(ClientId),
@@ -18,8 +19,8 @@ pub enum Holder {
 }
 
 /// The owner of an API key. The key can't be used while its owner is disabled.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(untagged)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Owner {
     /// A client: the key is refused while the client is disabled.
     Client(ClientId),
@@ -73,6 +74,26 @@ impl FromStr for Owner {
     fn from_str(id: &str) -> Result<Self, InvalidHolder> {
         let client = ClientId::parse(id).map(Self::Client);
         client.or_else(|_| UserId::parse(id).map(Self::User)).map_err(|_| InvalidHolder)
+    }
+}
+
+impl From<Holder> for String {
+    fn from(holder: Holder) -> Self {
+        holder.as_str().to_owned()
+    }
+}
+
+impl TryFrom<String> for Holder {
+    type Error = InvalidHolder;
+
+    fn try_from(id: String) -> Result<Self, InvalidHolder> {
+        id.parse()
+    }
+}
+
+impl From<Owner> for String {
+    fn from(owner: Owner) -> Self {
+        owner.as_str().to_owned()
     }
 }
 

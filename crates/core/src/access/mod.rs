@@ -4,4 +4,5 @@ pub mod api;
 pub mod holder;
 pub mod policy;
 pub mod principal;
+pub mod rights;
 pub mod scope;

@@ -13,6 +13,7 @@ use crate::{
 
 /// What kind of party a principal is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// A client that acts for itself (client_credentials).
@@ -25,6 +26,7 @@ pub enum PrincipalKind {
 
 /// The kind of credential that a principal used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
     /// An access token in the form of a JWT (RFC 9068).
@@ -37,6 +39,7 @@ pub enum CredentialKind {
 
 /// A verified party. In an API, only the guard creates one.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Principal {
     /// What kind of party it is.
     pub kind: PrincipalKind,
@@ -69,6 +72,7 @@ pub struct Principal {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub roles: BTreeSet<Role>,
     /// When the credential expires; `None` for a key without expiry.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<i64>))]
     #[serde(rename = "exp", default, skip_serializing_if = "Option::is_none", with = "optional_secs")]
     pub expires_at: Option<Timestamp>,
     /// The other claims of its token, by name: everything that has no field above.

@@ -2,9 +2,16 @@
 //!
 //! Names are unique across all APIs, so that the scopes of a request determine the API.
 
-use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize, Serializer};
+
+use crate::clock::Timestamp;
 
 /// Requests an ID token (OpenID Connect Core section 3.1.2.1).
 pub const OPENID: &str = "openid";
@@ -157,6 +164,41 @@ impl ScopeSet {
     }
 }
 
+/// The scopes that were removed from an API, each with the time. What was granted or issued at or before that time does
+/// not allow the scope, also when an API has a scope of this name again: it may mean something else.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct EndedScopes(BTreeMap<Scope, Timestamp>);
+
+impl EndedScopes {
+    /// The scopes that still count, of those that were given at `since`.
+    pub fn living(&self, scopes: &ScopeSet, since: Timestamp) -> ScopeSet {
+        scopes.filtered(|scope| self.0.get(scope).is_none_or(|ended_at| since > *ended_at))
+    }
+
+    /// When scopes that are given at `now` count as given: after the last time that one of them was removed, also where that
+    /// was in the same millisecond, or by a server whose clock is ahead.
+    pub fn given_at(&self, scopes: &ScopeSet, now: Timestamp) -> Timestamp {
+        let removals = scopes.iter().filter_map(|scope| self.0.get(scope));
+        let after = removals.map(|removed_at| Timestamp::from_millis(removed_at.as_millis().saturating_add(1)));
+        after.max().map_or(now, |after| after.max(now))
+    }
+
+    /// The same, after these scopes were removed at `now` as well.
+    pub fn and(&self, removed: impl IntoIterator<Item = Scope>, now: Timestamp) -> Self {
+        let mut all = self.0.clone();
+        for scope in removed {
+            all.entry(scope).and_modify(|at| *at = now.max(*at)).or_insert(now);
+        }
+        Self(all)
+    }
+}
+
+impl FromIterator<(Scope, Timestamp)> for EndedScopes {
+    fn from_iter<I: IntoIterator<Item = (Scope, Timestamp)>>(ended: I) -> Self {
+        Self(ended.into_iter().collect())
+    }
+}
+
 impl FromIterator<Scope> for ScopeSet {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
         Self(scopes.into_iter().collect())
@@ -199,6 +241,27 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn ended_scope_counts_only_in_what_was_given_later() {
+        let at = Timestamp::from_secs;
+        let ended: EndedScopes = [(Scope::parse("notes:read").unwrap(), at(100))].into_iter().collect();
+        let given = ScopeSet::parse("notes:read notes:write openid").unwrap();
+        for since in [0, 99, 100] {
+            assert_eq!(ended.living(&given, at(since)), ScopeSet::parse("notes:write openid").unwrap(), "{since}");
+        }
+        assert_eq!(ended.living(&given, at(101)), given);
+        for now in [0, 100, 101] {
+            let given_at = ended.given_at(&given, at(now));
+            assert_eq!(
+                ended.living(&given, given_at),
+                given,
+                "what is given again counts, also where the clock is behind"
+            );
+        }
+        assert_eq!(ended.given_at(&given, at(101)), at(101));
+        assert_eq!(ended.given_at(&ScopeSet::parse("notes:write").unwrap(), at(7)), at(7));
+    }
 
     #[test]
     fn a_list_reads_in_any_order_and_writes_in_one() {

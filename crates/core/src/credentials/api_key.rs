@@ -10,8 +10,10 @@ use crate::{
     checksummed::{self, checksum_holds, is_body},
     clock::Timestamp,
     denial::Denial,
+    holder::Owner,
     id::ApiId,
     random::Rng,
+    rights::Limits,
     scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
 };
@@ -138,10 +140,21 @@ pub struct KeyMetadata {
     pub apis: Vec<ApiId>,
     /// Of a key for the management API: the APIs that it may manage; all if empty.
     pub limited_to: Vec<ApiId>,
+    /// Of a key for the management API: the owners whose things it may manage; all if empty. Older programs could not
+    /// limit a key so.
+    #[serde(default)]
+    pub limited_to_owners: Vec<Owner>,
     /// What it may be used for.
     pub scope: ScopeSet,
     /// For real use or for tests.
     pub environment: Environment,
+}
+
+impl KeyMetadata {
+    /// What it is limited to at the management API.
+    pub fn limits(&self) -> Limits {
+        Limits { apis: self.limited_to.clone(), owners: self.limited_to_owners.clone() }
+    }
 }
 
 /// What decides whether a key that exists may be used.

@@ -6,14 +6,19 @@ use crate::{
     api::{Api, MANAGEMENT, Role},
     api_key::{ApiKey, Environment, KeyMetadata},
     clock::Timestamp,
+    holder::Owner,
     id::ApiId,
     random::Rng,
-    registration::{InvalidRegistration, display_name},
+    refusal::Mistake,
+    registration::display_name,
     scope::ScopeSet,
 };
 
 /// The default lifetime of a key.
 pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(90 * 86_400);
+
+/// The longest lifetime of a key that expires at all: a hundred years.
+pub const MAX_LIFETIME: Duration = Duration::from_secs(36_500 * 86_400);
 
 /// When a new key expires.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -25,21 +30,40 @@ pub enum Expiry {
     Default,
     /// Never. It must be requested explicitly, and lists show a warning.
     Never,
+    /// After some time and never, which is refused together with the other mistakes of the request.
+    Contradictory,
 }
 
 impl Expiry {
+    /// The one that a request for a key means: its lifetime in seconds, or never.
+    pub fn requested(expires_in: Option<u64>, never_expires: bool) -> Self {
+        match (expires_in, never_expires) {
+            (Some(_), true) => Self::Contradictory,
+            (Some(lifetime), false) => Self::After(Duration::from_secs(lifetime)),
+            (None, true) => Self::Never,
+            (None, false) => Self::Default,
+        }
+    }
+
     /// When a key that is created at `now` expires. `None`: never.
-    pub fn expires_at(self, now: Timestamp) -> Result<Option<Timestamp>, InvalidRegistration> {
+    pub fn expires_at(self, now: Timestamp) -> Result<Option<Timestamp>, Mistake> {
         match self {
             Self::After(lifetime) if lifetime < Duration::from_secs(1) => {
-                Err(InvalidRegistration::new("expires_in", "at least a second"))
+                Err(Mistake::at("expires_in", "at least a second"))
+            }
+            Self::After(lifetime) if lifetime > MAX_LIFETIME => {
+                Err(Mistake::at("expires_in", "at most a hundred years, or never_expires"))
             }
             Self::After(lifetime) => Ok(Some(now.plus(lifetime))),
             Self::Default => Ok(Some(now.plus(DEFAULT_LIFETIME))),
             Self::Never => Ok(None),
+            Self::Contradictory => Err(Mistake::at("never_expires", "can't be true beside expires_in")),
         }
     }
 }
+
+/// The roles that a key is given, each with its API.
+pub type GivenRoles = Vec<(ApiId, Role)>;
 
 /// The request for a new key.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +72,12 @@ pub struct NewApiKey<'a> {
     pub name: &'a str,
     /// The APIs that it names; the first gives its prefix.
     pub apis: &'a [Arc<Api>],
+    /// Whether those are all. If one is not known, nobody can judge scopes and roles.
+    pub are_all_known: bool,
     /// Of a management key: the APIs that it is limited to; all if empty.
     pub limited_to: &'a [Arc<Api>],
+    /// Of a management key: the owners whose things it may manage; all if empty.
+    pub limited_to_owners: &'a [Owner],
     /// What it may be used for: scopes of the APIs that it names.
     pub scope: &'a ScopeSet,
     /// Its roles, as `api:role`, or `role` alone where it names one API.
@@ -59,56 +87,80 @@ pub struct NewApiKey<'a> {
 }
 
 impl NewApiKey<'_> {
-    /// The metadata of the key, or an error if there can't be such a key.
-    pub fn metadata(&self) -> Result<KeyMetadata, InvalidRegistration> {
-        let invalid = |member, why: String| Err(InvalidRegistration::new(member, why));
-        let name = display_name("name", self.name)?;
-        self.first()?;
-        if !self.limited_to.is_empty() && !self.apis.iter().any(|api| api.metadata.name == MANAGEMENT) {
-            return invalid("limited_to", format!("only keys of the API {MANAGEMENT:?} can be limited"));
+    /// The metadata of the key and the roles that it is given, each with its API, or why there can't be such a key.
+    pub fn checked(&self) -> Result<(KeyMetadata, GivenRoles), Vec<Mistake>> {
+        let (name, roles) = (display_name("name", self.name), self.roles());
+        let mut mistakes = Vec::from_iter(name.as_ref().err().cloned());
+        match self.first() {
+            _ if !self.are_all_known => {}
+            Err(mistake) => mistakes.push(mistake),
+            Ok(_) => {
+                mistakes.extend(self.mistake_in_limits());
+                mistakes.extend(self.mistake_in_scopes());
+                mistakes.extend(roles.iter().filter_map(|role| role.as_ref().err().cloned()));
+            }
         }
-        let foreign = self.scope.filtered(|scope| !self.apis.iter().any(|api| api.has_scope(scope)));
-        if !foreign.is_empty() {
-            return invalid("scope", format!("{foreign} is no scope of the named APIs"));
-        }
+        Mistake::none(mistakes)?;
         let ids = |apis: &[Arc<Api>]| apis.iter().map(|api| api.id.clone()).collect();
-        Ok(KeyMetadata {
-            name,
+        let metadata = KeyMetadata {
+            name: name.unwrap_or_default(),
             apis: ids(self.apis),
             limited_to: ids(self.limited_to),
+            limited_to_owners: self.limited_to_owners.to_vec(),
             scope: self.scope.clone(),
             environment: self.environment,
-        })
-    }
-
-    /// The roles that the key is given, each with its API.
-    pub fn roles(&self) -> Result<Vec<(ApiId, Role)>, InvalidRegistration> {
-        self.roles.iter().map(|text| self.role(text)).collect()
+        };
+        Ok((metadata, roles.into_iter().flatten().collect()))
     }
 
     /// Makes the key itself.
-    pub fn generate(&self, rng: &dyn Rng) -> Result<ApiKey, InvalidRegistration> {
-        Ok(ApiKey::generate(&self.first()?.metadata.key_prefix, self.environment, rng))
+    pub fn generate(&self, rng: &dyn Rng) -> Result<ApiKey, Vec<Mistake>> {
+        let first = self.first().map_err(|mistake| vec![mistake])?;
+        Ok(ApiKey::generate(&first.metadata.key_prefix, self.environment, rng))
     }
 
     /// The API that gives the key its prefix.
-    fn first(&self) -> Result<&Api, InvalidRegistration> {
+    fn first(&self) -> Result<&Api, Mistake> {
         let first = self.apis.first().map(AsRef::as_ref);
-        first.ok_or_else(|| InvalidRegistration::new("apis", "a key names at least one API"))
+        first.ok_or_else(|| Mistake::at("apis", "a key names at least one API"))
     }
 
-    fn role(&self, text: &str) -> Result<(ApiId, Role), InvalidRegistration> {
-        let invalid = |why: &str| InvalidRegistration::new("roles", why);
+    fn mistake_in_limits(&self) -> Option<Mistake> {
+        if self.apis.iter().any(|api| api.metadata.name == MANAGEMENT) {
+            return None;
+        }
+        let member = match (self.limited_to, self.limited_to_owners) {
+            ([], []) => return None,
+            ([], _) => "limited_to_owners",
+            _ => "limited_to",
+        };
+        Some(Mistake::at(member, format!("only keys of the API {MANAGEMENT:?} can be limited")))
+    }
+
+    fn mistake_in_scopes(&self) -> Option<Mistake> {
+        if self.scope.iter().count() > ScopeSet::MAX {
+            return Some(Mistake::at("scopes", format!("at most {}", ScopeSet::MAX)));
+        }
+        let foreign = self.scope.filtered(|scope| !self.apis.iter().any(|api| api.has_scope(scope)));
+        (!foreign.is_empty()).then(|| Mistake::at("scopes", format!("{foreign} is no scope of the named APIs")))
+    }
+
+    fn roles(&self) -> Vec<Result<(ApiId, Role), Mistake>> {
+        let named = self.roles.iter().enumerate();
+        named.map(|(index, text)| self.role(text).map_err(|why| Mistake::at_element("roles", index, why))).collect()
+    }
+
+    fn role(&self, text: &str) -> Result<(ApiId, Role), String> {
         let (api, role) = match (text.split_once(':'), self.apis) {
             (Some((name, role)), apis) => (apis.iter().find(|api| api.metadata.name == name), role),
             (None, [only]) => (Some(only), text),
             (None, _) => (None, text),
         };
-        let api = api.ok_or_else(|| invalid("write API:ROLE, with an API that the key names"))?;
-        let role = Role::parse(role).map_err(|error| invalid(&error.to_string()))?;
+        let api = api.ok_or_else(|| "write API:ROLE, with an API that the key names".to_owned())?;
+        let role = Role::parse(role).map_err(|error| error.to_string())?;
         match api.metadata.roles.contains(&role) {
             true => Ok((api.id.clone(), role)),
-            false => Err(invalid(&format!("the API {:?} has no role {role}", api.metadata.name))),
+            false => Err(format!("the API {:?} has no role {role}", api.metadata.name)),
         }
     }
 }
@@ -124,8 +176,6 @@ mod tests {
         Arc::new(Api { metadata: ApiMetadata { roles, ..plain.metadata }, ..plain })
     }
 
-    type Roles = Vec<(ApiId, Role)>;
-
     struct Asked {
         name: &'static str,
         apis: Vec<Arc<Api>>,
@@ -139,21 +189,25 @@ mod tests {
             Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles: Vec::new() }
         }
 
-        /// What is registered and given, or the member that does not fit.
-        fn answer(&self) -> Result<(KeyMetadata, Roles), &'static str> {
+        /// What is registered and given, or where the mistakes are.
+        fn answer(&self, are_all_known: bool) -> Result<(KeyMetadata, GivenRoles), Vec<String>> {
             let scope = self.scope.split_whitespace().map(|scope| Scope::parse(scope).unwrap()).collect();
             let new = NewApiKey {
                 name: self.name,
                 apis: &self.apis,
+                are_all_known,
                 limited_to: &self.limited_to,
+                limited_to_owners: &[],
                 scope: &scope,
                 roles: &self.roles,
                 environment: Environment::Live,
             };
-            let metadata = new.metadata().map_err(|error| error.member)?;
-            let key = new.generate(&SeededRng::new(1)).map_err(|error| error.member)?;
-            assert!(key.reveal().starts_with(&format!("{}_live_", self.apis[0].metadata.key_prefix.as_str())));
-            Ok((metadata, new.roles().map_err(|error| error.member)?))
+            let checked = new.checked();
+            if checked.is_ok() {
+                let key = new.generate(&SeededRng::new(1)).unwrap();
+                assert!(key.reveal().starts_with(&format!("{}_live_", self.apis[0].metadata.key_prefix.as_str())));
+            }
+            checked.map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.pointer).collect())
         }
     }
 
@@ -166,12 +220,12 @@ mod tests {
             roles: vec!["notes:admin".into(), "mails:reader".into()],
             ..Asked::of(vec![notes.clone(), mails.clone()])
         };
-        let (metadata, roles) = asked.answer().unwrap();
+        let (metadata, roles) = asked.answer(true).unwrap();
         assert_eq!((metadata.name.as_str(), &metadata.apis), ("ci", &vec![notes.id.clone(), mails.id.clone()]));
         assert_eq!(metadata.scope.to_string(), "mails:read notes:read");
         let named = |api: &Api, role| (api.id.clone(), Role::parse(role).unwrap());
         assert_eq!(roles, [named(&notes, "admin"), named(&mails, "reader")]);
-        let (_, alone) = Asked { roles: vec!["admin".into()], ..Asked::of(vec![notes.clone()]) }.answer().unwrap();
+        let (_, alone) = Asked { roles: vec!["admin".into()], ..Asked::of(vec![notes.clone()]) }.answer(true).unwrap();
         assert_eq!(alone, [named(&notes, "admin")]);
     }
 
@@ -185,16 +239,30 @@ mod tests {
             (Asked { name: " ", ..one() }, "name"),
             (Asked::of(vec![]), "apis"),
             (Asked { limited_to: vec![notes.clone()], ..one() }, "limited_to"),
-            (Asked { scope: "notes:read mails:read", ..one() }, "scope"),
-            (Asked { roles: roles("reader"), ..one() }, "roles"),
-            (Asked { roles: roles("mails:reader"), ..one() }, "roles"),
-            (Asked { roles: roles("notes:"), ..one() }, "roles"),
-            (Asked { roles: roles("admin"), ..Asked::of(vec![notes.clone(), mails.clone()]) }, "roles"),
+            (Asked { scope: "notes:read mails:read", ..one() }, "scopes"),
+            (Asked { roles: roles("reader"), ..one() }, "roles/0"),
+            (Asked { roles: roles("mails:reader"), ..one() }, "roles/0"),
+            (Asked { roles: roles("notes:"), ..one() }, "roles/0"),
+            (Asked { roles: roles("admin"), ..Asked::of(vec![notes.clone(), mails.clone()]) }, "roles/0"),
         ] {
-            assert_eq!(asked.answer().err(), Some(member));
+            assert_eq!(asked.answer(true).err(), Some(vec![format!("/{member}")]));
         }
         let limited = Asked { limited_to: vec![mails.clone()], ..Asked::of(vec![notes.clone(), management]) };
-        assert_eq!(limited.answer().unwrap().0.limited_to, vec![mails.id.clone()]);
+        assert_eq!(limited.answer(true).unwrap().0.limited_to, vec![mails.id.clone()]);
+    }
+
+    #[test]
+    fn every_mistake_of_a_key_is_found_at_once() {
+        let asked = Asked {
+            name: " ",
+            limited_to: vec![with_roles("mails", &[])],
+            scope: "mails:read",
+            roles: ["admin", "reader", "mails:reader"].map(str::to_owned).to_vec(),
+            ..Asked::of(vec![with_roles("notes", &["admin"])])
+        };
+        let all = ["/name", "/limited_to", "/scopes", "/roles/1", "/roles/2"].map(str::to_owned).to_vec();
+        assert_eq!(asked.answer(true), Err(all));
+        assert_eq!(asked.answer(false), Err(vec!["/name".to_owned()]), "an API is unknown: nobody can tell the rest");
     }
 
     #[test]
@@ -205,6 +273,14 @@ mod tests {
         assert_eq!(Expiry::Never.expires_at(now), Ok(None));
         assert_eq!(Expiry::After(Duration::from_secs(1)).expires_at(now), Ok(after(1)));
         let too_short = Expiry::After(Duration::from_millis(999)).expires_at(now);
-        assert_eq!(too_short.map_err(|error| error.member), Err("expires_in"));
+        assert_eq!(too_short.map_err(|mistake| mistake.pointer), Err("/expires_in".to_owned()));
+        assert!(Expiry::After(MAX_LIFETIME).expires_at(now).is_ok());
+        let too_long = Expiry::After(MAX_LIFETIME + Duration::from_secs(1)).expires_at(now);
+        assert_eq!(too_long.map_err(|mistake| mistake.pointer), Err("/expires_in".to_owned()));
+        assert_eq!(Expiry::requested(None, false), Expiry::Default);
+        assert_eq!(Expiry::requested(Some(1), false), Expiry::After(Duration::from_secs(1)));
+        assert_eq!(Expiry::requested(None, true), Expiry::Never);
+        let both = Expiry::requested(Some(1), true).expires_at(now);
+        assert_eq!(both.map_err(|mistake| mistake.pointer), Err("/never_expires".to_owned()));
     }
 }

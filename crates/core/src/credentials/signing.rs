@@ -18,6 +18,10 @@ pub struct RotationSchedule {
     pub retire_after: Duration,
 }
 
+/// How many keys of one algorithm wait to sign at most, if somebody asks for them. All of them are in the JWKS, and
+/// verifiers read only so much of it.
+pub const MAX_WAITING: usize = 2;
+
 /// The times of a signing key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct KeyTimes {
@@ -29,6 +33,8 @@ pub struct KeyTimes {
     pub published_at: Timestamp,
     /// When it starts to sign.
     pub active_from: Timestamp,
+    /// Until when something was signed with its algorithm, if that ended: an API chose another one, or was deleted.
+    pub unused_since: Option<Timestamp>,
 }
 
 /// The state of a key.
@@ -72,6 +78,19 @@ pub fn state(key: &KeyTimes, all: &[KeyTimes], schedule: &RotationSchedule, now:
     }
 }
 
+/// Whether `key` is in the JWKS. A key of an algorithm that is not in use is not, since some libraries fail on a set that
+/// holds a key that they don't know; but it stays as long as tokens live that it may have signed.
+pub fn is_published(
+    key: &KeyTimes,
+    all: &[KeyTimes],
+    in_use: &[Algorithm],
+    schedule: &RotationSchedule,
+    now: Timestamp,
+) -> bool {
+    let was_used_lately = key.unused_since.is_some_and(|since| now < since.plus(schedule.retire_after));
+    (in_use.contains(&key.algorithm) || was_used_lately) && state(key, all, schedule, now) != KeyState::Gone
+}
+
 /// The key that signs with `algorithm` at `now`. The first key of an algorithm replaces no other, so it signs even if
 /// the clock shows a time before its creation.
 pub fn active(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> Option<&KeyTimes> {
@@ -87,6 +106,11 @@ pub fn earliest(algorithm: Algorithm, all: &[KeyTimes], schedule: &RotationSched
         true => now.plus(schedule.publish_before_use),
         false => now,
     }
+}
+
+/// Whether somebody may ask for another key of `algorithm`: not too many wait to sign.
+pub fn may_add(algorithm: Algorithm, all: &[KeyTimes], now: Timestamp) -> bool {
+    all.iter().filter(|key| key.algorithm == algorithm && now < key.active_from).count() < MAX_WAITING
 }
 
 /// When a new key of `algorithm` starts to sign, if one is due. It is created early enough to be published for long
@@ -124,6 +148,7 @@ mod tests {
             algorithm: Algorithm::EdDSA,
             published_at: at(published),
             active_from: at(active),
+            unused_since: None,
         }
     }
 
@@ -147,6 +172,30 @@ mod tests {
         // A server that slept through it still publishes before it signs.
         assert_eq!(due_on(&[key(0, 0)], 100), Some(at(101)));
         assert_eq!(due_on(&[key(0, 0), key(29, 30)], 29), None);
+    }
+
+    #[test]
+    fn keys_that_wait_to_sign_are_few() {
+        let of_another = KeyTimes { algorithm: Algorithm::RS256, ..key(0, 9) };
+        let may_add = |keys: &[KeyTimes], day| may_add(key(0, 0).algorithm, keys, at(day));
+        assert!(may_add(&[], 0) && may_add(&[key(0, 0), key(0, 1), of_another], 0), "one waits");
+        let full = [key(0, 0), key(0, 1), key(0, 1)];
+        assert!(!may_add(&full, 0) && may_add(&full, 1), "until they sign");
+    }
+
+    #[test]
+    fn key_of_an_algorithm_out_of_use_is_published_for_its_tokens() {
+        let published = |unused_since: Option<u64>, in_use: &[Algorithm], day| {
+            let key = KeyTimes { unused_since: unused_since.map(at), ..key(0, 0) };
+            is_published(&key, std::slice::from_ref(&key), in_use, &SCHEDULE, at(day))
+        };
+        assert!(published(None, &[Algorithm::EdDSA], 5));
+        assert!(!published(None, &[], 5), "nothing was ever signed with it");
+        assert!(published(Some(5), &[], 5));
+        assert!(!published(Some(5), &[], 6), "its last token has expired");
+        assert!(published(Some(5), &[Algorithm::EdDSA], 6), "it is in use again");
+        let keys = [KeyTimes { unused_since: Some(at(31)), ..key(0, 0) }, key(29, 30)];
+        assert!(!is_published(&keys[0], &keys, &[], &SCHEDULE, at(31)), "gone by its own successor");
     }
 
     #[test]

@@ -147,7 +147,7 @@ impl AuthorizationRequest {
 
     /// Whether the client may still have an answer: it may have been disabled or changed while the user looked at a
     /// page. Every refusal of this step is for a page.
-    pub fn check_client<'c>(&self, client: Option<&'c Client>) -> Result<&'c Client, Refusal> {
+    pub fn check_client<'c>(&self, client: Option<&'c Client>, apis: &Apis) -> Result<&'c Client, Refusal> {
         let usable =
             client.filter(|client| client.disabled_at.is_none() && client.allows(GrantType::AuthorizationCode));
         let refuse = |denial| Refusal::new(denial).fact("client_id", &self.client_id);
@@ -155,12 +155,10 @@ impl AuthorizationRequest {
         if client.redirect_uri(&self.target.redirect_uri).is_none() {
             return Err(refuse(Denial::RedirectUriNotRegistered));
         }
-        match self.scopes.is_subset(&client.metadata.scope) {
+        let beyond = self.scopes.difference(&client.registered_scope(apis));
+        match beyond.is_empty() {
             true => Ok(client),
-            false => {
-                let beyond = self.scopes.difference(&client.metadata.scope);
-                Err(refuse(Denial::ScopeNotAllowed).fact("scope", beyond))
-            }
+            false => Err(refuse(Denial::ScopeNotAllowed).fact("scope", beyond)),
         }
     }
 
@@ -280,7 +278,7 @@ fn requested_scopes(
     if known.is_empty() || (!unknown.is_empty() && !asked.contains(scope::OPENID)) {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }
-    let forbidden = known.difference(&client.metadata.scope);
+    let forbidden = known.difference(&client.registered_scope(apis));
     if !forbidden.is_empty() {
         return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
     }
@@ -463,8 +461,8 @@ pub(crate) mod tests {
     #[test]
     fn a_client_that_was_changed_meanwhile_gets_no_answer() {
         let request = parse(GOOD).unwrap();
-        let denied = |client: Option<Client>| request.check_client(client.as_ref()).unwrap_err().denial;
-        assert!(request.check_client(Some(&client())).is_ok());
+        let denied = |client: Option<Client>| request.check_client(client.as_ref(), &apis()).unwrap_err().denial;
+        assert!(request.check_client(Some(&client()), &apis()).is_ok());
         assert_eq!(denied(None), Denial::AuthorizeClientUnknown);
         let disabled = Client { disabled_at: Some(Timestamp::from_millis(1)), ..client() };
         assert_eq!(denied(Some(disabled)), Denial::AuthorizeClientUnknown);

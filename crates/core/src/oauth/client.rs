@@ -1,7 +1,5 @@
 //! Clients (RFC 6749 section 2): how they authenticate, and what they may request.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,8 +7,10 @@ use crate::{
     client_metadata::{ClientMetadata, ClientProfile},
     clock::Timestamp,
     digest::KeyedDigest,
+    grant::audience::Apis,
     id::{ApiId, ClientId},
     redirect_uri::RedirectUri,
+    scope::ScopeSet,
 };
 
 /// A grant type (RFC 6749 section 1.3).
@@ -103,6 +103,8 @@ pub struct Client {
     pub disabled_at: Option<Timestamp>,
     /// When the client was last disabled. Tokens issued before stay ended when it is enabled again.
     pub tokens_ended_at: Option<Timestamp>,
+    /// When it got its scopes, if that was not when it was created: those that were removed from their API since don't count.
+    pub scope_given_at: Option<Timestamp>,
 }
 
 impl Client {
@@ -117,7 +119,24 @@ impl Client {
             created_at: now,
             disabled_at: None,
             tokens_ended_at: None,
+            scope_given_at: None,
         }
+    }
+
+    /// When it got its scopes.
+    pub fn scope_given_at(&self) -> Timestamp {
+        self.scope_given_at.unwrap_or(self.created_at)
+    }
+
+    /// The scopes that are registered of it now, without those that were removed from their API since it got them.
+    pub fn registered_scope(&self, apis: &Apis) -> ScopeSet {
+        apis.living(&self.metadata.scope, self.scope_given_at())
+    }
+
+    /// What is registered of it now, with such scopes alone.
+    pub fn registered(&self, apis: &Apis) -> ClientMetadata {
+        let default_scope = apis.living(&self.metadata.default_scope, self.scope_given_at());
+        ClientMetadata { scope: self.registered_scope(apis), default_scope, ..self.metadata.clone() }
     }
 
     /// Whether it is a confidential client (RFC 6749 section 2.1).
@@ -155,11 +174,6 @@ impl Client {
     /// consent each time (RFC 8252 section 8.6, OWASP ASVS V10.7.1).
     pub fn is_unassured(&self, registered: &RedirectUri) -> bool {
         !self.is_confidential() && registered.is_native()
-    }
-
-    /// Its roles at one API.
-    pub fn roles_at(&self, api: &ApiId) -> BTreeSet<Role> {
-        self.roles.iter().filter(|(at, _)| at == api).map(|(_, role)| role.clone()).collect()
     }
 }
 
@@ -213,6 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn removed_scopes_of_a_client_are_not_registered_any_more() {
+        let scopes = |text| ScopeSet::parse(text).unwrap();
+        let given = scopes("notes:read notes:write");
+        let plain = client(AuthenticationMethod::None);
+        let metadata = ClientMetadata { scope: given.clone(), default_scope: given.clone(), ..plain.metadata };
+        let (client, removed) = (Client { metadata, ..plain }, crate::scope::Scope::parse("notes:read").unwrap());
+        let apis = crate::grant::audience::tests::apis().with_ended([(removed, NOW)].into_iter().collect());
+        let registered = client.registered(&apis);
+        assert_eq!((registered.scope, registered.default_scope), (scopes("notes:write"), scopes("notes:write")));
+        let again = Client { scope_given_at: Some(apis.given_again(&given, NOW)), ..client };
+        assert_eq!(again.registered(&apis), again.metadata);
+    }
+
+    #[test]
     fn enabling_a_client_does_not_revive_its_tokens() {
         let enabled = client(AuthenticationMethod::None);
         assert!(enabled.allows_token_issued_at(NOW));
@@ -220,15 +248,6 @@ mod tests {
         let before = Timestamp::from_millis(NOW.as_millis() - 1);
         assert!(again.allows_token_issued_at(NOW) && !again.allows_token_issued_at(before));
         assert!(!Client { disabled_at: Some(NOW), ..enabled }.allows_token_issued_at(NOW));
-    }
-
-    #[test]
-    fn roles_are_those_of_the_api_asked_for() {
-        let [notes, mails] = [1, 2].map(|seed| ApiId::new(NOW, &SeededRng::new(seed)));
-        let role = |name| Role::parse(name).unwrap();
-        let roles = vec![(notes.clone(), role("admin")), (mails, role("reader"))];
-        let client = Client { roles, ..client(AuthenticationMethod::None) };
-        assert_eq!(client.roles_at(&notes), [role("admin")].into());
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::{
 
 /// What is registered of a client.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct ClientMetadata {
     /// Its name, shown to users.

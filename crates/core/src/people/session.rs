@@ -37,6 +37,7 @@ pub struct Authentication {
 
 /// A way to sign in, by its name in RFC 8176 section 2.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SignInMethod {
     /// One factor: a password (`pwd` in RFC 8176).
     #[serde(rename = "pwd")]

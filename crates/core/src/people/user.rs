@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The metadata of a user. It is created, changed, stored, shown and exported as this one type. A member that is
 /// missing has its default; one that is not known is skipped, since a newer program may have stored it.
 #[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UserMetadata {
     /// The name to sign in with, as it was given.
     pub username: String,
@@ -16,5 +17,6 @@ pub struct UserMetadata {
     pub email: Option<String>,
     /// Whether the email address was verified.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = false))]
     pub email_verified: bool,
 }

@@ -8,8 +8,10 @@ use crate::{clock::Timestamp, credential, denial::Denial, refusal::Refusal, trac
 
 /// One refused request, or several equal ones.
 #[derive(Clone, Debug, Eq, PartialEq, Deserialize, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RefusalEvent {
     /// The trace id that the caller was given.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub trace_id: TraceId,
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
@@ -28,6 +30,7 @@ pub struct RefusalEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub principal: Option<String>,
     /// What else is known of the case.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<Vec<String>>))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub facts: Vec<(String, String)>,
     /// How many equal refusals the event represents: in a flood, one event reports many.

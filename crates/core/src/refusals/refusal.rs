@@ -5,6 +5,9 @@
 
 use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 
+use serde::Serialize;
+use serde_json::{Map, Value};
+
 use crate::{api::Role, credential, denial::Denial, id::UserId, scope::ScopeSet, text::presentable};
 
 /// A request was refused, and why.
@@ -15,13 +18,97 @@ pub struct Refusal {
     /// Facts about this case for the operator: names and values without secrets.
     pub facts: Vec<(&'static str, String)>,
     /// The user that it is about, if someone may have tried to act as the user.
-    pub subject: Option<UserId>,
+    pub subject: Option<Box<UserId>>,
     /// The scopes that would have been enough (RFC 6750 section 3, `scope`).
     pub required_scopes: Option<ScopeSet>,
     /// The required roles, if one is missing.
     pub required_roles: BTreeSet<Role>,
     /// When to try again (RFC 9110 section 10.2.3).
     pub retry_after: Option<Duration>,
+    /// What the problem document says beside that (RFC 9457 section 3.2). It is for the caller, and not for the log.
+    pub extensions: Option<Box<Map<String, Value>>>,
+}
+
+/// A mistake in a body or a query, and what would be accepted.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Mistake {
+    /// Where it is: a JSON pointer into the body (RFC 6901), or `?` and the name of a query parameter.
+    pub pointer: String,
+    /// The mistake, and what would be accepted.
+    pub detail: String,
+    /// Whether it is that something is named which does not exist, or is beyond the caller's rights.
+    #[serde(skip)]
+    pub names_nothing: bool,
+}
+
+impl Mistake {
+    /// A mistake in a member of the body, or in the body as a whole if the name is empty.
+    pub fn at(member: &str, detail: impl fmt::Display) -> Self {
+        let whole = Self::in_place(String::new(), detail);
+        if member.is_empty() { whole } else { whole.within(member) }
+    }
+
+    /// A mistake in a member or an element as a mistake in what has it.
+    pub fn within(self, name: &str) -> Self {
+        Self { pointer: format!("/{}{}", escaped(name), self.pointer), ..self }
+    }
+
+    /// A mistake in an element of a list.
+    pub fn at_element(member: &str, index: usize, detail: impl fmt::Display) -> Self {
+        Self::in_place(format!("/{}/{index}", escaped(member)), detail)
+    }
+
+    /// A mistake in a parameter of the query.
+    pub fn in_query(parameter: &str, detail: impl fmt::Display) -> Self {
+        Self::in_place(format!("?{parameter}"), detail)
+    }
+
+    /// A mistake in a place that has its words already.
+    pub fn in_place(pointer: String, detail: impl fmt::Display) -> Self {
+        Self { pointer, detail: detail.to_string(), names_nothing: false }
+    }
+
+    /// The same mistake in a member of what it was in.
+    pub fn in_member(self, member: &str) -> Self {
+        Self { pointer: format!("{}/{}", self.pointer, escaped(member)), ..self }
+    }
+
+    /// The same mistake, which is that nothing has the name.
+    pub fn of_unknown(self) -> Self {
+        Self { names_nothing: true, ..self }
+    }
+
+    /// Refuses what has mistakes.
+    pub fn none(found: Vec<Self>) -> Result<(), Vec<Self>> {
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(found),
+        }
+    }
+
+    /// Two parts of a document, or the mistakes of both.
+    pub fn none_in_both<A, B>(one: Result<A, Vec<Self>>, other: Result<B, Vec<Self>>) -> Result<(A, B), Vec<Self>> {
+        match (one, other) {
+            (Ok(one), Ok(other)) => Ok((one, other)),
+            (one, other) => Err([one.err(), other.err()].into_iter().flatten().flatten().collect()),
+        }
+    }
+}
+
+impl fmt::Display for Mistake {
+    /// In a line for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pointer.trim_start_matches('/') {
+            "" => f.write_str(&self.detail),
+            place => write!(f, "{place}: {}", self.detail),
+        }
+    }
+}
+
+/// A name as a token of a JSON pointer (RFC 6901 section 3).
+fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// The fact that names a parameter of the request. Answers contain it, and the facts below, as well.
@@ -32,6 +119,8 @@ pub const SCOPE: &str = "scope";
 pub const MISSING_SCOPE: &str = "missing_scope";
 /// The fact that names the role which the principal lacks.
 pub const MISSING_ROLE: &str = "missing_role";
+/// The fact that names who was refused, by id.
+pub const PRINCIPAL: &str = "principal";
 
 impl Refusal {
     /// A refusal without facts.
@@ -43,6 +132,7 @@ impl Refusal {
             required_scopes: None,
             required_roles: BTreeSet::new(),
             retry_after: None,
+            extensions: None,
         }
     }
 
@@ -54,9 +144,14 @@ impl Refusal {
         self
     }
 
+    /// The value of a fact.
+    pub fn known_fact(&self, wanted: &str) -> Option<&str> {
+        self.facts.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.as_str())
+    }
+
     /// Names the user that the refusal is about. The caller does not see this.
     pub fn about(mut self, user: &UserId) -> Self {
-        self.subject = Some(user.clone());
+        self.subject = Some(Box::new(user.clone()));
         self
     }
 
@@ -67,10 +162,7 @@ impl Refusal {
 
     /// The caller's sentence: that of the denial and, if one is the cause, the parameter, the scope or the role.
     pub fn sentence(&self) -> Cow<'static, str> {
-        self.denial.sentence_about(|wanted| {
-            let fact = self.facts.iter().find(|(name, _)| *name == wanted);
-            fact.map(|(_, value)| value.as_str())
-        })
+        self.denial.sentence_about(|wanted| self.known_fact(wanted))
     }
 
     /// Adds the scopes that would have been enough.
@@ -83,6 +175,18 @@ impl Refusal {
     pub fn required_roles(mut self, roles: BTreeSet<Role>) -> Self {
         self.required_roles = roles;
         self
+    }
+
+    /// Adds a member to the problem document.
+    pub fn extension(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.extensions.get_or_insert_default().insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Lists every mistake in the request, as the member `errors`. The log has only where.
+    pub fn mistakes(self, mistakes: &[Mistake]) -> Self {
+        let places: Vec<_> = mistakes.iter().map(|mistake| mistake.pointer.as_str()).collect();
+        self.fact("errors", places.join(" ")).extension("errors", serde_json::json!(mistakes))
     }
 
     /// Adds the time of the next useful attempt.
@@ -112,8 +216,29 @@ impl fmt::Display for Refusal {
 impl std::error::Error for Refusal {}
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// Where the mistakes of a document are.
+    pub(crate) fn places<T>(checked: Result<T, Vec<Mistake>>) -> Vec<String> {
+        checked.err().into_iter().flatten().map(|mistake| mistake.pointer).collect()
+    }
+
+    #[test]
+    fn mistake_has_the_place_of_a_member_in_an_element() {
+        let mistake = Mistake::at_element("scopes", 2, "too long").in_member("a/b");
+        assert_eq!(mistake.pointer, "/scopes/2/a~1b");
+        assert_eq!(mistake.to_string(), "scopes/2/a~1b: too long");
+        assert_eq!(serde_json::to_value(mistake.clone().of_unknown()).ok(), serde_json::to_value(mistake).ok());
+    }
+
+    #[test]
+    fn two_parts_have_the_mistakes_of_both() {
+        let wrong = |member| Err::<(), _>(vec![Mistake::at(member, "wrong")]);
+        assert_eq!(places(Mistake::none_in_both(wrong("a"), wrong("b"))), ["/a", "/b"]);
+        assert_eq!(places(Mistake::none_in_both(Ok(()), wrong("b"))), ["/b"]);
+        assert_eq!(Mistake::none_in_both(Ok(1), Mistake::none(Vec::new())), Ok((1, ())));
+    }
 
     #[test]
     fn caller_sees_the_parameter_and_no_other_fact() {

@@ -22,6 +22,17 @@ pub struct InvalidId {
     prefix: &'static str,
 }
 
+/// Whether a text has the form of an identifier of some kind, which a name must not have: who names something by its
+/// identifier or by its name must not find another.
+pub fn reads_as_id(text: &str) -> bool {
+    text.split_once('_').is_some_and(|(prefix, digits)| {
+        prefix.len() == 3
+            && prefix.bytes().all(|b| b.is_ascii_alphabetic())
+            && digits.len() == 32
+            && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    })
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -42,6 +53,12 @@ macro_rules! ids {
             /// (RFC 9562 section 5.7).
             pub fn floor(time: Timestamp) -> String {
                 format!(concat!($prefix, "_{:012x}"), millis(time))
+            }
+
+            /// The time that orders it.
+            pub fn made_at(&self) -> Timestamp {
+                let digits = self.0.get(Self::PREFIX.len() + 1..Self::PREFIX.len() + 13).unwrap_or_default();
+                Timestamp::from_millis(i64::from_str_radix(digits, 16).unwrap_or(0))
             }
 
             /// Parses an identifier with this prefix.
@@ -138,12 +155,6 @@ impl AuditId {
         bytes[..2].copy_from_slice(&place.to_be_bytes());
         let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
         Self(format!("{}_{}", Self::PREFIX, uuid.simple()).into())
-    }
-
-    /// The time that orders it.
-    pub fn made_at(&self) -> Timestamp {
-        let digits = self.0.get(Self::PREFIX.len() + 1..Self::PREFIX.len() + 13).unwrap_or_default();
-        Timestamp::from_millis(i64::from_str_radix(digits, 16).unwrap_or(0))
     }
 }
 

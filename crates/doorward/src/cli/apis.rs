@@ -13,11 +13,18 @@ use doorward_core::{
 use doorward_server::{
     App,
     actor::Actor,
-    manage::apis::{self, ApiView, CreatedApi},
+    manage::{
+        ManageError,
+        apis::{self, ApiView, CreatedApi},
+    },
 };
+use doorward_store::idempotency::KeptAnswer;
 use serde_json::json;
 
-use super::{durations, every, word};
+use super::{
+    confirmation::{self, Confirmation},
+    durations, every, word,
+};
 use crate::{
     failure::Failure,
     output::{Output, fields, table, time},
@@ -30,10 +37,101 @@ pub(super) enum Verb {
     /// List all APIs
     List,
     /// Show an API
-    Show {
-        /// The API's name, id or identifier
-        api: String,
+    Show(Named),
+    /// Change an API; what was issued for it stays verifiable
+    Update(UpdateArgs),
+    /// Replace the secret of an API's credential; the old one stops working within a second
+    RotateSecret(Named),
+    /// Delete an API and its credential, and end its scopes and roles
+    Delete {
+        #[command(flatten)]
+        api: Named,
+        #[command(flatten)]
+        confirmation: Confirmation,
     },
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The API's name, id or identifier
+    api: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UpdateArgs {
+    #[command(flatten)]
+    api: Named,
+    #[command(flatten)]
+    changes: Changes,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// Another name: lower-case letters, digits and -
+    #[arg(long)]
+    name: Option<String>,
+    /// A scope to add, or one of its own to describe again, and the sentence that users see; repeatable
+    #[arg(long = "add-scope", value_name = "SCOPE=SENTENCE", value_parser = described_scope)]
+    add_scopes: Vec<DescribedScope>,
+    /// A scope to remove; it ends wherever it was granted; repeatable
+    #[arg(long = "remove-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    remove_scopes: Vec<Scope>,
+    /// A role to add; repeatable
+    #[arg(long = "add-role", value_name = "ROLE", value_parser = Role::parse)]
+    add_roles: Vec<Role>,
+    /// A role to remove; nobody who was given it has it then; repeatable
+    #[arg(long = "remove-role", value_name = "ROLE", value_parser = Role::parse)]
+    remove_roles: Vec<Role>,
+    /// Format of its access tokens
+    #[arg(long, value_name = "FORM", value_parser = word(&TokenFormat::ALL, TokenFormat::as_str))]
+    token_format: Option<TokenFormat>,
+    /// Algorithm that signs its JWTs
+    #[arg(long, value_name = "ALG", value_parser = word(&Algorithm::ALL, Algorithm::as_str))]
+    algorithm: Option<Algorithm>,
+    /// Lifetime of its access tokens
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    access_token_ttl: Option<Duration>,
+    /// Prefix of its keys; those that exist keep theirs
+    #[arg(long, value_name = "PREFIX", value_parser = KeyPrefix::parse)]
+    key_prefix: Option<KeyPrefix>,
+}
+
+impl Changes {
+    /// What is registered after the change.
+    fn applied_to(&self, before: &ApiMetadata) -> Result<ApiMetadata, ManageError> {
+        let mut to = before.clone();
+        for scope in &self.remove_scopes {
+            let at = to.scopes.iter().position(|described| described.scope == *scope);
+            to.scopes.remove(at.ok_or_else(|| lacks(before, "scope", scope.as_str()))?);
+        }
+        for added in &self.add_scopes {
+            match to.scopes.iter_mut().find(|described| described.scope == added.scope) {
+                Some(known) => known.description.clone_from(&added.description),
+                None => to.scopes.push(added.clone()),
+            }
+        }
+        for role in &self.remove_roles {
+            if !to.roles.remove(role.as_str()) {
+                return Err(lacks(before, "role", role.as_str()));
+            }
+        }
+        to.roles.extend(self.add_roles.iter().cloned());
+        Ok(ApiMetadata {
+            name: self.name.clone().unwrap_or(to.name),
+            token_format: self.token_format.unwrap_or(to.token_format),
+            signing_algorithm: self.algorithm.unwrap_or(to.signing_algorithm),
+            access_token_ttl: self.access_token_ttl.unwrap_or(to.access_token_ttl),
+            key_prefix: self.key_prefix.clone().unwrap_or(to.key_prefix),
+            ..to
+        })
+    }
+}
+
+fn lacks(api: &ApiMetadata, kind: &'static str, name: &str) -> ManageError {
+    ManageError::NotFound { kind, name: format!("{name} at {}", api.name) }
 }
 
 #[derive(Args, Debug)]
@@ -76,8 +174,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await,
         Verb::List => {
-            let after = |api: &ApiView| api.id.clone();
-            let apis = every(async |last, limit| apis::list(app, last.map(after), limit).await).await?;
+            let apis = every(async |after, limit| apis::list(app, actor, after, limit).await).await?;
             output.print(&apis, || {
                 let row = |api: &ApiView| {
                     let scopes: Vec<_> = api.metadata.scopes.iter().map(|described| described.scope.as_str()).collect();
@@ -88,9 +185,38 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             })?;
             Ok(())
         }
-        Verb::Show { api } => {
-            let api = apis::show(app, &api).await?;
+        Verb::Show(Named { api }) => {
+            let api = apis::show(app, actor, &api).await?;
             output.print(&api, || describe(&api))?;
+            Ok(())
+        }
+        Verb::Update(args) => {
+            let (name, edit) = (&args.api.api, |api: &ApiView| args.changes.applied_to(&api.metadata));
+            if args.confirmation.dry_run {
+                let ends = apis::ends_of_update(app, actor, name, edit).await?;
+                return confirmation::print("api", name, &ends, output);
+            }
+            let api = apis::update(app, actor, name, args.confirmation.confirm, edit).await?;
+            output.print(&api, || describe(&api))?;
+            Ok(())
+        }
+        Verb::RotateSecret(Named { api }) => {
+            let show = |(client_id, secret): &apis::Credential| {
+                let secret = secret.expose_secret();
+                output.print_once(&json!({"client_id": client_id, "client_secret": secret}), || {
+                    format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
+                })
+            };
+            apis::rotate_secret_shown(app, actor, &api, show).await?;
+            Ok(())
+        }
+        Verb::Delete { api: Named { api }, confirmation } => {
+            if confirmation.dry_run {
+                let ends = apis::ends_of_deletion(app, actor, &api).await?;
+                return confirmation::print("api", &api, &ends, output);
+            }
+            apis::delete(app, actor, &api, confirmation.confirm, |_| Ok(())).await?;
+            output.print(&json!({"api": api, "deleted": true}), || format!("{api} is deleted."))?;
             Ok(())
         }
     }
@@ -110,7 +236,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn show(created: &CreatedApi, output: Output) -> Result<(), Failure> {
+fn show(created: &CreatedApi, output: Output) -> Result<Option<KeptAnswer>, Failure> {
     let CreatedApi { api, client_id, client_secret } = created;
     let mut value = json!(api);
     value["client_secret"] = client_secret.expose_secret().into();
@@ -121,7 +247,8 @@ fn show(created: &CreatedApi, output: Output) -> Result<(), Failure> {
             ("client_id", client_id.to_string()),
             ("client_secret", client_secret.expose_secret().to_owned()),
         ]) + "The secret is shown only once. Give it to the API's guard."
-    })
+    })?;
+    Ok(None)
 }
 
 fn describe(api: &ApiView) -> String {

@@ -56,6 +56,9 @@ struct FilterArgs {
     /// Only what was done by this ID, or by this os:… of a command on the server's machine, as events show it
     #[arg(long, value_name = "ID")]
     actor: Option<String>,
+    /// Only what was done to this ID
+    #[arg(long, value_name = "ID")]
+    subject: Option<String>,
     /// Only events from this IP address or network, for example 192.0.2.7 or 2001:db8::/64
     #[arg(long, value_name = "ADDRESS", value_parser = read_address)]
     address: Option<IpNet>,
@@ -67,8 +70,8 @@ impl FilterArgs {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             return Err(Failure::Usage("--since must be earlier than --until".to_owned()));
         }
-        let Self { about, action, code, actor, address, .. } = self;
-        Ok(AuditFilter { about, action, code, actor, address, since, until })
+        let Self { about, action, code, actor, subject, address, .. } = self;
+        Ok(AuditFilter { about, action, code, actor, subject, address, since, until })
     }
 }
 

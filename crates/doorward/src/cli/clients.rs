@@ -16,9 +16,14 @@ use doorward_server::{
     actor::Actor,
     manage::clients::{self, ClientView, CreatedClient},
 };
+use doorward_store::{clients::ClientFilter, idempotency::KeptAnswer};
 use serde_json::json;
 
-use super::{every, word};
+use super::{
+    client_update,
+    confirmation::{self, Confirmation},
+    every, word,
+};
 use crate::{
     failure::Failure,
     output::{Output, fields, line, table, time, time_or},
@@ -28,24 +33,41 @@ use crate::{
 pub(super) enum Verb {
     /// Create a client and print its secret once
     Create(CreateArgs),
-    /// List all clients
-    List,
+    /// List clients
+    List(ListArgs),
     /// Show a client
     Show(Id),
     /// Replace a client's secret; the old one stops working within a second
     RotateSecret(Id),
+    /// Change a client
+    Update(Box<client_update::UpdateArgs>),
     /// Disable a client and end what users granted it
-    Disable(Id),
+    Disable(EndArgs),
     /// Enable a disabled client again
     Enable(Id),
     /// Delete a client and end what users granted it
-    Delete(Id),
+    Delete(EndArgs),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Id {
     /// The client's id
     client: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct EndArgs {
+    /// The client's id
+    client: String,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    /// Only clients that are disabled; with `false`, only others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    disabled: Option<bool>,
 }
 
 #[derive(Args, Debug)]
@@ -107,9 +129,10 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     };
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await?,
-        Verb::List => {
-            let after = |client: &ClientView| client.client_id.clone();
-            let clients = every(async |last, limit| clients::list(app, last.map(after), limit).await).await?;
+        Verb::List(ListArgs { disabled }) => {
+            let filter = ClientFilter { disabled };
+            let page = async |after, limit| clients::list(app, actor, filter.clone(), after, limit).await;
+            let clients = every(page).await?;
             output.print(&clients, || {
                 let row = |client: &ClientView| {
                     let name = client.metadata.client_name.clone();
@@ -119,7 +142,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             })?;
         }
         Verb::Show(Id { client }) => {
-            let client = clients::show(app, &client).await?;
+            let client = clients::show(app, actor, &client).await?;
             output.print(&client, || describe(&client))?;
         }
         Verb::RotateSecret(Id { client }) => {
@@ -131,16 +154,23 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             };
             clients::rotate_secret_shown(app, actor, &client, show).await?;
         }
-        Verb::Disable(Id { client }) => {
-            clients::disable(app, actor, &client).await?;
+        Verb::Update(args) => client_update::run(*args, app, actor, output).await?,
+        Verb::Disable(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
+            confirmation::print("client_id", &client, &clients::ends_of_disabling(app, actor, &client).await?, output)?;
+        }
+        Verb::Disable(EndArgs { client, confirmation }) => {
+            clients::disable(app, actor, &client, confirmation.confirm).await?;
             done("disabled", &client)?;
         }
         Verb::Enable(Id { client }) => {
             clients::enable(app, actor, &client).await?;
             done("enabled", &client)?;
         }
-        Verb::Delete(Id { client }) => {
-            clients::delete(app, actor, &client).await?;
+        Verb::Delete(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
+            confirmation::print("client_id", &client, &clients::ends_of_deletion(app, actor, &client).await?, output)?;
+        }
+        Verb::Delete(EndArgs { client, confirmation }) => {
+            clients::delete(app, actor, &client, confirmation.confirm, |_| Ok(())).await?;
             done("deleted", &client)?;
         }
     }
@@ -148,13 +178,6 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
 }
 
 async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let scopes = |flag: &str, texts: &[String]| {
-        ScopeSet::parse(&texts.join(" ")).map_err(|error| Failure::Usage(format!("{flag}: {error}")))
-    };
-    let read = |path: &PathBuf| {
-        let document = std::fs::read(path).map_err(|error| Failure::system(&path.display().to_string(), error))?;
-        ClientKeys::parse(&document).map_err(|error| Failure::Usage(format!("--jwks: {error}")))
-    };
     let metadata = ClientMetadata {
         client_name: args.name,
         client_uri: args.client_uri,
@@ -162,12 +185,12 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         grant_types: args.grants.into_iter().collect(),
         redirect_uris: args.redirect_uris,
         post_logout_redirect_uris: args.post_logout_redirect_uris,
-        scope: scopes("--scope", &args.scopes)?,
-        default_scope: scopes("--default-scope", &args.default_scopes)?,
+        scope: read_scopes("--scope", &args.scopes)?,
+        default_scope: read_scopes("--default-scope", &args.default_scopes)?,
         id_token_signed_response_alg: args.id_token_alg,
         id_token_claims: args.id_token_claims,
         profile: args.profile,
-        jwks: args.jwks.as_ref().map(read).transpose()?,
+        jwks: args.jwks.as_ref().map(read_keys).transpose()?,
         assertion_for_token_endpoint: args.assertion_for_token_endpoint,
     };
     let created = clients::create_shown(app, actor, metadata, |created| show(created, output)).await?;
@@ -178,7 +201,16 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
+pub(super) fn read_scopes(flag: &str, texts: &[String]) -> Result<ScopeSet, Failure> {
+    ScopeSet::parse(&texts.join(" ")).map_err(|error| Failure::Usage(format!("{flag}: {error}")))
+}
+
+pub(super) fn read_keys(path: &PathBuf) -> Result<ClientKeys, Failure> {
+    let document = std::fs::read(path).map_err(|error| Failure::system(&path.display().to_string(), error))?;
+    ClientKeys::parse(&document).map_err(|error| Failure::Usage(format!("--jwks: {error}")))
+}
+
+fn show(created: &CreatedClient, output: Output) -> Result<Option<KeptAnswer>, Failure> {
     let CreatedClient { client, secret } = created;
     let secret = secret.as_ref().map(|secret| secret.expose_secret());
     let mut value = json!(client);
@@ -189,7 +221,8 @@ fn show(created: &CreatedClient, output: Output) -> Result<(), Failure> {
         let told = if secret.is_some() { "The secret is shown only once." } else { "" };
         let secret = secret.unwrap_or_default().to_owned();
         fields(&[("client_id", client.client_id.to_string()), ("client_secret", secret)]) + told
-    })
+    })?;
+    Ok(None)
 }
 
 /// What a list points out about a client.
@@ -203,7 +236,7 @@ fn grants(client: &ClientView) -> String {
     client.metadata.grant_types.iter().map(|grant| grant.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn describe(client: &ClientView) -> String {
+pub(super) fn describe(client: &ClientView) -> String {
     let metadata = &client.metadata;
     let joined = |uris: &[RedirectUri]| uris.iter().map(RedirectUri::as_str).collect::<Vec<_>>().join(" ");
     let profile = match metadata.profile {

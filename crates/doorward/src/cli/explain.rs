@@ -128,7 +128,7 @@ pub(super) fn describe(event: &Explained) -> String {
     if event.count > 1 {
         add("count", format!("{} equal events", event.count));
     }
-    format!("{}  {what}\n{}\n", time(event.at()), lines.join("\n"))
+    format!("{}  {what}\n{}\n", time(event.at), lines.join("\n"))
 }
 
 /// The value of a fact; a time as people write it.

@@ -3,13 +3,21 @@
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use doorward_core::{api_key::Environment, id::KeyId, scope::ScopeSet};
+use doorward_core::{
+    api_key::Environment,
+    holder::Owner,
+    id::KeyId,
+    scope::{Scope, ScopeSet},
+};
 use doorward_server::{
     App,
     actor::Actor,
-    manage::keys::{self, CreatedKey, Expiry, KeyView, NewKey},
+    manage::{
+        apis,
+        keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+    },
 };
-use doorward_store::keys::KeyRevocation;
+use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
 use serde_json::json;
 
 use super::durations;
@@ -26,6 +34,8 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Show a key
     Show(Id),
+    /// Change the name, the scopes or the roles of a key; what is not named stays
+    Update(UpdateArgs),
     /// Revoke a key; it stops working everywhere in under a second
     Revoke(Id),
 }
@@ -38,6 +48,12 @@ pub(super) struct Id {
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
+    /// Only keys of this owner: a user's name or id, or a client's id
+    #[arg(long)]
+    owner: Option<String>,
+    /// Only keys that were revoked, or with `false` only others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    revoked: Option<bool>,
     /// List only keys created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
@@ -57,6 +73,9 @@ pub(super) struct CreateArgs {
     /// Scopes, separated by spaces or by repeating the flag; a key without scopes can do very little
     #[arg(long = "scope", value_name = "SCOPES")]
     scopes: Vec<String>,
+    /// Every scope that its APIs have now
+    #[arg(long, conflicts_with = "scopes")]
+    all_scopes: bool,
     /// Role as API:ROLE, or ROLE if the key is for one API; repeatable
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
@@ -66,6 +85,9 @@ pub(super) struct CreateArgs {
     /// For a key of the API "doorward": an API that it may manage; repeatable [default: all]
     #[arg(long = "limit-to", value_name = "API")]
     limited_to: Vec<String>,
+    /// For a key of the API "doorward": an owner whose things it may manage; repeatable [default: all]
+    #[arg(long = "limit-to-owner", value_name = "OWNER")]
+    limited_to_owners: Vec<String>,
     /// Mark the key as a test key
     #[arg(long)]
     test: bool,
@@ -77,20 +99,43 @@ pub(super) struct CreateArgs {
     never_expires: bool,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct UpdateArgs {
+    /// The key's id, or the key itself
+    key: String,
+    /// Name for people
+    #[arg(long)]
+    name: Option<String>,
+    /// All its scopes from now on, separated by spaces or by repeating the flag; none with ""
+    #[arg(long = "scope", value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
+    /// A role from now on, as API:ROLE, or ROLE if the key is for one API; repeatable; none with ""
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Option<Vec<String>>,
+}
+
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await?,
         Verb::List(args) => {
             let after =
                 args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
-            let found = keys::list(app, after.transpose()?, i64::from(args.limit)).await?;
+            let found = keys::list(
+                app,
+                actor,
+                WhichKeys { owner: args.owner, revoked: args.revoked },
+                after.transpose()?,
+                usize::try_from(args.limit).unwrap_or(usize::MAX),
+            )
+            .await?
+            .items;
             output.print(&found, || {
                 let row = |key: &KeyView| {
                     [
                         format!("{}…", key.hint),
                         key.name.clone(),
                         key.apis.join(" "),
-                        key.scope.to_string(),
+                        words(&key.scopes),
                         key.state.to_owned(),
                         time_or(key.expires_at, "NEVER EXPIRES"),
                         time_or(key.last_used_at, "never used"),
@@ -101,27 +146,12 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             })?;
         }
         Verb::Show(Id { key }) => {
-            let key = keys::show(app, &key).await?;
-            output.print(&key, || {
-                fields(&[
-                    ("key", format!("{}…", key.hint)),
-                    ("id", key.id.to_string()),
-                    ("name", key.name.clone()),
-                    ("state", key.state.to_owned()),
-                    ("api", key.apis.join(" ")),
-                    ("scope", key.scope.to_string()),
-                    ("limited to", key.limited_to.join(" ")),
-                    ("roles", key.roles.join(" ")),
-                    ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
-                    ("created", time(key.created_at)),
-                    ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
-                    ("revoked", time_or(key.revoked_at, "")),
-                    ("last used", time_or(key.last_used_at, "never")),
-                ])
-            })?;
+            let key = keys::show(app, actor, &key).await?;
+            print(&key, output)?;
         }
+        Verb::Update(args) => update(args, app, actor, output).await?,
         Verb::Revoke(Id { key }) => {
-            let shown = keys::show(app, &key).await?;
+            let shown = keys::show(app, actor, &key).await?;
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
             let was_before = revocation == KeyRevocation::Before;
             output.print(&json!({"id": shown.id, "revoked": true, "before": was_before}), || match was_before {
@@ -133,15 +163,72 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     Ok(())
 }
 
+async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
+    let edit = |key: &KeyView| {
+        let KeySettings { name, scopes: present, roles } = KeySettings::of(key);
+        Ok(KeySettings {
+            name: args.name.clone().unwrap_or(name),
+            scopes: scopes.as_ref().map_or(present, |scopes| scopes.iter().cloned().collect()),
+            roles: args
+                .roles
+                .as_ref()
+                .map_or(roles, |roles| roles.iter().filter(|role| !role.is_empty()).cloned().collect()),
+        })
+    };
+    print(&keys::update(app, actor, &args.key, edit).await?, output)
+}
+
+fn parse_scopes(scopes: &[String]) -> Result<ScopeSet, Failure> {
+    ScopeSet::parse(&scopes.join(" ")).map_err(|error| Failure::Usage(format!("--scope: {error}")))
+}
+
+fn words(scopes: &[Scope]) -> String {
+    scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
+}
+
+fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
+    output.print(key, || {
+        fields(&[
+            ("key", format!("{}…", key.hint)),
+            ("id", key.id.to_string()),
+            ("name", key.name.clone()),
+            ("state", key.state.to_owned()),
+            ("api", key.apis.join(" ")),
+            ("scopes", words(&key.scopes)),
+            ("limited to", key.limited_to.join(" ")),
+            ("limited to owners", key.limited_to_owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(" ")),
+            ("roles", key.roles.join(" ")),
+            ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("created", time(key.created_at)),
+            ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
+            ("revoked", time_or(key.revoked_at, "")),
+            ("last used", time_or(key.last_used_at, "never")),
+        ])
+    })
+}
+
+async fn scopes_of(names: &[String], app: &App, actor: &Actor) -> Result<ScopeSet, Failure> {
+    let mut scopes = Vec::new();
+    for name in names {
+        scopes.extend(apis::show(app, actor, name).await?.metadata.scopes.into_iter().map(|described| described.scope));
+    }
+    Ok(scopes.into_iter().collect())
+}
+
 async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let scopes = ScopeSet::parse(&args.scopes.join(" "));
+    let scopes = match args.all_scopes {
+        true => scopes_of(&args.apis, app, actor).await?,
+        false => parse_scopes(&args.scopes)?,
+    };
     let new = NewKey {
         name: args.name,
         apis: args.apis,
-        scopes: scopes.map_err(|error| Failure::Usage(format!("--scope: {error}")))?,
+        scopes,
         roles: args.roles,
         owner: args.owner,
         limited_to: args.limited_to,
+        limited_to_owners: args.limited_to_owners,
         environment: if args.test { Environment::Test } else { Environment::Live },
         expiry: match args.expires_in {
             Some(lifetime) => Expiry::After(lifetime),
@@ -150,7 +237,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         },
     };
     let created = keys::create_shown(app, actor, new, |created| show(created, output)).await?;
-    if created.view.scope.is_empty() {
+    if created.view.scopes.is_empty() {
         warn(&format!(
             "this key has no scope: APIs refuse it wherever a route demands one. Make another one with --scope, and revoke \
              this one: doorward key revoke {}",
@@ -160,14 +247,15 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
     Ok(())
 }
 
-fn show(created: &CreatedKey, output: Output) -> Result<(), Failure> {
+fn show(created: &CreatedKey, output: Output) -> Result<Option<KeptAnswer>, Failure> {
     let mut value = json!(created.view);
-    value["key"] = created.key.reveal().into();
+    value["secret"] = created.key.reveal().into();
     output.print_once(&value, || {
         fields(&[
             ("key", created.key.reveal().to_owned()),
             ("id", created.view.id.to_string()),
             ("expires", time_or(created.view.expires_at, "NEVER EXPIRES")),
         ]) + "The key is shown only once."
-    })
+    })?;
+    Ok(None)
 }

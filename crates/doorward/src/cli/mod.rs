@@ -1,13 +1,18 @@
 //! The command line: one module a noun. Each verb reads its arguments, calls a function of `doorward-server`, prints.
 
 mod apis;
+mod apply;
 mod audit;
 mod backup;
+mod client_update;
 mod clients;
 mod clock;
 mod config;
+mod confirmation;
 mod durations;
 mod explain;
+mod export;
+mod grants;
 mod health;
 mod jwks;
 mod keys;
@@ -21,6 +26,7 @@ mod progress;
 mod reference;
 mod restore;
 mod roles;
+mod sessions;
 mod sweep;
 mod tokens;
 mod users;
@@ -36,7 +42,10 @@ use clap::{
     error::ErrorKind,
     parser::ValueSource,
 };
-use doorward_server::{actor::Actor, manage::ManageError};
+use doorward_server::{
+    actor::Actor,
+    manage::{ManageError, page::Page},
+};
 
 use self::backup::BackupArgs;
 use crate::{
@@ -129,6 +138,9 @@ enum Command {
     /// Print the reference of all denials in Markdown
     #[command(hide = true)]
     Denials,
+    /// Print the description of the management API (OpenAPI 3.1)
+    #[command(hide = true)]
+    Openapi,
 }
 
 /// Commands that work on the store.
@@ -156,18 +168,28 @@ enum ServerCommand {
     /// Manage users
     #[command(subcommand)]
     User(users::Verb),
+    /// See who is signed in, and sign users out
+    #[command(subcommand)]
+    Session(sessions::Verb),
     /// Manage the roles of users, clients and keys
     #[command(subcommand)]
     Role(roles::Verb),
     /// Manage APIs, which accept keys and tokens
     #[command(subcommand)]
     Api(apis::Verb),
+    /// Manage grants: what users allowed clients
+    #[command(subcommand)]
+    Grant(grants::Verb),
     /// Inspect tokens
     #[command(subcommand)]
     Token(tokens::Verb),
     /// Manage signing keys
     #[command(subcommand)]
     Jwks(jwks::Verb),
+    /// Create, change and delete APIs, clients and roles as a file says, all or nothing
+    Apply(apply::ApplyArgs),
+    /// Print APIs, clients, roles and settings of keys as a file for apply
+    Export,
     /// Explain why a request was refused
     Explain(explain::ExplainArgs),
     /// Show the audit log
@@ -255,16 +277,17 @@ fn word<T: Copy + Send + Sync + 'static>(
     })
 }
 
-/// Reads a list to its end, page by page: `page` gives what comes after an item, or the first ones.
-async fn every<T>(page: impl AsyncFn(Option<&T>, i64) -> Result<Vec<T>, ManageError>) -> Result<Vec<T>, Failure> {
-    const PAGE: i64 = 500;
-    let mut all = Vec::new();
+/// Reads a list to its end, page by page: `page` gives what comes after a place, or the first ones.
+async fn every<V, P>(
+    page: impl AsyncFn(Option<P>, usize) -> Result<Page<V, P>, ManageError>,
+) -> Result<Vec<V>, Failure> {
+    let (mut all, mut after) = (Vec::new(), None);
     loop {
-        let found = page(all.last(), PAGE).await?;
-        let is_last = found.len() as i64 != PAGE;
-        all.extend(found);
-        if is_last {
-            return Ok(all);
+        let Page { items, next } = page(after, 500).await?;
+        all.extend(items);
+        match next {
+            Some(next) => after = Some(next),
+            None => return Ok(all),
         }
     }
 }
@@ -337,6 +360,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
             crate::output::line(String::from_utf8_lossy(&script).trim_end())?;
         }
         Command::Commands => crate::output::line(&reference::page())?,
+        Command::Openapi => crate::output::line(&format!("{:#}", doorward_server::description()))?,
         Command::Denials => crate::output::line(&explain::page_of_denials())?,
         Command::ManPages { folder } => man_pages::run(&folder)?,
         Command::OnServer(ServerCommand::Token(tokens::Verb::Decode(args))) => tokens::decode(args, output)?,
@@ -347,6 +371,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::OnStore(command) => {
             let place = as_owner()?;
             serve::runtime(1)?.block_on(run_on_store(command, &place, output))?;
+        }
+        Command::OnServer(ServerCommand::Apply(args)) => {
+            let place = as_owner()?;
+            return serve::runtime(1)?.block_on(async {
+                apply::run(args, &*place.open().await?, &Actor::command_line(&os_user()), output).await
+            });
         }
         Command::OnServer(command) => {
             let place = as_owner()?;
@@ -371,12 +401,17 @@ async fn run_on_server(command: ServerCommand, place: &Place, output: Output) ->
     let app = &*place.open().await?;
     match command {
         ServerCommand::Api(verb) => apis::run(verb, app, &actor, output).await,
+        // It has an exit code of its own.
+        ServerCommand::Apply(args) => apply::run(args, app, &actor, output).await.map(drop),
         ServerCommand::Audit(verb) => audit::run(verb, app, output).await,
         ServerCommand::Client(verb) => clients::run(verb, app, &actor, output).await,
         ServerCommand::Explain(args) => explain::run(args, app, output).await,
+        ServerCommand::Export => export::run(app, &actor, output).await,
+        ServerCommand::Grant(verb) => grants::run(verb, app, &actor, output).await,
         ServerCommand::Jwks(verb) => jwks::run(verb, app, &actor, output).await,
         ServerCommand::Key(verb) => keys::run(verb, app, &actor, output).await,
         ServerCommand::Role(verb) => roles::run(verb, app, &actor, output).await,
+        ServerCommand::Session(verb) => sessions::run(verb, app, &actor, output).await,
         ServerCommand::Sweep(args) => sweep::run(args, app, output).await,
         ServerCommand::Token(verb) => tokens::run(verb, app, output).await,
         ServerCommand::User(verb) => users::run(verb, app, &actor, output).await,
@@ -385,15 +420,16 @@ async fn run_on_server(command: ServerCommand, place: &Place, output: Output) ->
 
 #[cfg(test)]
 mod tests {
-    use super::every;
+    use super::{Page, every};
 
     #[test]
     fn list_is_read_to_its_end_page_by_page() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for items in [0, 1, 499, 500, 501, 1_000] {
-            let page = async |last: Option<&i64>, limit: i64| {
-                let first = last.map_or(0, |last| last + 1);
-                Ok((first..items.min(first + limit)).collect())
+            let page = async |after: Option<usize>, limit: usize| {
+                let first = after.unwrap_or(0);
+                let end = items.min(first + limit);
+                Ok(Page { items: (first..end).collect(), next: (end < items).then_some(end) })
             };
             assert_eq!(runtime.block_on(every(page)).unwrap(), (0..items).collect::<Vec<_>>());
         }

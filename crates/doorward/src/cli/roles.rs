@@ -1,10 +1,11 @@
 //! `doorward role …`
 
 use clap::{Args, Subcommand};
+use doorward_core::api::Role;
 use doorward_server::{
     App,
     actor::Actor,
-    manage::roles::{self, RoleGrantView},
+    manage::roles::{self, RoleGrantView, WhichRoles},
 };
 use serde_json::json;
 
@@ -21,7 +22,7 @@ pub(super) enum Verb {
     /// Withdraw a role
     Withdraw(RoleArgs),
     /// List who has which role
-    List,
+    List(ListArgs),
 }
 
 #[derive(Args, Debug)]
@@ -35,31 +36,51 @@ pub(super) struct RoleArgs {
     api: String,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct ListArgs {
+    /// Only roles of this holder: a user's name, or the id of a user, client or key
+    #[arg(long)]
+    holder: Option<String>,
+    /// Only roles of this API
+    #[arg(long)]
+    api: Option<String>,
+    /// Only roles of this name
+    #[arg(long)]
+    role: Option<String>,
+}
+
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
-    let (args, changed, word) = match verb {
-        Verb::List => return list(app, output).await,
-        Verb::Grant(args) => {
-            let changed = roles::grant(app, actor, &args.holder, &args.api, &args.role).await?;
-            (args, changed, if changed { "now has" } else { "already had" })
+    match verb {
+        Verb::List(args) => return list(args, app, actor, output).await,
+        Verb::Grant(RoleArgs { holder, role, api }) => {
+            let granted = roles::grant(app, actor, &holder, &api, &role).await?;
+            output.print(&granted.view, || match granted.is_new {
+                true => format!("{holder} now has the role {role} of {api}."),
+                false => format!("{holder} already had the role {role} of {api}."),
+            })?;
         }
-        Verb::Withdraw(args) => {
-            let changed = roles::withdraw(app, actor, &args.holder, &args.api, &args.role).await?;
-            (args, changed, if changed { "no longer has" } else { "did not have" })
+        Verb::Withdraw(RoleArgs { holder, role, api }) => {
+            let changed = roles::withdraw(app, actor, &holder, &api, &role).await?;
+            output.print(
+                &json!({"holder": holder, "api": api, "role": role, "changed": changed}),
+                || match changed {
+                    true => format!("{holder} no longer has the role {role} of {api}."),
+                    false => format!("{holder} did not have the role {role} of {api}."),
+                },
+            )?;
         }
-    };
-    let RoleArgs { holder, role, api } = args;
-    output.print(&json!({"holder": holder, "api": api, "role": role, "changed": changed}), || {
-        format!("{holder} {word} the role {role} of {api}.")
-    })?;
+    }
     Ok(())
 }
 
-async fn list(app: &App, output: Output) -> Result<(), Failure> {
-    let grants = every(async |last, limit| roles::list(app, last, limit).await).await?;
+async fn list(args: ListArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let role = args.role.map(|role| Role::parse(&role).map_err(|error| Failure::Usage(format!("--role: {error}"))));
+    let which = WhichRoles { holder: args.holder, api: args.api, role: role.transpose()? };
+    let grants = every(async |after, limit| roles::list(app, actor, which.clone(), after, limit).await).await?;
     output.print(&grants, || {
         let row = |grant: &RoleGrantView| {
-            let holder = grant.username.clone().unwrap_or_else(|| grant.holder.clone());
-            [holder, grant.api.clone(), grant.role.to_string(), time(grant.created_at), grant.holder.clone()]
+            let holder = grant.username.clone().unwrap_or_else(|| grant.holder.to_string());
+            [holder, grant.api.clone(), grant.role.to_string(), time(grant.created_at), grant.holder.to_string()]
         };
         table(["HOLDER", "API", "ROLE", "SINCE", "ID"], grants.iter().map(row))
     })

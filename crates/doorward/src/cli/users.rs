@@ -9,8 +9,10 @@ use doorward_server::{
     actor::Actor,
     manage::users::{self, UserView},
 };
+use doorward_store::users::UserFilter;
 use serde_json::json;
 
+use super::confirmation::{self, Confirmation};
 use crate::{
     failure::Failure,
     output::{Output, fields, table, time, time_or},
@@ -24,10 +26,14 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Show a user
     Show(Name),
+    /// Change what is registered of a user
+    Update(UpdateArgs),
     /// Disable a user; end all sessions and grants
     Disable(Name),
     /// Enable a disabled user again
     Enable(Name),
+    /// Delete a user; end all sessions, grants and the user's own keys
+    Delete(DeleteArgs),
     /// Set a user's password; ends all sessions and clears failed attempts
     SetPassword(Name),
     /// Mark a user's email address as verified; apps see this
@@ -42,6 +48,12 @@ pub(super) struct Name {
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
+    /// List only disabled users; `--disabled=false` lists the others
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    disabled: Option<bool>,
+    /// List only the user with this name
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
     /// List only users created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
@@ -65,6 +77,55 @@ pub(super) struct CreateArgs {
     email_verified: bool,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct UpdateArgs {
+    /// The user's name or id
+    user: String,
+    #[command(flatten)]
+    changes: Changes,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = true)]
+struct Changes {
+    /// Name to sign in with
+    #[arg(long, value_name = "NAME")]
+    username: Option<String>,
+    /// Full name; an empty one removes it
+    #[arg(long)]
+    name: Option<String>,
+    /// Email address, not verified until you say so; an empty one removes it
+    #[arg(long)]
+    email: Option<String>,
+    /// Mark the email address as verified, or as not verified; apps see this
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    email_verified: Option<bool>,
+}
+
+impl Changes {
+    fn applied_to(&self, user: &UserView) -> UserMetadata {
+        let or = |given: &Option<String>, before: &Option<String>| match given {
+            None => before.clone(),
+            Some(given) => Some(given.clone()).filter(|given| !given.is_empty()),
+        };
+        let before = &user.metadata;
+        UserMetadata {
+            username: self.username.clone().unwrap_or_else(|| before.username.clone()),
+            name: or(&self.name, &before.name),
+            email: or(&self.email, &before.email),
+            email_verified: self.email_verified.unwrap_or(before.email_verified),
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DeleteArgs {
+    /// The user's name or id
+    user: String,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let done =
         |word: &str, user: &str| output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
@@ -77,7 +138,9 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::List(args) => {
             let after =
                 args.after.map(|id| UserId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
-            let users = users::list(app, after.transpose()?, i64::from(args.limit)).await?;
+            let filter = UserFilter { disabled: args.disabled, username: args.username };
+            let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+            let users = users::list(app, actor, filter, after.transpose()?, limit).await?.items;
             output.print(&users, || {
                 let row = |user: &UserView| {
                     let state = if user.disabled_at.is_some() { "disabled" } else { "" };
@@ -92,18 +155,13 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             })?;
         }
         Verb::Show(Name { user }) => {
-            let user = users::show(app, &user).await?;
-            output.print(&user, || {
-                fields(&[
-                    ("username", user.metadata.username.clone()),
-                    ("id", user.id.to_string()),
-                    ("name", user.metadata.name.clone().unwrap_or_default()),
-                    ("email", email(&user)),
-                    ("roles", user.roles.as_deref().unwrap_or_default().join(" ")),
-                    ("created", time(user.created_at)),
-                    ("disabled", time_or(user.disabled_at, "")),
-                ])
-            })?;
+            let user = users::show(app, actor, &user).await?;
+            output.print(&user, || describe(&user))?;
+        }
+        Verb::Update(UpdateArgs { user, changes }) => {
+            let edit = |user: &UserView| Ok(changes.applied_to(user));
+            let user = users::update(app, actor, &user, changes.email_verified.is_some(), edit).await?;
+            output.print(&user, || describe(&user))?;
         }
         Verb::Disable(Name { user }) => {
             users::disable(app, actor, &user).await?;
@@ -113,8 +171,15 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             users::enable(app, actor, &user).await?;
             done("enabled", &user)?;
         }
+        Verb::Delete(DeleteArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
+            confirmation::print("user", &user, &users::ends_of_deletion(app, actor, &user).await?, output)?;
+        }
+        Verb::Delete(DeleteArgs { user, confirmation }) => {
+            users::delete(app, actor, &user, confirmation.confirm, |_| Ok(())).await?;
+            done("deleted", &user)?;
+        }
         Verb::SetPassword(Name { user }) => {
-            users::show(app, &user).await?;
+            users::show(app, actor, &user).await?;
             users::set_password(app, actor, &user, password()?).await?;
             output.print(&json!({"user": user, "password_set": true}), || {
                 format!("{user} has a new password. All sessions were ended.")
@@ -128,6 +193,18 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
     }
     Ok(())
+}
+
+fn describe(user: &UserView) -> String {
+    fields(&[
+        ("username", user.metadata.username.clone()),
+        ("id", user.id.to_string()),
+        ("name", user.metadata.name.clone().unwrap_or_default()),
+        ("email", email(user)),
+        ("roles", user.roles.as_deref().unwrap_or_default().join(" ")),
+        ("created", time(user.created_at)),
+        ("disabled", time_or(user.disabled_at, "")),
+    ])
 }
 
 fn email(user: &UserView) -> String {

@@ -8,6 +8,7 @@ use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_metadata::ClientMetadata,
     redirect_uri::RedirectUri,
+    rights::{self, ADMIN},
     scope::{Scope, ScopeSet},
     secret::ExposeSecret,
     user::UserMetadata,
@@ -16,7 +17,7 @@ use doorward_server::{
     App,
     actor::Actor,
     manage::{
-        apis::{self, KEYS_VERIFY, MANAGEMENT},
+        apis::{self, MANAGEMENT},
         clients,
         keys::{self, NewKey},
         roles, users,
@@ -106,9 +107,11 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     let admin = user_metadata("admin", "Ada Admin");
     let admin = users::create(app, &actor, admin, admin_password.as_str().into()).await?;
     roles::grant(app, &actor, admin.id.as_str(), "notes", "admin").await?;
+    roles::grant(app, &actor, admin.id.as_str(), MANAGEMENT, ADMIN).await?;
     let api_key = keys::create(app, &actor, new_key("demo key", "notes", doorward_notes::SCOPES)).await?;
     let read_only = keys::create(app, &actor, new_key("demo key, read only", "notes", "notes:read")).await?;
-    let admin_key = keys::create(app, &actor, new_key("demo management key", MANAGEMENT, KEYS_VERIFY)).await?;
+    let admin_key =
+        keys::create(app, &actor, new_key("demo management key", MANAGEMENT, &every_management_scope())).await?;
     let seed = Seed {
         issuer: issuer.to_owned(),
         api: api_url.to_owned(),
@@ -131,6 +134,10 @@ pub(super) async fn plant(app: &App, folder: &Path, issuer: &str, api_url: &str)
     let text = serde_json::to_string_pretty(&seed).map_err(|error| Failure::System(error.to_string()))?;
     data::write_secret(&folder.join(FILE), &text)?;
     Ok(seed)
+}
+
+fn every_management_scope() -> String {
+    rights::SCOPES.map(|(scope, _)| scope).join(" ")
 }
 
 async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedApi, Failure> {
@@ -174,6 +181,7 @@ fn new_key(name: &str, api: &str, scope: &str) -> NewKey {
         roles: Vec::new(),
         owner: None,
         limited_to: Vec::new(),
+        limited_to_owners: Vec::new(),
         environment: Default::default(),
         expiry: Default::default(),
     }

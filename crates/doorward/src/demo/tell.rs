@@ -60,7 +60,19 @@ pub(super) async fn tell(seed: &Seed, output: Output, api_port: u16, metrics: &s
     let trace_id = refused.split("\"trace_id\":\"").nth(1).and_then(|rest| rest.get(..32)).unwrap_or_default();
     let program = shell::program();
     let folder = shell::quoted(&seed.data);
-    let Seed { issuer, api, api_key, api_key_read_only, client_id, client_secret, username, password, data, .. } = seed;
+    let Seed {
+        issuer,
+        api,
+        api_key,
+        api_key_read_only,
+        client_id,
+        client_secret,
+        username,
+        password,
+        data,
+        admin_key,
+        ..
+    } = seed;
     let text = format!(
         r#"
 In a browser: open {api}/ and sign in as {username} with the password {password}
@@ -71,6 +83,7 @@ Doorward demo
   metrics               {metrics}
   data                  {data}
   guide                 {GUIDE} in the source code
+  management API        {issuer}/reference
 
 Try, in another terminal:
 
@@ -89,6 +102,9 @@ curl -iw '\n' -X POST {api}/notes -H 'X-API-Key: {api_key_read_only}' -H 'Conten
 # a client's token: 200
 TOKEN=$(curl -s {issuer}/token -u '{client_id}:{client_secret}' -d grant_type=client_credentials -d scope=notes:read | sed 's/.*"access_token":"\([^"]*\)".*/\1/')
 curl -iw '\n' {api}/notes -H "Authorization: Bearer $TOKEN"
+
+# the management API: 200
+curl -iw '\n' {issuer}/v1/clients -H 'Authorization: Bearer {admin_key}'
 
 # explain the refusal (every refused response has a trace_id)
 {program} explain {trace_id} --data {folder}

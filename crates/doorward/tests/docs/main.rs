@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 17] = [
+const CONTINUED: [&str; 23] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/oauth.md",
@@ -35,10 +35,16 @@ const CONTINUED: [&str; 17] = [
     "docs/reference/http/oauth.md",
     "docs/reference/http/openid.md",
     "docs/reference/http/verification.md",
+    "docs/reference/http/manage.md",
+    "docs/reference/http/apis.md",
+    "docs/reference/http/grants.md",
+    "docs/reference/http/users.md",
+    "docs/reference/http/keys.md",
     "docs/reference/http/operations.md",
     "docs/reference/http/pages.md",
     "docs/operators/observability.md",
     "docs/operators/running.md",
+    "docs/operators/apply.md",
     "docs/operators/backup.md",
     "docs/operators/troubleshooting.md",
     "docs/operators/upgrade.md",
@@ -152,6 +158,7 @@ fn generated_pages_are_what_the_program_prints() {
         ("docs/reference/cli.md", &["commands"][..]),
         ("docs/reference/configuration.md", &["config", "reference"]),
         ("docs/reference/denials.md", &["denials"]),
+        ("docs/reference/openapi.json", &["openapi"]),
     ] {
         let output = Command::new(PROGRAM).args(arguments).output().expect("the program runs");
         let printed = String::from_utf8(output.stdout).expect("UTF-8");

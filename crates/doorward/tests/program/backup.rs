@@ -108,7 +108,7 @@ pub(crate) fn printed(output: &Output) -> String {
 }
 
 fn key_of(made: &Value) -> String {
-    made["key"].as_str().expect("a key").to_owned()
+    made["secret"].as_str().expect("a key").to_owned()
 }
 
 /// A new database on the PostgreSQL of the tests, if there is one.

@@ -48,17 +48,50 @@ fn every_noun_can_be_created_listed_shown_and_ended() {
     let id = client["client_id"].as_str().expect("an id");
     assert!(client.get("client_secret").is_none(), "a public client has no secret");
     assert_eq!(json(&["client", "show", id], &data)["scope"], "mails:read openid");
+    let flags = ["--add-redirect-uri", "http://127.0.0.1/2", "--remove-scope", "openid", "--name", "Mails"];
+    let updated = json(&[&["client", "update", id][..], &flags].concat(), &data);
+    assert_eq!((&updated["scope"], &updated["client_name"]), (&"mails:read".into(), &"Mails".into()));
+    assert_eq!(updated["redirect_uris"].as_array().map(Vec::len), Some(2));
+    let dry_run = ["client", "update", id, "--remove-redirect-uri", "http://127.0.0.1/2", "--dry-run"];
+    assert_eq!(json(&dry_run, &data)["ends"]["grants"]["count"], 0);
+    assert_eq!(json(&["client", "show", id], &data)["redirect_uris"].as_array().map(Vec::len), Some(2));
+    json(&["client", "disable", id], &data);
+    assert_eq!(json(&["client", "list", "--disabled"], &data)[0]["client_id"], id);
+    assert_eq!(json(&["client", "delete", id, "--dry-run"], &data)["ends"]["keys"]["count"], 0);
+    assert_eq!(json(&["grant", "list", "--client", id], &data).as_array().map(Vec::len), Some(0));
+    let unknown = ["grant", "revoke", "grt_00000000000000000000000000000000"];
+    assert_eq!(run(&unknown, &data).status.code(), Some(1));
+    let events = run(&["audit", "tail", "--subject", id, "-n", "1", "--json"], &data).stdout;
+    let event: serde_json::Value = serde_json::from_slice(&events).expect("one event");
+    assert!(
+        event["action"] == "client.disabled" && event["at"].as_str().is_some_and(|at| at.ends_with('Z')),
+        "{event}"
+    );
     json(&["client", "delete", id], &data);
     assert_eq!(run(&["client", "show", id], &data).status.code(), Some(1));
 
     let created = run_with_input(&["user", "create", "bob", "--json"], &data, "a fine long password\n");
     assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stderr));
     let changed = json(&["role", "grant", "bob", "postmaster", "--api", "mails"], &data);
-    assert_eq!(changed["changed"], true);
+    assert_eq!((&changed["username"], &changed["role"]), (&"bob".into(), &"postmaster".into()));
+    assert_eq!(json(&["role", "list", "--holder", "bob", "--role", "postmaster"], &data)[0], changed);
+    assert_eq!(json(&["role", "list", "--api", "mails", "--role", "other"], &data), serde_json::json!([]));
     assert_eq!(json(&["user", "show", "bob"], &data)["roles"][0], "mails:postmaster");
     json(&["role", "withdraw", "bob", "postmaster", "--api", "mails"], &data);
     json(&["user", "disable", "bob"], &data);
     assert!(json(&["user", "show", "bob"], &data)["disabled_at"].is_string());
+    assert_eq!(json(&["user", "list", "--disabled"], &data)[0]["username"], "bob");
+    assert_eq!(json(&["user", "list", "--disabled=false", "--username", "bob"], &data), serde_json::json!([]));
+    let changed = json(&["user", "update", "bob", "--username", "rob", "--email", "rob@example.com"], &data);
+    assert_eq!((&changed["username"], &changed["email_verified"]), (&"rob".into(), &false.into()));
+    let changed = json(&["user", "update", "rob", "--email-verified"], &data);
+    assert_eq!(changed["email_verified"], true);
+    assert_eq!(json(&["user", "update", "rob", "--email", ""], &data)["email"], serde_json::Value::Null);
+    assert_eq!(run(&["user", "update", "rob"], &data).status.code(), Some(2), "nothing to change");
+    assert_eq!(json(&["user", "update", "rob", "--username", "bob"], &data)["username"], "bob");
+    assert_eq!(json(&["session", "list", "--user", "bob"], &data), serde_json::json!([]));
+    assert_eq!(json(&["session", "end", "--user", "bob"], &data)["ended"], 0);
+    assert_eq!(run(&["session", "end", "ses_00000000000000000000000000000000"], &data).status.code(), Some(1));
     let short = run_with_input(&["user", "set-password", "bob"], &data, "short\n");
     assert_eq!(short.status.code(), Some(2));
 
@@ -67,15 +100,34 @@ fn every_noun_can_be_created_listed_shown_and_ended() {
     assert_eq!(key["never_expires"], true);
     let listed = String::from_utf8(run(&["key", "list"], &data).stdout).expect("UTF-8");
     assert!(listed.contains("NEVER EXPIRES"), "{listed}");
-    assert!(!listed.contains(key["key"].as_str().expect("a key")));
+    assert!(!listed.contains(key["secret"].as_str().expect("a key")));
+    let id = key["id"].as_str().expect("an id");
+    let update = ["key", "update", id, "--name", "renamed", "--scope", "", "--role", "postmaster"];
+    let changed = json(&update, &data);
+    assert_eq!((&changed["name"], &changed["scopes"]), (&"renamed".into(), &serde_json::json!([])));
+    assert_eq!(changed["roles"], serde_json::json!(["mails:postmaster"]));
+    assert_eq!(json(&["key", "show", id], &data), changed);
+    json(&["key", "revoke", id], &data);
+    assert_eq!(json(&["key", "list", "--revoked"], &data)[0]["id"], id);
+    assert_eq!(json(&["key", "list", "--revoked=true", "--owner", "bob"], &data), serde_json::json!([]));
 
     let before = json(&["jwks", "show"], &data).as_array().map(Vec::len);
     assert_eq!(json(&["jwks", "rotate"], &data)["state"], "published");
     assert_eq!(json(&["jwks", "show"], &data).as_array().map(Vec::len), before.map(|keys| keys + 1));
 
+    json(&["key", "create", "--name", "bob's", "--api", "mails", "--scope", "mails:read", "--owner", "bob"], &data);
+    let dry = json(&["user", "delete", "bob", "--dry-run"], &data);
+    assert_eq!(dry["ends"]["keys"]["count"], 1);
+    let refused = run(&["user", "delete", "bob"], &data);
+    assert_eq!(refused.status.code(), Some(1));
+    let told = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert_eq!(told.trim_end(), "error: this ends 1 key. To do it, add --confirm");
+    json(&["user", "delete", "bob", "--confirm"], &data);
+    assert_eq!(run(&["user", "show", "bob"], &data).status.code(), Some(1));
+
     let audit = String::from_utf8(run(&["audit", "tail", "-n", "200", "--json"], &data).stdout).expect("UTF-8");
     for action in
-        ["api.created", "client.deleted", "role.withdrawn", "user.disabled", "key.created", "signing_key.created"]
+        ["api.created", "client.deleted", "role.withdrawn", "user.deleted", "key.created", "signing_key.created"]
     {
         assert!(audit.contains(action), "{action}");
     }
@@ -128,6 +180,20 @@ fn errors_have_the_documented_exit_codes() {
         assert!(failure["message"].as_str().is_some_and(|message| !message.is_empty()), "{failure}");
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
+    // Each mistake has a line. One that is wrong in itself decides, also beside a name that nothing has.
+    let wrong = ["key", "create", "--name", "\u{202e}", "--api", "notes", "--api", "gone", "--owner", "nobody"];
+    let output = run(&wrong, &data);
+    let reported = String::from_utf8_lossy(&output.stderr);
+    let places: Vec<_> = reported.lines().filter_map(|line| line.split_once(": ")).collect();
+    assert_eq!((output.status.code(), places.len()), (Some(2), 3), "{reported}");
+    assert!(
+        reported.starts_with("error: apis/1: ") && reported.contains("\nowner: ") && reported.contains("\nname: "),
+        "{reported}"
+    );
+    assert_eq!(
+        run(&["key", "create", "--name", "x", "--api", "gone", "--owner", "nobody"], &data).status.code(),
+        Some(1)
+    );
     let nowhere = program().args(["key", "list"]).output().expect("the program runs");
     assert_eq!(nowhere.status.code(), Some(2));
     let missing = run(&["key", "list"], &folder.path().join("missing"));

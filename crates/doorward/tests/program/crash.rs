@@ -56,7 +56,7 @@ fn tokens_and_keys_issued_before_a_kill_stay_active() {
                 let create = ["key", "create", "--name", "k", "--api", "notes", "--scope", "notes:read", "--json"];
                 let output = run(&create, &data);
                 assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-                keys.push(text(&serde_json::from_slice(&output.stdout).expect("JSON"), "key"));
+                keys.push(text(&serde_json::from_slice(&output.stdout).expect("JSON"), "secret"));
             }
             keys
         });

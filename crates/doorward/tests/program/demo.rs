@@ -72,8 +72,8 @@ fn a_killed_demo_comes_back_with_the_same_values() {
     let second = Running::demo(&data);
     assert_eq!(kept(&second.seed), kept(&seed));
     assert_eq!(with_key(&second, "GET", "/notes", second.get("api_key")), 200);
-    assert_eq!(with_key(&second, "GET", "/notes", made["key"].as_str().expect("a key")), 200);
-    assert_eq!(with_key(&second, "GET", "/notes", revoked["key"].as_str().expect("a key")), 401);
+    assert_eq!(with_key(&second, "GET", "/notes", made["secret"].as_str().expect("a key")), 200);
+    assert_eq!(with_key(&second, "GET", "/notes", revoked["secret"].as_str().expect("a key")), 401);
     let mode = std::fs::metadata(data.join("demo.json")).expect("the secrets' file").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }
@@ -171,7 +171,7 @@ fn key_revoked_on_the_command_line_is_refused_by_the_api() {
     let data = folder.path().join("demo");
     let demo = Running::demo(&data);
     let key = json(&["key", "create", "--name", "short-lived", "--api", "notes", "--scope", "notes:read"], &data);
-    let secret = key["key"].as_str().expect("a key");
+    let secret = key["secret"].as_str().expect("a key");
     assert_eq!(with_key(&demo, "GET", "/notes", secret), 200);
     json(&["key", "revoke", secret], &data);
     eventually("the key is refused", || with_key(&demo, "GET", "/notes", secret) == 401);

@@ -77,7 +77,7 @@ fn database_and_master_key_after_a_clean_end_are_a_whole_backup() {
     let in_place = json(&restored.config, &["restore", "--in-place"]);
     assert!(in_place["ended"].is_object(), "{in_place}");
     let server = Running::serve(&restored.config, &restored.url);
-    assert!(restored.takes(key["key"].as_str().expect("a key")));
+    assert!(restored.takes(key["secret"].as_str().expect("a key")));
     assert_eq!(jwks(&restored), published);
     assert_eq!(server.terminate(), Some(0));
 }

@@ -1,5 +1,6 @@
 //! The program as a user meets it: started, asked, killed, started again.
 
+mod apply;
 mod audit;
 mod backup;
 #[cfg(target_os = "linux")]
@@ -17,6 +18,7 @@ mod half_copies;
 mod health;
 mod init;
 mod log;
+mod manage_apis;
 mod nodes;
 mod printed;
 mod serve;

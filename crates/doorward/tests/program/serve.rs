@@ -80,7 +80,7 @@ fn works(config: &Path, url: &str) {
         use base64::{Engine, engine::general_purpose::STANDARD};
         format!("Basic {}", STANDARD.encode(format!("{}:{}", text(&api, "client_id"), text(&api, "client_secret"))))
     };
-    let body = format!(r#"{{"key":"{}"}}"#, text(&key, "key"));
+    let body = format!(r#"{{"key":"{}"}}"#, text(&key, "secret"));
     let headers = [("Authorization", basic.as_str()), ("Content-Type", "application/json")];
     let verdict = || http("POST", &format!("{url}/v1/keys/verify"), &headers, &body).expect("an answer").json();
     assert_eq!(verdict()["valid"], true);

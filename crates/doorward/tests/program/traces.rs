@@ -175,7 +175,7 @@ mod collected {
         let text = |value: &serde_json::Value, member: &str| value[member].as_str().expect("a text").to_owned();
         let basic = format!("Basic {}", STANDARD.encode(text(&api, "client_id") + ":" + &text(&api, "client_secret")));
         let headers = [("authorization", &*basic), ("content-type", "application/json")];
-        let body = serde_json::json!({ "key": text(&key, "key") }).to_string();
+        let body = serde_json::json!({ "key": text(&key, "secret") }).to_string();
         let verdict = http("POST", &format!("{url}/v1/keys/verify"), &headers, &body).expect("an answer").json();
         assert_eq!(verdict["valid"], true);
 

@@ -41,7 +41,7 @@ pub(super) async fn end_session(State(app): State<Arc<App>>, signed_in: SignedIn
     act(&app, &signed_in, &form, async |session, actor, form| {
         let invalid = |_| Refusal::new(Denial::ParameterInvalid).parameter("session");
         let id = SessionId::parse(form.required("session")?).map_err(invalid)?;
-        sessions::end(&app, &actor, &session.record, WhichSessions::One(id)).await?;
+        sessions::end_own(&app, &actor, &session.record, WhichSessions::One(id)).await?;
         Ok(Done::SessionEnded)
     })
     .await
@@ -53,7 +53,7 @@ pub(super) async fn end_other_sessions(
     form: Form<PageError>,
 ) -> Answer {
     act(&app, &signed_in, &form, async |session, actor, _| {
-        sessions::end(&app, &actor, &session.record, WhichSessions::Others).await?;
+        sessions::end_own(&app, &actor, &session.record, WhichSessions::Others).await?;
         Ok(Done::OtherSessionsEnded)
     })
     .await
@@ -61,7 +61,7 @@ pub(super) async fn end_other_sessions(
 
 pub(super) async fn sign_out(State(app): State<Arc<App>>, signed_in: SignedIn, form: Form<PageError>) -> Answer {
     act(&app, &signed_in, &form, async |session, actor, _| {
-        sessions::end(&app, &actor, &session.record, WhichSessions::Own).await?;
+        sessions::end_own(&app, &actor, &session.record, WhichSessions::Own).await?;
         Ok(Done::SignedOut)
     })
     .await

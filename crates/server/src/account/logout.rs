@@ -133,7 +133,7 @@ impl Asked {
     /// Ends the session of this browser, and leads on.
     async fn sign_out(&self, app: &App, origin: &Origin, session: &Session) -> Result<Response<Body>, Refusal> {
         let actor = origin.actor(session.user.id.as_str());
-        sessions::end(app, &actor, &session.record, WhichSessions::Own).await?;
+        sessions::end_own(app, &actor, &session.record, WhichSessions::Own).await?;
         let mut response = self.leave()?;
         Cookie::Session.clear(app, response.headers_mut());
         Ok(response)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
-use doorward_core::{clock::Timestamp, refusal::Refusal, scope::ScopeSet};
+use doorward_core::{clock::Timestamp, id::UserId, refusal::Refusal, scope::ScopeSet};
 use doorward_store::audit::{AuditAction, AuditEvent};
 use http::{HeaderMap, Response, StatusCode};
 use serde_json::Value;
@@ -54,7 +54,7 @@ async fn render(
     events.extend(audit::failed_sign_ins(app, user_id, FAILURES).await?);
     events.sort_by(|a, b| (b.at, b.id.as_str()).cmp(&(a.at, a.id.as_str())));
     let moment = |at: Timestamp| Moment { at, now };
-    let mut shown: Vec<page::Session> = sessions::list(app, user_id)
+    let mut shown: Vec<page::Session> = sessions::recent(app, user_id)
         .await?
         .into_iter()
         .map(|other| page::Session {
@@ -135,6 +135,9 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
                 let from = event.address.as_deref().unwrap_or("an unknown address");
                 ("You signed in.".to_owned(), Some(format!("{browser}, from {from}")), false)
             }
+            AuditAction::SessionsEnded if is_a_user(event.subject.as_deref()) => {
+                ("The operator signed you out everywhere.".to_owned(), None, false)
+            }
             AuditAction::SessionsEnded => ("You signed out a browser.".to_owned(), None, false),
             AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
             AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
@@ -153,6 +156,11 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
         described.push(SecurityEvent { sentence, detail, at: Moment { at: event.at, now }, alarming });
     }
     Ok(described)
+}
+
+/// Whether something was done to a user, and not by the user to one session.
+fn is_a_user(subject: Option<&str>) -> bool {
+    subject.is_some_and(|subject| UserId::parse(subject).is_ok())
 }
 
 /// Failed sign-ins that follow each other; `last` is the newest.

@@ -137,11 +137,25 @@ impl App {
         if let Some(api) = self.snapshots.apis().by_id(id) {
             return Ok(Some(api.clone()));
         }
+        self.reload_apis().await?;
+        Ok(self.snapshots.apis().by_id(id).cloned())
+    }
+
+    /// Whether an API accepts a token for `audience` that was issued at `issued_at`. If another process has just created
+    /// the API, it may not be in the snapshot yet.
+    pub(crate) async fn accepts(&self, audience: &str, issued_at: Timestamp) -> Result<bool, Refusal> {
+        if self.snapshots.apis().accepts(audience, issued_at) {
+            return Ok(true);
+        }
+        self.reload_apis().await?;
+        Ok(self.snapshots.apis().accepts(audience, issued_at))
+    }
+
+    async fn reload_apis(&self) -> Result<(), Refusal> {
         self.snapshots.reload_apis(&self.store).await.map_err(|error| match error {
             OpenError::Store(error) => unavailable(error),
             OpenError::MasterKey(..) => Denial::Unavailable.into(),
-        })?;
-        Ok(self.snapshots.apis().by_id(id).cloned())
+        })
     }
 
     /// The client with this id. A text that is not an id of a client is nobody's.

@@ -6,6 +6,7 @@ use doorward_core::{denial::Denial, id::AuditId, refusal::Refusal};
 use doorward_store::{
     Committed, Operation, StoreError,
     audit::{AuditContext, Details},
+    idempotency::{Kept, KeptAnswer},
 };
 
 use tracing::Instrument;
@@ -22,13 +23,20 @@ impl App {
     pub async fn commit<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
         let Committed { output, changes } =
             Box::pin(self.store.commit(operation)).instrument(spans::store::<O>("commit")).await?;
-        for change in &changes {
-            if let Err(error) = self.apply(change).await {
-                // The change is committed. The task that follows the log applies it again.
-                tracing::warn!(%error, "a change could not be applied at once");
-            }
+        if let Err(error) = self.apply(&changes).await {
+            // The changes are committed. The task that follows the log applies them again.
+            tracing::warn!(%error, "a change could not be applied at once");
         }
         Ok(output)
+    }
+
+    /// The same, with the answer that is given again if the request is repeated.
+    pub(crate) async fn commit_kept<O: Operation>(
+        &self,
+        operation: O,
+        answer: Option<KeptAnswer>,
+    ) -> Result<O::Output, StoreError> {
+        self.commit(Kept { operation, answer, now: self.now() }).await
     }
 
     /// The same for a request: what the store can't do now is a refusal with 503.

@@ -122,10 +122,8 @@ impl App {
             if has_gap {
                 self.reload_all().await?;
             }
-            for change in &changes {
-                self.apply(change).await?;
-                position = change.position;
-            }
+            self.apply(&changes).await?;
+            position = changes.last().map_or(position, |change| change.position);
             if changes.is_empty() {
                 // Another position without a change after ours: all of the log was swept, or a backup was restored.
                 let found = self.store.position().await?;
@@ -147,24 +145,31 @@ impl App {
         self.snapshots.reload(&self.store, &self.master_keys).await
     }
 
-    /// Drops or reads again what a change made stale.
-    pub(super) async fn apply(&self, change: &Change) -> Result<(), OpenError> {
-        let subject = change.subject.as_str();
-        match change.kind {
-            Some(ChangeKind::Api) => self.snapshots.reload_apis(&self.store).await?,
-            Some(ChangeKind::SigningKey) => {
-                self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?;
+    /// Drops or reads again what changes made stale. What is read whole is read once for all of them: a thousand changes
+    /// can come at once.
+    pub(super) async fn apply(&self, changes: &[Change]) -> Result<(), OpenError> {
+        for change in changes {
+            let subject = change.subject.as_str();
+            match change.kind {
+                Some(ChangeKind::Client) => self.caches.forget_client(subject),
+                Some(ChangeKind::Key) => self.caches.forget_keys(|key| key.id.as_str() == subject),
+                Some(ChangeKind::User) => self.caches.forget_keys_of(subject),
+                // Every use of a token asks the store about it and its grant.
+                Some(ChangeKind::Grant | ChangeKind::Token) => {}
+                Some(ChangeKind::Api | ChangeKind::SigningKey) => {}
+                // Only a newer program knows what changed.
+                None => return self.reload_all().await,
             }
-            Some(ChangeKind::Client) => {
-                self.caches.forget_client(subject);
-                self.snapshots.reload_id_token_algorithms(&self.store).await?;
-            }
-            Some(ChangeKind::Key) => self.caches.forget_keys(|key| key.id.as_str() == subject),
-            Some(ChangeKind::User) => self.caches.forget_keys_of(subject),
-            // Every use of a token asks the store about it and its grant.
-            Some(ChangeKind::Grant | ChangeKind::Token) => {}
-            // Only a newer program knows what changed.
-            None => self.reload_all().await?,
+        }
+        let has = |kind| changes.iter().any(|change| change.kind == Some(kind));
+        if has(ChangeKind::Api) {
+            self.snapshots.reload_apis(&self.store).await?;
+        }
+        if has(ChangeKind::SigningKey) {
+            self.snapshots.reload_signing_keys(&self.store, &self.master_keys).await?;
+        }
+        if has(ChangeKind::Client) {
+            self.snapshots.reload_id_token_algorithms(&self.store).await?;
         }
         Ok(())
     }

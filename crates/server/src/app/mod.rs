@@ -35,12 +35,12 @@ mod snapshots;
 pub(crate) mod task_health;
 mod trusted_clock;
 
-pub(crate) use self::commit::unavailable;
 pub use self::task_health::TaskHealth;
 use self::{
     caches::Caches, health::Health, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots,
     trusted_clock::TrustedClock,
 };
+pub(crate) use self::{commit::unavailable, snapshots::read_apis};
 
 /// One authorization server: its settings, its store, its secrets and what it keeps in memory.
 pub struct App {

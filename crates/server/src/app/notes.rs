@@ -7,7 +7,7 @@ use doorward_core::{
     event::RefusalEvent,
     id::{ClientId, UserId},
     network::Network,
-    refusal::Refusal,
+    refusal::{PRINCIPAL, Refusal},
 };
 use doorward_store::{
     StoreError,
@@ -35,7 +35,7 @@ impl App {
             code: Some(refusal.denial.code()),
             network: Some(Network::of(origin.address)),
             actor: None,
-            subject: refusal.subject.as_ref().map(UserId::to_string),
+            subject: refusal.subject.as_deref().map(UserId::to_string),
         };
         let taken = self.audit_queue.push(fold, self.now(), 1, || {
             let mut event = RefusalEvent::new(
@@ -47,7 +47,8 @@ impl App {
                 origin.path(),
             );
             event.address = Some(origin.address.to_string());
-            let subject = refusal.subject.as_ref().map(UserId::to_string);
+            event.principal = refusal.known_fact(PRINCIPAL).map(str::to_owned);
+            let subject = refusal.subject.as_deref().map(UserId::to_string);
             AuditEvent { subject, ..refusal_row(self.audit_id(), event) }
         });
         let (trace_id, code, address) = (origin.trace_id(), refusal.denial.code(), origin.address);

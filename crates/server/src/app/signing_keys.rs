@@ -11,7 +11,7 @@ use doorward_core::{
     random::Rng,
     refusal::Refusal,
     seal,
-    signing::{self, KeyState, KeyTimes, RotationSchedule},
+    signing::{self, KeyTimes, RotationSchedule},
 };
 use doorward_store::signing_keys::SigningKeyRecord;
 use serde_json::{Map, Value, json};
@@ -65,12 +65,9 @@ impl SigningKeys {
         &self.verifying
     }
 
-    /// The JWK set to publish at `now` (RFC 7517 section 5): keys of the algorithms that are in use, since some
-    /// libraries fail on a set that holds a key that they don't know.
+    /// The JWK set to publish at `now` (RFC 7517 section 5).
     pub(crate) fn jwks(&self, in_use: &[Algorithm], schedule: &RotationSchedule, now: Timestamp) -> Value {
-        let is_published = |times: &KeyTimes| {
-            in_use.contains(&times.algorithm) && signing::state(times, &self.times, schedule, now) != KeyState::Gone
-        };
+        let is_published = |times: &KeyTimes| signing::is_published(times, &self.times, in_use, schedule, now);
         let mut published: Vec<_> = self.public.iter().filter(|(times, _)| is_published(times)).collect();
         // Given the whole set, python-jose fails at the first key of another type than the token's, and APIs sign with
         // ES256 by default.

@@ -9,12 +9,24 @@ use doorward_core::{
     grant::audience::Apis,
     jwk::Algorithm,
 };
-use doorward_store::{Store, apis::ListApis, clients::IdTokenAlgorithms, signing_keys::ListSigningKeys};
+use doorward_store::{
+    Store, StoreError,
+    apis::{ListApis, ListEndedScopes},
+    clients::IdTokenAlgorithms,
+    signing_keys::ListSigningKeys,
+};
 
 use crate::app::{
     OpenError,
     signing_keys::{self, SigningKeys},
 };
+
+/// All APIs as they are now, with the scopes that they had.
+pub(crate) async fn read_apis(store: &Store) -> Result<Apis, StoreError> {
+    let apis = store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect();
+    // Read last: a scope that was removed and added again in between must be known as removed.
+    Ok(Apis::new(apis).with_ended(store.read(ListEndedScopes).await?))
+}
 
 pub(crate) struct Snapshots {
     apis: ArcSwap<Apis>,
@@ -40,8 +52,7 @@ impl Snapshots {
     }
 
     pub(crate) async fn reload_apis(&self, store: &Store) -> Result<(), OpenError> {
-        let apis = store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect();
-        self.apis.store(Arc::new(Apis::new(apis)));
+        self.apis.store(Arc::new(read_apis(store).await?));
         Ok(())
     }
 

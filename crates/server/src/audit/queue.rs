@@ -293,7 +293,7 @@ impl AuditQueue {
 /// The row of equal events that have none of their own, and their line in the log.
 fn counted_row(fold: &Fold, count: i64, context: impl Fn(&Actor) -> AuditContext) -> AuditEvent {
     let address = fold.network.map(Network::address);
-    let actor = Actor { id: fold.actor.clone(), address, trace_id: None };
+    let actor = Actor { id: fold.actor.clone(), address, ..Actor::default() };
     let mut event = context(&actor).event(fold.action.clone());
     event.code = fold.code.map(str::to_owned);
     event.subject = fold.subject.clone();

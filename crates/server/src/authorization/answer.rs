@@ -42,7 +42,7 @@ pub(crate) async fn allow(
 ) -> Result<Response<Body>, Refusal> {
     app.ensure_fresh()?;
     let client = app.client(request.client_id.as_str()).await?;
-    let client = request.check_client(client.as_deref())?;
+    let client = request.check_client(client.as_deref(), &app.snapshots.apis())?;
     let remember = (!request.target.is_unassured).then(|| consent_to(client, &scopes, &request.scopes));
     let now = app.now();
     let tokens = &app.settings.tokens;
@@ -88,7 +88,7 @@ pub(crate) async fn deny(
     id: &str,
     refusal: Refusal,
 ) -> Result<Response<Body>, Refusal> {
-    let actor = Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), id: None };
+    let actor = Actor { address: Some(origin.address), trace_id: Some(origin.trace_id()), ..Actor::default() };
     let (stored, answer) = (app.candidates(id), Answer::Deny { client_id: request.client_id.clone() });
     let operation = AnswerRequest { stored, answer, now: app.now(), audit: app.audit(&actor) };
     match app.write(operation).await? {

@@ -30,15 +30,18 @@ impl Interaction {
     pub(crate) async fn client(&self, app: &App) -> Result<Arc<Client>, Refusal> {
         let request = &self.stored.request;
         let client = app.client(request.client_id.as_str()).await?;
-        request.check_client(client.as_deref())?;
+        request.check_client(client.as_deref(), &app.snapshots.apis())?;
         client.ok_or_else(|| Denial::AuthorizeClientUnknown.into())
     }
 
-    /// Whether this session is one that the request accepts, so that nobody has to sign in for it.
+    /// Whether this session is one that the request accepts, so that nobody has to sign in for it. None is where no scope is
+    /// left: the next step reports that to the client.
     pub(crate) fn accepts(&self, app: &App, session: &Session) -> bool {
         let (request, user) = (&self.stored.request, &session.user.id);
         let (auth_time, requested_at) = (session.record.auth_time(), self.stored.requested_at);
-        !request.expects_another(user) && !request.demands_sign_in(user, auth_time, requested_at, app.now())
+        !request.scopes.is_empty()
+            && !request.expects_another(user)
+            && !request.demands_sign_in(user, auth_time, requested_at, app.now())
     }
 }
 
@@ -101,14 +104,17 @@ pub(super) async fn find_or_bind(
     }
 }
 
-/// The request of this id, and whether it belongs to this browser.
+/// The request of this id, and whether it belongs to this browser. Scopes that were removed from their API since it came
+/// are left out: none may be left.
 pub(super) async fn load(app: &App, headers: &HeaderMap, id: &str) -> Result<(StoredRequest, bool), Refusal> {
     let is_id = id.len() == 32 && id.bytes().all(|b| b.is_ascii_alphanumeric());
     let found = match is_id {
         true => app.read(FindRequest { candidates: app.candidates(id) }).await?,
         false => None,
     };
-    let stored = found.ok_or(Denial::InteractionUnknown)?;
+    let mut stored = found.ok_or(Denial::InteractionUnknown)?;
+    let living = app.snapshots.apis().living_of_grant(&stored.request.scopes, stored.requested_at);
+    stored.request.scopes = living.unwrap_or_default();
     let is_ours = Browser::known(app, headers).is_some_and(|browser| browser.is(app, &stored.browser));
     Ok((stored, is_ours))
 }

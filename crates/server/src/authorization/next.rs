@@ -5,6 +5,7 @@ use doorward_core::{
     authorization_request::AuthorizationRequest,
     client::Client,
     clock::Timestamp,
+    denial::Denial,
     next_step::{NextStep, SignedIn, next_step},
     refusal::Refusal,
 };
@@ -49,6 +50,10 @@ pub(crate) async fn next(
     let client = interaction.client(app).await?;
     let Interaction { id, stored } = interaction;
     let request = &stored.request;
+    if request.scopes.is_empty() {
+        let refusal = Refusal::new(Denial::ScopeInvalid).fact("why", "the scopes were removed from their API");
+        return answer::deny(app, origin, request, &id, refusal).await;
+    }
     match step(app, headers, request, &client, stored.requested_at).await? {
         NextStep::Answer(Ok(session)) => {
             answer::allow(app, origin, request, &session, request.scopes.clone(), app.candidates(&id)).await

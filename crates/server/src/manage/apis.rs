@@ -1,35 +1,51 @@
 //! APIs: resource servers that take our credentials.
 
+mod changes;
+mod management;
+
 use std::sync::Arc;
 
 use doorward_core::{
-    api::{Api, ApiMetadata, DescribedScope},
-    api_key::KeyPrefix,
+    api::{Api, ApiMetadata},
     client::Client,
     client_metadata::ClientMetadata,
     clock::Timestamp,
+    denial::Denial,
     grant::audience::Apis,
     id::{ApiId, ClientId},
+    refusal::Refusal,
     registration,
-    scope::Scope,
+    rights::{Belongs, Power},
     secret::SecretString,
 };
 use doorward_store::{
-    apis::{AddApiScopes, CreateApi, ListApis},
-    clients::FindCredential,
+    apis::{CreateApi, ListApis},
+    clients::{ChangeClient, ClientChange, FindCredential},
+    idempotency::KeptAnswer,
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-pub use doorward_core::api::MANAGEMENT;
+pub(super) use self::changes::{ends_of, of_all, prepare_update};
+pub use self::{
+    changes::{delete, ends_of_deletion, ends_of_update, update},
+    management::ensure_management,
+};
+pub use doorward_core::{api::MANAGEMENT, rights::KEYS_VERIFY};
 
-use super::{ManageError, times};
-use crate::{actor::Actor, app::App};
-
-/// Lets a key ask whether other keys are valid.
-pub const KEYS_VERIFY: &str = "keys:verify";
+use super::{
+    ManageError,
+    page::{Page, page},
+    times,
+};
+use crate::{
+    actor::Actor,
+    app::{self, App},
+};
 
 /// An API as it is shown.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Api)]
 pub struct ApiView {
     /// The id, which never changes.
     pub id: ApiId,
@@ -62,36 +78,57 @@ pub struct CreatedApi {
 
 /// Creates an API and its credential.
 pub async fn create(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<CreatedApi, ManageError> {
-    create_shown(app, actor, metadata, |_| Ok(())).await
+    create_shown(app, actor, metadata, |_| Ok(None)).await
 }
 
-/// Creates an API and its credential after `show` has printed them. If that fails, nothing was changed.
+/// Creates an API and its credential after `show` has printed them, and keeps the answer that it returns. If that fails,
+/// nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
     metadata: ApiMetadata,
-    show: impl FnOnce(&CreatedApi) -> Result<(), E>,
+    show: impl FnOnce(&CreatedApi) -> Result<Option<KeptAnswer>, E>,
 ) -> Result<CreatedApi, E> {
     let (operation, created) = prepare(app, actor, metadata).await?;
-    show(&created)?;
-    let meanwhile =
-        || "another process has just created an API with this name, this identifier or one of the scopes".to_owned();
-    app.commit(operation).await.map_err(ManageError::conflict(meanwhile))?;
+    let answer = show(&created)?;
+    app.commit_kept(operation, answer).await.map_err(ManageError::conflict(taken_meanwhile))?;
     // The first key of an algorithm signs at once, so that the new API's tokens can be signed.
     super::signing_keys::rotate_due(app).await?;
     Ok(created)
 }
 
+fn taken_meanwhile() -> String {
+    "another process has just created an API with this name, this identifier or one of the scopes".to_owned()
+}
+
 async fn prepare(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<(CreateApi, CreatedApi), ManageError> {
-    let others = all(app).await?;
-    registration::check_api(&metadata, &others, app.settings.signing.retire_after)?;
-    if let Some(taken) = registration::taken_by_another_api(&metadata, &others) {
+    prepare_creation(app, actor, ApiId::new(app.now(), &*app.rng), metadata, &all(app).await?)
+}
+
+/// The operation that creates an API with an id, beside the others.
+pub(super) fn prepare_creation(
+    app: &App,
+    actor: &Actor,
+    id: ApiId,
+    metadata: ApiMetadata,
+    others: &Apis,
+) -> Result<(CreateApi, CreatedApi), ManageError> {
+    if !actor.rights.are_unlimited() {
+        return Err(Refusal::new(Denial::RightsExceeded).fact("limits", "only who has none creates APIs").into());
+    }
+    registration::check_api(&metadata, others, app.settings.signing.retire_after)?;
+    if let Some(taken) = registration::taken_by_another_api(&metadata, others) {
         return Err(ManageError::Conflict(taken));
     }
+    if let Some(same) = registration::identified_alike(&metadata.identifier, others) {
+        return Err(ManageError::Conflict(same));
+    }
+    registration::check_identifier(&metadata.identifier, &app.settings.issuer)
+        .map_err(|mistake| ManageError::Mistakes(vec![mistake]))?;
     let now = app.now();
     let (client_secret, digest) = super::clients::new_secret(app);
     let client_name = format!("API {}", metadata.name);
-    let api = Api { id: ApiId::new(now, &*app.rng), metadata, created_at: now };
+    let api = Api { id, metadata, created_at: now };
     let credential = Client {
         secret: Some(digest),
         api: Some(api.id.clone()),
@@ -103,21 +140,87 @@ async fn prepare(app: &App, actor: &Actor, metadata: ApiMetadata) -> Result<(Cre
     Ok((operation, CreatedApi { api, client_id, client_secret }))
 }
 
-/// APIs in order of creation, after one of them.
-pub async fn list(app: &App, after: Option<ApiId>, limit: i64) -> Result<Vec<ApiView>, ManageError> {
-    Ok(app.store.read(ListApis { after, limit }).await?.into_iter().map(ApiView::from).collect())
+/// A page of the APIs, in the order of their creation.
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    after: Option<ApiId>,
+    limit: usize,
+) -> Result<Page<ApiView, ApiId>, ManageError> {
+    let read = |after, limit| async move { Ok(app.store.read(ListApis { after, limit }).await?) };
+    let show = |api: Api| reaches(actor, &api).then(|| api.into());
+    page(after, limit, read, |api: &Api| api.id.clone(), show).await
+}
+
+/// Whether somebody's rights reach an API, which nobody owns.
+fn reaches(actor: &Actor, api: &Api) -> bool {
+    actor.rights.reach(&Belongs { apis: vec![api.id.clone()], owner: None })
 }
 
 /// Every API as it is now, even one that another process has just created.
 pub async fn all(app: &App) -> Result<Apis, ManageError> {
-    Ok(Apis::new(app.store.read(ListApis::ALL).await?.into_iter().map(Arc::new).collect()))
+    Ok(app::read_apis(&app.store).await?)
 }
 
 /// The API of this name, id or identifier, with the `client_id` of its credential.
-pub async fn show(app: &App, name: &str) -> Result<ApiView, ManageError> {
-    let api = find(app, name).await?;
+pub async fn show(app: &App, actor: &Actor, name: &str) -> Result<ApiView, ManageError> {
+    let api = find_reached(app, actor, name).await?;
+    shown(app, Arc::unwrap_or_clone(api)).await
+}
+
+async fn shown(app: &App, api: Api) -> Result<ApiView, ManageError> {
     let client_id = app.store.read(FindCredential { api: api.id.clone() }).await?;
-    Ok(ApiView { client_id, ..Arc::unwrap_or_clone(api).into() })
+    Ok(ApiView { client_id, ..api.into() })
+}
+
+/// The credential of an API: `client_id`, and a secret.
+pub type Credential = (ClientId, SecretString);
+
+/// Replaces the secret of an API's credential. The old one stops working at once.
+pub async fn rotate_secret(app: &App, actor: &Actor, name: &str) -> Result<Credential, ManageError> {
+    rotate_secret_shown(app, actor, name, |_| Ok(())).await
+}
+
+/// The same, after `show` has printed the credential. If that fails, nothing was changed.
+pub async fn rotate_secret_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    show: impl FnOnce(&Credential) -> Result<(), E>,
+) -> Result<Credential, E> {
+    let api = find_reached(app, actor, name).await?;
+    check_may_change(actor, &api).map_err(ManageError::from)?;
+    let api = shown(app, Arc::unwrap_or_clone(api)).await?;
+    let id = api.client_id.ok_or_else(|| unknown(name))?;
+    let (secret, digest) = super::clients::new_secret(app);
+    let credential = (id.clone(), secret);
+    show(&credential)?;
+    let operation = ChangeClient { id, change: ClientChange::Secret(digest), now: app.now(), audit: app.audit(actor) };
+    match app.commit(operation).await.map_err(ManageError::from)? {
+        true => Ok(credential),
+        false => Err(unknown(name).into()),
+    }
+}
+
+/// Refuses changes of the management API, which everybody's rights rest on, to those who lack one of its rights.
+pub(super) fn check_may_change(actor: &Actor, api: &Api) -> Result<(), Refusal> {
+    match api.metadata.name == MANAGEMENT {
+        true => actor.rights.check_covers(&Power::of_admin()),
+        false => Ok(()),
+    }
+}
+
+/// The API of this name, id or identifier, if somebody's rights reach it.
+async fn find_reached(app: &App, actor: &Actor, name: &str) -> Result<Arc<Api>, ManageError> {
+    let api = find(app, name).await?;
+    match reaches(actor, &api) {
+        true => Ok(api),
+        false => Err(unknown(name)),
+    }
+}
+
+pub(super) fn unknown(name: &str) -> ManageError {
+    ManageError::NotFound { kind: "API", name: name.to_owned() }
 }
 
 /// The API of this name, id or identifier.
@@ -125,54 +228,9 @@ pub(super) async fn find(app: &App, name: &str) -> Result<Arc<Api>, ManageError>
     named(&all(app).await?, name).cloned()
 }
 
-/// The APIs of these names, in their order, each once.
-pub(super) fn all_named(apis: &Apis, names: &[String]) -> Result<Vec<Arc<Api>>, ManageError> {
-    let mut found: Vec<Arc<Api>> = Vec::new();
-    for name in names {
-        let api = named(apis, name)?;
-        if found.iter().all(|known| known.id != api.id) {
-            found.push(api.clone());
-        }
-    }
-    Ok(found)
-}
-
-fn named<'a>(apis: &'a Apis, name: &str) -> Result<&'a Arc<Api>, ManageError> {
+/// The API of this name, id or identifier, among these.
+pub(super) fn named<'a>(apis: &'a Apis, name: &str) -> Result<&'a Arc<Api>, ManageError> {
     let is_meant =
         |api: &&Arc<Api>| api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name);
-    apis.iter().find(is_meant).ok_or_else(|| ManageError::NotFound { kind: "API", name: name.to_owned() })
-}
-
-/// Creates the management API if it is not there, and gives it the scopes that this program knows and it lacks.
-pub async fn ensure_management(app: &App) -> Result<(), ManageError> {
-    let known = management(app)?;
-    let Some(present) = all(app).await?.by_name(MANAGEMENT).cloned() else {
-        return match create(app, &Actor::default(), known).await {
-            // Another process was faster.
-            Ok(_) | Err(ManageError::Conflict(_)) => Ok(()),
-            Err(error) => Err(error),
-        };
-    };
-    let missing: Vec<_> = known.scopes.into_iter().filter(|known| !present.has_scope(&known.scope)).collect();
-    if !missing.is_empty() {
-        let audit = app.audit(&Actor::default());
-        let names = missing.iter().map(|missing| missing.scope.to_string()).collect::<Vec<_>>().join(" ");
-        let taken = || format!("the API {MANAGEMENT:?} needs the scopes {names}, and another API has one of them");
-        let operation = AddApiScopes { id: present.id.clone(), scopes: missing, now: app.now(), audit };
-        app.commit(operation).await.map_err(ManageError::conflict(taken))?;
-    }
-    Ok(())
-}
-
-/// The management API: an API with an audience of its own.
-fn management(app: &App) -> Result<ApiMetadata, ManageError> {
-    let scope = Scope::parse(KEYS_VERIFY).map_err(|why| ManageError::invalid("scopes", why))?;
-    let description = "Ask whether API keys are valid".to_owned();
-    Ok(ApiMetadata {
-        scopes: vec![DescribedScope { scope, description }],
-        key_prefix: KeyPrefix::parse("mk").map_err(|why| ManageError::invalid("key_prefix", why))?,
-        // Its tokens live as long as all others, which the keys that sign them outlive.
-        access_token_ttl: app.settings.tokens.access_token_ttl,
-        ..ApiMetadata::new(MANAGEMENT, app.management_audience())
-    })
+    apis.iter().find(is_meant).ok_or_else(|| unknown(name))
 }

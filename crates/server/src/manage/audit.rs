@@ -7,16 +7,17 @@ use doorward_core::{
     denial::Denial,
     event::RefusalEvent,
     id::{AuditId, UserId},
-    trace::ISSUER_TRACE_FACT,
+    trace::{ISSUER_TRACE_FACT, TraceId},
 };
 use doorward_store::audit::{
     AuditAction, AuditEvent, AuditFilter, AuditOfTrace, AuditOfUser, FailedSignIns, SearchAudit,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
-use super::ManageError;
-use crate::{app::App, audit::refusal_details};
+use super::{ManageError, page::Page, times};
+use crate::{actor::Actor, app::App, audit::refusal_details};
 
 /// The most events that one search looks at, which takes about a second.
 pub const MAX_LOOKED_AT: usize = 100_000;
@@ -25,13 +26,15 @@ pub const MAX_LOOKED_AT: usize = 100_000;
 const MAX_NAMED: usize = 16;
 
 /// One event, with what the list of denials says of it.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = AuditEvent)]
 pub struct Explained {
     /// Its row in the audit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<AuditId>,
-    /// When, in milliseconds since 1970.
-    pub at_ms: i64,
+    /// When it happened.
+    #[serde(serialize_with = "times::serialize")]
+    pub at: Timestamp,
     /// What happened.
     pub action: String,
     /// The trace id.
@@ -45,12 +48,15 @@ pub struct Explained {
     pub status: Option<u16>,
     /// The sentence that the caller got, named as in a problem (RFC 9457 section 3.1.4).
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub detail: Option<Cow<'static, str>>,
     /// The true cause.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub cause: Option<&'static str>,
     /// What can be done about it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub remedy: Option<&'static str>,
     /// Who did it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,15 +70,11 @@ pub struct Explained {
     /// How many equal events this one represents.
     pub count: i64,
     /// What else is known.
+    #[schema(value_type = Object)]
     pub details: Map<String, Value>,
 }
 
 impl Explained {
-    /// When it happened.
-    pub fn at(&self) -> Timestamp {
-        Timestamp::from_millis(self.at_ms)
-    }
-
     fn issuer_trace_id(&self) -> Option<String> {
         self.details.get(ISSUER_TRACE_FACT).and_then(Value::as_str).map(str::to_owned)
     }
@@ -93,7 +95,7 @@ impl From<AuditEvent> for Explained {
     fn from(event: AuditEvent) -> Self {
         let event = Self {
             id: Some(event.id),
-            at_ms: event.at.as_millis(),
+            at: event.at,
             action: event.action.to_string(),
             trace_id: event.trace_id,
             code: event.code,
@@ -113,7 +115,7 @@ impl From<RefusalEvent> for Explained {
     fn from(event: RefusalEvent) -> Self {
         let details = refusal_details(&event);
         let event = Self {
-            at_ms: event.at_ms,
+            at: Timestamp::from_millis(event.at_ms),
             action: AuditAction::RequestRefused.to_string(),
             trace_id: Some(event.trace_id.to_string()),
             code: Some(event.code),
@@ -128,7 +130,7 @@ impl From<RefusalEvent> for Explained {
 }
 
 /// The events of a trace.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct Story {
     /// The oldest ones, in their order.
     pub events: Vec<Explained>,
@@ -153,7 +155,7 @@ pub async fn explain(app: &App, trace_id: &str, limit: u32) -> Result<Story, Man
     for issuers in named.iter().filter(|issuers| *issuers != trace_id).take(MAX_NAMED) {
         of_trace(issuers, &mut story).await?;
     }
-    story.events.sort_by_key(|event| event.at_ms);
+    story.events.sort_by_key(|event| event.at);
     Ok(story)
 }
 
@@ -188,6 +190,36 @@ pub async fn tail(
             found.events.reverse();
             return Ok(found);
         }
+    }
+}
+
+/// A page of the events that match, newest first, of those before an event. One page looks at
+/// [`SearchAudit::LOOK`] events at most. Who has limits finds none: an event may be about everything.
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    filter: AuditFilter,
+    before: Option<AuditId>,
+    limit: usize,
+) -> Result<Page<Explained, AuditId>, ManageError> {
+    if !actor.rights.are_unlimited() {
+        return Ok(Page { items: Vec::new(), next: None });
+    }
+    let found = app.store.read(SearchAudit { filter, after: None, before, limit }).await?;
+    Ok(Page { items: found.events.into_iter().map(Explained::from).collect(), next: found.next })
+}
+
+/// The story of a trace id, `limit` events of each trace id at most, or an error that names it. For who has limits there
+/// is none.
+pub async fn story(app: &App, actor: &Actor, trace_id: &str, limit: u32) -> Result<Story, ManageError> {
+    let unknown = || ManageError::NotFound { kind: "trace", name: trace_id.to_owned() };
+    let read = TraceId::read(trace_id).map_err(|_| unknown())?;
+    if !actor.rights.are_unlimited() {
+        return Err(unknown());
+    }
+    match explain(app, &read.to_string(), limit).await? {
+        story if story.events.is_empty() => Err(unknown()),
+        story => Ok(story),
     }
 }
 

@@ -2,22 +2,33 @@
 //!
 //! There is no HTTP in here: each surface words an error for itself.
 
-use doorward_core::{denial::Denial, refusal::Refusal, registration::InvalidRegistration};
-use doorward_store::StoreError;
+use std::fmt::Display;
+
+use doorward_core::{
+    denial::Denial,
+    refusal::{Mistake, Refusal},
+};
+use doorward_store::{StoreError, uses::Uses};
 
 use crate::app::{OpenError, unavailable};
 
 pub mod apis;
+mod attempts;
 pub mod audit;
 pub mod clients;
+pub(crate) mod document;
 pub mod grants;
+mod holders;
 pub mod keys;
+pub mod page;
 pub mod roles;
 pub mod sessions;
 pub mod signing_keys;
+pub mod state;
 pub mod times;
 pub mod tokens;
 pub mod users;
+pub mod uses;
 
 /// Why an administrative operation failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,14 +36,12 @@ pub enum ManageError {
     /// Something of this name exists already, or a scope is another API's.
     #[error("{0}")]
     Conflict(String),
-    /// A member of what was sent can't be used: which, and why.
-    #[error("{member}: {why}")]
-    Invalid {
-        /// The member, by its name in the metadata.
-        member: &'static str,
-        /// Why not, and what to do.
-        why: String,
-    },
+    /// It ends what is in use, and nobody confirmed that.
+    #[error("this ends {}", uses::in_words(.0))]
+    InUse(Uses),
+    /// Members of what was sent can't be used: each with its place.
+    #[error("{}", listed(.0))]
+    Mistakes(Vec<Mistake>),
     /// There is nothing of this name or id.
     #[error("there is no {kind} {name:?}")]
     NotFound {
@@ -64,15 +73,29 @@ impl From<OpenError> for ManageError {
     }
 }
 
-impl From<InvalidRegistration> for ManageError {
-    fn from(InvalidRegistration { member, why }: InvalidRegistration) -> Self {
-        Self::Invalid { member, why }
+impl From<Vec<Mistake>> for ManageError {
+    fn from(mistakes: Vec<Mistake>) -> Self {
+        Self::Mistakes(mistakes)
     }
 }
 
+fn listed(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>().join("\n")
+}
+
 impl ManageError {
-    pub(crate) fn invalid(member: &'static str, why: impl ToString) -> Self {
-        Self::Invalid { member, why: why.to_string() }
+    /// The only mistake of what was sent, in one of its members.
+    pub(crate) fn invalid(member: &str, why: impl Display) -> Self {
+        Self::Mistakes(vec![Mistake::at(member, why)])
+    }
+
+    /// Whether all that is wrong is that something which was named does not exist.
+    pub fn is_of_unknown(&self) -> bool {
+        match self {
+            Self::NotFound { .. } => true,
+            Self::Mistakes(mistakes) => mistakes.iter().all(|mistake| mistake.names_nothing),
+            _ => false,
+        }
     }
 
     /// A conflict in the store, described in the caller's terms.
@@ -90,11 +113,12 @@ impl From<ManageError> for Refusal {
         match error {
             ManageError::Refused(refusal) => refusal,
             ManageError::Store(error) => unavailable(error),
-            ManageError::Conflict(why) => Self::new(Denial::ParameterInvalid).fact("why", why),
-            ManageError::Invalid { member, why } => {
-                Self::new(Denial::ParameterInvalid).parameter(member).fact("why", why)
+            ManageError::Conflict(why) => Self::new(Denial::Conflict).mistakes(&[Mistake::at("", why)]),
+            ManageError::InUse(uses) => {
+                Self::new(Denial::ConfirmationRequired).extension("ends", serde_json::json!(uses))
             }
-            ManageError::NotFound { kind, name } => Self::new(Denial::ParameterInvalid).fact(kind, name),
+            ManageError::Mistakes(mistakes) => Self::new(Denial::BodyInvalid).mistakes(&mistakes),
+            ManageError::NotFound { kind, name } => Self::new(Denial::IdUnknown).fact(kind, name),
             error @ (ManageError::Open(_) | ManageError::Signing) => Self::new(Denial::Unavailable).fact("why", error),
         }
     }

@@ -8,6 +8,17 @@ pub fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::from_second(at.as_secs()).map_or_else(|_| at.as_secs().to_string(), |at| at.to_string())
 }
 
+/// Reads a time in RFC 3339.
+pub fn read(text: &str) -> Result<Timestamp, InvalidTime> {
+    let at = text.parse::<jiff::Timestamp>().map_err(|_| InvalidTime)?;
+    Ok(Timestamp::from_millis(at.as_millisecond()))
+}
+
+/// A text that is not a time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a time with its zone, as in 2026-11-28T14:00:00Z")]
+pub struct InvalidTime;
+
 pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*at))
 }

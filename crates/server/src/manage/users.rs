@@ -2,22 +2,33 @@
 
 use doorward_core::{
     clock::Timestamp,
+    denial::Denial,
     holder::Holder,
     id::{SessionId, UserId},
     password::{self, PasswordRejected},
-    refusal::Refusal,
+    refusal::{Mistake, Refusal},
     registration,
+    rights::{Belongs, Power, Rights},
     secret::{ExposeSecret, SecretString},
     user::UserMetadata,
 };
 use doorward_store::{
+    IfUnchanged,
+    idempotency::KeptAnswer,
     passwords::{ChangePassword, NewPassword},
     roles::RolesOf,
-    users::{ChangeUser, CreateUser, FindUser, ListUsers, UserChange, UserRecord},
+    users::{ChangeUser, CreateUser, DeleteUser, FindUser, ListUsers, UpdateUser, UserChange, UserFilter, UserRecord},
+    uses::{Used, Uses},
 };
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::{ManageError, roles, times};
+use super::{
+    ManageError,
+    attempts::{outcome, until_done},
+    page::{Page, page},
+    roles, times, uses,
+};
 use crate::{
     actor::Actor,
     app::App,
@@ -27,7 +38,8 @@ use crate::{
 };
 
 /// A user as it is shown: all but the password's hash.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = User)]
 pub struct UserView {
     /// Its id: the `sub` of its tokens.
     pub id: UserId,
@@ -59,10 +71,41 @@ pub async fn create(
     metadata: UserMetadata,
     password: SecretString,
 ) -> Result<UserView, ManageError> {
-    let metadata = registration::checked_user(metadata)?;
-    let password_hash = checked_hash(app, password, &Parties::operator()).await?;
+    create_shown(app, actor, metadata, password, |_| Ok(None)).await
+}
+
+/// Creates a user after `show` has got it, and keeps the answer that it returns. If that fails, nothing was changed.
+pub async fn create_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    metadata: UserMetadata,
+    password: SecretString,
+    show: impl FnOnce(&UserView) -> Result<Option<KeptAnswer>, E>,
+) -> Result<UserView, E> {
+    let user = prepare(app, actor, metadata, password).await?;
+    let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
+    let view = UserView { roles: Some(Vec::new()), ..user.into() };
+    let answer = show(&view)?;
+    let taken = ManageError::conflict(|| name_taken(&view.metadata));
+    app.commit_kept(operation, answer).await.map_err(taken)?;
+    Ok(view)
+}
+
+async fn prepare(
+    app: &App,
+    actor: &Actor,
+    metadata: UserMetadata,
+    password: SecretString,
+) -> Result<UserRecord, ManageError> {
+    // A new user is for no API, and is none of the owners that somebody may be limited to.
+    if !actor.rights.are_unlimited() {
+        return Err(Refusal::new(Denial::RightsExceeded).fact("limits", "of the caller").into());
+    }
+    let fits = check_password(app, &password).map_err(|why| vec![Mistake::at("password", why)]);
+    let (metadata, ()) = Mistake::none_in_both(registration::checked_user(metadata), fits)?;
+    let password_hash = hash(app, actor, &password).await?;
     let now = app.now();
-    let user = UserRecord {
+    Ok(UserRecord {
         id: UserId::new(now, &*app.rng),
         metadata,
         password_hash,
@@ -70,23 +113,60 @@ pub async fn create(
         disabled_at: None,
         updated_at: None,
         known_browsers: 0,
-    };
-    let operation = CreateUser { user: user.clone(), audit: app.audit(actor) };
-    let taken = || format!("a user with the name {:?} exists", user.metadata.username);
-    app.commit(operation).await.map_err(ManageError::conflict(taken))?;
-    Ok(user.into())
+    })
 }
 
-/// Users in order of creation, after one of them.
-pub async fn list(app: &App, after: Option<UserId>, limit: i64) -> Result<Vec<UserView>, ManageError> {
-    Ok(app.store.read(ListUsers { after, limit }).await?.into_iter().map(UserView::from).collect())
+fn name_taken(metadata: &UserMetadata) -> String {
+    format!("a user with the name {:?} exists", metadata.username)
+}
+
+/// A page of the users, in the order of their creation.
+pub async fn list(
+    app: &App,
+    actor: &Actor,
+    filter: UserFilter,
+    after: Option<UserId>,
+    limit: usize,
+) -> Result<Page<UserView, UserId>, ManageError> {
+    let read = |after, limit| {
+        let list = ListUsers { filter: filter.clone(), after, limit };
+        async move { Ok(app.store.read(list).await?) }
+    };
+    let show = |user: UserRecord| reaches(actor, &user).then(|| user.into());
+    page(after, limit, read, |user: &UserRecord| user.id.clone(), show).await
+}
+
+/// Whether somebody's rights reach a user, who is for no API alone.
+fn reaches(actor: &Actor, user: &UserRecord) -> bool {
+    actor.rights.reach(&Belongs { apis: Vec::new(), owner: Some(user.id.as_str()) })
 }
 
 /// The user of this id or name, with its roles.
-pub async fn show(app: &App, name: &str) -> Result<UserView, ManageError> {
-    let user = find(app, name).await?;
+pub async fn show(app: &App, actor: &Actor, name: &str) -> Result<UserView, ManageError> {
+    view(app, find_reached(app, actor, name).await?).await
+}
+
+async fn view(app: &App, user: UserRecord) -> Result<UserView, ManageError> {
     let held = app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?;
     Ok(UserView { roles: Some(roles::shown(&held, &super::apis::all(app).await?)), ..user.into() })
+}
+
+async fn find_reached(app: &App, actor: &Actor, name: &str) -> Result<UserRecord, ManageError> {
+    let user = find(app, name).await?;
+    match reaches(actor, &user) {
+        true => Ok(user),
+        false => Err(unknown(name)),
+    }
+}
+
+/// The same to be changed, which needs the rights that the user has: a caller who sets the password can sign in.
+pub(super) async fn find_to_change(app: &App, actor: &Actor, name: &str) -> Result<UserRecord, ManageError> {
+    let user = find_reached(app, actor, name).await?;
+    let held = app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?;
+    if roles::make_an_administrator(app, &held).await? {
+        actor.rights.check_covers(&Power::of_admin())?;
+    }
+    Ok(user)
 }
 
 pub(super) async fn find(app: &App, name: &str) -> Result<UserRecord, ManageError> {
@@ -95,7 +175,61 @@ pub(super) async fn find(app: &App, name: &str) -> Result<UserRecord, ManageErro
         Err(_) => FindUser::ByUsername(name.to_owned()),
     };
     let found = app.store.read(find).await?;
-    found.ok_or_else(|| ManageError::NotFound { kind: "user", name: name.to_owned() })
+    found.ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> ManageError {
+    ManageError::NotFound { kind: "user", name: name.to_owned() }
+}
+
+/// Changes what is registered of a user: `edit` makes it from what is shown. It is called again if somebody else changed
+/// the user meanwhile. Another email address is verified only if the caller vouches for it.
+pub async fn update(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    vouches_for_email: bool,
+    edit: impl Fn(&UserView) -> Result<UserMetadata, ManageError>,
+) -> Result<UserView, ManageError> {
+    until_done("this user", || async {
+        let user = find_to_change(app, actor, name).await?;
+        let (id, from) = (user.id.clone(), user.metadata.clone());
+        let before = view(app, user).await?;
+        let to = registration::checked_user_update(&from, edit(&before)?, vouches_for_email)?;
+        let after = UserView { metadata: to.clone(), ..before };
+        if to == from {
+            return Ok(Some(after));
+        }
+        let operation = UpdateUser { id, from, to, now: app.now(), audit: app.audit(actor) };
+        let taken = ManageError::conflict(|| name_taken(&after.metadata));
+        outcome(app.commit(operation).await.map_err(taken)?, after, || unknown(name))
+    })
+    .await
+}
+
+/// Deletes a user; ends sessions and grants, and refuses the keys that the user owns. Refused if there are any, unless
+/// it is confirmed. `check` may refuse what is shown of the user; it is called again if somebody else changed that meanwhile.
+pub async fn delete(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    is_confirmed: bool,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    until_done("this user", || async {
+        let user = find_to_change(app, actor, name).await?;
+        let (id, from) = (user.id.clone(), user.seen());
+        check(&view(app, user).await?)?;
+        uses::check_confirmed(app, Used::User(id.clone()), is_confirmed).await?;
+        let change = DeleteUser { id, now: app.now(), audit: app.audit(actor) };
+        outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
+    })
+    .await
+}
+
+/// What the deletion of a user would end.
+pub async fn ends_of_deletion(app: &App, actor: &Actor, name: &str) -> Result<Uses, ManageError> {
+    uses::of(app, Used::User(find_to_change(app, actor, name).await?.id)).await
 }
 
 /// Refuses a user from now on; ends sessions and grants.
@@ -110,7 +244,7 @@ pub async fn enable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageEr
 
 /// Vouches for a user's email address: the operator knows that it is the user's.
 pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
-    if find(app, name).await?.metadata.email.is_none() {
+    if find_reached(app, actor, name).await?.metadata.email.is_none() {
         return Err(ManageError::invalid("email", "the user has no mail address"));
     }
     change(app, actor, name, |_| UserChange::EmailVerified).await
@@ -118,10 +252,13 @@ pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), Ma
 
 /// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
 pub async fn set_password(app: &App, actor: &Actor, name: &str, password: SecretString) -> Result<(), ManageError> {
-    let hash = checked_hash(app, password, &Parties::operator()).await?;
+    // Those who may not do it cause no work.
+    find_to_change(app, actor, name).await?;
+    check_password(app, &password).map_err(|why| ManageError::invalid("password", why))?;
+    let hash = hash(app, actor, &password).await?;
     let password = |user: &UserRecord| {
         let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
-        UserChange::Password(NewPassword { hash, forget_failures })
+        UserChange::Password(NewPassword { hash: hash.clone(), forget_failures })
     };
     change(app, actor, name, password).await
 }
@@ -135,7 +272,8 @@ pub(crate) async fn change_password(
     within: SessionId,
     password: SecretString,
 ) -> Result<(), ManageError> {
-    let hash = checked_hash(app, password, &Parties::known(device::of_account(&user.id))).await?;
+    check_password(app, &password).map_err(|why| ManageError::invalid("password", why))?;
+    let hash = hash_in_turn(app, &password, &Parties::known(device::of_account(&user.id))).await?;
     let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
     let changed = app.commit(ChangePassword {
         user_id: user.id.clone(),
@@ -152,16 +290,27 @@ async fn change(
     app: &App,
     actor: &Actor,
     name: &str,
-    change: impl FnOnce(&UserRecord) -> UserChange,
+    change: impl Fn(&UserRecord) -> UserChange,
 ) -> Result<(), ManageError> {
-    let user = find(app, name).await?;
-    let change = change(&user);
-    app.commit(ChangeUser { id: user.id, change, now: app.now(), audit: app.audit(actor) }).await?;
-    Ok(())
+    until_done("this user", || async {
+        let user = find_to_change(app, actor, name).await?;
+        let (from, change) = (user.seen(), change(&user));
+        let change = ChangeUser { id: user.id, change, now: app.now(), audit: app.audit(actor) };
+        outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
+    })
+    .await
 }
 
-async fn checked_hash(app: &App, password: SecretString, parties: &Parties) -> Result<SecretString, ManageError> {
-    check_password(app, &password).map_err(|error| ManageError::invalid("password", error))?;
+/// The hash of a password that somebody sets who manages users. However many a caller sets, people can sign in meanwhile.
+async fn hash(app: &App, actor: &Actor, password: &SecretString) -> Result<SecretString, ManageError> {
+    let parties = match (&actor.rights, &actor.id) {
+        (Rights::Some(_), Some(id)) => Parties::manager(id),
+        _ => Parties::operator(),
+    };
+    hash_in_turn(app, password, &parties).await
+}
+
+async fn hash_in_turn(app: &App, password: &SecretString, parties: &Parties) -> Result<SecretString, ManageError> {
     let turn = app.passwords.turn(parties).await?;
     Ok(app.passwords.hash(password::prepared(password.expose_secret()), &turn, &*app.rng).await?)
 }

@@ -112,7 +112,7 @@ async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>
     let Some(id) = &client.api else { return Ok(None) };
     let Some(api) = app.api(id).await? else { return Ok(None) };
     let key = api_key::valid(app, &api, text).await?;
-    let principal = api_key::principal(&api, &key);
+    let principal = api_key::principal(app, &api, &key);
     // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {
         Some(Owner::Client(id)) => id.as_str(),
@@ -162,12 +162,14 @@ async fn refresh_token(app: &App, client: &Client, token: &str) -> Result<Option
     if found.grant.client_id != client.id || app.now() >= expires_at {
         return Ok(None);
     }
+    let scopes = app.snapshots.apis().living_of_grant(&found.grant.scopes, found.grant.created_at);
+    let Some(scopes) = scopes else { return Ok(None) };
     Ok(Some(json!({
         "active": true,
         "iss": &*app.settings.issuer,
         "sub": found.grant.user_id,
         "client_id": found.grant.client_id,
-        "scope": found.grant.scopes,
+        "scope": scopes,
         "exp": expires_at.as_secs(),
         "iat": found.issued_at.as_secs(),
         "grant_id": found.grant.id,

@@ -66,7 +66,7 @@ impl Layout {
 
 #[cfg(test)]
 mod tests {
-    const TEMPLATES: [(&str, &str); 14] = [
+    const TEMPLATES: [(&str, &str); 15] = [
         ("account", include_str!("../account/account.html")),
         ("consent", include_str!("../consent/consent.html")),
         ("denial", include_str!("../denials/denial.html")),
@@ -79,6 +79,7 @@ mod tests {
         ("nobody_signed_in", include_str!("../account/nobody_signed_in.html")),
         ("password", include_str!("../account/password.html")),
         ("parts", include_str!("parts.html")),
+        ("reference", include_str!("../v1/reference/reference.html")),
         ("sign_in", include_str!("../signin/sign_in.html")),
         ("signed_out", include_str!("../account/signed_out.html")),
     ];

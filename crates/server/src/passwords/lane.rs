@@ -39,7 +39,12 @@ impl Parties {
         Self::default()
     }
 
-    /// Which lane they wait in: 0 for known browsers and operators, 1 for all others.
+    /// Those of a caller of the management API: its requests wait behind each other, and nobody behind all of them.
+    pub(crate) fn manager(id: &str) -> Self {
+        Self { account: Some(format!("managers/{id}")), network: None }
+    }
+
+    /// Which lane they wait in: 0 for known browsers, managers and operators, 1 for all others.
     pub(super) fn lane(&self) -> usize {
         usize::from(self.network.is_some())
     }

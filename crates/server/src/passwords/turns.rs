@@ -279,6 +279,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn manager_of_many_users_waits_behind_itself() {
+        let turns = Turns::new(1, 3);
+        let running = first(&turns).await;
+        let mut managers: Vec<_> = (0..4).map(|_| taking(&turns, Parties::manager("key_1"))).collect();
+        for waiting in &mut managers[..3] {
+            assert!(poll(waiting).is_none());
+        }
+        assert!(is_refused(&mut managers[3]), "nobody else waits, so it would come last");
+        let mut known = taking(&turns, Parties::known("alice".to_owned()));
+        assert!(poll(&mut known).is_none());
+        assert!(is_refused(&mut managers[2]), "it makes room for one that asks less");
+        drop(running);
+        drop(poll(&mut managers[0]).flatten().expect("who came first"));
+        assert!(poll(&mut known).flatten().is_some(), "before the second of the manager");
+    }
+
+    #[tokio::test]
     async fn remembered_networks_are_bounded() {
         let turns = Turns::new(1, 1);
         let running = first(&turns).await;

@@ -8,24 +8,27 @@ use std::sync::Arc;
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
     api::Api,
-    denial::{Class, Denial},
-    id::{ApiId, KeyId},
+    denial::Class,
+    holder::Owner,
+    id::ApiId,
     json::{Map, Value},
-    policy::{self, Requirement},
+    policy,
     principal::Principal,
     refusal::Refusal,
+    rights::Rights,
     scope::{Scope, ScopeSet},
 };
-use doorward_store::keys::FindKey;
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
-    v1::{Management, members::Members},
+    v1::{Management, access, members::Members},
     verify::api_key,
     web::{
         body,
@@ -34,26 +37,35 @@ use crate::{
     },
 };
 
-/// What is asked. A member that is `null` counts as absent, and white space around the key does not count.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(verify_key))
+}
+
+/// A key, and what it is needed for. A member that is `null` counts as absent, and white space around the key does not count.
+#[derive(ToSchema)]
+#[schema(as = KeyVerification)]
 struct VerifyRequest {
+    /// The key that a caller sent.
     key: String,
+    /// The scopes that it needs.
+    #[schema(value_type = Option<Vec<Scope>>)]
     scopes: ScopeSet,
 }
 
 impl VerifyRequest {
     fn read(body: Map<String, Value>) -> Result<Self, Refusal> {
         let mut members = Members::of(body, EXPECTED);
-        let key = members.text("key")?.trim().to_owned();
-        let scopes = members.scopes()?;
+        let (key, scopes) = (members.text("key"), members.scopes());
         members.finish()?;
-        Ok(Self { key, scopes })
+        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect() })
     }
 }
 
 const EXPECTED: &str = r#"{"key":"…","scopes":["…"]}"#;
 
 /// The answer about a key.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = KeyVerdict)]
 pub(crate) struct Verdict {
     /// Whether it may be used so.
     valid: bool,
@@ -67,11 +79,15 @@ pub(crate) struct Verdict {
 /// Who asks, and about the keys of which APIs.
 enum Asker {
     Api(Arc<Api>),
-    /// A management key, and the APIs that it is limited to; all if empty.
-    Management(Vec<ApiId>),
+    /// A caller of the management API, with its limits.
+    Management(Rights),
 }
 
-pub(crate) async fn handle(
+/// Verify an API key
+#[utoipa::path(post, path = "/v1/keys/verify", tag = "verification",
+    security(("api_credential" = []), ("bearer" = ["keys:verify"])), request_body = VerifyRequest,
+    responses((status = 200, description = "Whether the key may be used so", body = Verdict)))]
+pub(crate) async fn verify_key(
     State(app): State<Arc<App>>,
     Extension(management): Extension<Management>,
     request: Request<Body>,
@@ -82,10 +98,9 @@ pub(crate) async fn handle(
         Asker::Api(client_authentication::api(&app, &origin, &head).await?)
     } else {
         let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
-        let requirement = Requirement::authenticated().scope(scope).into();
-        match management.0.authorize(&head, &requirement).await {
-            Ok(principal) => Asker::Management(limits_of(&app, &principal).await?),
-            Err(problem) => return Ok(problem.into_response()),
+        match access::admit(&app, &management, &head, &ScopeSet::from_iter([scope])).await {
+            Ok((_, rights)) => Asker::Management(rights),
+            Err(refused) => return Ok(refused),
         }
     };
     match answer(&app, &asker, &head, body).await? {
@@ -122,19 +137,15 @@ fn uses_basic(head: &Parts) -> bool {
         .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
 }
 
-/// The APIs that a management key is limited to; all if empty.
-async fn limits_of(app: &App, principal: &Principal) -> Result<Vec<ApiId>, Refusal> {
-    let id = KeyId::parse(&principal.subject).map_err(|_| Denial::InsufficientPermission)?;
-    let key = app.read(FindKey { id }).await?;
-    Ok(key.ok_or(Denial::KeyUnknown)?.metadata.limited_to)
-}
-
 async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Result<Principal, Refusal> {
     match asker {
         Asker::Api(api) => api_key::verify(app, api, text).await,
-        Asker::Management(limited_to) => {
+        Asker::Management(rights) => {
             let key = api_key::find(app, text).await?;
-            let is_allowed = |id: &&ApiId| limited_to.is_empty() || limited_to.contains(id);
+            if !rights.reach_owner(key.owner.as_ref().map_or("", Owner::as_str)) {
+                return Err(api_key::of_another_api(&key));
+            }
+            let is_allowed = |id: &&ApiId| rights.reach_api(id);
             let apis = app.snapshots.apis();
             let allowed: Vec<_> = key.metadata.apis.iter().filter(is_allowed).filter_map(|id| apis.by_id(id)).collect();
             // Of several APIs the scopes say which is meant, since their names are unique across all.

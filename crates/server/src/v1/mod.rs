@@ -2,16 +2,36 @@
 
 use std::sync::Arc;
 
-use axum::{Extension, Router, routing::post};
-use doorward_core::event::RefusalEvent;
+use axum::{Extension, Router, middleware, routing::get};
+use bytes::Bytes;
+use doorward_core::{event::RefusalEvent, rights::SCOPES};
 use doorward_guard::{AuditSink, Guard, GuardError};
+use http::StatusCode;
+use serde_json::Value;
+use utoipa_axum::router::OpenApiRouter;
 
-use crate::{app::App, manage::apis::KEYS_VERIFY, verify::LocalVerifier};
+use self::{access::Access, reference::Reference};
+use crate::{app::App, manage::document, verify::LocalVerifier, web::respond};
 
+mod access;
+mod apis;
+mod audit;
+mod clients;
+mod creation;
+mod entity;
+mod grants;
+mod keys;
 pub(crate) mod keys_verify;
+mod list;
 mod members;
+mod openapi;
+mod reference;
 pub(crate) mod refusals;
 pub(crate) mod requests_verify;
+mod roles;
+mod sessions;
+mod signing_keys;
+mod users;
 
 /// Writes a guard's refusals into the server's own audit.
 struct OwnAudit(Arc<App>);
@@ -31,7 +51,7 @@ impl Management {
         let audience = app.management_audience();
         let verifier = Arc::new(LocalVerifier::new(app.clone(), audience.clone()));
         Guard::with_verifier(&*app.settings.issuer, audience, verifier)
-            .scopes_supported(KEYS_VERIFY)
+            .scopes_supported(&SCOPES.map(|(scope, _)| scope).join(" "))
             .audit(OwnAudit(app.clone()))
             .clock(app.clock.clone())
             .rng(app.rng.clone())
@@ -40,10 +60,49 @@ impl Management {
     }
 }
 
-pub(crate) fn routes(management: Management) -> Router<Arc<App>> {
+/// What is below `/v1`, with its description.
+struct Operations {
+    /// What manages; [`access`] accepts its callers.
+    managing: Router<Arc<App>>,
+    /// What APIs ask, which authenticate by their own credentials.
+    asked: Router<Arc<App>>,
+    description: Value,
+}
+
+fn operations() -> Operations {
+    let managing = OpenApiRouter::with_openapi(openapi::base())
+        .merge(apis::routes())
+        .merge(audit::routes())
+        .merge(clients::routes())
+        .merge(grants::routes())
+        .merge(keys::routes())
+        .merge(roles::routes())
+        .merge(sessions::routes())
+        .merge(signing_keys::routes())
+        .merge(users::routes());
+    let asked =
+        OpenApiRouter::new().merge(keys_verify::routes()).merge(requests_verify::routes()).merge(refusals::routes());
+    let (managing, mut description) = managing.split_for_parts();
+    let (asked, described) = asked.split_for_parts();
+    description.merge(described);
+    Operations { managing, asked, description: openapi::complete(description) }
+}
+
+/// The description of `/v1` (OpenAPI 3.1), as `/openapi.json` has it.
+pub fn description() -> Value {
+    operations().description
+}
+
+pub(crate) fn routes(app: &Arc<App>, management: Management) -> Router<Arc<App>> {
+    let Operations { managing, asked, description } = operations();
+    let access = Arc::new(Access::new(app.clone(), management.clone(), &description));
+    let managing = managing.route_layer(middleware::from_fn_with_state(access, access::authorize));
+    let reference = Reference::of(&description);
+    let description = Bytes::from(description.to_string());
     Router::new()
-        .route("/v1/keys/verify", post(keys_verify::handle))
-        .route("/v1/requests/verify", post(requests_verify::handle))
-        .route("/v1/audit/refusals", post(refusals::handle))
+        .route("/openapi.json", get(async move || respond::with_type(StatusCode::OK, "application/json", description)))
+        .route("/reference", get(async move |app| reference.page(app).await))
+        .merge(asked)
         .layer(Extension(management))
+        .merge(managing)
 }

@@ -19,8 +19,10 @@ use doorward_core::{
     holder::Holder,
     json::{Map, Value},
     refusal::Refusal,
+    trace::TraceId,
 };
 use http::{Request, Response, StatusCode};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
@@ -43,7 +45,14 @@ const EXPECTED: &str = r#"[{"trace_id":"…","at_ms":…,"code":"…","at":"…"
 /// The fact that names the API which reported a refusal.
 const REPORTED_BY: &str = "reported_by";
 
-pub(crate) async fn handle(
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(report_refusals))
+}
+
+/// Report refusals
+#[utoipa::path(post, path = "/v1/audit/refusals", tag = "verification", security(("api_credential" = [])),
+    request_body = Vec<RefusalEvent>, responses((status = 204, description = "They are in the audit log")))]
+pub(crate) async fn report_refusals(
     State(app): State<Arc<App>>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ProblemError> {
@@ -54,8 +63,8 @@ pub(crate) async fn handle(
         return Err(Refusal::new(Denial::BodyMalformed).fact("refusals", "too many in one delivery").into());
     }
     let (mut events, mut unknown) = (Vec::with_capacity(reports.len()), None);
-    for report in reports {
-        let mut members = Members::of(report, EXPECTED);
+    for (index, report) in reports.into_iter().enumerate() {
+        let mut members = Members::at(format!("/{index}"), report, EXPECTED);
         events.push(event(&mut members)?);
         unknown = unknown.or_else(|| members.left().map(|name| loggable_line(name, 64)));
     }
@@ -75,18 +84,22 @@ pub(crate) async fn handle(
 
 /// A refusal as it was reported.
 fn event(members: &mut Members) -> Result<RefusalEvent, Refusal> {
-    Ok(RefusalEvent {
-        trace_id: members.required("trace_id")?,
-        at_ms: members.required("at_ms")?,
-        code: members.text("code")?,
-        at: members.text("at")?,
-        method: members.text("method")?,
-        path: members.text("path")?,
-        address: members.optional("address")?,
-        principal: members.optional("principal")?,
-        facts: members.optional("facts")?.unwrap_or_default(),
-        count: members.optional("count")?.unwrap_or(1),
-    })
+    let trace_id = members.required::<TraceId>("trace_id");
+    let event = |trace_id| RefusalEvent {
+        trace_id,
+        at_ms: members.required("at_ms").unwrap_or_default(),
+        code: members.text("code"),
+        at: members.text("at"),
+        method: members.text("method"),
+        path: members.text("path"),
+        address: members.optional("address"),
+        principal: members.optional("principal"),
+        facts: members.optional("facts").unwrap_or_default(),
+        count: members.optional("count").unwrap_or(1),
+    };
+    let event = trace_id.map(event);
+    members.check()?;
+    event.ok_or_else(|| Denial::BodyMalformed.into())
 }
 
 /// An event as the audit takes it: within its bounds, without credentials, and marked with the API that reported it,

@@ -9,18 +9,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use doorward_core::{
-    api::Api,
+    api::{Api, Role},
     denial::{Class, Denial},
     event::RefusalEvent,
     json::{Map, Value},
     policy::Requirement,
     principal::Principal,
-    refusal::Refusal,
+    refusal::{Mistake, Refusal},
+    scope::{Scope, ScopeSet},
     trace::ISSUER_TRACE_HEADER,
 };
 use doorward_guard::problem::Problem;
 use http::{Request, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
@@ -35,22 +38,72 @@ use crate::{
     },
 };
 
-#[derive(Serialize)]
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(verify_request))
+}
+
+/// A request that an API got, and what it demands of the caller.
+#[derive(ToSchema)]
+#[schema(as = RequestVerification)]
+#[allow(dead_code, reason = "the description comes from it")]
+struct Described {
+    /// The headers `authorization` and `x-api-key` that the caller sent, each with its value or a list of its values.
+    #[schema(value_type = BTreeMap<String, Value>)]
+    headers: BTreeMap<String, Value>,
+    /// The method of the request.
+    method: String,
+    /// The target of the request, with its query.
+    uri: String,
+    /// The scopes that the route needs.
+    scopes: Option<Vec<Scope>>,
+    /// The roles that the route needs.
+    roles: Option<Vec<Role>>,
+    /// The caller's address.
+    address: Option<String>,
+}
+
+/// Whether the request may pass.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestVerdict)]
 #[serde(untagged)]
 enum Verdict {
-    Allowed { allowed: bool, principal: Box<Principal> },
-    Refused { allowed: bool, code: &'static str, trace_id: String, answer: Answer },
+    /// It may.
+    Allowed {
+        /// True.
+        allowed: bool,
+        /// Who calls.
+        #[schema(value_type = Principal)]
+        principal: Box<Principal>,
+    },
+    /// It may not.
+    Refused {
+        /// False.
+        allowed: bool,
+        /// Why, for programs.
+        code: &'static str,
+        /// What the operator looks it up by: `doorward explain`.
+        trace_id: String,
+        /// What the API answers to its caller.
+        answer: Answer,
+    },
 }
 
 /// The answer for the API's caller, to be sent as it is.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestAnswer)]
 struct Answer {
+    /// The status.
     status: u16,
+    /// The headers, by name.
     headers: BTreeMap<String, String>,
+    /// The body.
     body: String,
 }
 
-pub(crate) async fn handle(
+/// Verify a request
+#[utoipa::path(post, path = "/v1/requests/verify", tag = "verification", security(("api_credential" = [])),
+    request_body = Described, responses((status = 200, description = "Whether it may pass", body = Verdict)))]
+pub(crate) async fn verify_request(
     State(app): State<Arc<App>>,
     request: Request<Body>,
 ) -> Result<Response<Body>, ProblemError> {
@@ -113,20 +166,23 @@ const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"
 
 fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
-    let (method, uri) = (members.text("method")?, members.text("uri")?);
-    let (scopes, roles, address) = (members.scopes()?, members.roles()?, members.address()?);
+    let (method, uri) = (members.text("method"), members.text("uri"));
+    let (scopes, roles, address) = (members.scopes(), members.roles(), members.address());
     // A scope or role that the API does not have is a mistake of the API: no caller could do anything about it.
-    if let Some(unknown) = scopes.iter().find(|scope| !api.has_scope(scope)) {
-        return Err(members.wrong("scopes").fact("unknown_scope", unknown));
+    let unknown_scope = scopes.iter().enumerate().filter(|(_, scope)| !api.has_scope(scope));
+    for (index, scope) in unknown_scope {
+        members.note(Mistake::at_element("scopes", index, format!("this API has no scope {scope}")));
     }
-    if let Some(unknown) = roles.iter().find(|role| !api.metadata.roles.contains(*role)) {
-        return Err(members.wrong("roles").fact("unknown_role", unknown));
+    let unknown_role = roles.iter().enumerate().filter(|(_, role)| !api.metadata.roles.contains(*role));
+    for (index, role) in unknown_role {
+        members.note(Mistake::at_element("roles", index, format!("this API has no role {role}")));
     }
-    let requirement = roles.into_iter().fold(Requirement::from(scopes), Requirement::role);
-    let mut headers = members.headers()?;
-    let (authorization, x_api_key) = (headers.header("authorization")?, headers.header("x-api-key")?);
-    members.finish()?;
+    let mut headers = members.headers();
+    let (authorization, x_api_key) = (headers.header("authorization"), headers.header("x-api-key"));
     // A header by another name could carry a credential that nobody checks.
-    headers.finish()?;
+    members.finish_part(headers);
+    members.finish()?;
+    let scopes: ScopeSet = scopes.into_iter().collect();
+    let requirement = roles.into_iter().fold(Requirement::from(scopes), Requirement::role);
     Ok(Presented { authorization, x_api_key, method, uri, requirement, address })
 }

@@ -15,8 +15,15 @@ use doorward_store::tokens::{FindAccessToken, IsTokenRevoked};
 
 use crate::app::App;
 
-/// Reads a token that we issued, in either form, whether or not it is still good.
+/// Reads a token that we issued, in either form, whether or not it is still good. Scopes that were removed from their API
+/// since then are left out.
 pub(crate) async fn read(app: &App, credential: &Credential<'_>) -> Result<AccessToken, Refusal> {
+    let token = read_as_issued(app, credential).await?;
+    let scopes = app.snapshots.apis().living(&token.scopes, token.issued_at);
+    Ok(AccessToken { scopes, ..token })
+}
+
+async fn read_as_issued(app: &App, credential: &Credential<'_>) -> Result<AccessToken, Refusal> {
     match credential {
         Credential::ApiKey(_) => Err(Denial::TokenMalformed.into()),
         Credential::Jwt(token) => {
@@ -58,6 +65,11 @@ async fn check_not_revoked(app: &App, token: &AccessToken) -> Result<(), Refusal
     };
     if app.read(IsTokenRevoked { id: token.id.clone(), grant_id: token.grant_id.clone() }).await? {
         return Err(revoked());
+    }
+    for audience in &token.audience {
+        if **audience != *app.settings.issuer && !app.accepts(audience, token.issued_at).await? {
+            return Err(revoked().fact("api_was_deleted", audience));
+        }
     }
     match app.client(&token.client_id).await? {
         Some(client) if client.allows_token_issued_at(token.issued_at) => Ok(()),

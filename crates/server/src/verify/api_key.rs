@@ -15,7 +15,7 @@ use crate::app::App;
 
 /// Verifies a key for one API.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
-    Ok(principal(api, &*valid(app, api, text).await?))
+    Ok(principal(app, api, &*valid(app, api, text).await?))
 }
 
 /// The key that `text` is, if it may be used at this API. Counts the outcome, and notes the use.
@@ -37,7 +37,7 @@ async fn check(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refus
 }
 
 /// Whose key it is, and what it may do at this API.
-pub(crate) fn principal(api: &Api, key: &KeyRecord) -> Principal {
+pub(crate) fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
     Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),
@@ -48,8 +48,12 @@ pub(crate) fn principal(api: &Api, key: &KeyRecord) -> Principal {
         credential_id: Some(key.id.to_string()),
         grant_id: None,
         audience: api.metadata.identifier.clone(),
-        scopes: key.metadata.scope.filtered(|scope| api.has_scope(scope)),
-        roles: key.roles.iter().filter(|(at, _)| *at == api.id).map(|(_, role)| role.clone()).collect(),
+        scopes: app
+            .snapshots
+            .apis()
+            .living(&key.metadata.scope, key.scope_given_at)
+            .filtered(|scope| api.has_scope(scope)),
+        roles: api.roles_among(&key.roles),
         expires_at: key.expires_at,
         claims: Default::default(),
     }

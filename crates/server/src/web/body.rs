@@ -60,7 +60,7 @@ pub(crate) fn is_form(head: &Parts) -> bool {
 
 /// The bytes of a form.
 pub(crate) async fn form(app: &App, head: &Parts, body: Body) -> Result<Bytes, Refusal> {
-    typed(app, head, body, FORM).await
+    typed(app, head, body, &[FORM]).await
 }
 
 /// A value out of JSON (`application/json`). `expected` says to the operator what it should look like.
@@ -70,8 +70,23 @@ pub(crate) async fn json<T: DeserializeOwned>(
     body: Body,
     expected: &'static str,
 ) -> Result<T, Refusal> {
-    let bytes = typed(app, head, body, "application/json").await?;
+    let bytes = json_bytes(app, head, body).await?;
     json::parse_as(&bytes).map_err(|_| Refusal::new(Denial::BodyMalformed).fact("expected", expected))
+}
+
+/// The bytes of JSON (`application/json`).
+pub(crate) async fn json_bytes(app: &App, head: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    typed(app, head, body, &["application/json"]).await
+}
+
+/// A merge patch (RFC 7396), which is an object of JSON here.
+pub(crate) async fn merge_patch(
+    app: &App,
+    head: &Parts,
+    body: Body,
+) -> Result<json::Map<String, json::Value>, Refusal> {
+    let bytes = typed(app, head, body, &["application/merge-patch+json", "application/json"]).await?;
+    json::parse_object(&bytes).map_err(|_| Refusal::new(Denial::BodyMalformed).fact("expected", "a merge patch"))
 }
 
 /// The content type without its parameters; empty if there is none.
@@ -80,9 +95,9 @@ fn essence(head: &Parts) -> &str {
     stated.split(';').next().unwrap_or_default().trim()
 }
 
-async fn typed(app: &App, head: &Parts, body: Body, expected: &'static str) -> Result<Bytes, Refusal> {
+async fn typed(app: &App, head: &Parts, body: Body, accepted: &[&str]) -> Result<Bytes, Refusal> {
     let essence = essence(head);
-    if !essence.eq_ignore_ascii_case(expected) {
+    if !accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted)) {
         return Err(Refusal::new(Denial::ContentTypeUnsupported).fact("content_type", essence));
     }
     let limits = &app.settings.limits;

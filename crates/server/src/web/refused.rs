@@ -5,10 +5,15 @@
 //! (RFC 9457). Nothing else does either.
 
 use axum::{body::Body, response::IntoResponse};
-use doorward_core::{challenge, denial::Denial, refusal::Refusal, trace::ISSUER_TRACE_HEADER};
+use doorward_core::{
+    challenge,
+    denial::Denial,
+    refusal::{PRINCIPAL, Refusal},
+    trace::ISSUER_TRACE_HEADER,
+};
 use doorward_guard::problem::Problem;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use serde_json::json;
@@ -65,6 +70,16 @@ enum Surface {
 }
 
 impl Refused {
+    /// Says to the operator who is refused, and at which address.
+    pub(crate) fn name(&mut self, principal: &str, uri: &Uri) {
+        let refusal = std::mem::replace(&mut self.refusal, Denial::Unavailable.into());
+        let refusal = match refusal.known_fact(PRINCIPAL) {
+            Some(_) => refusal,
+            None => refusal.fact(PRINCIPAL, principal),
+        };
+        self.refusal = refusal.fact("target", uri.path());
+    }
+
     /// Adds a link that leads out of it, to a refusal on a page.
     pub(crate) fn lead(&mut self, href: &str, label: &str) {
         if let Surface::Page(way_on) = &mut self.surface {

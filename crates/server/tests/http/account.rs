@@ -1,6 +1,9 @@
 //! `/account`: what has access, and how to end it. What is ended fails at once.
 
-use doorward_store::{grants::ListGrants, users::FindUser};
+use doorward_store::{
+    grants::{GrantFilter, ListGrants},
+    users::FindUser,
+};
 
 use crate::harness::*;
 
@@ -132,8 +135,9 @@ async fn silent_renewals_leave_one_line_and_no_grants() {
         // Unredeemed codes, and redeemed ones without a refresh token, leave nothing that lives. What was allowed can
         // still be had without asking, so it is still listed, and can be disconnected.
         server.advance_secs(300);
-        let live = ListGrants { user_id: alice(server).await, now: server.app.now(), after: None, limit: 100 };
-        assert!(server.app.store.read(live).await.unwrap().is_empty());
+        let filter = GrantFilter { user_id: Some(alice(server).await), ..GrantFilter::default() };
+        let live = ListGrants { filter, now: server.app.now(), after: None, limit: 100 };
+        assert!(server.app.store.read(live).await.unwrap().grants.is_empty());
         let page = browser.get("/account").await.expect(200);
         assert!(page.body.contains("<h3>Spa</h3>"), "{}", page.body);
         let form = Form::to(&page, "/account/disconnect", &spa.id);

@@ -15,9 +15,10 @@ use doorward_server::{
     actor::Actor,
     manage::{clients, keys, users},
 };
+use reqwest::Method;
 use serde_json::json;
 
-use crate::{denials::scene::Api, harness::*};
+use crate::{denials::scene::Api, harness::*, manage::manager::Manager};
 
 /// What must not be found, by its name.
 #[derive(Default)]
@@ -67,6 +68,19 @@ async fn leave_no_secret(server: &TestServer) {
     let password = canaries.add("a password", "canary-password-0123456789");
     let metadata = UserMetadata { username: "canary".into(), ..UserMetadata::default() };
     users::create(&server.app, &operator(), metadata, password.as_str().into()).await.unwrap();
+    let manager = Manager::of_all(server).await;
+    canaries.add("the key of a manager", manager.key.clone());
+    let managed = canaries.add("a password of a new user", "canary-managed-password-1122334455");
+    let key = [("idempotency-key", "0123456789abcdef-users")];
+    let new = json!({"username": "managed", "password": managed});
+    let created = manager.send(Method::POST, "/v1/users", &key, Some(new)).await.expect(201);
+    errors.push(manager.post("/v1/users", json!({"username": "managed", "password": managed})).await.expect(409).body);
+    errors.push(manager.post("/v1/users", json!({"username": 5, "password": [managed]})).await.expect(400).body);
+    let set = canaries.add("a password that is set", "canary-set-password-6677889900");
+    let path = format!("/v1/users/{}/password", created.text("id"));
+    errors.push(manager.post(&path, json!({"password": set})).await.expect(200).body);
+    errors.push(manager.post(&path, json!({"password": set, "colour": set})).await.expect(400).body);
+    errors.push(created.body);
     let browser = server.browser();
     let wrong = canaries.add("a wrong password", "canary-wrong-password-9876543210");
     let as_name = canaries.add("a password typed as a name", "canary-typed-as-a-name-5647382910");
@@ -184,7 +198,7 @@ async fn leave_no_secret(server: &TestServer) {
     for key in [&server.world.key, &revoked, &server.world.management_key, &mistyped] {
         let encoded = key.replace('_', "%5F");
         for path in [format!("/{key}"), format!("/x{key}y"), format!("/{encoded}"), encoded.replace('%', "%25")] {
-            errors.push(server.caller.get(&format!("/v1/keys/{path}")).await.expect(404).body);
+            errors.push(server.caller.get(&format!("/v1/keys/{path}")).await.body);
             errors.push(api.caller.get(&format!("/{path}")).await.expect(401).body);
         }
         // A browser's name is kept with its session.

@@ -124,7 +124,7 @@ async fn enabling_a_client_again_does_not_revive_its_tokens() {
         let jwt = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
         let opaque = server.caller.client_credentials(&world.web, "mails:read").await.text("access_token");
         server.advance_secs(1);
-        clients::disable(&server.app, &operator(), &world.web.id).await.unwrap();
+        clients::disable(&server.app, &operator(), &world.web.id, true).await.unwrap();
         assert!(!server.caller.is_active(&world.notes, &jwt).await);
         clients::enable(&server.app, &operator(), &world.web.id).await.unwrap();
         assert!(!server.caller.is_active(&world.notes, &jwt).await);
@@ -170,7 +170,7 @@ async fn an_api_sees_what_it_needs_of_a_key_that_names_it() {
             assert_eq!(server.caller.post_as(&world.notes, "/introspect", &hinted).await.json(), state, "{hint}");
         }
         server.app.flush_uses().await.unwrap();
-        let used_at = keys::show(&server.app, &id).await.unwrap().last_used_at;
+        let used_at = keys::show(&server.app, &operator(), &id).await.unwrap().last_used_at;
         assert_eq!(used_at.map(|at| at.as_secs()), Some(server.now()));
     })
     .await;

@@ -67,7 +67,7 @@ async fn only_algorithms_in_use_are_published() {
         };
         let modern = register(&server.app, new.clone()).await;
         published(&["ES256", "EdDSA", "RS256"], "a client wants EdDSA").await;
-        clients::delete(&server.app, &operator(), &modern.id).await.unwrap();
+        clients::delete(&server.app, &operator(), &modern.id, true, |_| Ok(())).await.unwrap();
         published(&["ES256", "RS256"], "the client is gone").await;
         register(&server.app, new).await;
         published(&["ES256", "EdDSA", "RS256"], "another client wants the key that is there").await;

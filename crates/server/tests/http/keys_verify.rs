@@ -1,6 +1,6 @@
 //! `POST /v1/keys/verify`: for an API about keys that name it, for a management key about keys of its APIs.
 
-use doorward_core::scope::ScopeSet;
+use doorward_core::{api::DescribedScope, scope::ScopeSet};
 use doorward_server::manage::{apis, keys, users};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -30,7 +30,7 @@ fn no(answer: &Answer) -> String {
 #[tokio::test]
 async fn api_learns_the_principal_of_a_valid_key() {
     let server = TestServer::start().await;
-    users::show(&server.app, ALICE).await.unwrap();
+    users::show(&server.app, &operator(), ALICE).await.unwrap();
     let new = keys::NewKey { owner: Some(ALICE.into()), roles: vec!["admin".into()], ..new_key("notes", "notes:read") };
     let created = keys::create(&server.app, &operator(), new).await.unwrap();
     let answer = asked_by_notes(&server, created.key.reveal(), &["notes:read"]).await;
@@ -40,7 +40,7 @@ async fn api_learns_the_principal_of_a_valid_key() {
     assert_eq!((&principal["kind"], &principal["sub"]), (&json!("key"), &json!(created.view.id)));
     assert_eq!((&principal["scope"], &principal["roles"]), (&json!("notes:read"), &json!(["admin"])));
     assert_eq!(principal["audience"], "https://notes.example");
-    assert_eq!(principal["owner"], users::show(&server.app, ALICE).await.unwrap().id.to_string());
+    assert_eq!(principal["owner"], users::show(&server.app, &operator(), ALICE).await.unwrap().id.to_string());
     assert_eq!(principal["exp"], server.now() + 90 * 86_400);
 }
 
@@ -233,6 +233,12 @@ async fn member_that_can_not_be_taken_is_named() {
         assert_eq!(answer.problem(), (400, "body_malformed".into()), "{body}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
+    let answer = ask(json!({"scopes": key, "owner": "b", "scope": "notes:read"})).await;
+    let errors = answer.json()["errors"].clone();
+    let places: Vec<_> = errors.as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(places, ["/key", "/scopes", "/owner", "/scope"], "all at once");
+    assert_eq!(errors[2]["detail"], "is unknown; known are key, scopes");
+    assert!(!answer.body.contains(key.as_str()), "what may be a secret is not repeated: {}", answer.body);
     // What is null is absent, and white space around a key does not count.
     for body in
         [json!({"key": key, "scopes": null}), json!({"key": key, "owner": null}), json!({"key": format!(" {key}\r\n")})]
@@ -294,9 +300,13 @@ async fn a_key_in_the_url_is_refused_before_anything_is_logged() {
     }
     // In a path, it is taken out of what is logged.
     let answer = server.caller.get(&format!("/v1/keys/{key}")).await;
+    assert_eq!(answer.problem(), (401, "credential_missing".into()));
+    let story = serde_json::to_string(&server.explain(&answer.text("trace_id")).await).unwrap();
+    assert!(story.contains("/v1/keys/[credential]") && !story.contains(&key[10..]), "{story}");
+    let answer = server.caller.get(&format!("/v1/nowhere/{key}")).await;
     assert_eq!(answer.problem(), (404, "not_found".into()));
     let logged = logs.text();
-    assert!(logged.contains("/v1/keys/[credential]"), "{logged}");
+    assert!(logged.contains("/v1/nowhere/[credential]"), "{logged}");
     assert!(logged.contains("credential_in_query"), "something is logged");
     assert!(!logged.contains(&key[10..]) && !logged.contains(&management_key[10..]));
 }
@@ -312,14 +322,27 @@ async fn forget_keys_verify(server: &TestServer) {
 }
 
 #[tokio::test]
+async fn management_key_of_one_owner_knows_no_key_of_others() {
+    let server = TestServer::start().await;
+    let of_alice = keys::NewKey { owner: Some(ALICE.into()), ..new_key("notes", "notes:read") };
+    let (of_alice, of_nobody) = (key(&server.app, of_alice).await, server.world.key.clone());
+    let limited = keys::NewKey { limited_to_owners: vec![ALICE.into()], ..new_key("doorward", "keys:verify") };
+    let manager = key(&server.app, limited).await;
+    let asked = async |text: &str| server.caller.verify_key(("x-api-key", &manager), text, &[]).await.expect(200);
+    assert_eq!(verdict(&asked(&of_alice).await), (true, "valid".into()));
+    assert_eq!(no(&asked(&of_nobody).await), "key_unknown");
+}
+
+#[tokio::test]
 async fn older_management_api_gets_its_missing_scopes() {
     on_each_engine(async |server| {
         forget_keys_verify(server).await;
         for _ in 0..2 {
             apis::ensure_management(&server.app).await.unwrap();
-            let scopes = apis::show(&server.app, apis::MANAGEMENT).await.unwrap().metadata.scopes;
+            let scopes = apis::show(&server.app, &operator(), apis::MANAGEMENT).await.unwrap().metadata.scopes;
             let scopes: Vec<_> = scopes.iter().map(|described| described.scope.as_str()).collect();
-            assert_eq!(scopes, ["keys:older", "keys:verify"]);
+            let known = doorward_core::rights::SCOPES.iter().map(|(scope, _)| *scope);
+            assert!(scopes.contains(&"keys:older") && known.into_iter().all(|scope| scopes.contains(&scope)));
         }
         let manager = key(&server.app, new_key(apis::MANAGEMENT, apis::KEYS_VERIFY)).await;
         let asked = key(&server.app, new_key("notes", "notes:read")).await;
@@ -357,13 +380,19 @@ async fn key_whose_limit_can_not_be_read_is_refused() {
 }
 
 #[tokio::test]
-async fn scope_of_the_management_api_that_another_api_has_is_named() {
+async fn scope_of_ours_that_another_api_has_is_left_to_it() {
     on_each_engine(async |server| {
         forget_keys_verify(server).await;
-        let taken = "UPDATE api_scopes SET scope = 'keys:verify' WHERE scope = 'notes:read'";
-        assert_eq!(server.app.store.write(Run { sql: taken, params: vec![] }).await.unwrap(), 1);
-        let error = apis::ensure_management(&server.app).await.unwrap_err().to_string();
-        assert!(error.contains("keys:verify") && error.contains("another API"), "{error}");
+        for sql in [
+            "UPDATE apis SET metadata = replace(metadata, 'notes:read', 'keys:verify') WHERE name = 'notes'",
+            "UPDATE api_scopes SET scope = 'keys:verify' WHERE scope = 'notes:read'",
+        ] {
+            assert_eq!(server.app.store.write(Run { sql, params: vec![] }).await.unwrap(), 1);
+        }
+        apis::ensure_management(&server.app).await.unwrap();
+        let scopes = async |api| apis::show(&server.app, &operator(), api).await.unwrap().metadata.scopes;
+        let has_it = |scopes: &[DescribedScope]| scopes.iter().any(|one| one.scope.as_str() == apis::KEYS_VERIFY);
+        assert!(has_it(&scopes("notes").await) && !has_it(&scopes(apis::MANAGEMENT).await));
     })
     .await;
 }

@@ -140,6 +140,10 @@ async fn member_that_is_unknown_or_missing_is_named() {
         assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
+    let body = json!({"headers": {"cookie": "a", "authorization": 1}, "uri": "/", "scopes": ["notes:read", "no:such"]});
+    let errors = ask_about(&server, body).await.json()["errors"].clone();
+    let places: Vec<_> = errors.as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
+    assert_eq!(places, ["/method", "/scopes/1", "/headers/authorization", "/headers/cookie"]);
     // A header that is not looked at could carry a credential that nobody checks.
     for headers in
         [json!({"x-api-key": null, "X-API-Key": "k"}), json!({"cookie": "a=b"}), json!({"authorization": [1]})]

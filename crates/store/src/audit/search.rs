@@ -33,6 +33,8 @@ pub struct AuditFilter {
     pub code: Option<Denial>,
     /// Who did it.
     pub actor: Option<String>,
+    /// To what it happened.
+    pub subject: Option<String>,
     /// Where it came from. A counted row of an IPv6 network has the first address of its /64.
     pub address: Option<IpNet>,
     /// Recorded at this time or later.
@@ -65,6 +67,7 @@ impl AuditFilter {
         self.action.as_ref().is_none_or(|action| *action == event.action)
             && is(&code, &event.code)
             && is(&self.actor, &event.actor)
+            && is(&self.subject, &event.subject)
             && self.about.as_ref().is_none_or(|about| is_about(event, about))
             && self.address.as_ref().is_none_or(|network| is_from(event, network))
     }
@@ -72,6 +75,7 @@ impl AuditFilter {
     fn candidates(&self) -> Candidates<'_> {
         match self {
             Self { actor: Some(actor), .. } => Candidates::OfActor(actor),
+            Self { subject: Some(subject), .. } => Candidates::OfSubject(subject),
             // What happens for each token of a grant names it among the details, which have no index.
             Self { about: Some(about), .. } if GrantId::parse(about).is_err() => Candidates::About(about),
             Self { code, action, address: Some(network), .. }
@@ -89,11 +93,12 @@ impl AuditFilter {
     fn is_by_index(&self) -> bool {
         let bare = Self { since: None, until: None, ..self.clone() };
         let actor = Self { actor: self.actor.clone(), ..Self::default() };
+        let subject = Self { subject: self.subject.clone(), ..Self::default() };
         let action = Self { action: self.action.clone(), ..Self::default() };
         let code = Self { code: self.code, ..Self::default() };
         let about =
             Self { about: self.about.clone().filter(|about| GrantId::parse(about).is_err()), ..Self::default() };
-        [actor, action, code, about].contains(&bare)
+        [actor, subject, action, code, about].contains(&bare)
     }
 }
 
@@ -119,6 +124,7 @@ enum Candidates<'a> {
     OfAction(&'a str),
     OfActor(&'a str),
     OfCode(&'a str),
+    OfSubject(&'a str),
     RefusalsFrom(String),
 }
 
@@ -174,6 +180,7 @@ impl Operation for SearchAudit {
             Candidates::OfAction(action) => tx.query(OF_ACTION, &[after, before, limit, action.into()]).await?,
             Candidates::OfActor(actor) => tx.query(OF_ACTOR, &[after, before, limit, actor.into()]).await?,
             Candidates::OfCode(code) => tx.query(OF_CODE, &[after, before, limit, code.into()]).await?,
+            Candidates::OfSubject(subject) => tx.query(OF_SUBJECT, &[after, before, limit, subject.into()]).await?,
             Candidates::RefusalsFrom(address) => {
                 tx.query(REFUSALS_FROM, &[after, before, limit, address.into()]).await?
             }

@@ -166,6 +166,8 @@ async fn search_finds_only_what_matches_all_of_its_filter() {
             (AuditFilter { actor: Some("cli_1".to_owned()), ..all() }, vec![3]),
             (AuditFilter { actor: Some("cli_1".to_owned()), action: refusal.clone(), ..all() }, vec![]),
             (AuditFilter { about: Some("usr_1".to_owned()), ..all() }, vec![0, 2]),
+            (AuditFilter { subject: Some("usr_1".to_owned()), ..all() }, vec![0]),
+            (AuditFilter { subject: Some("usr_1".to_owned()), code: Some(Denial::PkceMissing), ..all() }, vec![]),
             (AuditFilter { about: Some("usr_1".to_owned()), actor: Some("usr_1".to_owned()), ..all() }, vec![2]),
             (AuditFilter { since: at(1), until: at(3), ..all() }, vec![1, 2]),
             (AuditFilter { action: issued, until: at(4), ..all() }, vec![3]),

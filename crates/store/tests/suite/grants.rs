@@ -43,7 +43,7 @@ fn change_user(world: &World, change: UserChange) -> ChangeUser {
     ChangeUser { id: world.user.id.clone(), change, now: world.now(), audit: world.audit() }
 }
 
-async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
+pub(crate) async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
     assert_eq!(world.refreshes(token, &world.public).await.err(), Some(Denial::GrantEnded));
     let (id, grant_id) = (issued.claims.id.to_string(), Some(issued.grant.id.to_string()));
     assert!(world.read(IsTokenRevoked { id, grant_id }).await);
@@ -51,7 +51,7 @@ async fn assert_ended(world: &World, token: &SecretString, issued: &Issued) {
 }
 
 /// The grants that the log of changes names after a position.
-async fn announced(world: &World, position: i64) -> Vec<String> {
+pub(crate) async fn announced(world: &World, position: i64) -> Vec<String> {
     let changes = world.store.changes_after(position, 100).await.unwrap();
     changes.into_iter().filter(|change| change.kind == Some(ChangeKind::Grant)).map(|change| change.subject).collect()
 }
@@ -258,6 +258,32 @@ async fn consents_of_a_deleted_client_go_with_its_grants() {
     .await;
 }
 
+/// `apply` creates a client with the id of one that was deleted, maybe on a node whose clock is behind.
+#[tokio::test]
+async fn consent_given_to_a_deleted_client_is_not_its_successors() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        world.sign_in(&world.public).await;
+        world.write(change_client(&world, ClientChange::Delete)).await;
+        let created_at = world.now().minus(Duration::from_secs(3_600));
+        let client = Client { created_at, ..Client::clone(&world.public) };
+        world.write(CreateClient { client, audit: world.audit() }).await;
+        let consent = async || {
+            let consent = FindConsent { user_id: world.user.id.clone(), client_id: world.public.id.clone() };
+            let list = ListClientAccess { user_id: world.user.id.clone(), now: world.now(), limit: 100 };
+            (world.read(consent).await, world.read(list).await.iter().filter(|one| one.last_used_at.is_none()).count())
+        };
+        assert_eq!(consent().await, (None, 0));
+        while !world.write(EndGrants).await {}
+        assert_eq!(consent().await, (None, 0));
+
+        world.advance(1);
+        world.sign_in(&world.public).await;
+        assert_eq!(consent().await, (Some(world.public.metadata.scope.clone()), 1));
+    })
+    .await;
+}
+
 /// A client can have a consent of each of a million users.
 #[tokio::test]
 async fn ending_grants_of_a_disabled_client_reads_no_consents() {
@@ -417,6 +443,7 @@ async fn access_list_has_clients_with_live_grants_or_consents() {
             client_id: world.public.id.clone(),
             scopes: scopes.clone(),
             since,
+            newest: began.plus(std::time::Duration::from_secs(5)),
             last_used_at,
         };
         let of_grants = by(Some(world.now()), began);

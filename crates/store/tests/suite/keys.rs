@@ -32,10 +32,12 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         owner: None,
         roles: vec![],
         created_at: world.now(),
+        scope_given_at: world.now(),
         expires_at: None,
         revoked_at: None,
         last_used_at: None,
         owner_is_disabled: false,
+        owner_is_deleted: false,
     }
 }
 
@@ -145,6 +147,8 @@ async fn a_key_says_whether_its_owner_is_disabled_or_gone() {
         world.write(ChangeClient { id: world.public.id.clone(), change: ClientChange::Delete, now, audit }).await;
 
         assert!(disabled("user").await && disabled("client").await);
+        let deleted = async |secret| find(&world, secret).await.unwrap().owner_is_deleted;
+        assert!(!deleted("user").await && deleted("client").await && deleted("nobody").await);
     })
     .await;
 }
@@ -160,7 +164,7 @@ async fn keys_are_listed_page_by_page_in_order_of_creation() {
         }
         let mut seen = Vec::new();
         loop {
-            let page = world.read(ListKeys { after: seen.last().cloned(), limit: 2 }).await;
+            let page = world.read(ListKeys { filter: Default::default(), after: seen.last().cloned(), limit: 2 }).await;
             if page.is_empty() {
                 break;
             }

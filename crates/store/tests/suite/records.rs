@@ -99,7 +99,7 @@ async fn a_client() {
             let found = world.read(FindClient { id: client.id.clone() }).await.unwrap();
             assert_eq!(text(&found), text(&client));
             assert_eq!(found.secret, client.secret);
-            let listed = world.read(ListClients { after: None, limit: 10 }).await;
+            let listed = world.read(ListClients { filter: Default::default(), after: None, limit: 10 }).await;
             assert_eq!(text(&listed.iter().find(|listed| listed.id == client.id)), text(&Some(&client)));
 
             let secret = world.peppers.digest("another");
@@ -111,7 +111,13 @@ async fn a_client() {
         let credential = world.read(FindCredential { api: world.api.id.clone() }).await.unwrap();
         let credential = world.read(FindClient { id: credential }).await.unwrap();
         assert_eq!(credential.api, Some(world.api.id.clone()));
-        assert!(!world.read(ListClients { after: None, limit: 10 }).await.iter().any(|listed| listed.api.is_some()));
+        assert!(
+            !world
+                .read(ListClients { filter: Default::default(), after: None, limit: 10 })
+                .await
+                .iter()
+                .any(|listed| listed.api.is_some())
+        );
     })
     .await;
 }
@@ -145,7 +151,7 @@ async fn a_user() {
         }
         let mut ids = [world.user.id.clone(), full.id.clone()];
         ids.sort();
-        let page = world.read(ListUsers { after: Some(ids[0].clone()), limit: 10 }).await;
+        let page = world.read(ListUsers { filter: Default::default(), after: Some(ids[0].clone()), limit: 10 }).await;
         assert_eq!(page.into_iter().map(|user| user.id).collect::<Vec<_>>(), ids[1..]);
 
         let (change, now) = (UserChange::Disable, world.now());
@@ -167,6 +173,7 @@ async fn a_key() {
             owner: Some(Owner::User(world.user.id.clone())),
             metadata: KeyMetadata {
                 limited_to: vec![world.api.id.clone()],
+                limited_to_owners: vec![],
                 environment: Environment::Test,
                 ..keys::key(&world, "full").metadata
             },

@@ -9,9 +9,13 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::{
+    audit::{AuditAction, AuditFilter},
     grants::DisconnectClient,
     passwords::{ChangePassword, NewPassword},
-    sessions::{BeginSession, EndSessions, FindSession, ListSessions, SessionRecord, TouchSession, WhichSessions},
+    sessions::{
+        BeginSession, EndSession, EndSessions, FindSession, FindSessionById, ListRecentSessions, SessionRecord,
+        TouchSession, WhichSessions,
+    },
     users::{ChangeUser, FindUser, UserChange},
 };
 
@@ -62,7 +66,7 @@ async fn find(world: &World, digest: &KeyedDigest) -> Option<SessionRecord> {
 }
 
 async fn live(world: &World) -> Vec<SessionId> {
-    let sessions = world.read(ListSessions { user_id: world.user.id.clone(), after: None, limit: 100 }).await;
+    let sessions = world.read(ListRecentSessions { user_id: world.user.id.clone(), after: None, limit: 100 }).await;
     sessions.into_iter().map(|session| session.id).collect()
 }
 
@@ -222,6 +226,32 @@ async fn one_of_many_changes_after_one_old_password_counts() {
         }
         assert_eq!(changed.iter().filter(|changed| changed.is_ok()).count(), 1);
         assert!(changed.iter().all(|changed| matches!(changed, Ok(()) | Err(Denial::PasswordWrong))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn operator_ends_a_session_of_anybody_once() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (ended, digest) = begun(&world, None).await;
+        let (kept, _) = begun(&world, None).await;
+        let end = |id: &SessionId| EndSession { id: id.clone(), now: world.now(), audit: world.audit() };
+
+        assert!(world.write(end(&ended)).await);
+
+        assert!(!world.write(end(&ended)).await, "it was before");
+        assert!(!world.write(end(&SessionId::new(world.now(), &world.rng))).await);
+        assert_eq!(live(&world).await, slice::from_ref(&kept));
+        assert_eq!(find(&world, &digest).await.unwrap().times.ended_at, Some(world.now()));
+        let by_id = async |id: SessionId| world.read(FindSessionById { id }).await;
+        assert_eq!(by_id(ended.clone()).await.unwrap().times.ended_at, Some(world.now()));
+        let found = by_id(kept).await.unwrap();
+        assert_eq!((found.user_id, found.times.ended_at), (world.user.id.clone(), None));
+        assert!(by_id(SessionId::new(world.now(), &world.rng)).await.is_none());
+        let filter = AuditFilter { action: Some(AuditAction::SessionsEnded), ..AuditFilter::default() };
+        let events = world.newest_events(filter, 10).await;
+        assert_eq!(events.iter().map(|event| event.subject.as_deref()).collect::<Vec<_>>(), [Some(ended.as_str())]);
     })
     .await;
 }

@@ -8,7 +8,7 @@ use doorward_core::{
     signing::{KeyTimes, RotationSchedule},
 };
 use doorward_store::signing_keys::{
-    AddSigningKey, ListSigningKeys, RemoveSigningKey, SealingMasterKeys, SigningKeyRecord,
+    AddSigningKey, ListSigningKeys, RemoveSigningKey, SealingMasterKeys, SigningKeyRecord, WithdrawSigningKey,
 };
 
 use crate::{
@@ -24,6 +24,7 @@ const SCHEDULE: RotationSchedule = RotationSchedule {
 
 fn add(world: &World, algorithm: Algorithm, only_if_due: Option<RotationSchedule>) -> AddSigningKey {
     let times = KeyTimes {
+        unused_since: None,
         id: SigningKeyId::new(world.now(), &world.rng),
         algorithm,
         published_at: world.now(),
@@ -73,6 +74,56 @@ async fn a_key_reads_back_and_is_removed_once() {
         assert!(world.write(remove()).await);
         assert!(!world.write(remove()).await);
         assert!(world.read(ListSigningKeys).await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn callers_who_rotate_at_once_add_two_waiting_keys() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let later = world.now().plus(Duration::from_secs(86_400));
+        let waiting = || {
+            let added = add(&world, Algorithm::ES256, None);
+            let times = KeyTimes { active_from: later, ..added.key.times };
+            AddSigningKey { key: SigningKeyRecord { times, ..added.key }, ..added }
+        };
+        let (one, other) = (&world.store, &world.other);
+        let added =
+            tokio::join!(one.write(waiting()), other.write(waiting()), one.write(waiting()), other.write(waiting()));
+        let added = [added.0, added.1, added.2, added.3].iter().filter(|added| added.is_ok()).count();
+        assert_eq!(added, 2);
+        assert_eq!(world.read(ListSigningKeys).await.len(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn withdrawn_key_has_a_successor_only_if_it_signs() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let (signing, next) = (add(&world, Algorithm::ES256, None), add(&world, Algorithm::ES256, None));
+        let later = world.now().plus(Duration::from_secs(86_400));
+        let times = KeyTimes { active_from: later, ..next.key.times };
+        let next = AddSigningKey { key: SigningKeyRecord { times, ..next.key }, ..next };
+        for operation in [signing.clone(), next.clone()] {
+            world.write(operation).await;
+        }
+        let withdraw = |key: &AddSigningKey, successor: &AddSigningKey| WithdrawSigningKey {
+            id: key.key.times.id.clone(),
+            successor: successor.key.clone(),
+            now: world.now(),
+            audit: world.audit(),
+        };
+        let listed =
+            async || -> Vec<_> { world.read(ListSigningKeys).await.into_iter().map(|key| key.times.id).collect() };
+        let successor = add(&world, Algorithm::ES256, None);
+        assert!(world.write(withdraw(&next, &successor)).await);
+        assert_eq!(listed().await, std::slice::from_ref(&signing.key.times.id));
+        assert!(world.write(withdraw(&signing, &successor)).await);
+        assert_eq!(listed().await, std::slice::from_ref(&successor.key.times.id));
+        assert!(!world.write(withdraw(&signing, &add(&world, Algorithm::ES256, None))).await);
+        assert_eq!(listed().await.len(), 1);
     })
     .await;
 }

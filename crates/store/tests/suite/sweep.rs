@@ -2,14 +2,22 @@
 
 use std::time::Duration;
 
-use doorward_core::{checksummed, clock::Timestamp, denial::Denial, id::TokenId};
+use doorward_core::{
+    checksummed,
+    clock::Timestamp,
+    denial::Denial,
+    id::{AuditId, TokenId},
+};
 use doorward_store::{
     Operation, Urgency,
+    apis::DeleteApi,
     assertions::UseAssertion,
+    audit::AuditContext,
     grants::{DisconnectClient, EndGrants},
     sessions::{BeginSession, EndSessions, WhichSessions},
     sweep::{Sweep, Swept},
     tokens::{IsTokenRevoked, RevokeAccessToken},
+    users::DeleteUser,
 };
 
 use crate::{
@@ -138,6 +146,12 @@ async fn sweeping_sorts_no_rows() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         world.sign_in(&world.confidential).await;
+        let gone = World::seeded(&database, 2).await;
+        let (now, audit) = (gone.now(), gone.audit());
+        gone.write(DeleteApi { id: gone.api.id.clone(), now, audit: audit.clone() }).await;
+        let audit = AuditContext { id: AuditId::new(now, &gone.rng), ..audit };
+        gone.write(DeleteUser { id: gone.user.id.clone(), now, audit }).await;
+        while !world.write(EndGrants).await {}
         world.advance(10 * DAY);
         for what in Swept::ALL {
             let (_, statements) = world.write(Recorded(world.sweep_of(what))).await;

@@ -34,7 +34,7 @@ use doorward_store::{
     authorization::{Answer, AnswerRequest, NewCode},
     clients::CreateClient,
     codes::{Issued, NewFamily, RedeemCode},
-    grants::{GrantRecord, ListGrants},
+    grants::{GrantFilter, GrantRecord, ListGrants},
     refresh::{Refresh, Refreshed},
     sessions::SessionRecord,
     sweep::{Retention, Sweep, Swept},
@@ -261,6 +261,7 @@ impl World {
             candidates: vec![self.digest(token)],
             request: RefreshRequest { client_id: client.id.clone(), address: IpAddr::from([192, 0, 2, address]) },
             apis: self.apis.clone(),
+            registered: client.metadata.scope.clone(),
             asked: Ok(RequestedAccess::default()),
             successor_digest: self.digest(&successor),
             successor,
@@ -286,7 +287,8 @@ impl World {
     }
 
     pub(crate) async fn live_grants(&self) -> Vec<GrantRecord> {
-        self.read(ListGrants { user_id: self.user.id.clone(), now: self.now(), after: None, limit: 500 }).await
+        let filter = GrantFilter { user_id: Some(self.user.id.clone()), ..GrantFilter::default() };
+        self.read(ListGrants { filter, now: self.now(), after: None, limit: 500 }).await.grants
     }
 
     /// Whether a refresh token still gives anything to its client. Uses it up.

@@ -4,104 +4,16 @@
 
 use std::sync::Arc;
 
+pub use super::apis::Apis;
 use crate::{
-    api::{Api, ResourceIdentifier, TokenFormat},
+    api::{Api, ResourceIdentifier},
     client::Client,
+    clock::Timestamp,
     denial::Denial,
     form::Parameters,
     refusal::Refusal,
     scope::{self, Scope, ScopeSet},
 };
-
-/// The maximum number of resources in one request.
-const MAX_RESOURCES: usize = 16;
-
-/// All APIs, for look-ups.
-#[derive(Clone, Debug, Default)]
-pub struct Apis(Vec<Arc<Api>>);
-
-impl Apis {
-    /// The given APIs, to search by identifier or scope.
-    pub fn new(apis: Vec<Arc<Api>>) -> Self {
-        Self(apis)
-    }
-
-    /// The API that `resource` names.
-    pub fn by_resource(&self, resource: &str) -> Option<&Arc<Api>> {
-        self.0.iter().find(|api| api.metadata.identifier.matches(resource))
-    }
-
-    /// The API of this name.
-    pub fn by_name(&self, name: &str) -> Option<&Arc<Api>> {
-        self.0.iter().find(|api| api.metadata.name == name)
-    }
-
-    /// The API with this id.
-    pub fn by_id(&self, id: &crate::id::ApiId) -> Option<&Arc<Api>> {
-        self.0.iter().find(|api| api.id == *id)
-    }
-
-    /// Every API, in order of creation.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Api>> {
-        self.0.iter()
-    }
-
-    /// Whether one of them wants opaque tokens.
-    pub fn any_opaque(&self) -> bool {
-        self.0.iter().any(|api| api.metadata.token_format == TokenFormat::Opaque)
-    }
-
-    /// Only the scopes that exist: an API's or the authorization server's own.
-    pub fn known(&self, scopes: &ScopeSet) -> ScopeSet {
-        scopes.filtered(|scope| self.knows(scope))
-    }
-
-    /// The scopes that do not exist.
-    pub fn unknown(&self, scopes: &ScopeSet) -> ScopeSet {
-        scopes.filtered(|scope| !self.knows(scope))
-    }
-
-    fn knows(&self, scope: &Scope) -> bool {
-        scope.is_oidc() || self.0.iter().any(|api| api.has_scope(scope))
-    }
-
-    /// Reads `resource` parameters, in their order.
-    pub fn resources<'a>(&self, asked: impl Iterator<Item = &'a str>) -> Result<Vec<ResourceIdentifier>, Refusal> {
-        let mut resources = Vec::new();
-        for (at, resource) in asked.filter(|resource| !resource.is_empty()).enumerate() {
-            if at == MAX_RESOURCES {
-                return Err(Refusal::new(Denial::ParameterInvalid).parameter("resource"));
-            }
-            let unknown = || Refusal::new(Denial::ResourceUnknown).fact("resource", resource);
-            let identifier = self.by_resource(resource).ok_or_else(unknown)?.metadata.identifier.clone();
-            if !resources.contains(&identifier) {
-                resources.push(identifier);
-            }
-        }
-        Ok(resources)
-    }
-
-    /// The APIs that the scopes belong to, the authorization server's own scopes aside.
-    fn of_scopes(&self, scopes: &ScopeSet) -> Vec<&Arc<Api>> {
-        self.0.iter().filter(|api| scopes.iter().any(|scope| api.has_scope(scope))).collect()
-    }
-
-    /// Checks at /authorize that the scopes can be granted together: all of the named resources, or of one API.
-    pub fn check_together(&self, scopes: &ScopeSet, resources: &[ResourceIdentifier]) -> Result<(), Refusal> {
-        let apis = self.of_scopes(scopes);
-        let several = || Refusal::new(Denial::ScopeOfSeveralApis).fact("scope", scopes);
-        match resources {
-            [] if apis.len() > 1 => Err(several()),
-            [] => Ok(()),
-            named if !apis.iter().all(|api| named.contains(&api.metadata.identifier)) => Err(several()),
-            // A resource without a scope of it would be a token that nobody was asked for.
-            named => match named.iter().find(|named| !apis.iter().any(|api| api.metadata.identifier == **named)) {
-                Some(unasked) => Err(Refusal::new(Denial::ResourceNotGranted).fact("resource", unasked)),
-                None => Ok(()),
-            },
-        }
-    }
-}
 
 /// The access that a request at /token asks for.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -148,6 +60,10 @@ pub struct AccessRequest<'a> {
     pub apis: &'a Apis,
     /// The scopes that were granted.
     pub granted: &'a ScopeSet,
+    /// When they were granted: scopes that were removed from an API since then don't count.
+    pub granted_at: Timestamp,
+    /// The scopes that the client is registered for. What was taken from it since the grant is in no new token.
+    pub registered: &'a ScopeSet,
     /// The scopes that had been requested. The user may have allowed only some of them.
     pub requested: &'a ScopeSet,
     /// The resources that were named when they were granted.
@@ -173,7 +89,10 @@ impl AccessRequest<'_> {
     /// first named resource counts.
     pub fn narrow(&self) -> Result<Access, Refusal> {
         let RequestedAccess { scopes, resource } = self.asked.as_ref().map_err(Refusal::clone)?;
-        let granted = &self.narrowed_scopes(scopes.as_ref())?;
+        let living = self.apis.living_of_grant(self.granted, self.granted_at);
+        let living = living.ok_or_else(|| Refusal::new(Denial::GrantEnded).fact("removed_scopes_of", self.granted))?;
+        let living = &self.registered_scopes(&living)?;
+        let granted = &self.narrowed_scopes(scopes.as_ref(), living)?;
         let named = self.granted_resources;
         let of_scopes = self.apis.of_scopes(granted);
         let api = match resource {
@@ -200,20 +119,31 @@ impl AccessRequest<'_> {
         Ok(Access { api: api.cloned(), scopes })
     }
 
+    /// The scopes that the client may still have. They count again if it is registered for them again: what the user
+    /// allowed has not changed.
+    fn registered_scopes(&self, living: &ScopeSet) -> Result<ScopeSet, Refusal> {
+        let registered = living.filtered(|scope| self.registered.contains(scope.as_str()));
+        let is_nothing = registered.iter().all(|scope| scope.as_str() == scope::OFFLINE_ACCESS);
+        match registered == *living || !is_nothing {
+            true => Ok(registered),
+            false => Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", living.difference(&registered))),
+        }
+    }
+
     /// The scopes that are asked for, as far as they were granted. A client may repeat what it first asked for, also
     /// where the user allowed less (RFC 6749 section 6 forbids asking for more); of that it gets what was allowed.
-    fn narrowed_scopes(&self, asked: Option<&ScopeSet>) -> Result<ScopeSet, Refusal> {
-        let Some(asked) = asked else { return Ok(self.granted.clone()) };
+    fn narrowed_scopes(&self, asked: Option<&ScopeSet>, living: &ScopeSet) -> Result<ScopeSet, Refusal> {
+        let Some(asked) = asked else { return Ok(living.clone()) };
         let was_asked = |scope: &Scope| {
             // With `openid`, scopes that nobody knows were skipped at /authorize.
             self.requested.contains(scope.as_str())
                 || (self.requested.contains(scope::OPENID) && !self.apis.knows(scope))
         };
         let beyond = asked.filtered(|scope| !was_asked(scope));
-        let narrowed = asked.filtered(|scope| self.granted.contains(scope.as_str()));
+        let narrowed = asked.filtered(|scope| living.contains(scope.as_str()));
         match beyond.is_empty() && !narrowed.is_empty() {
             true => Ok(narrowed),
-            false => Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", asked.difference(self.granted))),
+            false => Err(Refusal::new(Denial::ScopeExceedsGrant).fact("scope", asked.difference(living))),
         }
     }
 }
@@ -225,23 +155,28 @@ pub fn client_credentials(
     client: &Client,
     RequestedAccess { scopes, resource }: RequestedAccess,
 ) -> Result<(Arc<Api>, ScopeSet), Refusal> {
+    let registered = client.registered(apis);
     let scopes = match scopes {
         Some(scopes) => scopes,
-        None if client.metadata.default_scope.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
-        None => client.metadata.default_scope.clone(),
+        None if registered.default_scope.is_empty() => return Err(Refusal::new(Denial::ScopeMissing)),
+        None => registered.default_scope,
     };
     let unknown = apis.unknown(&scopes);
     if !unknown.is_empty() {
         return Err(Refusal::new(Denial::ScopeInvalid).fact("scope", unknown));
     }
-    let forbidden = scopes.filtered(|scope| scope.is_oidc() || !client.metadata.scope.contains(scope.as_str()));
+    let forbidden = scopes.filtered(|scope| scope.is_oidc() || !registered.scope.contains(scope.as_str()));
     if !forbidden.is_empty() {
         return Err(Refusal::new(Denial::ScopeNotAllowed).fact("scope", forbidden));
     }
     let resources = apis.resources(resource.as_deref().into_iter())?;
     apis.check_together(&scopes, &resources)?;
     let asked = &Ok(RequestedAccess::default());
-    let request = AccessRequest { apis, granted: &scopes, requested: &scopes, granted_resources: &resources, asked };
+    // What is asked for now is not what was granted before.
+    let granted_at = Timestamp::from_millis(i64::MAX);
+    let (granted, granted_resources) = (&scopes, &resources[..]);
+    let request =
+        AccessRequest { apis, granted, granted_at, registered: granted, requested: granted, granted_resources, asked };
     let access = request.narrow()?;
     Ok((access.api.ok_or(Denial::ScopeMissing)?, access.scopes))
 }
@@ -253,12 +188,13 @@ pub(crate) mod tests {
     use super::*;
     use crate::{
         api::{ApiMetadata, DescribedScope, TokenFormat},
-        clock::Timestamp,
         id::ApiId,
         jwk::Algorithm,
         random::SeededRng,
-        scope::Scope,
+        scope::{EndedScopes, Scope},
     };
+
+    pub(crate) const NOW: Timestamp = Timestamp::from_secs(1_700_000_000);
 
     pub(crate) fn api(name: &str, scopes: &[&str]) -> Arc<Api> {
         let described =
@@ -279,11 +215,11 @@ pub(crate) mod tests {
         })
     }
 
-    fn apis() -> Apis {
+    pub(crate) fn apis() -> Apis {
         Apis::new(vec![api("notes", &["notes:read", "notes:write"]), api("mails", &["mails:read"])])
     }
 
-    fn scopes(text: &str) -> ScopeSet {
+    pub(crate) fn scopes(text: &str) -> ScopeSet {
         ScopeSet::parse(text).unwrap()
     }
 
@@ -292,9 +228,37 @@ pub(crate) mod tests {
         let resources = apis.resources(resources.iter().copied()).map_err(|refusal| refusal.denial)?;
         let (granted, granted_resources) = (&scopes(granted), &resources[..]);
         let asked = &Ok(RequestedAccess { scopes: None, resource: resource.map(str::to_owned) });
-        let request = AccessRequest { apis: &apis, granted, requested: granted, granted_resources, asked };
+        let request = AccessRequest {
+            apis: &apis,
+            granted,
+            granted_at: NOW,
+            registered: granted,
+            requested: granted,
+            granted_resources,
+            asked,
+        };
         let access = request.narrow().map_err(|refusal| refusal.denial)?;
         Ok((access.api.map(|api| api.metadata.name.clone()), access.scopes.to_string()))
+    }
+
+    #[test]
+    fn scopes_taken_from_the_client_are_left_out() {
+        let (apis, granted) = (apis(), scopes("openid notes:read notes:write offline_access"));
+        let asked = &Ok(RequestedAccess::default());
+        let narrow = |registered: &ScopeSet| {
+            let request = AccessRequest {
+                apis: &apis,
+                granted: &granted,
+                granted_at: NOW,
+                registered,
+                requested: &granted,
+                granted_resources: &[],
+                asked,
+            };
+            request.narrow().map(|access| access.scopes.to_string()).map_err(|refusal| refusal.denial)
+        };
+        assert_eq!(narrow(&scopes("openid notes:read offline_access")), Ok("notes:read offline_access openid".into()));
+        assert_eq!(narrow(&scopes("mails:read offline_access")), Err(Denial::ScopeNotAllowed));
     }
 
     #[test]
@@ -331,7 +295,15 @@ pub(crate) mod tests {
         let again = |requested: &str, granted: &str, asked: &str| {
             let (granted, requested) = (&scopes(granted), &scopes(requested));
             let asked = &Ok(RequestedAccess { scopes: Some(scopes(asked)), resource: None });
-            let request = AccessRequest { apis: &apis, granted, requested, granted_resources: &[], asked };
+            let request = AccessRequest {
+                apis: &apis,
+                granted,
+                granted_at: NOW,
+                registered: granted,
+                requested,
+                granted_resources: &[],
+                asked,
+            };
             request.narrow().map(|access| access.scopes.to_string()).map_err(|refusal| refusal.denial)
         };
         let all = "openid notes:read notes:write";
@@ -356,8 +328,16 @@ pub(crate) mod tests {
         ] {
             let (apis, granted) = (apis(), scopes("openid"));
             let asked = &read(form);
-            let request =
-                AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
+            let granted = &granted;
+            let request = AccessRequest {
+                apis: &apis,
+                granted,
+                granted_at: NOW,
+                registered: granted,
+                requested: granted,
+                granted_resources: &[],
+                asked,
+            };
             assert_eq!(request.narrow().unwrap_err().denial, denial, "{form}");
         }
         let with_code = RequestedAccess::with_code(&Parameters::parse(b"scope=%22").unwrap());
@@ -382,6 +362,35 @@ pub(crate) mod tests {
         assert_eq!(narrow("openid", both, None), Ok((None, "openid".into())));
         assert_eq!(narrow("openid", both, Some("https://mails.example")), Err(Denial::ResourceNotGranted));
         assert_eq!(narrow("openid mails:read", both, None), Ok((Some("mails".into()), "mails:read openid".into())));
+    }
+
+    #[test]
+    fn scopes_removed_after_the_grant_give_nothing() {
+        let removed = |at: Timestamp| [(Scope::parse("notes:read").unwrap(), at)].into_iter().collect::<EndedScopes>();
+        let narrow = |granted: &str, asked: Option<&str>, removed_at: Timestamp| {
+            let (apis, granted) = (&apis().with_ended(removed(removed_at)), &scopes(granted));
+            let asked = &Ok(RequestedAccess { scopes: asked.map(scopes), resource: None });
+            let request = AccessRequest {
+                apis,
+                granted,
+                granted_at: NOW,
+                registered: granted,
+                requested: granted,
+                granted_resources: &[],
+                asked,
+            };
+            request.narrow().map(|access| access.scopes.to_string()).map_err(|refusal| refusal.denial)
+        };
+        let (both, before) = ("notes:read notes:write", NOW.minus(Duration::from_millis(1)));
+        assert_eq!(narrow(both, None, NOW), Ok("notes:write".into()));
+        assert_eq!(narrow(both, Some(both), NOW), Ok("notes:write".into()), "the client repeats what it asked for");
+        assert_eq!(narrow(both, Some("notes:read"), NOW), Err(Denial::ScopeExceedsGrant));
+        assert_eq!(narrow("notes:read openid", None, NOW), Ok("openid".into()));
+        assert_eq!(narrow(both, None, before), Ok(both.into()), "granted after the scope came back");
+        for only in ["notes:read", "notes:read offline_access"] {
+            assert_eq!(narrow(only, None, NOW), Err(Denial::GrantEnded), "{only}");
+        }
+        assert_eq!(narrow("offline_access", None, NOW), Ok("offline_access".into()), "nothing was lost");
     }
 
     #[test]
@@ -418,26 +427,5 @@ pub(crate) mod tests {
         for resource in [None, Some("https://notes.example")] {
             assert_eq!(got(&client("notes:read", ""), None, resource), Err(Denial::ScopeMissing));
         }
-    }
-
-    #[test]
-    fn request_names_16_resources_at_most_and_each_counts_once() {
-        let apis = apis();
-        let read = |count| apis.resources(std::iter::repeat_n("https://notes.example", count));
-        assert_eq!(read(16).unwrap().len(), 1);
-        assert_eq!(read(17).unwrap_err().denial, Denial::ParameterInvalid);
-        assert_eq!(apis.resources(["", "https://mails.example"].into_iter()).unwrap().len(), 1);
-    }
-
-    #[test]
-    fn apis_are_found_by_name_and_id_and_asked_for_opaque_tokens() {
-        let apis = apis();
-        let mails = apis.by_name("mails").unwrap();
-        assert_eq!(apis.by_id(&mails.id).unwrap().metadata.name, "mails");
-        assert!(apis.by_name("other").is_none() && apis.iter().count() == 2 && !apis.any_opaque());
-        let metadata = ApiMetadata { token_format: TokenFormat::Opaque, ..mails.metadata.clone() };
-        assert!(Apis::new(vec![Arc::new(Api { metadata, ..(**mails).clone() })]).any_opaque());
-        let asked = scopes("openid notes:read nothing");
-        assert_eq!((apis.known(&asked), apis.unknown(&asked)), (scopes("openid notes:read"), scopes("nothing")));
     }
 }

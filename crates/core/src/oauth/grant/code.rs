@@ -152,8 +152,16 @@ mod tests {
 
     fn decision(request: &CodeRedemption, facts: &CodeFacts, asked: &Asked) -> CodeDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::default());
-        let asked =
-            AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
+        let (granted, granted_resources) = (&granted, &[]);
+        let asked = AccessRequest {
+            apis: &apis,
+            granted,
+            granted_at: NOW,
+            registered: granted,
+            requested: granted,
+            granted_resources,
+            asked,
+        };
         decide(request, facts, &asked, NOW)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! [`code`] and [`refresh`] decide what happens to one; [`audience`] decides which API and which scopes a token is for.
 
+mod apis;
 pub mod audience;
 pub mod binding;
 pub mod code;

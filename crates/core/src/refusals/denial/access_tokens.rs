@@ -60,7 +60,7 @@ macro_rules! access_tokens {
             remedy: "The client should refresh the token or start over. `doorward audit tail` shows revocations." }
         TokenRevoked { code: "token_revoked", status: 401, error: "invalid_token", class: Credential,
             sentence: "The access token has been revoked.",
-            cause: "The token was revoked, its grant ended, its client disabled, or a backup restored.",
+            cause: "The token was revoked, its grant ended, its client disabled, its API deleted, or a backup restored.",
             remedy: "`doorward audit tail --about ID`, with the grant's or the client's id, shows when and by whom. A restore is the event \
                      `backup.restored`." }
     } };

@@ -24,7 +24,7 @@ macro_rules! keys {
             remedy: "`doorward key show` shows when, and `doorward audit tail` by whom." }
         KeyOwnerDisabled { code: "key_owner_disabled", status: 401, error: "invalid_token", class: Credential,
             sentence: "This API key is disabled.",
-            cause: "The user or client that owns the key is disabled.",
-            remedy: "Enable the owner, or create a key for another owner." }
+            cause: "The user or client that owns the key is disabled, or was deleted.",
+            remedy: "`doorward key show` shows which. Enable a disabled owner, or create a key for another one." }
     } };
 }

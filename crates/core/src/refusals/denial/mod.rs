@@ -55,6 +55,8 @@ mod decisions;
 #[macro_use]
 mod keys;
 #[macro_use]
+mod management;
+#[macro_use]
 mod presented;
 #[macro_use]
 mod sign_in;
@@ -101,7 +103,7 @@ macro_rules! denials {
 
 presented! {
     keys, access_tokens, decisions, transport, client_authentication, token_endpoint, authorization_page,
-    authorization_redirect, sign_in, denials,
+    authorization_redirect, sign_in, management, denials,
 }
 
 impl Denial {

@@ -72,7 +72,7 @@ macro_rules! token_endpoint {
             remedy: "The client lost a response and retried too late. Confidential clients have no such limit." }
         GrantEnded { code: "grant_ended", status: 400, error: "invalid_grant", class: Credential,
             sentence: "Access was withdrawn. The user must sign in and allow it again.",
-            cause: "The grant was ended by the user or an operator, by token reuse, by disabling the user, or by restoring a backup.",
+            cause: "The grant was ended by the user or an operator, by token reuse, by disabling or deleting the user, by removing all of its scopes from their API, or by restoring a backup.",
             remedy: "`doorward audit tail --about GRANT_ID` shows the grant's events. A restore is the event `backup.restored`." }
         UserUnavailable { code: "user_unavailable", status: 400, error: "invalid_grant", class: Credential,
             shown_as: "grant_ended", sentence: "Access was withdrawn. The user must sign in and allow it again.",

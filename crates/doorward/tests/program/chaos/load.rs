@@ -326,7 +326,7 @@ fn keys(load: &Arc<Shared>) {
         let create = ["key", "create", "--name", "k", "--api", "things", "--scope", "things:read"];
         let Some(key) = run(CREATE_KEY, &create) else { continue };
         let key: serde_json::Value = serde_json::from_slice(&key).expect("JSON");
-        let secret = text(&key, "key");
+        let secret = text(&key, "secret");
         match turn % 2 {
             0 => load.ledger.note_key(secret),
             // One that was not acknowledged may be in either state.

@@ -27,7 +27,7 @@ pub(super) async fn grant(
         subject: client.id.to_string(),
         client_id: client.id.to_string(),
         scopes: scopes.clone(),
-        roles: client.roles_at(&api.id),
+        roles: api.roles_among(&client.roles),
         grant_id: None,
         auth_time: None,
     };

@@ -34,6 +34,7 @@ pub(super) async fn grant(
         token: token.into(),
         candidates: app.candidates(token),
         request: RefreshRequest { client_id: client.id.clone(), address: origin.address },
+        registered: client.registered_scope(&apis),
         apis,
         asked: RequestedAccess::parse(form),
         successor_digest: app.peppers.digest(successor.expose_secret()),

@@ -147,7 +147,7 @@ async fn deleted_client_is_named_alike_at_every_step() {
     let sign_in = Form::of(
         &sign_in_page.follow(sign_in_page.get(&AuthorizationRequest::of(client).path()).await).await.expect(200),
     );
-    clients::delete(&server.app, &operator(), &client.id).await.unwrap();
+    clients::delete(&server.app, &operator(), &client.id, true, |_| Ok(())).await.unwrap();
 
     let expected = (400, "authorize_client_unknown".to_owned());
     for (browser, form) in [(&browser, &consent), (&sign_in_page, &sign_in)] {

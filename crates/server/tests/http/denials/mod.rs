@@ -5,6 +5,7 @@ mod at_an_api;
 mod authorization;
 mod clients;
 mod grants;
+mod management;
 mod people;
 pub(crate) mod scene;
 mod transport;
@@ -45,11 +46,13 @@ async fn every_denial_occurs_over_http_and_is_explained() {
             }
         }
         scene.api.guard.flush().await;
-        let story = scene.server.explain(&scene.trace_id()).await;
         let is_meant =
-            |event: &&Explained| event.action == "request.refused" && event.code.as_deref() == Some(denial.code());
-        let event = story.iter().find(is_meant);
-        let event = event.unwrap_or_else(|| panic!("{denial} is not in its story: {story:#?}"));
+            |event: &Explained| event.action == "request.refused" && event.code.as_deref() == Some(denial.code());
+        // What an operation wrote of its own is there at once, and the refusal a moment later.
+        let event = eventually(denial.code(), async || {
+            scene.server.explain(&scene.trace_id()).await.into_iter().find(is_meant)
+        })
+        .await;
         assert_eq!(event.status, Some(denial.status()), "{denial}");
         let sentence = event.detail.as_deref().unwrap_or_default();
         assert!(sentence.starts_with(denial.sentence().trim_end_matches('.')), "{denial}: {sentence}");
@@ -86,6 +89,7 @@ async fn provoked(scene: &Scene, denial: Denial) -> crate::harness::Answer {
         .or(clients::provoke(scene, denial).await)
         .or(grants::provoke(scene, denial).await)
         .or(authorization::provoke(scene, denial).await)
-        .or(people::provoke(scene, denial).await);
+        .or(people::provoke(scene, denial).await)
+        .or(management::provoke(scene, denial).await);
     answer.unwrap_or_else(|| panic!("no request is known that is refused with {denial}"))
 }

@@ -126,6 +126,7 @@ pub(crate) fn new_key(api: &str, scopes: &str) -> NewKey {
         roles: vec![],
         owner: None,
         limited_to: vec![],
+        limited_to_owners: vec![],
         environment: Environment::Live,
         expiry: Expiry::Default,
     }

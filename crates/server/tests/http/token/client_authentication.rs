@@ -91,7 +91,7 @@ async fn unknown_disabled_and_wrong_secret_clients_look_alike() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let disabled = registered(&server, AuthenticationMethod::ClientSecret).await;
-    clients::disable(&server.app, &operator(), &disabled.id).await.unwrap();
+    clients::disable(&server.app, &operator(), &disabled.id, true).await.unwrap();
     let mut faces = Vec::new();
     for (id, secret) in [
         ("cli_00000000000000000000000000000000", "dw_cs_wrong"),

@@ -286,7 +286,7 @@ async fn nothing_is_refreshed_for_a_disabled_user_or_client() {
         assert_eq!(answer.oauth_error(), refused("grant_ended"), "what was ended stays ended");
         server.advance_secs(1);
         let token = first(server, &server.world.web).await;
-        doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id).await.unwrap();
+        doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id, true).await.unwrap();
         assert_eq!(server.caller.refresh(&server.world.web, &token).await.oauth_error().1, "invalid_client");
     })
     .await;

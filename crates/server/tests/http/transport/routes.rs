@@ -9,7 +9,7 @@ use crate::harness::*;
 async fn address_that_no_route_has_is_a_404_problem() {
     let server = TestServer::start().await;
     for path in
-        ["/nowhere", "/token/", "/Token", "//token", "/v1", "/v1/keys", "/authorize/x", "/.well-known/", "/jwks.json"]
+        ["/nowhere", "/token/", "/Token", "//token", "/v1", "/v1/key", "/authorize/x", "/.well-known/", "/jwks.json"]
     {
         let answer = server.caller.get(path).await;
         assert_eq!(answer.problem(), (404, "not_found".into()), "{path}");

@@ -212,8 +212,16 @@ mod tests {
 
     fn decision(facts: &RefreshFacts, asked: &Asked, from: IpAddr, now: Timestamp) -> RefreshDecision {
         let (apis, granted) = (Apis::default(), ScopeSet::parse("openid").unwrap());
-        let asked =
-            AccessRequest { apis: &apis, granted: &granted, requested: &granted, granted_resources: &[], asked };
+        let (granted, granted_resources) = (&granted, &[]);
+        let asked = AccessRequest {
+            apis: &apis,
+            granted,
+            granted_at: START,
+            registered: granted,
+            requested: granted,
+            granted_resources,
+            asked,
+        };
         let request = RefreshRequest { client_id: client(1), address: from };
         decide(&request, facts, &asked, &RefreshLimits::default(), now)
     }

@@ -1,0 +1,42 @@
+//! What the management API refuses.
+
+macro_rules! management {
+    ($next:ident, $($rest:tt)*) => { $next! { $($rest)*
+        BodyInvalid { code: "body_invalid", status: 400, error: "invalid_request", class: Request,
+            sentence: "The body can't be accepted: `errors` says where and why.",
+            cause: "Members of the body are unknown, missing or wrong, or don't go together.",
+            remedy: "No action needed. The answer names each mistake by a JSON pointer, and what would be accepted." }
+        QueryInvalid { code: "query_invalid", status: 400, error: "invalid_request", class: Request,
+            sentence: "The query can't be accepted: `errors` says where and why.",
+            cause: "A query parameter is unknown or wrong, or a cursor was changed or belongs to another list.",
+            remedy: "No action needed. The caller must follow `next` with the same filters." }
+        IdUnknown { code: "id_unknown", status: 404, error: "invalid_request", class: Request,
+            sentence: "There is nothing with this id.",
+            cause: "Nothing has this id, or the caller's credential is limited to other APIs or owners.",
+            remedy: "Look for it with the command line, which is not limited. `doorward key show` says what a key is limited to." }
+        Conflict { code: "conflict", status: 409, error: "invalid_request", class: Request,
+            sentence: "This conflicts with something that exists.",
+            cause: "A name, an identifier or a scope is taken, or another request has just changed the same thing.",
+            remedy: "No action needed. The caller must choose another value, or try again." }
+        ConfirmationRequired { code: "confirmation_required", status: 409, error: "invalid_request", class: Request,
+            sentence: "This ends what is in use: see `ends`. To do it, repeat the request with `?confirm=true`.",
+            cause: "What is to be deleted or narrowed is in use.",
+            remedy: "No action needed. The caller decides." }
+        PreconditionFailed { code: "precondition_failed", status: 412, error: "invalid_request", class: Request,
+            sentence: "It was changed since you read it. Read it again.",
+            cause: "`If-Match` names another state than the present one.",
+            remedy: "No action needed. The caller must read it again and repeat its change." }
+        IdempotencyKeyInvalid { code: "idempotency_key_invalid", status: 400, error: "invalid_request", class: Request,
+            sentence: "`Idempotency-Key` must be 16 to 255 visible ASCII characters, sent once.",
+            cause: "The header is empty, too short, too long, repeated, or has other characters.",
+            remedy: "No action needed. The caller must send a random key, such as a UUID." }
+        IdempotencyKeyReused { code: "idempotency_key_reused", status: 422, error: "invalid_request", class: Request,
+            sentence: "This `Idempotency-Key` was used for another request.",
+            cause: "The same caller sent the same key with another method, path or body in the last 24 hours.",
+            remedy: "No action needed. The caller must draw a new key for each new request." }
+        RightsExceeded { code: "rights_exceeded", status: 403, error: "", class: Permission,
+            sentence: "You can't give, or change, rights that you don't have yourself.",
+            cause: "The request would create or change something with management scopes, roles, limits or a lifetime beyond the caller's.",
+            remedy: "Use a credential that has these rights, or the command line." }
+    } };
+}

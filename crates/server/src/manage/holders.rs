@@ -1,0 +1,132 @@
+//! APIs, owners and holders that a request names, found for those whose rights reach them.
+//!
+//! Easy to get wrong: a body that names what is beyond the caller's rights gets the same answer as one that names what
+//! does not exist. Otherwise a limited caller learns what there is, or acts for others (CVE-2025-61928).
+
+use std::sync::Arc;
+
+use doorward_core::{
+    api::Api,
+    grant::audience::Apis,
+    holder::{Holder, Owner},
+    id::ClientId,
+    refusal::Mistake,
+};
+
+use super::ManageError;
+use crate::{actor::Actor, app::App};
+
+/// The owner that an id names, or a user's name.
+pub(super) async fn owner(app: &App, name: &str) -> Result<Owner, ManageError> {
+    match ClientId::parse(name) {
+        Ok(_) => Ok(Owner::Client(super::clients::find(app, name).await?.id)),
+        Err(_) => Ok(Owner::User(super::users::find(app, name).await?.id)),
+    }
+}
+
+/// The holder that an id names, or a user's name.
+pub(super) async fn holder(app: &App, name: &str) -> Result<Holder, ManageError> {
+    match name.parse() {
+        Ok(Holder::Client(id)) => Ok(Holder::Client(super::clients::find(app, id.as_str()).await?.id)),
+        Ok(Holder::Key(id)) => Ok(Holder::Key(super::keys::find(app, id.as_str()).await?.id)),
+        Ok(Holder::User(_)) | Err(_) => Ok(Holder::User(super::users::find(app, name).await?.id)),
+    }
+}
+
+/// What a body names, with all the mistakes in it.
+pub(super) struct Named<'a> {
+    app: &'a App,
+    actor: &'a Actor,
+    known: Apis,
+    mistakes: Vec<Mistake>,
+}
+
+impl<'a> Named<'a> {
+    pub(super) async fn new(app: &'a App, actor: &'a Actor) -> Result<Self, ManageError> {
+        Ok(Self { app, actor, known: super::apis::all(app).await?, mistakes: Vec::new() })
+    }
+
+    /// The APIs of these names in a member, in their order, each once.
+    pub(super) fn apis(&mut self, member: &str, names: &[String]) -> Vec<Arc<Api>> {
+        let mut found: Vec<Arc<Api>> = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            match super::apis::named(&self.known, name) {
+                Ok(api) if !self.actor.rights.reach_api(&api.id) => {
+                    self.mistakes.push(Mistake::at_element(member, index, super::apis::unknown(name)));
+                }
+                Ok(api) if found.iter().any(|before| before.id == api.id) => {}
+                Ok(api) => found.push(api.clone()),
+                Err(error) => self.mistakes.push(Mistake::at_element(member, index, error)),
+            }
+        }
+        found
+    }
+
+    /// The API of this name in a member.
+    pub(super) fn api(&mut self, member: &str, name: &str) -> Option<Arc<Api>> {
+        let at = |error| Mistake::at(member, error);
+        match super::apis::named(&self.known, name) {
+            Ok(api) if self.actor.rights.reach_api(&api.id) => return Some(api.clone()),
+            Ok(_) => self.mistakes.push(at(super::apis::unknown(name))),
+            Err(error) => self.mistakes.push(at(error)),
+        }
+        None
+    }
+
+    /// The owner of this name, whose place `at` knows.
+    pub(super) async fn owner(
+        &mut self,
+        name: &str,
+        at: impl FnOnce(ManageError) -> Mistake,
+    ) -> Result<Option<Owner>, ManageError> {
+        let found = owner(self.app, name).await;
+        let actor = self.actor;
+        let is_reached = |owner: &Owner| actor.rights.reach_owner(owner.as_str());
+        let beyond = || ManageError::NotFound { kind: kind_of_owner(name), name: name.to_owned() };
+        self.reached(found, is_reached, beyond, at)
+    }
+
+    /// The holder of this name in a member.
+    pub(super) async fn holder(&mut self, member: &str, name: &str) -> Result<Option<Holder>, ManageError> {
+        let found = holder(self.app, name).await;
+        let actor = self.actor;
+        let is_reached = |holder: &Holder| actor.rights.reach_owner(holder.as_str());
+        let beyond = || match name.parse() {
+            Ok(Holder::Key(_)) => ManageError::NotFound { kind: "key", name: name.to_owned() },
+            _ => ManageError::NotFound { kind: kind_of_owner(name), name: name.to_owned() },
+        };
+        self.reached(found, is_reached, beyond, |error| Mistake::at(member, error))
+    }
+
+    fn reached<T>(
+        &mut self,
+        found: Result<T, ManageError>,
+        is_reached: impl FnOnce(&T) -> bool,
+        beyond: impl FnOnce() -> ManageError,
+        at: impl FnOnce(ManageError) -> Mistake,
+    ) -> Result<Option<T>, ManageError> {
+        match found {
+            Ok(found) if is_reached(&found) => return Ok(Some(found)),
+            Ok(_) => self.mistakes.push(at(beyond())),
+            Err(error @ ManageError::NotFound { .. }) => self.mistakes.push(at(error)),
+            Err(error) => return Err(error),
+        }
+        Ok(None)
+    }
+
+    /// Whether everything that was named until now is there.
+    pub(super) fn are_all_known(&self) -> bool {
+        self.mistakes.is_empty()
+    }
+
+    /// All APIs, if everything that was named is there.
+    pub(super) fn finish(self) -> Result<Apis, Vec<Mistake>> {
+        let Self { known, mistakes, .. } = self;
+        Mistake::none(mistakes.into_iter().map(Mistake::of_unknown).collect())?;
+        Ok(known)
+    }
+}
+
+fn kind_of_owner(name: &str) -> &'static str {
+    if ClientId::parse(name).is_ok() { "client" } else { "user" }
+}

@@ -1,0 +1,197 @@
+//! `/v1/keys`: API keys.
+
+use std::sync::Arc;
+
+use axum::{body::Body, extract::State};
+use doorward_core::{
+    api_key::Environment,
+    denial::Denial,
+    id::KeyId,
+    json::{Value, json},
+    scope::Scope,
+};
+use http::Response;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    access::Caller,
+    creation::{Creation, IdempotencyKeyHeader, Keeper},
+    document::Document,
+    entity::{Id, IfMatchHeader, Patch, answer},
+    list::{List, ListQuery, NoQuery, PageParameters},
+};
+use crate::{
+    app::App,
+    manage::keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+    web::refused::ProblemError,
+};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update)).routes(routes!(revoke))
+}
+
+/// A key to be created.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewKey)]
+struct KeyRequest {
+    /// The APIs that it works for, by name, id or identifier; the first gives its prefix.
+    #[schema(min_items = 1)]
+    apis: Vec<String>,
+    /// Its name, for people.
+    name: String,
+    /// Whom it belongs to: a client's id, or a user's id or name. It stops working while the owner is disabled.
+    owner: Option<String>,
+    /// What it may be used for: scopes of its APIs.
+    #[serde(default)]
+    scopes: Vec<Scope>,
+    /// Its roles, as `API:ROLE`, or `ROLE` alone where it is for one API.
+    #[serde(default)]
+    roles: Vec<String>,
+    /// Its lifetime in seconds; 90 days if it is not given.
+    #[schema(minimum = 1)]
+    expires_in: Option<u64>,
+    /// Whether it never expires.
+    #[serde(default)]
+    never_expires: bool,
+    /// For real use, or for tests.
+    #[serde(default)]
+    environment: Environment,
+    /// Of a key for the management API: the APIs that it may manage; all if empty.
+    #[serde(default)]
+    limited_to: Vec<String>,
+    /// Of a key for the management API: the owners whose things it may manage, by id or a user's name; all if empty.
+    #[serde(default)]
+    limited_to_owners: Vec<String>,
+}
+
+impl Document for KeyRequest {
+    fn smallest() -> Value {
+        json!({"apis": [], "name": "a"})
+    }
+}
+
+impl From<KeyRequest> for NewKey {
+    fn from(asked: KeyRequest) -> Self {
+        Self {
+            name: asked.name,
+            apis: asked.apis,
+            scopes: asked.scopes.into_iter().collect(),
+            roles: asked.roles,
+            owner: asked.owner,
+            limited_to: asked.limited_to,
+            limited_to_owners: asked.limited_to_owners,
+            environment: asked.environment,
+            expiry: Expiry::requested(asked.expires_in, asked.never_expires),
+        }
+    }
+}
+
+impl Document for KeySettings {
+    fn smallest() -> Value {
+        json!({"name": "a"})
+    }
+}
+
+/// A key with its secret, which is shown once.
+#[derive(Serialize, ToSchema)]
+struct KeyWithSecret {
+    #[serde(flatten)]
+    key: KeyView,
+    /// The key itself, as callers send it.
+    secret: String,
+}
+
+/// Which keys are listed.
+#[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// Only keys of this owner: a client's id, or a user's id or name.
+    owner: Option<String>,
+    /// Only keys that were revoked, or only others.
+    revoked: Option<bool>,
+}
+
+impl Document for Filter {}
+
+/// List API keys
+#[utoipa::path(get, path = "/v1/keys", tag = "keys", params(Filter, PageParameters),
+    security(("bearer" = ["keys:read"])), responses((status = 200, description = "A page of them", body = List<KeyView>)))]
+async fn list(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    query: ListQuery<Filter>,
+) -> Result<Response<Body>, ProblemError> {
+    let which = WhichKeys { owner: query.filter.owner.clone(), revoked: query.filter.revoked };
+    query.answer(&app, |after, limit| keys::list(&app, &actor, which, after, limit)).await
+}
+
+/// Create an API key
+#[utoipa::path(post, path = "/v1/keys", tag = "keys", params(IdempotencyKeyHeader),
+    security(("bearer" = ["keys:write"])), request_body = KeyRequest,
+    responses((status = 201, description = "It was created; the secret is shown once", body = KeyWithSecret)))]
+async fn create(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    _: NoQuery,
+    creation: Creation,
+) -> Result<Response<Body>, ProblemError> {
+    let (server, caller) = (&app, &actor);
+    let create = |asked: KeyRequest, keeper: Keeper| async move {
+        let keep = |created: &CreatedKey| {
+            let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
+            keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
+        };
+        keys::create_shown(server, caller, asked.into(), keep).await.map(drop)
+    };
+    creation.answer(&app, &actor, create).await
+}
+
+/// Show an API key
+#[utoipa::path(get, path = "/v1/keys/{key_id}", tag = "keys", params(("key_id" = String, Path)),
+    security(("bearer" = ["keys:read"])), responses((status = 200, description = "The key", body = KeyView)))]
+async fn show(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+) -> Result<Response<Body>, ProblemError> {
+    answer(&keys::show(&app, &actor, key_id(&id)?.as_str()).await?)
+}
+
+/// Change an API key
+#[utoipa::path(patch, path = "/v1/keys/{key_id}", tag = "keys",
+    params(("key_id" = String, Path), IfMatchHeader), security(("bearer" = ["keys:write"])),
+    request_body(content = KeySettings, content_type = "application/merge-patch+json"),
+    responses((status = 200, description = "The key as it is now", body = KeyView)))]
+async fn update(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+    patch: Patch,
+) -> Result<Response<Body>, ProblemError> {
+    let edit = |key: &KeyView| patch.apply(key, &KeySettings::of(key));
+    answer(&keys::update(&app, &actor, key_id(&id)?.as_str(), edit).await?)
+}
+
+/// Revoke an API key for good
+#[utoipa::path(post, path = "/v1/keys/{key_id}/revoke", tag = "keys",
+    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    responses((status = 200, description = "The key, which is revoked", body = KeyView)))]
+async fn revoke(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+) -> Result<Response<Body>, ProblemError> {
+    let id = key_id(&id)?;
+    keys::revoke(&app, &actor, id.as_str()).await?;
+    answer(&keys::show(&app, &actor, id.as_str()).await?)
+}
+
+/// The id in a path. A key itself does not belong into a URL, where it would be logged.
+fn key_id(id: &str) -> Result<KeyId, Denial> {
+    KeyId::parse(id).map_err(|_| Denial::IdUnknown)
+}

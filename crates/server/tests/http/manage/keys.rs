@@ -1,0 +1,179 @@
+//! `/v1/keys`.
+
+use doorward_server::manage::keys::{Expiry, NewKey};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::manager::{Manager, places, refused};
+use crate::harness::*;
+
+fn new() -> Value {
+    json!({"apis": ["notes"], "name": "ci", "scopes": ["notes:read"]})
+}
+
+/// The body with other members.
+fn with(members: Value) -> Value {
+    let mut body = new();
+    for (name, value) in members.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+fn limited(scopes: &str) -> NewKey {
+    NewKey { limited_to: vec!["notes".into()], ..new_key("doorward", scopes) }
+}
+
+#[tokio::test]
+async fn key_is_created_changed_listed_and_revoked() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let body = json!({"owner": ALICE, "expires_in": 86_400, "environment": "test", "roles": ["admin"]});
+        let created = manager.post("/v1/keys", with(body)).await.expect(201);
+        let (id, secret) = (created.text("id"), created.text("secret"));
+        let path = format!("/v1/keys/{id}");
+        assert_eq!(created.header("location"), Some(path.as_str()));
+        assert!(secret.starts_with(&created.text("hint")) && secret.contains("_test_"));
+        let shown = manager.get(&path).await.expect(200);
+        assert_eq!(shown.header("etag"), created.header("etag"));
+        assert_eq!(shown.json()["secret"], Value::Null);
+        assert_eq!(shown.json()["scopes"], json!(["notes:read"]));
+        assert_eq!(shown.json()["roles"], json!(["notes:admin"]));
+
+        let changed = manager.patch(&path, json!({"name": "build", "scopes": ["notes:write"], "roles": null})).await;
+        let changed = changed.expect(200).json();
+        assert_eq!((&changed["name"], &changed["scopes"]), (&json!("build"), &json!(["notes:write"])));
+        assert_eq!(changed["roles"], json!([]));
+        assert_eq!(manager.get(&path).await.json(), changed);
+
+        let listed = async |query: &str| {
+            let items = manager.get(&format!("/v1/keys?{query}")).await.expect(200).json()["items"].clone();
+            items.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&format!("owner={ALICE}&revoked=false")).await, std::slice::from_ref(&id));
+        assert_eq!(listed("owner=nobody").await, [""; 0]);
+        let revoked = manager.act(&format!("{path}/revoke")).await.expect(200);
+        assert_eq!(revoked.json()["state"], "revoked");
+        server.advance_secs(60);
+        assert_eq!(manager.act(&format!("{path}/revoke")).await.expect(200).body, revoked.body);
+        assert_eq!(listed("revoked=true").await, [id]);
+        let by_itself = manager.get(&format!("/v1/keys/{}", server.world.key)).await;
+        assert_eq!(refused(&by_itself, 404), "id_unknown", "a key in a URL is not accepted");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_mistake_of_a_new_key_is_named() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    for (body, expected) in [
+        (json!({"apis": ["notes"], "colour": "red", "scopes": ["a b"]}), &["/colour", "/scopes/0", "/name"][..]),
+        (with(json!({"apis": ["notes", "gone"], "owner": "nobody"})), &["/apis/1", "/owner"]),
+        (with(json!({"apis": []})), &["/apis", "/roles"][..1]),
+        (with(json!({"scopes": ["mails:read"], "roles": ["x"]})), &["/scopes", "/roles/0"]),
+        (
+            with(
+                json!({"name": " ", "apis": ["notes", "gone"], "owner": "nobody", "expires_in": 1, "never_expires": true}),
+            ),
+            &["/apis/1", "/owner", "/name", "/never_expires"],
+        ),
+        (
+            with(
+                json!({"name": " ", "limited_to": ["gone"], "scopes": ["mails:read"], "roles": ["x"], "expires_in": 0}),
+            ),
+            &["/limited_to/0", "/name", "/scopes", "/roles/0", "/expires_in"],
+        ),
+        (with(json!({"expires_in": 60, "never_expires": true})), &["/never_expires"]),
+        (with(json!({"expires_in": 0})), &["/expires_in"]),
+        (with(json!({"expires_in": 9_007_199_254_740_991_u64})), &["/expires_in"]),
+        (with(json!({"limited_to": ["notes"]})), &["/limited_to"]),
+    ] {
+        let answer = manager.post("/v1/keys", body.clone()).await;
+        assert_eq!(refused(&answer, 400), "body_invalid", "{body}");
+        assert_eq!(places(&answer), expected, "{body}");
+    }
+    let default = manager.post("/v1/keys", new()).await.expect(201).json();
+    assert_eq!((&default["never_expires"], default["expires_at"].is_string()), (&json!(false), true));
+    let never = manager.post("/v1/keys", with(json!({"never_expires": true}))).await.expect(201).json();
+    assert_eq!((&never["never_expires"], &never["expires_at"]), (&json!(true), &Value::Null));
+}
+
+#[tokio::test]
+async fn other_apis_and_owners_are_unknown_to_a_limited_caller() {
+    let server = TestServer::start().await;
+    let manager = Manager::by(&server, limited("keys:read keys:write")).await;
+    manager.post("/v1/keys", new()).await.expect(201);
+    let same = |answer: &Answer, name: &str| {
+        assert_eq!(refused(answer, 400), "body_invalid");
+        answer.json()["errors"].to_string().replace(name, "…")
+    };
+    for member in ["apis", "limited_to"] {
+        let beyond = manager.post("/v1/keys", with(json!({ member: ["mails"], "scopes": [] }))).await;
+        let unknown = manager.post("/v1/keys", with(json!({ member: ["gone"], "scopes": [] }))).await;
+        assert_eq!(same(&beyond, "mails"), same(&unknown, "gone"), "{member}");
+    }
+    let owned = NewKey { limited_to_owners: vec![ALICE.into()], ..new_key("doorward", "keys:read keys:write") };
+    let manager = Manager::by(&server, owned).await;
+    manager.post("/v1/keys", with(json!({ "owner": ALICE }))).await.expect(201);
+    let beyond = manager.post("/v1/keys", with(json!({ "owner": BOB }))).await;
+    let unknown = manager.post("/v1/keys", with(json!({ "owner": "nobody" }))).await;
+    assert_eq!(same(&beyond, BOB), same(&unknown, "nobody"));
+    assert_eq!(refused(&manager.post("/v1/keys", new()).await, 403), "rights_exceeded");
+}
+
+#[tokio::test]
+async fn key_gets_no_rights_that_its_creator_lacks() {
+    let server = TestServer::start().await;
+    let of_day = NewKey {
+        expiry: Expiry::After(std::time::Duration::from_secs(86_400)),
+        ..new_key("doorward", "keys:read keys:write")
+    };
+    let manager = Manager::by(&server, of_day).await;
+    let managing = |scope: &str, more: Value| {
+        let mut body = with(more);
+        (body["apis"], body["scopes"]) = (json!(["doorward"]), json!([scope]));
+        body
+    };
+    let in_a_day = || json!({"expires_in": 86_400});
+    let of_a_day = manager.post("/v1/keys", managing("keys:read", in_a_day())).await.expect(201);
+    let path = of_a_day.header("location").unwrap().to_owned();
+    let unasked = manager.post("/v1/keys", managing("keys:read", json!({}))).await.expect(201).json();
+    assert_eq!(unasked["expires_at"], of_a_day.json()["expires_at"], "the default ends with the creator's");
+    for body in [
+        managing("users:write", in_a_day()),
+        managing("keys:read", json!({"never_expires": true})),
+        managing("keys:read", json!({"expires_in": 86_401})),
+        managing("keys:read", json!({"expires_in": 86_400, "roles": ["admin"]})),
+    ] {
+        assert_eq!(refused(&manager.post("/v1/keys", body.clone()).await, 403), "rights_exceeded", "{body}");
+    }
+    for patch in [json!({"scopes": ["keys:read", "users:write"]}), json!({"roles": ["admin"]})] {
+        assert_eq!(refused(&manager.patch(&path, patch).await, 403), "rights_exceeded");
+    }
+    manager.patch(&path, json!({"scopes": []})).await.expect(200);
+    let all = Manager::of_all(&server).await;
+    let strong = all.post("/v1/keys", managing("users:write", json!({}))).await.expect(201);
+    let strong = strong.header("location").unwrap().to_owned();
+    for answer in [manager.patch(&strong, json!({"scopes": []})).await, manager.act(&format!("{strong}/revoke")).await]
+    {
+        assert_eq!(refused(&answer, 403), "rights_exceeded");
+    }
+}
+
+#[tokio::test]
+async fn stale_or_repeated_requests_about_keys_change_nothing() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    let key = [("idempotency-key", "5f9c2f1e-6d0b-4f0e-9c57-000000000001")];
+    let first = manager.send(Method::POST, "/v1/keys", &key, Some(new())).await.expect(201);
+    let again = manager.send(Method::POST, "/v1/keys", &key, Some(new())).await.expect(201);
+    assert_eq!(first.body, again.body);
+    let (path, stale) = (first.header("location").unwrap(), first.header("etag").unwrap());
+    manager.patch(path, json!({"name": "Two"})).await.expect(200);
+    let change = Some(json!({"name": "Three"}));
+    let change = manager.send(Method::PATCH, path, &[("if-match", stale)], change).await;
+    assert_eq!(refused(&change, 412), "precondition_failed");
+    assert_eq!(manager.get(path).await.text("name"), "Two");
+    assert_eq!(places(&manager.patch(path, json!({"owner": ALICE, "name": null})).await), ["/owner", "/name"]);
+}
