@@ -62,7 +62,7 @@ def _check(checks: Checks, proxy: Proxy, doorward: Doorward, key: dict, port: in
 
     credential = ("X-API-Key", key["secret"])
     with checks.check(f"API behind {proxy.name}: a key in either header passes"):
-        for header in (credential, ("Authorization", f"Bearer {key['key']}")):
+        for header in (credential, ("Authorization", f"Bearer {key['secret']}")):
             answer = ask("/invoices?q=%2F%3F%20%C3%A4", header)
             equal((answer.status, answer.json()), (200, {"caller": key["id"]}))
 
@@ -76,6 +76,6 @@ def _check(checks: Checks, proxy: Proxy, doorward: Doorward, key: dict, port: in
             equal((details["method"], details["path"]), (method, "/invoices"))
 
     with checks.check(f"API behind {proxy.name}: two credentials, and one in the URL, are refused"):
-        equal(ask(f"/invoices?api_key={key['key']}", credential).status, 400)
+        equal(ask(f"/invoices?api_key={key['secret']}", credential).status, 400)
         for headers in ((credential, credential), (credential, ("X-API-Key", "b")), (("X-API-Key", "a"), credential)):
             assert ask("/invoices", *headers).status in (400, 401), headers

@@ -36,7 +36,7 @@ def _principal(checks: Checks, api: Api, key: dict) -> None:
     with checks.check(f"{api.name}: a key in either header, or an encoded target, reaches the handler with its principal"):
         for target, header in [
             ("/invoices", ("X-API-Key", key["secret"])),
-            ("/invoices", ("authorization", f"bearer {key['key']}")),
+            ("/invoices", ("authorization", f"bearer {key['secret']}")),
             ("/invoices?page=2&q=%2F%3F%26%20%C3%A4&q=", ("x-api-key", key["secret"])),
         ]:
             answer = api.call(target, header)
