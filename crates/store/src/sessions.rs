@@ -291,7 +291,7 @@ impl Operation for EndSessions {
     }
 }
 
-/// Ends a session, whoever's it is. Returns whether it had not been ended.
+/// Ends a session of any user. Returns whether it had not been ended.
 #[derive(Clone, Debug)]
 pub struct EndSession {
     /// The session to end.

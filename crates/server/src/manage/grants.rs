@@ -20,7 +20,11 @@ use doorward_store::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{ManageError, page::Page, times};
+use super::{
+    ManageError,
+    page::{MOST_LOOKED_AT, Page},
+    times,
+};
 use crate::{actor::Actor, app::App};
 
 /// A live grant as it is shown.
@@ -62,9 +66,6 @@ impl GrantView {
         }
     }
 }
-
-/// The most grants that one page looks at, for a caller whose rights reach few of them.
-const MOST_LOOKED_AT: usize = 1_000;
 
 /// A page of the live grants, oldest first. It can have fewer than `limit`, or none, where many have ended or are beyond
 /// the caller's rights.

@@ -3,7 +3,7 @@
 use super::ManageError;
 
 /// The most rows that one page looks at, for a caller whose rights reach few of them.
-const MOST_LOOKED_AT: usize = 1_000;
+pub(super) const MOST_LOOKED_AT: usize = 1_000;
 
 /// Some entries of a list.
 #[derive(Clone, Debug)]

@@ -92,7 +92,7 @@ fn is_shown(app: &App, actor: &Actor, session: &SessionRecord) -> bool {
     session.times.is_live(&app.settings.session, app.now()) && actor.rights.reach(&belongs)
 }
 
-/// Ends the session with this id, whoever's it is.
+/// Ends the session with this id, of any user.
 pub async fn end(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
     let session = show(app, actor, id).await?;
     users::find_to_change(app, actor, session.user_id.as_str()).await?;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{ManageError, times};
+use super::{ManageError, page::Page, times};
 use crate::{
     actor::Actor,
     app::{App, signing_keys},
@@ -68,6 +68,21 @@ pub async fn list(app: &App, actor: &Actor) -> Result<Vec<SigningKeyView>, Manag
     let records = app.store.read(ListSigningKeys).await?;
     let times: Vec<_> = records.iter().map(|record| record.times.clone()).collect();
     records.iter().map(|record| SigningKeyView::of(record, &times, app)).collect()
+}
+
+/// A page of the signing keys, in the order of their ids. They are few, and read whole.
+pub async fn page(
+    app: &App,
+    actor: &Actor,
+    after: Option<SigningKeyId>,
+    limit: usize,
+) -> Result<Page<SigningKeyView, SigningKeyId>, ManageError> {
+    let mut keys = list(app, actor).await?;
+    keys.sort_by(|one, other| one.kid.cmp(&other.kid));
+    keys.retain(|key| after.as_ref().is_none_or(|after| key.kid > *after));
+    let has_more = keys.len() > limit;
+    keys.truncate(limit);
+    Ok(Page { next: keys.last().filter(|_| has_more).map(|key| key.kid.clone()), items: keys })
 }
 
 /// The signing key with this `kid`.

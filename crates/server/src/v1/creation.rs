@@ -36,7 +36,7 @@ use crate::{
     actor::Actor,
     app::App,
     manage::ManageError,
-    web::{body, refused::ProblemError},
+    web::{body, refused::ProblemError, respond},
 };
 
 /// The header that makes a creating request repeatable.
@@ -84,8 +84,8 @@ impl Keeper {
         view: &impl Serialize,
         body: &impl Serialize,
     ) -> Result<Option<KeptAnswer>, ManageError> {
-        let unwritable = |error| Refusal::new(Denial::Unavailable).fact("json", error);
-        let answer = Answer { path, etag: etag(view)?, body: serde_json::to_string(body).map_err(unwritable)? };
+        let answer =
+            Answer { path, etag: etag(view)?, body: serde_json::to_string(body).map_err(respond::unwritable)? };
         let kept = self.repeatable.as_ref().map(|repeatable| repeatable.keep(&self.app, &answer)).transpose()?;
         *self.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
         Ok(kept)
@@ -188,8 +188,7 @@ impl Repeatable {
     }
 
     fn keep(&self, app: &App, answer: &Answer) -> Result<KeptAnswer, Refusal> {
-        let unwritable = |error| Refusal::new(Denial::Unavailable).fact("json", error);
-        let answer = serde_json::to_vec(answer).map_err(unwritable)?;
+        let answer = serde_json::to_vec(answer).map_err(respond::unwritable)?;
         let keys = self.sealing_keys(app);
         Ok(KeptAnswer {
             digest: app.peppers.digest(&self.digest_text()),

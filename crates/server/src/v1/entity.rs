@@ -152,8 +152,7 @@ pub(crate) fn gone() -> Response<Body> {
 
 /// The state of something, as a strong tag: the same for the same members, whatever else happens to it.
 pub(crate) fn etag(view: &impl Serialize) -> Result<String, Refusal> {
-    let unwritable = |error| Refusal::new(Denial::Unavailable).fact("json", error);
-    let mut members = serde_json::to_value(view).map_err(unwritable)?;
+    let mut members = serde_json::to_value(view).map_err(respond::unwritable)?;
     if let Value::Object(members) = &mut members {
         members.retain(|name, _| !VOLATILE.contains(&name.as_str()));
     }

@@ -87,8 +87,7 @@ impl<F> ListQuery<F> {
     }
 
     fn cursor<P: Serialize>(&self, app: &App, place: &P) -> Result<String, Refusal> {
-        let unwritable = |error| Refusal::new(Denial::Unavailable).fact("cursor", error);
-        let place = serde_json::to_string(place).map_err(unwritable)?;
+        let place = serde_json::to_string(place).map_err(respond::unwritable)?;
         let key = app.peppers.digest(CURSORS);
         let sealed = seal::seal(key.digest.as_bytes(), &self.list, place.as_bytes(), &*app.rng);
         Ok(URL_SAFE_NO_PAD.encode(sealed))

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
-    id::SigningKeyId,
     json::{Value, json},
     jwk::Algorithm,
 };
@@ -22,10 +21,7 @@ use super::{
 };
 use crate::{
     app::App,
-    manage::{
-        page::Page,
-        signing_keys::{self, SigningKeyView},
-    },
+    manage::signing_keys::{self, SigningKeyView},
     web::refused::ProblemError,
 };
 
@@ -55,16 +51,7 @@ async fn list(
     Caller(actor): Caller,
     query: ListQuery<NoFilter>,
 ) -> Result<Response<Body>, ProblemError> {
-    let (server, caller) = (&app, &actor);
-    let read = |after: Option<SigningKeyId>, limit: usize| async move {
-        let mut keys = signing_keys::list(server, caller).await?;
-        keys.sort_by(|one, other| one.kid.cmp(&other.kid));
-        keys.retain(|key| after.as_ref().is_none_or(|after| key.kid > *after));
-        let has_more = keys.len() > limit;
-        keys.truncate(limit);
-        Ok(Page { next: keys.last().filter(|_| has_more).map(|key| key.kid.clone()), items: keys })
-    };
-    query.answer(&app, read).await
+    query.answer(&app, |after, limit| signing_keys::page(&app, &actor, after, limit)).await
 }
 
 /// Create the next signing key

@@ -25,8 +25,12 @@ pub(crate) fn json_cacheable(body: &impl Serialize, max_age: &'static str) -> Re
     Ok(response)
 }
 
+/// Why something can't be written as JSON.
+pub(crate) fn unwritable(error: serde_json::Error) -> Refusal {
+    Refusal::new(Denial::Unavailable).fact("json", error)
+}
+
 fn json(body: &impl Serialize) -> Result<Response<Body>, Refusal> {
-    let unwritable = |error| Refusal::new(Denial::Unavailable).fact("json", error);
     // Room for a token, so that it is not moved again and again while it is written.
     let mut bytes = Vec::with_capacity(1_024);
     serde_json::to_writer(&mut bytes, body).map_err(unwritable)?;
