@@ -60,6 +60,8 @@ pub struct App {
     pub(crate) snapshots: Snapshots,
     pub(crate) caches: Caches,
     pub(crate) audit_queue: AuditQueue,
+    /// Held by the one that writes what waits.
+    audit_flush: tokio::sync::Mutex<()>,
     pub(crate) health: Health,
     pub(crate) trusted_clock: TrustedClock,
     audit_ids: Sequence,
@@ -111,6 +113,7 @@ impl App {
             snapshots: Snapshots::load(&store, &master_keys).await?,
             caches: Caches::new(settings.limits.cache_entries),
             audit_queue: AuditQueue::new(Budgets::of(&settings)),
+            audit_flush: tokio::sync::Mutex::default(),
             health: Health::default(),
             trusted_clock: TrustedClock::default(),
             passwords: Passwords::new(&settings.password),

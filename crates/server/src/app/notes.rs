@@ -106,8 +106,10 @@ impl App {
         self.flush_audit().await
     }
 
-    /// Writes what waits. What can't be written now waits on, as far as there is room.
+    /// Writes what waits. What can't be written now waits on, as far as there is room. Once it returns, what another call
+    /// took before is written too.
     pub async fn flush_audit(&self) -> Result<(), StoreError> {
+        let _turn = self.audit_flush.lock().await;
         let mut events = self.audit_queue.take(self.now(), |actor| self.audit(actor));
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(BATCH));

@@ -53,12 +53,13 @@ pub async fn grant_shown(
     let assignment = Assignment::find(app, actor, holder, api, role).await?;
     assignment.check_defined()?;
     assignment.check_may_change(actor)?;
+    let now = app.now();
     let view = match assignment.existing(app).await? {
         Some(view) => view,
-        None => assignment.new_view(app).await?,
+        None => assignment.new_view(app, now).await?,
     };
     let answer = show(&view)?;
-    let is_new = app.commit_kept(assignment.change(app, actor, true), answer).await?;
+    let is_new = app.commit_kept(assignment.change(app, actor, true, now), answer).await?;
     Ok(GrantedRole { view, is_new })
 }
 
@@ -66,7 +67,7 @@ pub async fn grant_shown(
 pub async fn withdraw(app: &App, actor: &Actor, holder: &str, api: &str, role: &str) -> Result<bool, ManageError> {
     let assignment = Assignment::find(app, actor, holder, api, role).await?;
     assignment.check_may_change(actor)?;
-    Ok(app.commit(assignment.change(app, actor, false)).await?)
+    Ok(app.commit(assignment.change(app, actor, false, app.now())).await?)
 }
 
 /// The operation that gives or withdraws a role of an API, as it is or as it will be.
@@ -83,7 +84,7 @@ pub(super) fn prepare(
         assignment.check_defined()?;
     }
     assignment.check_may_change(actor)?;
-    Ok(assignment.change(app, actor, is_granted))
+    Ok(assignment.change(app, actor, is_granted, app.now()))
 }
 
 /// A role that somebody has.
@@ -224,7 +225,7 @@ impl Assignment {
         Ok(found.map(|grant| RoleGrantView::of(grant, &Apis::new(vec![self.api.clone()]))))
     }
 
-    async fn new_view(&self, app: &App) -> Result<RoleGrantView, ManageError> {
+    async fn new_view(&self, app: &App, now: Timestamp) -> Result<RoleGrantView, ManageError> {
         let username = match &self.holder {
             Holder::User(id) => Some(super::users::find(app, id.as_str()).await?.metadata.username),
             Holder::Client(_) | Holder::Key(_) => None,
@@ -235,13 +236,13 @@ impl Assignment {
             api: self.api.metadata.name.clone(),
             api_id: self.api.id.clone(),
             role: self.role.clone(),
-            created_at: app.now(),
+            created_at: now,
         })
     }
 
-    fn change(self, app: &App, actor: &Actor, is_granted: bool) -> ChangeRole {
+    fn change(self, app: &App, actor: &Actor, is_granted: bool, now: Timestamp) -> ChangeRole {
         let audit = app.audit(actor).with("api", &self.api.metadata.name);
-        ChangeRole { holder: self.holder, api: self.api.id.clone(), role: self.role, is_granted, now: app.now(), audit }
+        ChangeRole { holder: self.holder, api: self.api.id.clone(), role: self.role, is_granted, now, audit }
     }
 }
 

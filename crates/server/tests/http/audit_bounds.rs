@@ -31,6 +31,7 @@ async fn oldest_refusals_go_beyond_their_bound_with_one_report() {
     on_each_engine_with(
         |settings| settings.audit.max_refusals = 10,
         async |server| {
+            server.stop_tasks().await;
             for _ in 0..30 {
                 server.caller.userinfo("nonsense").await.expect(401);
             }
@@ -60,6 +61,7 @@ async fn oldest_refusals_go_beyond_their_bound_with_one_report() {
 async fn tokens_are_summed_up_after_their_time() {
     let settings = |settings: &mut Settings| settings.audit.summarize_after = Duration::from_secs(1_800);
     on_each_engine_with(settings, async |server| {
+        server.stop_tasks().await;
         issue(server, 7).await;
         tasks::sweep_all(&server.app).await.unwrap();
         assert_eq!(of(&all(server).await, "token.issued").len(), 8, "it is not time yet");
@@ -77,6 +79,7 @@ async fn tokens_are_summed_up_after_their_time() {
 #[tokio::test]
 async fn tokens_are_not_summed_up_where_that_is_turned_off() {
     let server = TestServer::start_with(|settings| settings.audit.summarize_after = Duration::ZERO).await;
+    server.stop_tasks().await;
     issue(&server, 7).await;
     server.advance_secs(20 * 3_600);
     tasks::sweep_all(&server.app).await.unwrap();
@@ -86,6 +89,7 @@ async fn tokens_are_not_summed_up_where_that_is_turned_off() {
 #[tokio::test]
 async fn tokens_are_summed_up_before_changes_of_state_go() {
     let server = TestServer::start_with(|settings| settings.audit.max_rows = 60).await;
+    server.stop_tasks().await;
     let before = all(&server).await.len();
     // Three more than are kept.
     let many = 62 - before;
@@ -100,6 +104,7 @@ async fn tokens_are_summed_up_before_changes_of_state_go() {
 #[tokio::test]
 async fn oldest_events_go_if_tokens_come_faster_than_they_are_summed() {
     let server = TestServer::start_with(|settings| settings.audit.max_rows = 60).await;
+    server.stop_tasks().await;
     let first = all(&server).await[0].id.clone();
     issue(&server, 80).await;
     tasks::sweep_all(&server.app).await.unwrap();

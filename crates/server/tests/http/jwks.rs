@@ -150,8 +150,8 @@ async fn manual_rotation_reaches_every_server_and_waits() {
 
 #[tokio::test]
 async fn rotated_key_is_published_at_once_by_its_own_process() {
-    let mut server = TestServer::start().await;
-    server.stop_following().await;
+    let server = TestServer::start().await;
+    server.stop_tasks().await;
     let rotated = signing_keys::rotate(&server.app, &operator(), Algorithm::ES256).await.unwrap();
     assert!(published(&server).await.contains(rotated.kid.as_str()));
 }

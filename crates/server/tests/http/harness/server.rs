@@ -24,7 +24,10 @@ use doorward_server::{
 use doorward_store::{Store, audit::AuditFilter, signing_keys::ListSigningKeys};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::{sync::oneshot, task::JoinHandle};
+use tokio::{
+    sync::{Mutex, oneshot},
+    task::JoinHandle,
+};
 
 use super::{
     browser::Browser,
@@ -51,7 +54,7 @@ pub(crate) struct TestServer {
     /// The folder of SQLite, as long as its server exists.
     pub(crate) folder: Option<TempDir>,
     master_key: SecretString,
-    tasks: Option<Tasks>,
+    tasks: Mutex<Option<Tasks>>,
     end: oneshot::Sender<()>,
     serving: JoinHandle<()>,
 }
@@ -83,7 +86,18 @@ impl TestServer {
         let world = World::make(&app, &clock).await;
         let (tasks, end, serving) = serve(&app, listener).await;
         let caller = Caller::new(&base);
-        Self { app, clock, caller, world, database, folder: None, master_key, tasks: Some(tasks), end, serving }
+        Self {
+            app,
+            clock,
+            caller,
+            world,
+            database,
+            folder: None,
+            master_key,
+            tasks: Mutex::new(Some(tasks)),
+            end,
+            serving,
+        }
     }
 
     /// Ends the server, and starts another one at the same address on what it left.
@@ -98,7 +112,7 @@ impl TestServer {
         let address = caller.base.strip_prefix("http://").unwrap().parse().unwrap();
         let _ = end.send(());
         serving.await.unwrap();
-        if let Some(tasks) = tasks {
+        if let Some(tasks) = tasks.into_inner() {
             tasks.stop().await;
         }
         let settings = app.settings.clone();
@@ -106,9 +120,9 @@ impl TestServer {
         (Stopped { clock, world, database, folder, master_key, settings }, address)
     }
 
-    /// Ends the tasks: what changes from now on is known by the process's own commits.
-    pub(crate) async fn stop_following(&mut self) {
-        if let Some(tasks) = self.tasks.take() {
+    /// Ends the tasks: nothing happens beside the test, and what changes is known by the process's own commits.
+    pub(crate) async fn stop_tasks(&self) {
+        if let Some(tasks) = self.tasks.lock().await.take() {
             tasks.stop().await;
         }
     }
@@ -284,7 +298,18 @@ impl Stopped {
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
         let app = open(&database, settings, clock.clone(), &master_key).await;
         let (tasks, end, serving) = serve(&app, listener).await;
-        TestServer { app, clock, caller, world, database, folder, master_key, tasks: Some(tasks), end, serving }
+        TestServer {
+            app,
+            clock,
+            caller,
+            world,
+            database,
+            folder,
+            master_key,
+            tasks: Mutex::new(Some(tasks)),
+            end,
+            serving,
+        }
     }
 }
 
