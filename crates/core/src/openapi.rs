@@ -54,7 +54,8 @@ texts! {
         "A redirect URI; requests must name it exactly (RFC 9700 section 2.1).";
     Holder: "Holder", "^(cli|key|usr)_[0-9a-f]{32}$", "usr_019ac1f07c8d7f3e9d6c5b4a39281706",
         "The id of a client, a key or a user.";
-    Owner: "Owner", "^(cli|usr)_[0-9a-f]{32}$", "usr_019ac1f07c8d7f3e9d6c5b4a39281706", "The id of a client or a user.";
+    Owner: "Owner", "^[^ ](.{0,126}[^ ])?$", "acme",
+        "The id of a client or a user, or an id that the API has for a customer of its own.";
 }
 
 macro_rules! ids {

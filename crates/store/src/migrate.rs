@@ -62,6 +62,8 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 17,
         ..Migration::new(18, "consents_of_one_client", include_str!("../migrations/0018_consents_of_one_client.sql"))
     },
+    // Nodes of an older version would let disabled keys in, and could not read a key of a customer.
+    Migration::new(19, "keys_disabled", include_str!("../migrations/0019_keys_disabled.sql")),
 ];
 
 /// The first migration that notes from where on it can be used.

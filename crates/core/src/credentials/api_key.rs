@@ -12,6 +12,7 @@ use crate::{
     denial::Denial,
     holder::Owner,
     id::ApiId,
+    json::{Map, Value},
     random::Rng,
     rights::Limits,
     scope::ScopeSet,
@@ -148,6 +149,9 @@ pub struct KeyMetadata {
     pub scope: ScopeSet,
     /// For real use or for tests.
     pub environment: Environment,
+    /// What its service keeps with it; Doorward only shows it. Older programs had none.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub metadata: Map<String, Value>,
 }
 
 impl KeyMetadata {
@@ -164,6 +168,8 @@ pub struct KeyFacts {
     pub revoked_at: Option<Timestamp>,
     /// When it ends; `None`: never.
     pub expires_at: Option<Timestamp>,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
     /// Whether the user or client that owns it is disabled or gone.
     pub owner_is_disabled: bool,
 }
@@ -179,6 +185,9 @@ impl KeyFacts {
         }
         if self.owner_is_disabled {
             return Err(Denial::KeyOwnerDisabled);
+        }
+        if self.disabled_at.is_some() {
+            return Err(Denial::KeyDisabled);
         }
         Ok(())
     }
@@ -218,14 +227,16 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_good_until_it_is_revoked_expires_or_loses_its_owner() {
+    fn key_is_refused_for_the_reason_that_lasts_longest() {
         let now = Timestamp::from_secs(1_700_000_000);
-        let good = KeyFacts { revoked_at: None, expires_at: None, owner_is_disabled: false };
+        let good = KeyFacts { revoked_at: None, expires_at: None, disabled_at: None, owner_is_disabled: false };
         assert_eq!(good.check(now), Ok(()));
         let ends = |secs| KeyFacts { expires_at: Some(Timestamp::from_secs(secs)), ..good };
         assert_eq!(ends(1_700_000_001).check(now), Ok(()));
         assert_eq!(ends(1_700_000_000).check(now), Err(Denial::KeyExpired));
-        let orphan = KeyFacts { owner_is_disabled: true, ..good };
+        let disabled = KeyFacts { disabled_at: Some(now), ..good };
+        assert_eq!(disabled.check(now), Err(Denial::KeyDisabled));
+        let orphan = KeyFacts { owner_is_disabled: true, ..disabled };
         assert_eq!(orphan.check(now), Err(Denial::KeyOwnerDisabled));
         let revoked = KeyFacts { revoked_at: Some(now), ..ends(0) };
         assert_eq!(revoked.check(now), Err(Denial::KeyRevoked));

@@ -8,6 +8,7 @@ use crate::{
     clock::Timestamp,
     holder::Owner,
     id::ApiId,
+    json::{Map, Value},
     random::Rng,
     refusal::Mistake,
     registration::display_name,
@@ -84,13 +85,19 @@ pub struct NewApiKey<'a> {
     pub roles: &'a [String],
     /// For real use or for tests.
     pub environment: Environment,
+    /// What its service keeps with it.
+    pub metadata: &'a Map<String, Value>,
 }
+
+/// The longest that the metadata of a key may be, in bytes of JSON.
+pub const MAX_METADATA: usize = 4_096;
 
 impl NewApiKey<'_> {
     /// The metadata of the key and the roles that it is given, each with its API, or why there can't be such a key.
     pub fn checked(&self) -> Result<(KeyMetadata, GivenRoles), Vec<Mistake>> {
         let (name, roles) = (display_name("name", self.name), self.roles());
         let mut mistakes = Vec::from_iter(name.as_ref().err().cloned());
+        mistakes.extend(self.mistake_in_metadata());
         match self.first() {
             _ if !self.are_all_known => {}
             Err(mistake) => mistakes.push(mistake),
@@ -109,6 +116,7 @@ impl NewApiKey<'_> {
             limited_to_owners: self.limited_to_owners.to_vec(),
             scope: self.scope.clone(),
             environment: self.environment,
+            metadata: self.metadata.clone(),
         };
         Ok((metadata, roles.into_iter().flatten().collect()))
     }
@@ -135,6 +143,11 @@ impl NewApiKey<'_> {
             _ => "limited_to",
         };
         Some(Mistake::at(member, format!("only keys of the API {MANAGEMENT:?} can be limited")))
+    }
+
+    fn mistake_in_metadata(&self) -> Option<Mistake> {
+        let length = Value::Object(self.metadata.clone()).to_string().len();
+        (length > MAX_METADATA).then(|| Mistake::at("metadata", format!("at most {MAX_METADATA} bytes of JSON")))
     }
 
     fn mistake_in_scopes(&self) -> Option<Mistake> {
@@ -182,11 +195,12 @@ mod tests {
         limited_to: Vec<Arc<Api>>,
         scope: &'static str,
         roles: Vec<String>,
+        metadata: Map<String, Value>,
     }
 
     impl Asked {
         fn of(apis: Vec<Arc<Api>>) -> Self {
-            Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles: Vec::new() }
+            Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles: Vec::new(), metadata: Map::new() }
         }
 
         /// What is registered and given, or where the mistakes are.
@@ -201,6 +215,7 @@ mod tests {
                 scope: &scope,
                 roles: &self.roles,
                 environment: Environment::Live,
+                metadata: &self.metadata,
             };
             let checked = new.checked();
             if checked.is_ok() {
@@ -237,6 +252,7 @@ mod tests {
         let roles = |role: &str| vec![role.to_owned()];
         for (asked, member) in [
             (Asked { name: " ", ..one() }, "name"),
+            (Asked { metadata: with_text(MAX_METADATA - 7), ..one() }, "metadata"),
             (Asked::of(vec![]), "apis"),
             (Asked { limited_to: vec![notes.clone()], ..one() }, "limited_to"),
             (Asked { scope: "notes:read mails:read", ..one() }, "scopes"),
@@ -249,6 +265,18 @@ mod tests {
         }
         let limited = Asked { limited_to: vec![mails.clone()], ..Asked::of(vec![notes.clone(), management]) };
         assert_eq!(limited.answer(true).unwrap().0.limited_to, vec![mails.id.clone()]);
+    }
+
+    /// Metadata of this length and nine bytes more.
+    fn with_text(length: usize) -> Map<String, Value> {
+        [("a".to_owned(), "x".repeat(length).into())].into_iter().collect()
+    }
+
+    #[test]
+    fn metadata_is_kept_up_to_its_bound() {
+        let metadata = with_text(MAX_METADATA - 8);
+        let asked = Asked { metadata: metadata.clone(), ..Asked::of(vec![with_roles("notes", &[])]) };
+        assert_eq!(asked.answer(true).unwrap().0.metadata, metadata);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use doorward_server::{
     },
 };
 use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::durations;
 use crate::{
@@ -34,8 +34,12 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Show a key
     Show(Id),
-    /// Change the name, the scopes or the roles of a key; what is not named stays
+    /// Change the name, the scopes, the roles or the metadata of a key; what is not named stays
     Update(UpdateArgs),
+    /// Disable a key until it is enabled
+    Disable(Id),
+    /// Enable a disabled key
+    Enable(Id),
     /// Revoke a key; it stops working everywhere in under a second
     Revoke(Id),
 }
@@ -48,7 +52,7 @@ pub(super) struct Id {
 
 #[derive(Args, Debug)]
 pub(super) struct ListArgs {
-    /// Only keys of this owner: a user's name or id, or a client's id
+    /// Only keys of this owner: a client's id, a user's id, user:NAME, or your own id of a customer
     #[arg(long)]
     owner: Option<String>,
     /// Only keys that were revoked, or with `false` only others
@@ -79,7 +83,7 @@ pub(super) struct CreateArgs {
     /// Role as API:ROLE, or ROLE if the key is for one API; repeatable
     #[arg(long = "role", value_name = "ROLE")]
     roles: Vec<String>,
-    /// Owner: a user's name or id, or a client's id
+    /// Owner: a client's id, a user's id, user:NAME, or your own id of a customer
     #[arg(long, value_name = "OWNER")]
     owner: Option<String>,
     /// For a key of the API "doorward": an API that it may manage; repeatable [default: all]
@@ -97,6 +101,17 @@ pub(super) struct CreateArgs {
     /// Never expire; lists show a warning
     #[arg(long, conflicts_with = "expires_in")]
     never_expires: bool,
+    /// What your service keeps with it: a JSON object of at most 4,096 bytes
+    #[arg(long, value_name = "JSON", value_parser = parse_object)]
+    metadata: Option<Object>,
+}
+
+/// A JSON object as one argument.
+type Object = Map<String, Value>;
+
+fn parse_object(text: &str) -> Result<Object, String> {
+    doorward_core::json::parse_object(text.as_bytes())
+        .map_err(|_| "a JSON object such as {\"plan\":\"free\"}".to_owned())
 }
 
 #[derive(Args, Debug)]
@@ -112,6 +127,9 @@ pub(super) struct UpdateArgs {
     /// A role from now on, as API:ROLE, or ROLE if the key is for one API; repeatable; none with ""
     #[arg(long = "role", value_name = "ROLE")]
     roles: Option<Vec<String>>,
+    /// What your service keeps with it, in place of what it kept: a JSON object of at most 4,096 bytes
+    #[arg(long, value_name = "JSON", value_parser = parse_object)]
+    metadata: Option<Object>,
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
@@ -150,6 +168,14 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             print(&key, output)?;
         }
         Verb::Update(args) => update(args, app, actor, output).await?,
+        Verb::Disable(Id { key }) => {
+            keys::disable(app, actor, &key).await?;
+            print(&keys::show(app, actor, &key).await?, output)?;
+        }
+        Verb::Enable(Id { key }) => {
+            keys::enable(app, actor, &key).await?;
+            print(&keys::show(app, actor, &key).await?, output)?;
+        }
         Verb::Revoke(Id { key }) => {
             let shown = keys::show(app, actor, &key).await?;
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
@@ -166,7 +192,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
     let edit = |key: &KeyView| {
-        let KeySettings { name, scopes: present, roles } = KeySettings::of(key);
+        let KeySettings { name, scopes: present, roles, metadata } = KeySettings::of(key);
         Ok(KeySettings {
             name: args.name.clone().unwrap_or(name),
             scopes: scopes.as_ref().map_or(present, |scopes| scopes.iter().cloned().collect()),
@@ -174,6 +200,7 @@ async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> R
                 .roles
                 .as_ref()
                 .map_or(roles, |roles| roles.iter().filter(|role| !role.is_empty()).cloned().collect()),
+            metadata: args.metadata.clone().unwrap_or(metadata),
         })
     };
     print(&keys::update(app, actor, &args.key, edit).await?, output)
@@ -200,8 +227,10 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("limited to owners", key.limited_to_owners.iter().map(Owner::as_str).collect::<Vec<_>>().join(" ")),
             ("roles", key.roles.join(" ")),
             ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
+            ("metadata", if key.metadata.is_empty() { String::new() } else { json!(key.metadata).to_string() }),
             ("created", time(key.created_at)),
             ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
+            ("disabled", time_or(key.disabled_at, "")),
             ("revoked", time_or(key.revoked_at, "")),
             ("last used", time_or(key.last_used_at, "never")),
         ])
@@ -235,6 +264,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
             None if args.never_expires => Expiry::Never,
             None => Expiry::Default,
         },
+        metadata: args.metadata.unwrap_or_default(),
     };
     let created = keys::create_shown(app, actor, new, |created| show(created, output)).await?;
     if created.view.scopes.is_empty() {

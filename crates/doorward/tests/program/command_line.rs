@@ -107,15 +107,22 @@ fn every_noun_can_be_created_listed_shown_and_ended() {
     assert_eq!((&changed["name"], &changed["scopes"]), (&"renamed".into(), &serde_json::json!([])));
     assert_eq!(changed["roles"], serde_json::json!(["mails:postmaster"]));
     assert_eq!(json(&["key", "show", id], &data), changed);
+    let changed = json(&["key", "update", id, "--metadata", r#"{"plan":"free"}"#], &data);
+    assert_eq!(changed["metadata"], serde_json::json!({"plan": "free"}));
+    assert_eq!(json(&["key", "disable", id], &data)["state"], "disabled");
+    assert_eq!(json(&["key", "enable", id], &data)["state"], "active");
     json(&["key", "revoke", id], &data);
     assert_eq!(json(&["key", "list", "--revoked"], &data)[0]["id"], id);
-    assert_eq!(json(&["key", "list", "--revoked=true", "--owner", "bob"], &data), serde_json::json!([]));
+    assert_eq!(json(&["key", "list", "--revoked=true", "--owner", "user:bob"], &data), serde_json::json!([]));
 
     let before = json(&["jwks", "show"], &data).as_array().map(Vec::len);
     assert_eq!(json(&["jwks", "rotate"], &data)["state"], "published");
     assert_eq!(json(&["jwks", "show"], &data).as_array().map(Vec::len), before.map(|keys| keys + 1));
 
-    json(&["key", "create", "--name", "bob's", "--api", "mails", "--scope", "mails:read", "--owner", "bob"], &data);
+    json(
+        &["key", "create", "--name", "bob's", "--api", "mails", "--scope", "mails:read", "--owner", "user:bob"],
+        &data,
+    );
     let dry = json(&["user", "delete", "bob", "--dry-run"], &data);
     assert_eq!(dry["ends"]["keys"]["count"], 1);
     let refused = run(&["user", "delete", "bob"], &data);
@@ -181,7 +188,7 @@ fn errors_have_the_documented_exit_codes() {
         assert!(output.stdout.is_empty(), "{arguments:?}");
     }
     // Each mistake has a line. One that is wrong in itself decides, also beside a name that nothing has.
-    let wrong = ["key", "create", "--name", "\u{202e}", "--api", "notes", "--api", "gone", "--owner", "nobody"];
+    let wrong = ["key", "create", "--name", "\u{202e}", "--api", "notes", "--api", "gone", "--owner", "user:nobody"];
     let output = run(&wrong, &data);
     let reported = String::from_utf8_lossy(&output.stderr);
     let places: Vec<_> = reported.lines().filter_map(|line| line.split_once(": ")).collect();
@@ -191,7 +198,7 @@ fn errors_have_the_documented_exit_codes() {
         "{reported}"
     );
     assert_eq!(
-        run(&["key", "create", "--name", "x", "--api", "gone", "--owner", "nobody"], &data).status.code(),
+        run(&["key", "create", "--name", "x", "--api", "gone", "--owner", "user:nobody"], &data).status.code(),
         Some(1)
     );
     let nowhere = program().args(["key", "list"]).output().expect("the program runs");

@@ -60,11 +60,12 @@ fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<
 
 /// The refusal for the issuer's code. Only what can be said of a key is taken from outside.
 fn no(code: &str) -> Refusal {
-    use Denial::{KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled, KeyRevoked, KeyUnknown};
+    use Denial::{KeyDisabled, KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled, KeyRevoked, KeyUnknown};
     match Denial::from_code(code) {
-        Some(denial @ (KeyExpired | KeyMistyped | KeyOfAnotherApi | KeyOwnerDisabled | KeyRevoked | KeyUnknown)) => {
-            denial.into()
-        }
+        Some(
+            denial @ (KeyDisabled | KeyExpired | KeyMistyped | KeyOfAnotherApi | KeyOwnerDisabled | KeyRevoked
+            | KeyUnknown),
+        ) => denial.into(),
         _ => Refusal::new(KeyUnknown).fact("verdict", code),
     }
 }
@@ -91,6 +92,7 @@ mod tests {
         for (code, denial) in [
             ("key_revoked", Denial::KeyRevoked),
             ("key_expired", Denial::KeyExpired),
+            ("key_disabled", Denial::KeyDisabled),
             ("key_owner_disabled", Denial::KeyOwnerDisabled),
             ("key_of_another_api", Denial::KeyOfAnotherApi),
             ("not_found", Denial::KeyUnknown),

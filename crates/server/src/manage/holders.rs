@@ -8,20 +8,36 @@ use std::sync::Arc;
 use doorward_core::{
     api::Api,
     grant::audience::Apis,
-    holder::{Holder, Owner},
-    id::ClientId,
+    holder::{Holder, InvalidOwner, Owner},
     refusal::Mistake,
 };
 
 use super::ManageError;
 use crate::{actor::Actor, app::App};
 
-/// The owner that an id names, or a user's name.
+/// The start of an owner that is the name of a user. A bare name is the API's own id of a customer: a user must not get what
+/// is meant for a customer by choosing its name.
+const NAME_OF_USER: &str = "user:";
+
+/// The owner that an id names, or a user's name behind `user:`.
 pub(super) async fn owner(app: &App, name: &str) -> Result<Owner, ManageError> {
-    match ClientId::parse(name) {
-        Ok(_) => Ok(Owner::Client(super::clients::find(app, name).await?.id)),
-        Err(_) => Ok(Owner::User(super::users::find(app, name).await?.id)),
+    if let Some(username) = name.strip_prefix(NAME_OF_USER) {
+        return Ok(Owner::User(super::users::find(app, username).await?.id));
     }
+    match name.parse() {
+        Ok(Owner::Client(id)) => Ok(Owner::Client(super::clients::find(app, id.as_str()).await?.id)),
+        Ok(Owner::User(id)) => Ok(Owner::User(super::users::find(app, id.as_str()).await?.id)),
+        Ok(external @ Owner::External(_)) => Ok(external),
+        Err(_) => Err(ManageError::NotFound { kind: "owner", name: name.to_owned() }),
+    }
+}
+
+/// Why a text can't name an owner at all.
+fn mistake_in_owner(name: &str) -> Option<InvalidOwner> {
+    if name.starts_with(NAME_OF_USER) {
+        return None;
+    }
+    name.parse::<Owner>().err()
 }
 
 /// The holder that an id names, or a user's name.
@@ -77,13 +93,16 @@ impl<'a> Named<'a> {
     pub(super) async fn owner(
         &mut self,
         name: &str,
-        at: impl FnOnce(ManageError) -> Mistake,
+        at: impl FnOnce(String) -> Mistake,
     ) -> Result<Option<Owner>, ManageError> {
+        if let Some(why) = mistake_in_owner(name) {
+            self.mistakes.push(at(why.to_string()));
+            return Ok(None);
+        }
         let found = owner(self.app, name).await;
         let actor = self.actor;
         let is_reached = |owner: &Owner| actor.rights.reach_owner(owner.as_str());
-        let beyond = || ManageError::NotFound { kind: kind_of_owner(name), name: name.to_owned() };
-        self.reached(found, is_reached, beyond, at)
+        self.reached(found, is_reached, || unknown_owner(name), |error| at(error.to_string()))
     }
 
     /// The holder of this name in a member.
@@ -93,7 +112,8 @@ impl<'a> Named<'a> {
         let is_reached = |holder: &Holder| actor.rights.reach_owner(holder.as_str());
         let beyond = || match name.parse() {
             Ok(Holder::Key(_)) => ManageError::NotFound { kind: "key", name: name.to_owned() },
-            _ => ManageError::NotFound { kind: kind_of_owner(name), name: name.to_owned() },
+            Ok(Holder::Client(_)) => ManageError::NotFound { kind: "client", name: name.to_owned() },
+            Ok(Holder::User(_)) | Err(_) => ManageError::NotFound { kind: "user", name: name.to_owned() },
         };
         self.reached(found, is_reached, beyond, |error| Mistake::at(member, error))
     }
@@ -127,6 +147,13 @@ impl<'a> Named<'a> {
     }
 }
 
-fn kind_of_owner(name: &str) -> &'static str {
-    if ClientId::parse(name).is_ok() { "client" } else { "user" }
+/// What is said of an owner that is not there.
+fn unknown_owner(name: &str) -> ManageError {
+    let (kind, name) = match name.parse() {
+        Ok(Owner::Client(_)) => ("client", name),
+        Ok(Owner::User(_)) => ("user", name),
+        Ok(Owner::External(_)) => ("owner", name),
+        Err(InvalidOwner) => ("user", name.strip_prefix(NAME_OF_USER).unwrap_or(name)),
+    };
+    ManageError::NotFound { kind, name: name.to_owned() }
 }

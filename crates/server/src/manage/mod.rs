@@ -89,6 +89,14 @@ impl ManageError {
         Self::Mistakes(vec![Mistake::at(member, why)])
     }
 
+    /// The same error, with each of its mistakes made into another one.
+    pub(crate) fn each_mistake(self, change: impl Fn(Mistake) -> Mistake) -> Self {
+        match self {
+            Self::Mistakes(mistakes) => Self::Mistakes(mistakes.into_iter().map(change).collect()),
+            other => other,
+        }
+    }
+
     /// Whether all that is wrong is that something which was named does not exist.
     pub fn is_of_unknown(&self) -> bool {
         match self {

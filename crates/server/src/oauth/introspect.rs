@@ -116,7 +116,7 @@ async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>
     // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {
         Some(Owner::Client(id)) => id.as_str(),
-        Some(Owner::User(_)) | None => key.id.as_str(),
+        Some(Owner::External(_) | Owner::User(_)) | None => key.id.as_str(),
     };
     let mut state = json!({
         "active": true,

@@ -7,7 +7,8 @@ use doorward_core::{
     api_key::Environment,
     denial::Denial,
     id::KeyId,
-    json::{Value, json},
+    json::{Map, Value, json},
+    refusal::Mistake,
     scope::Scope,
 };
 use http::Response;
@@ -24,24 +25,35 @@ use super::{
 };
 use crate::{
     app::App,
-    manage::keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+    manage::{
+        ManageError,
+        keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+    },
     web::refused::ProblemError,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(list, create)).routes(routes!(show, update)).routes(routes!(revoke))
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show, update))
+        .routes(routes!(disable))
+        .routes(routes!(enable))
+        .routes(routes!(revoke))
 }
 
 /// A key to be created.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewKey)]
 struct KeyRequest {
-    /// The APIs that it works for, by name, id or identifier; the first gives its prefix.
-    #[schema(min_items = 1)]
+    /// The API that it works for, by name, id or identifier, where it is one.
+    api: Option<String>,
+    /// The APIs that it works for, where they are several; the first gives its prefix.
+    #[serde(default)]
     apis: Vec<String>,
     /// Its name, for people.
     name: String,
-    /// Whom it belongs to: a client's id, or a user's id or name. It stops working while the owner is disabled.
+    /// Whom it belongs to: a client's id, a user's id, `user:NAME`, or the API's own id of a customer. It stops working while
+    /// a client or user is disabled.
     owner: Option<String>,
     /// What it may be used for: scopes of its APIs.
     #[serde(default)]
@@ -61,14 +73,32 @@ struct KeyRequest {
     /// Of a key for the management API: the APIs that it may manage; all if empty.
     #[serde(default)]
     limited_to: Vec<String>,
-    /// Of a key for the management API: the owners whose things it may manage, by id or a user's name; all if empty.
+    /// Of a key for the management API: the owners whose things it may manage, named likewise; all if empty.
     #[serde(default)]
     limited_to_owners: Vec<String>,
+    /// What its service keeps with it: at most 4,096 bytes of JSON.
+    #[serde(default)]
+    metadata: Map<String, Value>,
 }
 
 impl Document for KeyRequest {
     fn smallest() -> Value {
-        json!({"apis": [], "name": "a"})
+        json!({"name": "a"})
+    }
+}
+
+impl KeyRequest {
+    /// The key that is asked for, and how its mistakes are said where the caller wrote them.
+    fn read(self) -> Result<(NewKey, impl Fn(Mistake) -> Mistake), ManageError> {
+        if self.api.is_some() && !self.apis.is_empty() {
+            return Err(vec![Mistake::at("api", "can't stand beside apis")].into());
+        }
+        let is_one = self.api.is_some();
+        let place = move |mistake: Mistake| match &*mistake.pointer {
+            "/apis/0" if is_one => Mistake { pointer: "/api".to_owned(), ..mistake },
+            _ => mistake,
+        };
+        Ok((self.into(), place))
     }
 }
 
@@ -76,7 +106,7 @@ impl From<KeyRequest> for NewKey {
     fn from(asked: KeyRequest) -> Self {
         Self {
             name: asked.name,
-            apis: asked.apis,
+            apis: asked.api.into_iter().chain(asked.apis).collect(),
             scopes: asked.scopes.into_iter().collect(),
             roles: asked.roles,
             owner: asked.owner,
@@ -84,6 +114,7 @@ impl From<KeyRequest> for NewKey {
             limited_to_owners: asked.limited_to_owners,
             environment: asked.environment,
             expiry: Expiry::requested(asked.expires_in, asked.never_expires),
+            metadata: asked.metadata,
         }
     }
 }
@@ -107,7 +138,7 @@ struct KeyWithSecret {
 #[derive(Debug, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 struct Filter {
-    /// Only keys of this owner: a client's id, or a user's id or name.
+    /// Only keys of this owner: a client's id, a user's id, `user:NAME`, or the API's own id of a customer.
     owner: Option<String>,
     /// Only keys that were revoked, or only others.
     revoked: Option<bool>,
@@ -143,7 +174,8 @@ async fn create(
             let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
             keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
         };
-        keys::create_shown(server, caller, asked.into(), keep).await.map(drop)
+        let (new, place) = asked.read()?;
+        keys::create_shown(server, caller, new, keep).await.map(drop).map_err(|error| error.each_mistake(place))
     };
     creation.answer(&app, &actor, create).await
 }
@@ -174,6 +206,36 @@ async fn update(
 ) -> Result<Response<Body>, ProblemError> {
     let edit = |key: &KeyView| patch.apply(key, &KeySettings::of(key));
     answer(&keys::update(&app, &actor, key_id(&id)?.as_str(), edit).await?)
+}
+
+/// Disable an API key until it is enabled
+#[utoipa::path(post, path = "/v1/keys/{key_id}/disable", tag = "keys",
+    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    responses((status = 200, description = "The key; one that is revoked stays so", body = KeyView)))]
+async fn disable(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+) -> Result<Response<Body>, ProblemError> {
+    let id = key_id(&id)?;
+    keys::disable(&app, &actor, id.as_str()).await?;
+    answer(&keys::show(&app, &actor, id.as_str()).await?)
+}
+
+/// Enable a disabled API key
+#[utoipa::path(post, path = "/v1/keys/{key_id}/enable", tag = "keys",
+    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    responses((status = 200, description = "The key; one that is revoked stays so", body = KeyView)))]
+async fn enable(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+) -> Result<Response<Body>, ProblemError> {
+    let id = key_id(&id)?;
+    keys::enable(&app, &actor, id.as_str()).await?;
+    answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Revoke an API key for good

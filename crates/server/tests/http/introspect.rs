@@ -202,7 +202,7 @@ async fn key_that_is_not_good_is_inactive_and_explained() {
         let short = keys::Expiry::After(std::time::Duration::from_secs(60));
         let expiring = make(keys::NewKey { expiry: short, ..new_key("notes", "notes:read") }).await;
         let revoked = make(new_key("notes", "notes:read")).await;
-        let owned = make(keys::NewKey { owner: Some(BOB.into()), ..new_key("notes", "notes:read") }).await;
+        let owned = make(keys::NewKey { owner: Some(format!("user:{BOB}")), ..new_key("notes", "notes:read") }).await;
         for created in [&expiring, &revoked, &owned] {
             assert!(server.caller.is_active(notes, created.key.reveal()).await, "and it is cached");
         }

@@ -31,7 +31,11 @@ fn no(answer: &Answer) -> String {
 async fn api_learns_the_principal_of_a_valid_key() {
     let server = TestServer::start().await;
     users::show(&server.app, &operator(), ALICE).await.unwrap();
-    let new = keys::NewKey { owner: Some(ALICE.into()), roles: vec!["admin".into()], ..new_key("notes", "notes:read") };
+    let new = keys::NewKey {
+        owner: Some(format!("user:{ALICE}")),
+        roles: vec!["admin".into()],
+        ..new_key("notes", "notes:read")
+    };
     let created = keys::create(&server.app, &operator(), new).await.unwrap();
     let answer = asked_by_notes(&server, created.key.reveal(), &["notes:read"]).await;
     assert_eq!(answer.header("cache-control"), Some("no-store"));
@@ -80,7 +84,7 @@ async fn api_learns_why_its_key_is_refused() {
         let make = async |new| keys::create(&server.app, &operator(), new).await.unwrap();
         let short = keys::Expiry::After(std::time::Duration::from_secs(60));
         let expiring = make(keys::NewKey { expiry: short, ..new_key("notes", "notes:read") }).await;
-        let owned = make(keys::NewKey { owner: Some(BOB.into()), ..new_key("notes", "notes:read") }).await;
+        let owned = make(keys::NewKey { owner: Some(format!("user:{BOB}")), ..new_key("notes", "notes:read") }).await;
         let revoked = make(new_key("notes", "notes:read")).await;
         let never = make(keys::NewKey { expiry: keys::Expiry::Never, ..new_key("notes", "notes:read") }).await;
         for server in [server, &beside] {
@@ -324,9 +328,10 @@ async fn forget_keys_verify(server: &TestServer) {
 #[tokio::test]
 async fn management_key_of_one_owner_knows_no_key_of_others() {
     let server = TestServer::start().await;
-    let of_alice = keys::NewKey { owner: Some(ALICE.into()), ..new_key("notes", "notes:read") };
+    let of_alice = keys::NewKey { owner: Some(format!("user:{ALICE}")), ..new_key("notes", "notes:read") };
     let (of_alice, of_nobody) = (key(&server.app, of_alice).await, server.world.key.clone());
-    let limited = keys::NewKey { limited_to_owners: vec![ALICE.into()], ..new_key("doorward", "keys:verify") };
+    let limited =
+        keys::NewKey { limited_to_owners: vec![format!("user:{ALICE}")], ..new_key("doorward", "keys:verify") };
     let manager = key(&server.app, limited).await;
     let asked = async |text: &str| server.caller.verify_key(("x-api-key", &manager), text, &[]).await.expect(200);
     assert_eq!(verdict(&asked(&of_alice).await), (true, "valid".into()));

@@ -66,6 +66,8 @@ actions! {
     GrantRevoked "grant.revoked",
     IssuerChanged "issuer.changed",
     KeyCreated "key.created",
+    KeyDisabled "key.disabled",
+    KeyEnabled "key.enabled",
     KeyRevoked "key.revoked",
     KeyUpdated "key.updated",
     RefreshTokenRepeated "refresh_token.repeated",

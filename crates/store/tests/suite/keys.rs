@@ -9,7 +9,7 @@ use doorward_core::{
 use doorward_store::{
     ChangeKind,
     clients::{ChangeClient, ClientChange},
-    keys::{CreateKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, ListKeys, RevokeKey, TouchKeys},
+    keys::{CreateKey, DisableKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, ListKeys, RevokeKey, TouchKeys},
     users::{ChangeUser, UserChange},
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         scope_given_at: world.now(),
         expires_at: None,
         revoked_at: None,
+        disabled_at: None,
         last_used_at: None,
         owner_is_disabled: false,
         owner_is_deleted: false,
@@ -126,6 +127,48 @@ async fn the_last_use_moves_forward_only_also_from_two_servers() {
         for key in keys {
             assert_eq!(world.read(FindKey { id: key.id }).await.unwrap().last_used_at, Some(world.now()));
         }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn disabled_key_can_be_enabled_until_it_is_revoked() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let key = created(&world, key(&world, "one")).await;
+        let position = world.store.position().await.unwrap();
+        let change = async |is_disabled| {
+            let (id, now, audit) = (key.id.clone(), world.now(), world.audit());
+            world.write(DisableKey { id, is_disabled, now, audit }).await
+        };
+        let disabled_at = async || find(&world, "one").await.unwrap().disabled_at;
+        assert!(!change(false).await && disabled_at().await.is_none());
+        assert!(change(true).await && disabled_at().await == Some(world.now()));
+        assert!(!change(true).await, "it was disabled before");
+        assert!(change(false).await && disabled_at().await.is_none());
+        assert!(change(true).await);
+        world.write(revoke(&world, &key)).await;
+        assert!(!change(false).await && disabled_at().await.is_some(), "a revoked key stays as it is");
+        let changes = world.store.changes_after(position, 10).await.unwrap();
+        let of_key = changes.iter().filter(|change| change.subject == key.id.as_str());
+        assert_eq!(of_key.count(), 4, "the other servers learn of each change");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn key_of_a_customer_of_the_api_is_good() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let owner: Owner = "acme".parse().unwrap();
+        created(&world, KeyRecord { owner: Some(owner.clone()), ..key(&world, "one") }).await;
+        let found = find(&world, "one").await.unwrap();
+        assert_eq!(
+            (found.owner.as_ref(), found.owner_is_disabled, found.owner_is_deleted),
+            (Some(&owner), false, false)
+        );
+        let filter = doorward_store::keys::KeyFilter { owner: Some(owner), revoked: None };
+        assert_eq!(world.read(ListKeys { filter, after: None, limit: 10 }).await.len(), 1);
     })
     .await;
 }

@@ -22,6 +22,10 @@ macro_rules! keys {
             sentence: "This API key has been revoked. Ask for a new one.",
             cause: "The key was revoked.",
             remedy: "`doorward key show` shows when, and `doorward audit tail` by whom." }
+        KeyDisabled { code: "key_disabled", status: 401, error: "invalid_token", class: Credential,
+            sentence: "This API key is disabled.",
+            cause: "The key was disabled. It works again once it is enabled.",
+            remedy: "`doorward key show` shows since when, and `doorward audit tail` by whom. Enable it: `doorward key enable`." }
         KeyOwnerDisabled { code: "key_owner_disabled", status: 401, error: "invalid_token", class: Credential,
             sentence: "This API key is disabled.",
             cause: "The user or client that owns the key is disabled, or was deleted.",

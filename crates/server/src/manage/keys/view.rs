@@ -7,6 +7,7 @@ use doorward_core::{
     grant::audience::Apis,
     holder::Owner,
     id::{ApiId, KeyId},
+    json::{Map, Value},
     scope::Scope,
 };
 use doorward_store::keys::KeyRecord;
@@ -43,6 +44,8 @@ pub struct KeyView {
     pub owner: Option<Owner>,
     /// For real use or for tests.
     pub environment: Environment,
+    /// What its service keeps with it.
+    pub metadata: Map<String, Value>,
     /// When it was created.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
@@ -54,6 +57,9 @@ pub struct KeyView {
     /// When it was revoked, if it was.
     #[serde(serialize_with = "times::optional")]
     pub revoked_at: Option<Timestamp>,
+    /// When it was disabled, if it is.
+    #[serde(serialize_with = "times::optional")]
+    pub disabled_at: Option<Timestamp>,
     /// When it was last used, to the minute.
     #[serde(serialize_with = "times::optional")]
     pub last_used_at: Option<Timestamp>,
@@ -78,10 +84,12 @@ impl KeyView {
             roles: roles::shown(&key.roles, apis),
             owner: key.owner,
             environment: key.metadata.environment,
+            metadata: key.metadata.metadata,
             created_at: key.created_at,
             expires_at: key.expires_at,
             never_expires: key.expires_at.is_none(),
             revoked_at: key.revoked_at,
+            disabled_at: key.disabled_at,
             last_used_at: key.last_used_at,
         }
     }
@@ -95,6 +103,7 @@ fn state(key: &KeyRecord, apis: &Apis, now: Timestamp) -> &'static str {
         Err(Denial::KeyExpired) => "expired",
         Err(Denial::KeyOwnerDisabled) if key.owner_is_deleted => "owner deleted",
         Err(Denial::KeyOwnerDisabled) => "owner disabled",
+        Err(Denial::KeyDisabled) => "disabled",
         Err(_) => "revoked",
     }
 }

@@ -51,9 +51,14 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             keys::revoke(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
             by_key(scene, created.key.reveal()).await
         }
+        KeyDisabled => {
+            let created = keys::create(&server.app, &operator(), management_key()).await.unwrap();
+            keys::disable(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
+            by_key(scene, created.key.reveal()).await
+        }
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;
-            let owned = key(&server.app, NewKey { owner: Some("owner".into()), ..management_key() }).await;
+            let owned = key(&server.app, NewKey { owner: Some("user:owner".into()), ..management_key() }).await;
             users::disable(&server.app, &operator(), "owner").await.unwrap();
             by_key(scene, &owned).await
         }

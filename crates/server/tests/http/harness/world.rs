@@ -127,6 +127,7 @@ pub(crate) fn new_key(api: &str, scopes: &str) -> NewKey {
         owner: None,
         limited_to: vec![],
         limited_to_owners: vec![],
+        metadata: serde_json::Map::new(),
         environment: Environment::Live,
         expiry: Expiry::Default,
     }

@@ -28,7 +28,8 @@ fn limited(scopes: &str) -> NewKey {
 async fn key_is_created_changed_listed_and_revoked() {
     on_each_engine(async |server| {
         let manager = Manager::of_all(server).await;
-        let body = json!({"owner": ALICE, "expires_in": 86_400, "environment": "test", "roles": ["admin"]});
+        let body =
+            json!({"owner": format!("user:{ALICE}"), "expires_in": 86_400, "environment": "test", "roles": ["admin"]});
         let created = manager.post("/v1/keys", with(body)).await.expect(201);
         let (id, secret) = (created.text("id"), created.text("secret"));
         let path = format!("/v1/keys/{id}");
@@ -50,8 +51,8 @@ async fn key_is_created_changed_listed_and_revoked() {
             let items = manager.get(&format!("/v1/keys?{query}")).await.expect(200).json()["items"].clone();
             items.as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
         };
-        assert_eq!(listed(&format!("owner={ALICE}&revoked=false")).await, std::slice::from_ref(&id));
-        assert_eq!(listed("owner=nobody").await, [""; 0]);
+        assert_eq!(listed(&format!("owner=user:{ALICE}&revoked=false")).await, std::slice::from_ref(&id));
+        assert_eq!(listed("owner=user:nobody").await, [""; 0]);
         let revoked = manager.act(&format!("{path}/revoke")).await.expect(200);
         assert_eq!(revoked.json()["state"], "revoked");
         server.advance_secs(60);
@@ -64,17 +65,80 @@ async fn key_is_created_changed_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn key_of_a_customer_is_disabled_and_enabled() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let body = json!({"api": "notes", "name": "ci", "owner": "acme", "scopes": ["notes:read"], "expires_in": 86_400,
+                          "metadata": {"plan": "free", "seats": 3}});
+        let created = manager.post("/v1/keys", body).await.expect(201);
+        let (path, secret) = (format!("/v1/keys/{}", created.text("id")), created.text("secret"));
+        assert_eq!(created.json()["owner"], "acme");
+        let listed = manager.get("/v1/keys?owner=acme").await.expect(200).json();
+        assert_eq!(listed["items"][0]["id"], created.json()["id"]);
+
+        let patched = manager.patch(&path, json!({"metadata": {"plan": "pro", "seats": null}})).await.expect(200);
+        assert_eq!(patched.json()["metadata"], json!({"plan": "pro"}), "a merge patch (RFC 7396)");
+
+        let ask = json!({"key": secret, "scopes": ["notes:read"]});
+        let verdict = async || manager.post("/v1/keys/verify", ask.clone()).await.expect(200).json();
+        assert_eq!(verdict().await["principal"]["owner"], "acme");
+        for _ in 0..2 {
+            let disabled = manager.act(&format!("{path}/disable")).await.expect(200).json();
+            assert_eq!((&disabled["state"], disabled["disabled_at"].is_string()), (&json!("disabled"), true));
+        }
+        assert_eq!(verdict().await, json!({"valid": false, "code": "key_disabled"}));
+        let enabled = manager.act(&format!("{path}/enable")).await.expect(200).json();
+        assert_eq!((&enabled["state"], &enabled["disabled_at"]), (&json!("active"), &Value::Null));
+        assert_eq!(verdict().await["valid"], true);
+        let actions: Vec<_> = server.audit("events", |events| !events.is_empty()).await;
+        let of_key = actions.iter().filter(|event| event.subject == created.json()["id"].as_str().map(str::to_owned));
+        let of_key: Vec<_> = of_key.map(|event| &*event.action).collect();
+        assert_eq!(of_key, ["key.created", "key.updated", "key.disabled", "key.enabled"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn owner_that_looks_like_an_id_must_be_there() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    for owner in ["usr_1", "cli_00000000000000000000000000000000", "key_1", "user:", "user:nobody", " acme", "a\nb"] {
+        let refused = manager.post("/v1/keys", with(json!({ "owner": owner }))).await;
+        assert_eq!(places(&refused), ["/owner"], "{owner}");
+    }
+}
+
+#[tokio::test]
+async fn mistake_is_named_in_the_member_that_was_sent() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    let body = |members: Value| {
+        let mut body = json!({"name": "ci"});
+        body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        body
+    };
+    for (members, place) in [
+        (json!({"api": "gone"}), "/api"),
+        (json!({"apis": ["gone"]}), "/apis/0"),
+        (json!({"api": "notes", "apis": ["notes"]}), "/api"),
+        (json!({}), "/apis"),
+    ] {
+        assert_eq!(places(&manager.post("/v1/keys", body(members)).await), [place]);
+    }
+}
+
+#[tokio::test]
 async fn every_mistake_of_a_new_key_is_named() {
     let server = TestServer::start().await;
     let manager = Manager::of_all(&server).await;
     for (body, expected) in [
         (json!({"apis": ["notes"], "colour": "red", "scopes": ["a b"]}), &["/colour", "/scopes/0", "/name"][..]),
-        (with(json!({"apis": ["notes", "gone"], "owner": "nobody"})), &["/apis/1", "/owner"]),
+        (with(json!({"apis": ["notes", "gone"], "owner": "user:nobody"})), &["/apis/1", "/owner"]),
         (with(json!({"apis": []})), &["/apis", "/roles"][..1]),
         (with(json!({"scopes": ["mails:read"], "roles": ["x"]})), &["/scopes", "/roles/0"]),
         (
             with(
-                json!({"name": " ", "apis": ["notes", "gone"], "owner": "nobody", "expires_in": 1, "never_expires": true}),
+                json!({"name": " ", "apis": ["notes", "gone"], "owner": "user:nobody", "expires_in": 1, "never_expires": true}),
             ),
             &["/apis/1", "/owner", "/name", "/never_expires"],
         ),
@@ -113,11 +177,12 @@ async fn other_apis_and_owners_are_unknown_to_a_limited_caller() {
         let unknown = manager.post("/v1/keys", with(json!({ member: ["gone"], "scopes": [] }))).await;
         assert_eq!(same(&beyond, "mails"), same(&unknown, "gone"), "{member}");
     }
-    let owned = NewKey { limited_to_owners: vec![ALICE.into()], ..new_key("doorward", "keys:read keys:write") };
+    let owned =
+        NewKey { limited_to_owners: vec![format!("user:{ALICE}")], ..new_key("doorward", "keys:read keys:write") };
     let manager = Manager::by(&server, owned).await;
-    manager.post("/v1/keys", with(json!({ "owner": ALICE }))).await.expect(201);
-    let beyond = manager.post("/v1/keys", with(json!({ "owner": BOB }))).await;
-    let unknown = manager.post("/v1/keys", with(json!({ "owner": "nobody" }))).await;
+    manager.post("/v1/keys", with(json!({ "owner": format!("user:{ALICE}") }))).await.expect(201);
+    let beyond = manager.post("/v1/keys", with(json!({ "owner": format!("user:{BOB}") }))).await;
+    let unknown = manager.post("/v1/keys", with(json!({ "owner": "user:nobody" }))).await;
     assert_eq!(same(&beyond, BOB), same(&unknown, "nobody"));
     assert_eq!(refused(&manager.post("/v1/keys", new()).await, 403), "rights_exceeded");
 }
@@ -175,5 +240,8 @@ async fn stale_or_repeated_requests_about_keys_change_nothing() {
     let change = manager.send(Method::PATCH, path, &[("if-match", stale)], change).await;
     assert_eq!(refused(&change, 412), "precondition_failed");
     assert_eq!(manager.get(path).await.text("name"), "Two");
-    assert_eq!(places(&manager.patch(path, json!({"owner": ALICE, "name": null})).await), ["/owner", "/name"]);
+    assert_eq!(
+        places(&manager.patch(path, json!({"owner": format!("user:{ALICE}"), "name": null})).await),
+        ["/owner", "/name"]
+    );
 }

@@ -175,7 +175,7 @@ async fn limited_caller_finds_its_users_only_and_creates_none() {
         server.browser().sign_in(name, PASSWORD).await.expect(303);
     }
     let key = || new_key("doorward", "users:read users:write sessions:read sessions:write");
-    let of_alice = Manager::by(&server, NewKey { limited_to_owners: vec![ALICE.into()], ..key() }).await;
+    let of_alice = Manager::by(&server, NewKey { limited_to_owners: vec![format!("user:{ALICE}")], ..key() }).await;
     let of_notes = Manager::by(&server, NewKey { limited_to: vec!["notes".into()], ..key() }).await;
     let count = async |manager: &Manager<'_>, path: &str| {
         manager.get(path).await.expect(200).json()["items"].as_array().unwrap().len()
