@@ -106,6 +106,8 @@ pub struct Limits {
     pub audit_queue: usize,
     /// Live sessions of one user.
     pub sessions_per_user: i64,
+    /// Keys that one user may make and that are not revoked.
+    pub keys_per_user: i64,
 }
 
 /// How the audit is kept.
@@ -179,6 +181,7 @@ impl Settings {
                 cache_entries: 100_000,
                 audit_queue: 65_536,
                 sessions_per_user: 100,
+                keys_per_user: 100,
             },
             listen: doorward_listen::Limits::default(),
             audit: Audit {

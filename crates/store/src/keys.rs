@@ -23,7 +23,7 @@ mod update;
 mod uses;
 
 pub use self::{
-    creation::CreateKey,
+    creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
     list::{KeyFilter, ListKeys},
     update::UpdateKey,

@@ -236,6 +236,10 @@ pub struct ApiMetadata {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = KeyPrefix::default))]
     pub key_prefix: KeyPrefix,
+    /// The scopes that users may give to keys of their own, which they make on the account page; none: they make no keys.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = BTreeSet::<Scope>::new))]
+    pub user_key_scopes: BTreeSet<Scope>,
 }
 
 impl ApiMetadata {
@@ -250,6 +254,7 @@ impl ApiMetadata {
             signing_algorithm: Self::default_algorithm(),
             access_token_ttl: Self::default_ttl(),
             key_prefix: KeyPrefix::default(),
+            user_key_scopes: BTreeSet::new(),
         }
     }
 

@@ -10,4 +10,5 @@ pub mod jws;
 mod masked;
 pub mod new_access_token;
 pub mod new_api_key;
+pub mod own_api_key;
 pub mod signing;

@@ -14,11 +14,11 @@ pub use self::{
     update::{check_api_deletion, check_api_update, checked_user_update, narrows_client},
 };
 use crate::{
-    api::{ApiMetadata, DescribedScope, is_api_name},
+    api::{ApiMetadata, DescribedScope, MANAGEMENT, is_api_name},
     grant::audience::Apis,
     id::reads_as_id,
     refusal::Mistake,
-    scope::ScopeSet,
+    scope::{Scope, ScopeSet},
     text::{is_name, is_presentable},
     user::UserMetadata,
     username,
@@ -57,6 +57,7 @@ pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Re
         mistakes.push(Mistake::at("access_token_ttl", why));
     }
     mistakes.extend(mistakes_in_scopes(&api.scopes));
+    mistakes.extend(mistakes_in_user_key_scopes(api));
     Mistake::none(mistakes)
 }
 
@@ -76,6 +77,18 @@ fn mistakes_in_scopes(scopes: &[DescribedScope]) -> Vec<Mistake> {
         if let Err(Mistake { detail, .. }) = display_name("description", description) {
             mistakes.push(Mistake::at_element("scopes", index, detail).in_member("description"));
         }
+    }
+    mistakes
+}
+
+fn mistakes_in_user_key_scopes(api: &ApiMetadata) -> Vec<Mistake> {
+    let is_own = |scope: &Scope| api.scopes.iter().any(|described| described.scope == *scope);
+    let foreign = api.user_key_scopes.iter().enumerate().filter(|(_, scope)| !is_own(scope));
+    let mut mistakes: Vec<_> = foreign
+        .map(|(index, scope)| Mistake::at_element("user_key_scopes", index, format!("{scope} is no scope of this API")))
+        .collect();
+    if api.name == MANAGEMENT && !api.user_key_scopes.is_empty() {
+        mistakes.push(Mistake::at("user_key_scopes", format!("users make no keys for the API {MANAGEMENT:?}")));
     }
     mistakes
 }
@@ -159,6 +172,7 @@ mod tests {
                 signing_algorithm: Algorithm::EdDSA,
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: KeyPrefix::default(),
+                user_key_scopes: Default::default(),
             },
         }
     }

@@ -97,6 +97,12 @@ struct Changes {
     /// Prefix of its keys; those that exist keep theirs
     #[arg(long, value_name = "PREFIX", value_parser = KeyPrefix::parse)]
     key_prefix: Option<KeyPrefix>,
+    /// A scope that users may give to keys of their own from now on; repeatable
+    #[arg(long = "add-user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    add_user_key_scopes: Vec<Scope>,
+    /// A scope that users may not give to new keys any more; repeatable
+    #[arg(long = "remove-user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    remove_user_key_scopes: Vec<Scope>,
 }
 
 impl Changes {
@@ -106,6 +112,7 @@ impl Changes {
         for scope in &self.remove_scopes {
             let at = to.scopes.iter().position(|described| described.scope == *scope);
             to.scopes.remove(at.ok_or_else(|| lacks(before, "scope", scope.as_str()))?);
+            to.user_key_scopes.remove(scope);
         }
         for added in &self.add_scopes {
             match to.scopes.iter_mut().find(|described| described.scope == added.scope) {
@@ -119,6 +126,12 @@ impl Changes {
             }
         }
         to.roles.extend(self.add_roles.iter().cloned());
+        for scope in &self.remove_user_key_scopes {
+            if !to.user_key_scopes.remove(scope) {
+                return Err(lacks(before, "scope for keys of users", scope.as_str()));
+            }
+        }
+        to.user_key_scopes.extend(self.add_user_key_scopes.iter().cloned());
         Ok(ApiMetadata {
             name: self.name.clone().unwrap_or(to.name),
             token_format: self.token_format.unwrap_or(to.token_format),
@@ -162,6 +175,9 @@ pub(super) struct CreateArgs {
     /// Prefix of its keys
     #[arg(long, value_name = "PREFIX", default_value = DEFAULT_PREFIX, value_parser = KeyPrefix::parse)]
     key_prefix: KeyPrefix,
+    /// A scope that users may give to keys of their own, which they make on the account page; repeatable
+    #[arg(long = "user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    user_key_scopes: Vec<Scope>,
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {
@@ -230,6 +246,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         signing_algorithm: args.algorithm,
         access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
         key_prefix: args.key_prefix,
+        user_key_scopes: args.user_key_scopes.into_iter().collect(),
         ..ApiMetadata::new(args.name, args.identifier)
     };
     apis::create_shown(app, actor, metadata, |created| show(created, output)).await?;
@@ -261,6 +278,7 @@ fn describe(api: &ApiView) -> String {
         ("client_id", api.client_id.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("tokens", format!("{form} {algorithm}, {} s", metadata.access_token_ttl.as_secs())),
         ("key prefix", metadata.key_prefix.as_str().to_owned()),
+        ("scopes of users' keys", metadata.user_key_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")),
         ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
         ("created", time(api.created_at)),
     ]);

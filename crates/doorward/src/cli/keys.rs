@@ -14,13 +14,13 @@ use doorward_server::{
     actor::Actor,
     manage::{
         apis,
-        keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, WhichKeys},
     },
 };
 use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
 use serde_json::{Map, Value, json};
 
-use super::durations;
+use super::{durations, word};
 use crate::{
     failure::Failure,
     output::{Output, fields, table, time, time_or, warn},
@@ -58,6 +58,21 @@ pub(super) struct ListArgs {
     /// Only keys that were revoked, or with `false` only others
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     revoked: Option<bool>,
+    /// Only keys for this API: its name, id or identifier
+    #[arg(long)]
+    api: Option<String>,
+    /// Only keys with this scope
+    #[arg(long, value_parser = Scope::parse)]
+    scope: Option<Scope>,
+    /// Only keys in this state
+    #[arg(long, value_parser = word(&KeyState::ALL, KeyState::as_str))]
+    state: Option<KeyState>,
+    /// Only keys that were not used for this time, and existed that long
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    unused_for: Option<Duration>,
+    /// Only keys that can be used and expire within this time
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    expires_within: Option<Duration>,
     /// List only keys created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
@@ -136,17 +151,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     match verb {
         Verb::Create(args) => create(args, app, actor, output).await?,
         Verb::List(args) => {
-            let after =
-                args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
-            let found = keys::list(
-                app,
-                actor,
-                WhichKeys { owner: args.owner, revoked: args.revoked },
-                after.transpose()?,
-                usize::try_from(args.limit).unwrap_or(usize::MAX),
-            )
-            .await?
-            .items;
+            let found = found(args, app, actor).await?;
             output.print(&found, || {
                 let row = |key: &KeyView| {
                     [
@@ -154,7 +159,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                         key.name.clone(),
                         key.apis.join(" "),
                         words(&key.scopes),
-                        key.state.to_owned(),
+                        key.state.in_words(),
                         time_or(key.expires_at, "NEVER EXPIRES"),
                         time_or(key.last_used_at, "never used"),
                         key.id.to_string(),
@@ -189,6 +194,30 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
     Ok(())
 }
 
+/// The keys that were asked for. With filters a page may have few of them, or none, while more follow.
+async fn found(args: ListArgs, app: &App, actor: &Actor) -> Result<Vec<KeyView>, Failure> {
+    let after = args.after.map(|id| KeyId::parse(&id).map_err(|error| Failure::Usage(format!("--after: {error}"))));
+    let (mut after, limit) = (after.transpose()?, usize::try_from(args.limit).unwrap_or(usize::MAX));
+    let which = WhichKeys {
+        owner: args.owner,
+        revoked: args.revoked,
+        api: args.api,
+        scope: args.scope,
+        state: args.state,
+        unused_for: args.unused_for,
+        expires_within: args.expires_within,
+    };
+    let mut found = Vec::new();
+    loop {
+        let page = keys::list(app, actor, which.clone(), after, limit - found.len()).await?;
+        found.extend(page.items);
+        after = page.next;
+        if after.is_none() || found.len() >= limit {
+            return Ok(found);
+        }
+    }
+}
+
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
     let edit = |key: &KeyView| {
@@ -220,7 +249,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("key", format!("{}…", key.hint)),
             ("id", key.id.to_string()),
             ("name", key.name.clone()),
-            ("state", key.state.to_owned()),
+            ("state", key.state.in_words()),
             ("api", key.apis.join(" ")),
             ("scopes", words(&key.scopes)),
             ("limited to", key.limited_to.join(" ")),

@@ -211,6 +211,8 @@ pub(super) static KEYS: &[Key] = &[
         "Maximum number of stored authorization requests. Beyond it, the oldest ones of users who are not signed in are deleted."),
     key("limits.sessions_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.sessions_per_user), Fixed,
         "Maximum number of sessions per user."),
+    key("limits.keys_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.keys_per_user), Fixed,
+        "Maximum number of API keys that a user may make on the account page. Revoked ones do not count."),
     key("limits.cache_entries", K::Count(100..=100_000_000, |c| &mut c.server.limits.cache_entries), Fixed,
         "Maximum number of entries per cache."),
     key("limits.audit_queue", K::Count(100..=10_000_000, |c| &mut c.server.limits.audit_queue), Fixed,

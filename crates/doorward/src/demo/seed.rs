@@ -146,8 +146,10 @@ async fn notes_api(app: &App, actor: &Actor, url: &str) -> Result<apis::CreatedA
         description: description.to_owned(),
     };
     let identifier = ResourceIdentifier::parse(url).map_err(|error| Failure::Usage(format!("{url}: {error}")))?;
+    let scopes = vec![described("notes:read", "Read your notes"), described("notes:write", "Write and delete notes")];
     let metadata = ApiMetadata {
-        scopes: vec![described("notes:read", "Read your notes"), described("notes:write", "Write and delete notes")],
+        user_key_scopes: scopes.iter().map(|described| described.scope.clone()).collect(),
+        scopes,
         roles: BTreeSet::from([Role::parse("admin").expect("a constant that is a role")]),
         ..ApiMetadata::new("notes", identifier)
     };

@@ -74,7 +74,7 @@ pub(super) async fn signed_out(State(app): State<Arc<App>>) -> Answer {
 }
 
 /// Does what a form of the account page asks for, if our own page posted it.
-async fn act(
+pub(super) async fn act(
     app: &App,
     SignedIn { visitor, session }: &SignedIn,
     form: &Form<PageError>,

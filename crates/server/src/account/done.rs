@@ -14,6 +14,10 @@ use crate::{app::App, browser::Cookie};
 pub(crate) enum Done {
     /// An application was disconnected.
     Disconnected(ClientId),
+    /// A key has another name.
+    KeyRenamed,
+    /// A key was revoked.
+    KeyRevoked,
     /// All other sessions were ended.
     OtherSessionsEnded,
     /// The user changed the password.
@@ -29,6 +33,7 @@ impl Done {
     pub(super) fn leads_to(&self) -> &'static str {
         match self {
             Self::Disconnected(_) | Self::OtherSessionsEnded | Self::PasswordChanged | Self::SessionEnded => "/account",
+            Self::KeyRenamed | Self::KeyRevoked => "/account/keys",
             Self::SignedOut => "/signed-out",
         }
     }
@@ -38,6 +43,8 @@ impl Done {
         let value = match self {
             Self::SignedOut => return Cookie::Session.clear(app, headers),
             Self::Disconnected(client_id) => client_id.to_string(),
+            Self::KeyRenamed => "key-renamed".to_owned(),
+            Self::KeyRevoked => "key-revoked".to_owned(),
             Self::OtherSessionsEnded => "other-sessions".to_owned(),
             Self::PasswordChanged => "password".to_owned(),
             Self::SessionEnded => "session".to_owned(),
@@ -48,6 +55,8 @@ impl Done {
     /// What a request carries.
     pub(crate) fn read(app: &App, headers: &HeaderMap) -> Option<Self> {
         match Cookie::Done.read(app, headers)? {
+            "key-renamed" => Some(Self::KeyRenamed),
+            "key-revoked" => Some(Self::KeyRevoked),
             "other-sessions" => Some(Self::OtherSessionsEnded),
             "password" => Some(Self::PasswordChanged),
             "session" => Some(Self::SessionEnded),
@@ -62,6 +71,8 @@ impl Done {
                 let client = app.client_name(client_id.as_str()).await?;
                 format!("{} is disconnected.", client.as_deref().unwrap_or("The app"))
             }
+            Self::KeyRenamed => "The key has its new name.".to_owned(),
+            Self::KeyRevoked => "The key is revoked. Programs that use it are refused from now on.".to_owned(),
             Self::OtherSessionsEnded => "All other browsers are signed out.".to_owned(),
             Self::PasswordChanged => "Your password has been changed. All other browsers are signed out.".to_owned(),
             Self::SessionEnded | Self::SignedOut => "That browser is signed out.".to_owned(),

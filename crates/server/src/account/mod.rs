@@ -1,9 +1,12 @@
-//! The account: which applications and which browsers have access, and how to end it, by itself or at the request of
-//! an application.
+//! The account: which applications, browsers and API keys have access, and how to end it, by itself or at the request
+//! of an application.
 
 mod actions;
 mod done;
+mod key_pages;
+mod keys;
 mod logout;
+mod new_key;
 mod page;
 mod password;
 mod show;
@@ -25,6 +28,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/account/disconnect", post(actions::disconnect))
         .route("/account/end-session", post(actions::end_session))
         .route("/account/end-other-sessions", post(actions::end_other_sessions))
+        .route("/account/keys", get(keys::list))
+        .route("/account/keys/new", get(new_key::show).post(new_key::submit))
+        .route("/account/keys/rename", post(keys::rename))
+        .route("/account/keys/revoke", post(keys::revoke))
+        .route("/account/keys/{key_id}", get(keys::show))
         .route("/account/password", get(password::show).post(password::submit))
         .route("/account/sign-out", post(actions::sign_out))
         .route("/logout", get(logout::begin).post(logout::forward))

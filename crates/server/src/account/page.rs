@@ -29,6 +29,8 @@ pub(crate) struct AccountPage<'a> {
     pub(crate) end_others_action: String,
     /// Where the form that signs this browser out is posted.
     pub(crate) sign_out_action: String,
+    /// Whether the user has API keys or may make some.
+    pub(crate) has_keys: bool,
     /// What happened lately, latest first.
     pub(crate) events: Vec<SecurityEvent>,
 }
@@ -161,6 +163,7 @@ mod tests {
             end_session_action: "/account/end-session".into(),
             end_others_action: "/account/end-other-sessions".into(),
             sign_out_action: "/account/sign-out".into(),
+            has_keys: false,
             events: vec![],
         };
         change(&mut page);

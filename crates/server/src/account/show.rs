@@ -19,6 +19,7 @@ use crate::{
     manage::{
         audit,
         grants::{self, ConnectedClient},
+        keys::own,
         sessions,
     },
     pages::{scope_in_words, security_headers::FormsEnd, time_in_words::Moment},
@@ -85,6 +86,7 @@ async fn render(
         end_session_action: "/account/end-session".into(),
         end_others_action: "/account/end-other-sessions".into(),
         sign_out_action: "/account/sign-out".into(),
+        has_keys: !own::open_apis(app).is_empty() || !own::list(app, user_id).await?.is_empty(),
         events: described(app, events, now).await?,
     };
     let mut response = visitor.show(app, StatusCode::OK, &page, FormsEnd::Here)?;
@@ -141,6 +143,10 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
             AuditAction::SessionsEnded => ("You signed out a browser.".to_owned(), None, false),
             AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
             AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
+            AuditAction::KeyCreated => {
+                (format!("You created the API key {}.", text("name").unwrap_or_default()), None, false)
+            }
+            AuditAction::KeyRevoked => ("You revoked an API key.".to_owned(), None, false),
             AuditAction::UserPasswordSet if event.actor == event.subject => {
                 ("You changed your password.".to_owned(), None, false)
             }

@@ -9,6 +9,7 @@ use http::{Response, StatusCode, request::Parts};
 
 use super::{
     identity::Browser,
+    mac,
     session::{self, Session},
 };
 use crate::{
@@ -46,6 +47,20 @@ impl Visitor {
         }
         let token = form.optional("csrf")?.unwrap_or_default();
         self.browser.check_form(app, self.session_id().map(SessionId::as_str), token)
+    }
+
+    /// The proof that this server gave a text to this browser in this session, to be sent back by a form.
+    pub(crate) fn seal(&self, app: &App, text: &str) -> String {
+        mac::of(app, &self.sealed(app, text))
+    }
+
+    /// Whether a form brings back what this server gave to this browser in this session.
+    pub(crate) fn has_sealed(&self, app: &App, text: &str, seal: &str) -> bool {
+        mac::is_of(app, &self.sealed(app, text), seal)
+    }
+
+    fn sealed(&self, app: &App, text: &str) -> String {
+        format!("sealed for a form\n{}\n{text}", self.form_token(app))
     }
 
     /// A page for this browser, which gets its cookie with it.

@@ -17,7 +17,7 @@ pub use self::{
     ending::{disable, enable, revoke},
     list::{WhichKeys, list},
     update::{KeySettings, update},
-    view::KeyView,
+    view::{KeyState, KeyView},
 };
 use super::ManageError;
 use crate::{actor::Actor, app::App};
@@ -25,6 +25,7 @@ use crate::{actor::Actor, app::App};
 mod creation;
 mod ending;
 mod list;
+pub mod own;
 mod update;
 mod view;
 

@@ -40,6 +40,11 @@ impl Moment {
         relative(self.now, self.at)
     }
 
+    /// The day, for what is planned: "24 November 2026". In words months ahead would be off by weeks.
+    pub(crate) fn date(&self) -> String {
+        calendar(self.at).strftime("%-d %B %Y").to_string()
+    }
+
     /// For people who want to know exactly: "24 November 2026, 13:05 UTC".
     pub(crate) fn exact(&self) -> String {
         calendar(self.at).strftime("%-d %B %Y, %H:%M UTC").to_string()

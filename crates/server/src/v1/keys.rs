@@ -1,6 +1,6 @@
 //! `/v1/keys`: API keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, extract::State};
 use doorward_core::{
@@ -27,7 +27,7 @@ use crate::{
     app::App,
     manage::{
         ManageError,
-        keys::{self, CreatedKey, Expiry, KeySettings, KeyView, NewKey, WhichKeys},
+        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, WhichKeys},
     },
     web::refused::ProblemError,
 };
@@ -142,9 +142,33 @@ struct Filter {
     owner: Option<String>,
     /// Only keys that were revoked, or only others.
     revoked: Option<bool>,
+    /// Only keys for this API, by name, id or identifier.
+    api: Option<String>,
+    /// Only keys with this scope.
+    scope: Option<Scope>,
+    /// Only keys in this state.
+    state: Option<KeyState>,
+    /// Only keys that were not used for so many seconds, and existed that long.
+    unused_for: Option<u64>,
+    /// Only keys that can be used and expire within so many seconds.
+    expires_within: Option<u64>,
 }
 
 impl Document for Filter {}
+
+impl Filter {
+    fn which(&self) -> WhichKeys {
+        WhichKeys {
+            owner: self.owner.clone(),
+            revoked: self.revoked,
+            api: self.api.clone(),
+            scope: self.scope.clone(),
+            state: self.state,
+            unused_for: self.unused_for.map(Duration::from_secs),
+            expires_within: self.expires_within.map(Duration::from_secs),
+        }
+    }
+}
 
 /// List API keys
 #[utoipa::path(get, path = "/v1/keys", tag = "keys", params(Filter, PageParameters),
@@ -154,7 +178,7 @@ async fn list(
     Caller(actor): Caller,
     query: ListQuery<Filter>,
 ) -> Result<Response<Body>, ProblemError> {
-    let which = WhichKeys { owner: query.filter.owner.clone(), revoked: query.filter.revoked };
+    let which = query.filter.which();
     query.answer(&app, |after, limit| keys::list(&app, &actor, which, after, limit)).await
 }
 

@@ -158,13 +158,13 @@ async fn key_says_that_its_owner_or_its_api_is_deleted() {
         let owned = keys::NewKey { owner: Some(format!("user:{BOB}")), ..new_key("notes", "notes:read") };
         let owned = keys::create(&server.app, &operator(), owned).await.unwrap();
         users::disable(&server.app, &operator(), BOB).await.unwrap();
-        assert_eq!(state(owned.view.id.as_str()).await, "owner disabled");
+        assert_eq!(state(owned.view.id.as_str()).await, "owner_disabled");
         users::delete(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
-        assert_eq!(state(owned.view.id.as_str()).await, "owner deleted");
+        assert_eq!(state(owned.view.id.as_str()).await, "owner_deleted");
         let of_mails = keys::create(&server.app, &operator(), new_key("mails", "mails:read")).await.unwrap();
         assert_eq!(state(of_mails.view.id.as_str()).await, "active");
         delete(server, "mails").await;
-        assert_eq!(state(of_mails.view.id.as_str()).await, "API deleted");
+        assert_eq!(state(of_mails.view.id.as_str()).await, "api_deleted");
     })
     .await;
 }

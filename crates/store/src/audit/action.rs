@@ -110,8 +110,8 @@ impl FromStr for AuditAction {
 }
 
 /// What users are shown of what they did and of what was done to their account, as SQL lists it.
-pub(super) const SHOWN_OF_USER: &str =
-    "'session.began', 'sessions.ended', 'grant.given', 'client.disconnected', 'user.password_set', 'user.enabled'";
+pub(super) const SHOWN_OF_USER: &str = "'session.began', 'sessions.ended', 'grant.given', 'client.disconnected', 'key.created', 'key.revoked', \
+     'user.password_set', 'user.enabled'";
 /// What they are shown of what happened to that which they granted.
 pub(super) const SHOWN_OF_GRANT: &str = "'grant.given', 'code.replayed', 'refresh_token.reused'";
 /// What is recorded so often that the index of what users are shown leaves it out.

@@ -1,6 +1,6 @@
 //! Adding a key.
 
-use doorward_core::holder::Owner;
+use doorward_core::{holder::Owner, id::UserId};
 
 use super::{COLUMNS, KeyRecord};
 use crate::{
@@ -52,5 +52,56 @@ impl Operation for CreateKey {
         let event = event.with("name", &key.metadata.name).with("scope", &key.metadata.scope);
         let expires_at = key.expires_at.map_or_else(never, |at| at.as_secs().to_string());
         event.with("expires_at", expires_at).append(tx).await
+    }
+}
+
+/// Adds a key that a user made for himself or herself. The id comes from the form, so that a form that is sent twice makes
+/// one key.
+#[derive(Clone, Debug)]
+pub struct CreateOwnKey {
+    /// The key and its audit. Its owner is the user.
+    pub create: CreateKey,
+    /// Who makes it.
+    pub user_id: UserId,
+    /// How many keys that are not revoked the user may have.
+    pub most: i64,
+}
+
+/// What became of a key that a user wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OwnKeyCreation {
+    /// It is there now.
+    Created,
+    /// The same form was sent before.
+    Before,
+    /// The user has as many keys as may be.
+    TooMany,
+    /// The user is disabled or gone.
+    UserDisabled,
+}
+
+impl Operation for CreateOwnKey {
+    type Output = OwnKeyCreation;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<OwnKeyCreation, TxError> {
+        let user = self.user_id.as_str();
+        // The lock: keys that one user makes at the same time are counted one after the other.
+        let lock = "UPDATE users SET disabled_at = disabled_at
+                    WHERE id = $1 AND disabled_at IS NULL AND deleted_at IS NULL RETURNING id";
+        if tx.query_opt(lock, &[user.into()]).await?.is_none() {
+            return Ok(OwnKeyCreation::UserDisabled);
+        }
+        let known = "SELECT id FROM api_keys WHERE id = $1";
+        if tx.query_opt(known, &[self.create.key.id.as_str().into()]).await?.is_some() {
+            return Ok(OwnKeyCreation::Before);
+        }
+        let count = "SELECT count(*) FROM (
+                         SELECT 1 FROM api_keys WHERE owner IS NOT NULL AND owner = $1 AND revoked_at IS NULL LIMIT $2
+                     ) AS live";
+        if tx.query_one(count, &[user.into(), self.most.into()]).await?.int()? >= self.most {
+            return Ok(OwnKeyCreation::TooMany);
+        }
+        self.create.run(tx).await?;
+        Ok(OwnKeyCreation::Created)
     }
 }

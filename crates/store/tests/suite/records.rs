@@ -43,6 +43,7 @@ async fn an_api() {
             id: doorward_core::id::ApiId::new(world.now(), &world.rng),
             created_at: world.now(),
             metadata: ApiMetadata {
+                user_key_scopes: Default::default(),
                 name: "bare".to_owned(),
                 identifier: doorward_core::api::ResourceIdentifier::parse("urn:example:bare").unwrap(),
                 scopes: vec![],

@@ -340,6 +340,7 @@ fn api(rng: &SeededRng, seed: u64) -> Api {
         id: ApiId::new(START, rng),
         created_at: START,
         metadata: ApiMetadata {
+            user_key_scopes: Default::default(),
             name: format!("notes{seed}"),
             identifier: ResourceIdentifier::parse(&format!("https://notes{seed}.example")).unwrap(),
             scopes: vec![described("read"), described("write")],

@@ -198,6 +198,7 @@ impl Denial {
                 | CredentialMultiple
                 | InsufficientPermission
                 | InsufficientScope
+                | KeyDisabled
                 | KeyExpired
                 | KeyMistyped
                 | KeyOfAnotherApi

@@ -75,7 +75,7 @@ pub async fn create_shown<E: From<ManageError>>(
     Ok(created)
 }
 
-async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, CreatedKey), ManageError> {
+pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, CreatedKey), ManageError> {
     let mut named = Named::new(app, actor).await?;
     let apis = named.apis("apis", &new.apis);
     let are_all_known = named.are_all_known();

@@ -1,9 +1,11 @@
-//! Keys a page at a time.
+//! Keys a page at a time, filtered.
+//!
+//! The store walks the keys of an owner, or those that are revoked or not, by an index. The other filters look at what it
+//! finds: one page looks at a bounded number of keys, and may have few entries while more follow.
 
-use doorward_core::id::KeyId;
-use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys};
+use std::{sync::Arc, time::Duration};
 
-use super::{KeyView, reaches};
+use super::{KeyView, reaches, view::KeyState};
 use crate::{
     actor::Actor,
     app::App,
@@ -12,14 +14,26 @@ use crate::{
         page::{Page, page},
     },
 };
+use doorward_core::{api::Api, clock::Timestamp, id::KeyId, refusal::Mistake, scope::Scope};
+use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys};
 
-/// Which keys are listed.
+/// Which keys are listed. Each filter that is given leaves fewer.
 #[derive(Clone, Debug, Default)]
 pub struct WhichKeys {
     /// Only those of this owner: a client's id, a user's id, `user:NAME`, or the API's own id of a customer.
     pub owner: Option<String>,
     /// Only those that were revoked, or only those that were not.
     pub revoked: Option<bool>,
+    /// Only those for this API, by name, id or identifier.
+    pub api: Option<String>,
+    /// Only those with this scope.
+    pub scope: Option<Scope>,
+    /// Only those in this state.
+    pub state: Option<KeyState>,
+    /// Only those that were not used for this time, and existed that long.
+    pub unused_for: Option<Duration>,
+    /// Only those that can be used and expire within this time.
+    pub expires_within: Option<Duration>,
 }
 
 /// A page of the keys, in the order of their creation.
@@ -39,11 +53,50 @@ pub async fn list(
         },
         None => None,
     };
-    let (filter, apis, now) = (KeyFilter { owner, revoked: which.revoked }, apis::all(app).await?, app.now());
+    let (known, now) = (apis::all(app).await?, app.now());
+    let api = match which.api.as_deref().map(|name| apis::named(&known, name)) {
+        Some(Ok(api)) => Some(api.clone()),
+        Some(Err(ManageError::NotFound { .. })) => return Ok(Page { items: Vec::new(), next: None }),
+        Some(Err(error)) => return Err(error),
+        None => None,
+    };
+    let revoked = match (which.revoked, which.state) {
+        (Some(revoked), Some(state)) if revoked != (state == KeyState::Revoked) => {
+            return Err(vec![Mistake::at("state", "contradicts revoked")].into());
+        }
+        (revoked, state) => revoked.or(state.map(|state| state == KeyState::Revoked)),
+    };
+    let filter = KeyFilter { owner, revoked };
     let read = |after, limit| {
         let list = ListKeys { filter: filter.clone(), after, limit };
         async move { Ok(app.store.read(list).await?) }
     };
-    let show = |key: KeyRecord| reaches(actor, &key).then(|| KeyView::of(key, &apis, now));
+    let show = |key: KeyRecord| {
+        let is_meant = reaches(actor, &key) && is_for(&key, api.as_ref()) && is_unused(&key, which.unused_for, now);
+        let view = is_meant.then(|| KeyView::of(key, &known, now))?;
+        which.mean(&view, now).then_some(view)
+    };
     page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await
+}
+
+fn is_for(key: &KeyRecord, api: Option<&Arc<Api>>) -> bool {
+    api.is_none_or(|api| key.metadata.apis.contains(&api.id))
+}
+
+/// Whether a key was not used for this time.
+fn is_unused(key: &KeyRecord, time: Option<Duration>, now: Timestamp) -> bool {
+    time.is_none_or(|time| key.last_used_at.unwrap_or(key.created_at) <= now.minus(time))
+}
+
+impl WhichKeys {
+    fn mean(&self, key: &KeyView, now: Timestamp) -> bool {
+        let has_scope = self.scope.as_ref().is_none_or(|scope| key.scopes.contains(scope));
+        let is_in_state = self.state.is_none_or(|state| key.state == state);
+        has_scope && is_in_state && self.expires_within.is_none_or(|time| ends_soon(key, now.plus(time)))
+    }
+}
+
+/// Whether a key that can be used ends until then.
+fn ends_soon(key: &KeyView, until: Timestamp) -> bool {
+    key.state == KeyState::Active && key.expires_at.is_some_and(|at| at <= until)
 }

@@ -11,10 +11,61 @@ use doorward_core::{
     scope::Scope,
 };
 use doorward_store::keys::KeyRecord;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::manage::{roles, times};
+
+/// Whether a key can be used, or why not.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyState {
+    /// It can be used.
+    Active,
+    /// Every API that it names was deleted.
+    ApiDeleted,
+    /// It is disabled until somebody enables it.
+    Disabled,
+    /// Its time is over.
+    Expired,
+    /// The user or client that owns it is gone.
+    OwnerDeleted,
+    /// The user or client that owns it is disabled.
+    OwnerDisabled,
+    /// It was revoked for good.
+    Revoked,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: [Self; 7] = [
+        Self::Active,
+        Self::ApiDeleted,
+        Self::Disabled,
+        Self::Expired,
+        Self::OwnerDeleted,
+        Self::OwnerDisabled,
+        Self::Revoked,
+    ];
+
+    /// The state as it is written in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::ApiDeleted => "api_deleted",
+            Self::Disabled => "disabled",
+            Self::Expired => "expired",
+            Self::OwnerDeleted => "owner_deleted",
+            Self::OwnerDisabled => "owner_disabled",
+            Self::Revoked => "revoked",
+        }
+    }
+
+    /// The state in words.
+    pub fn in_words(self) -> String {
+        self.as_str().replace('_', " ")
+    }
+}
 
 /// A key as it is shown: everything except the key itself.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -26,8 +77,8 @@ pub struct KeyView {
     pub hint: String,
     /// Its name, for people.
     pub name: String,
-    /// Whether it can be used, or why not, in a word or two.
-    pub state: &'static str,
+    /// Whether it can be used, or why not.
+    pub state: KeyState,
     /// The APIs that it names, by name.
     pub apis: Vec<String>,
     /// The APIs that it names, by id.
@@ -95,15 +146,15 @@ impl KeyView {
     }
 }
 
-/// Whether a key can be used at `now`, or why not, in a word or two.
-fn state(key: &KeyRecord, apis: &Apis, now: Timestamp) -> &'static str {
+/// Whether a key can be used at `now`, or why not.
+fn state(key: &KeyRecord, apis: &Apis, now: Timestamp) -> KeyState {
     match key.facts().check(now) {
-        Ok(()) if key.metadata.apis.iter().all(|id| apis.by_id(id).is_none()) => "API deleted",
-        Ok(()) => "active",
-        Err(Denial::KeyExpired) => "expired",
-        Err(Denial::KeyOwnerDisabled) if key.owner_is_deleted => "owner deleted",
-        Err(Denial::KeyOwnerDisabled) => "owner disabled",
-        Err(Denial::KeyDisabled) => "disabled",
-        Err(_) => "revoked",
+        Ok(()) if key.metadata.apis.iter().all(|id| apis.by_id(id).is_none()) => KeyState::ApiDeleted,
+        Ok(()) => KeyState::Active,
+        Err(Denial::KeyExpired) => KeyState::Expired,
+        Err(Denial::KeyOwnerDisabled) if key.owner_is_deleted => KeyState::OwnerDeleted,
+        Err(Denial::KeyOwnerDisabled) => KeyState::OwnerDisabled,
+        Err(Denial::KeyDisabled) => KeyState::Disabled,
+        Err(_) => KeyState::Revoked,
     }
 }

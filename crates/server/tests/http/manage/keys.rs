@@ -99,6 +99,61 @@ async fn key_of_a_customer_is_disabled_and_enabled() {
 }
 
 #[tokio::test]
+async fn keys_are_found_by_what_they_are_for_and_how_they_are_used() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let create = async |members: Value| {
+            server.advance_secs(1);
+            let mut body = json!({"api": "notes", "name": "a", "owner": "acme"});
+            body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+            let created = manager.post("/v1/keys", body).await.expect(201);
+            (created.text("id"), created.text("secret"))
+        };
+        let (reading, _) = create(json!({"scopes": ["notes:read"], "expires_in": 3_600})).await;
+        let (both, secret) = create(json!({"scopes": ["notes:read", "notes:write"]})).await;
+        let (mails, _) = create(json!({"api": "mails", "scopes": ["mails:read"]})).await;
+        manager.act(&format!("/v1/keys/{mails}/disable")).await.expect(200);
+        server.advance_secs(600);
+        manager.post("/v1/keys/verify", json!({"key": secret})).await.expect(200);
+        server.app.flush_uses().await.unwrap();
+        let listed = async |query: &str| {
+            let page = manager.get(&format!("/v1/keys?owner=acme&{query}")).await.expect(200).json();
+            let ids = page["items"].as_array().unwrap().iter().map(|key| key["id"].as_str().unwrap().to_owned());
+            ids.collect::<Vec<_>>()
+        };
+        for (query, expected) in [
+            ("api=notes", vec![&reading, &both]),
+            ("api=https%3A%2F%2Fmails.example%2Fv1", vec![&mails]),
+            ("api=nothing", vec![]),
+            ("scope=notes:write", vec![&both]),
+            ("state=disabled", vec![&mails]),
+            ("state=active", vec![&reading, &both]),
+            ("state=revoked", vec![]),
+            ("unused_for=600", vec![&reading, &mails]),
+            ("unused_for=601", vec![&reading]),
+            ("unused_for=603", vec![]),
+            ("expires_within=3600", vec![&reading]),
+            ("expires_within=60", vec![]),
+            ("api=notes&unused_for=60&state=active", vec![&reading]),
+        ] {
+            assert_eq!(listed(query).await.iter().collect::<Vec<_>>(), expected, "{query}");
+        }
+        server.advance_secs(3_600);
+        assert_eq!(listed("state=expired").await, [reading]);
+        assert_eq!(listed("expires_within=3600").await, [""; 0], "it has expired");
+        for (query, place) in [
+            ("state=lost", "?state"),
+            ("scope=a%22", "?scope"),
+            ("unused_for=-1", "?unused_for"),
+            ("state=active&revoked=true", "/state"),
+        ] {
+            assert_eq!(places(&manager.get(&format!("/v1/keys?{query}")).await), [place], "{query}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn owner_that_looks_like_an_id_must_be_there() {
     let server = TestServer::start().await;
     let manager = Manager::of_all(&server).await;
