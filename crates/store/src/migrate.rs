@@ -62,6 +62,8 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 17,
         ..Migration::new(18, "consents_of_one_client", include_str!("../migrations/0018_consents_of_one_client.sql"))
     },
+    // Nodes of an older version would not see the limits of clients.
+    Migration::new(19, "client_limits", include_str!("../migrations/0019_client_limits.sql")),
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -230,7 +230,5 @@ pub(super) async fn find(app: &App, name: &str) -> Result<Arc<Api>, ManageError>
 
 /// The API of this name, id or identifier, among these.
 pub(super) fn named<'a>(apis: &'a Apis, name: &str) -> Result<&'a Arc<Api>, ManageError> {
-    let is_meant =
-        |api: &&Arc<Api>| api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name);
-    apis.iter().find(is_meant).ok_or_else(|| unknown(name))
+    apis.named(name).ok_or_else(|| unknown(name))
 }

@@ -3,14 +3,15 @@
 use doorward_core::{
     checksummed::{self, CLIENT_SECRET_PREFIX},
     client::Client,
-    client_metadata::{ClientKeys, ClientMetadata},
+    client_metadata::ClientMetadata,
+    client_settings::ClientSettings,
     clock::Timestamp,
     denial::Denial,
     digest::KeyedDigest,
     grant::audience::Apis,
     holder::Owner,
     id::ClientId,
-    refusal::Refusal,
+    refusal::{Mistake, Refusal},
     registration,
     rights::{Belongs, Power, Rights},
     secret::{ExposeSecret, SecretString},
@@ -22,50 +23,19 @@ use doorward_store::{
     keys::{KeyFilter, ListKeys},
     uses::{MOST, Used, Uses},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{
     ManageError,
     attempts::{outcome, until_done},
+    holders,
     page::{Page, page},
-    roles, times, uses,
+    uses,
 };
 use crate::{actor::Actor, app::App};
 
-/// A client as it is shown: everything except its secret.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Client)]
-pub struct ClientView {
-    /// The id that the client sends as `client_id`.
-    pub client_id: ClientId,
-    /// What is registered of it.
-    #[serde(flatten)]
-    pub metadata: ClientMetadata,
-    /// The names of its public keys; of one without a name, its thumbprint (RFC 7638).
-    pub key_ids: Vec<String>,
-    /// Its roles, as `API:ROLE`.
-    pub roles: Vec<String>,
-    /// When it was created.
-    #[serde(serialize_with = "times::serialize")]
-    pub created_at: Timestamp,
-    /// When it was disabled, if it is.
-    #[serde(serialize_with = "times::optional")]
-    pub disabled_at: Option<Timestamp>,
-}
+mod view;
 
-impl ClientView {
-    fn of(client: Client, apis: &Apis) -> Self {
-        Self {
-            key_ids: client.metadata.jwks.as_ref().map(ClientKeys::ids).unwrap_or_default(),
-            roles: roles::shown(&client.roles, apis),
-            metadata: client.registered(apis),
-            client_id: client.id,
-            created_at: client.created_at,
-            disabled_at: client.disabled_at,
-        }
-    }
-}
+pub use self::view::ClientView;
 
 /// A client, and its secret if it has one; the secret is shown once.
 pub struct CreatedClient {
@@ -76,18 +46,22 @@ pub struct CreatedClient {
 }
 
 /// Creates a client, with a secret if its method of authentication needs one.
-pub async fn create(app: &App, actor: &Actor, metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
-    create_shown(app, actor, metadata, |_| Ok(None)).await
+pub async fn create(
+    app: &App,
+    actor: &Actor,
+    settings: impl Into<ClientSettings>,
+) -> Result<CreatedClient, ManageError> {
+    create_shown(app, actor, settings.into(), |_| Ok(None)).await
 }
 
 /// Creates a client after `show` has printed it, and keeps the answer that it returns. If that fails, nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
-    metadata: ClientMetadata,
+    settings: ClientSettings,
     show: impl FnOnce(&CreatedClient) -> Result<Option<KeptAnswer>, E>,
 ) -> Result<CreatedClient, E> {
-    let (operation, created) = prepare(app, actor, metadata).await?;
+    let (operation, created) = prepare(app, actor, settings).await?;
     let answer = show(&created)?;
     app.commit_kept(operation, answer).await.map_err(ManageError::from)?;
     Ok(created)
@@ -96,12 +70,32 @@ pub async fn create_shown<E: From<ManageError>>(
 async fn prepare(
     app: &App,
     actor: &Actor,
-    metadata: ClientMetadata,
+    settings: ClientSettings,
 ) -> Result<(CreateClient, CreatedClient), ManageError> {
     let apis = super::apis::all(app).await?;
+    let metadata = to_register(app, actor, &settings, &ClientMetadata::default(), &apis).await?;
     let (operation, created) = prepare_creation(app, actor, ClientId::new(app.now(), &*app.rng), metadata, &apis)?;
     super::signing_keys::ensure(app, created.client.metadata.id_token_signed_response_alg).await?;
     Ok((operation, created))
+}
+
+/// The metadata to register by these settings. What the caller's rights don't reach is answered as unknown.
+async fn to_register(
+    app: &App,
+    actor: &Actor,
+    settings: &ClientSettings,
+    before: &ClientMetadata,
+    apis: &Apis,
+) -> Result<ClientMetadata, ManageError> {
+    let (owners, visible) = (holders::owners(app, actor, &settings.limited_to_owners).await?, visible(actor, apis));
+    match settings.to_register(before, &visible, &owners) {
+        Ok(metadata) => Ok(metadata),
+        // With all that is wrong beside.
+        unknown => {
+            let checked = registration::checked_client(settings.metadata.clone(), &visible);
+            Ok(Mistake::none_in_both(checked, unknown)?.1)
+        }
+    }
 }
 
 /// The operation that creates a client with an id, beside these APIs.
@@ -221,7 +215,7 @@ pub async fn update(
     actor: &Actor,
     id: &str,
     is_confirmed: bool,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<ClientView, ManageError> {
     until_done("this client", || async {
         let Update { operation, before, after, ends } = plan(app, actor, id, &edit).await?;
@@ -259,7 +253,7 @@ pub async fn ends_of_update(
     app: &App,
     actor: &Actor,
     id: &str,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<Uses, ManageError> {
     Ok(plan(app, actor, id, &edit).await?.ends)
 }
@@ -276,12 +270,13 @@ async fn plan(
     app: &App,
     actor: &Actor,
     id: &str,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<Update, ManageError> {
     let now = app.now();
     let client = find_to_change(app, actor, id).await?;
     let apis = super::apis::all(app).await?;
-    let (before, to) = (client.registered(&apis), edit(&ClientView::of(client.clone(), &apis))?);
+    let (before, settings) = (client.registered(&apis), edit(&ClientView::of(client.clone(), &apis))?);
+    let to = to_register(app, actor, &settings, &client.metadata, &apis).await?;
     let operation = prepare_update(app, actor, &client, to, &apis, now)?;
     let ends = ends_of(app, &before, &operation).await?;
     let (metadata, scope_given_at) = (operation.to.clone(), operation.given_at_to);

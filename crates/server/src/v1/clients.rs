@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
-use doorward_core::{client_metadata::ClientMetadata, secret::ExposeSecret};
+use doorward_core::{client_settings::ClientSettings, secret::ExposeSecret};
 use doorward_store::clients::ClientFilter;
 use http::Response;
 use serde::{Deserialize, Serialize};
@@ -75,7 +75,7 @@ async fn list(
 
 /// Create a client
 #[utoipa::path(post, path = "/v1/clients", tag = "clients", params(IdempotencyKeyHeader),
-    security(("bearer" = ["clients:write"])), request_body = ClientMetadata,
+    security(("bearer" = ["clients:write"])), request_body = ClientSettings,
     responses((status = 201, description = "It was created; the secret is shown once", body = ClientWithSecret)))]
 async fn create(
     State(app): State<Arc<App>>,
@@ -111,7 +111,7 @@ async fn show(
 /// Change a client
 #[utoipa::path(patch, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["clients:write"])),
-    request_body(content = ClientMetadata, content_type = "application/merge-patch+json"),
+    request_body(content = ClientSettings, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "The client as it is now", body = ClientView)))]
 async fn update(
     State(app): State<Arc<App>>,
@@ -120,7 +120,7 @@ async fn update(
     Confirmation { confirm }: Confirmation,
     patch: Patch,
 ) -> Result<Response<Body>, ProblemError> {
-    let edit = |client: &ClientView| patch.apply(client, &client.metadata);
+    let edit = |client: &ClientView| patch.apply(client, &client.settings());
     answer(&clients::update(&app, &actor, &id, confirm, edit).await?)
 }
 

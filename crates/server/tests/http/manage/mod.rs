@@ -2,6 +2,7 @@
 
 mod apis;
 mod audit;
+mod client_limits;
 mod clients;
 mod grants;
 mod if_match;
