@@ -10,6 +10,7 @@ mod keys;
 pub(crate) mod manager;
 mod narrowing;
 mod operations;
+mod others;
 mod roles;
 mod sessions;
 mod signing_keys;
