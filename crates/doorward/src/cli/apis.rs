@@ -207,7 +207,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
                 })
             };
-            apis::rotate_secret_shown(app, actor, &api, show).await?;
+            apis::rotate_secret_shown(app, actor, &api, |_| Ok(()), show).await?;
             Ok(())
         }
         Verb::Delete { api: Named { api }, confirmation } => {

@@ -159,18 +159,18 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
                 })
             };
-            clients::rotate_secret_shown(app, actor, &client, show).await?;
+            clients::rotate_secret_shown(app, actor, &client, |_| Ok(()), show).await?;
         }
         Verb::Update(args) => client_update::run(*args, app, actor, output).await?,
         Verb::Disable(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
             confirmation::print("client_id", &client, &clients::ends_of_disabling(app, actor, &client).await?, output)?;
         }
         Verb::Disable(EndArgs { client, confirmation }) => {
-            clients::disable(app, actor, &client, confirmation.confirm).await?;
+            clients::disable(app, actor, &client, confirmation.confirm, |_| Ok(())).await?;
             done("disabled", &client)?;
         }
         Verb::Enable(Id { client }) => {
-            clients::enable(app, actor, &client).await?;
+            clients::enable(app, actor, &client, |_| Ok(())).await?;
             done("enabled", &client)?;
         }
         Verb::Delete(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {

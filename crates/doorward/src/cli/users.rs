@@ -164,11 +164,11 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             output.print(&user, || describe(&user))?;
         }
         Verb::Disable(Name { user }) => {
-            users::disable(app, actor, &user).await?;
+            users::disable(app, actor, &user, |_| Ok(())).await?;
             done("disabled", &user)?;
         }
         Verb::Enable(Name { user }) => {
-            users::enable(app, actor, &user).await?;
+            users::enable(app, actor, &user, |_| Ok(())).await?;
             done("enabled", &user)?;
         }
         Verb::Delete(DeleteArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
@@ -180,7 +180,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         }
         Verb::SetPassword(Name { user }) => {
             users::show(app, actor, &user).await?;
-            users::set_password(app, actor, &user, password()?).await?;
+            users::set_password(app, actor, &user, password()?, |_| Ok(())).await?;
             output.print(&json!({"user": user, "password_set": true}), || {
                 format!("{user} has a new password. All sessions were ended.")
             })?;

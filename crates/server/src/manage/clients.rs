@@ -245,7 +245,8 @@ pub(super) fn prepare_update(
     let given_at = apis.given_at(&to.scope, &from.scope, since, now);
     let given_at_from = client.scope_given_at;
     let given_at_to = if given_at == since { given_at_from } else { Some(given_at) };
-    Ok(UpdateClient { id, from, to, given_at_from, given_at_to, now: app.now(), audit: app.audit(actor) })
+    let (now, audit) = (app.now(), app.audit(actor));
+    Ok(UpdateClient { id, from, to, given_at_from, given_at_to, roles_from: None, now, audit })
 }
 
 /// What a change would end.
@@ -277,7 +278,8 @@ async fn plan(
     let apis = super::apis::all(app).await?;
     let (before, settings) = (client.registered(&apis), edit(&ClientView::of(client.clone(), &apis))?);
     let to = to_register(app, actor, &settings, &client.metadata, &apis).await?;
-    let operation = prepare_update(app, actor, &client, to, &apis, now)?;
+    let mut operation = prepare_update(app, actor, &client, to, &apis, now)?;
+    operation.roles_from = Some(client.roles.clone());
     let ends = ends_of(app, &before, &operation).await?;
     let (metadata, scope_given_at) = (operation.to.clone(), operation.given_at_to);
     let after = ClientView::of(Client { metadata, scope_given_at, ..client }, &apis);
@@ -305,9 +307,15 @@ fn unknown(id: &str) -> ManageError {
     ManageError::NotFound { kind: "client", name: id.to_owned() }
 }
 
-/// Replaces the secret of a client or of an API's credential. The old one stops working at once.
-pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretString, ManageError> {
-    rotate_secret_shown(app, actor, id, |_| Ok(())).await
+/// Replaces the secret of a client or of an API's credential. The old one stops working at once. `check` may refuse what is
+/// shown of the client; it is called again if somebody else changed the client meanwhile.
+pub async fn rotate_secret(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<SecretString, ManageError> {
+    rotate_secret_shown(app, actor, id, check, |_| Ok(())).await
 }
 
 /// The same, after `show` has printed the new secret. If that fails, nothing was changed.
@@ -315,14 +323,17 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
     id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
     show: impl FnOnce(&SecretString) -> Result<(), E>,
 ) -> Result<SecretString, E> {
-    if !find_to_change(app, actor, id).await?.metadata.token_endpoint_auth_method.has_secret() {
+    let client = find_to_change(app, actor, id).await?;
+    check_view(app, &client, &check).await?;
+    if !client.metadata.token_endpoint_auth_method.has_secret() {
         return Err(ManageError::invalid("token_endpoint_auth_method", "this client has no secret").into());
     }
     let (secret, digest) = new_secret(app);
     show(&secret)?;
-    change(app, actor, id, ClientChange::Secret(digest)).await?;
+    change(app, actor, id, ClientChange::Secret(digest), check).await?;
     Ok(secret)
 }
 
@@ -339,19 +350,31 @@ async fn ends_of_switching_off(app: &App, client: &Client) -> Result<Uses, Manag
     }
 }
 
-/// Disables a client, and ends its grants. That has to be confirmed if it is in use.
-pub async fn disable(app: &App, actor: &Actor, id: &str, is_confirmed: bool) -> Result<(), ManageError> {
+/// Disables a client, and ends its grants. That has to be confirmed if it is in use. `check` may refuse what is shown of it.
+pub async fn disable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    is_confirmed: bool,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this client", || async {
         let client = find_to_end(app, actor, id).await?;
+        check_view(app, &client, &check).await?;
         uses::check_ends(ends_of_switching_off(app, &client).await?, is_confirmed)?;
         try_change(app, actor, client, ClientChange::Disable).await
     })
     .await
 }
 
-/// Enables a disabled client again. Its old tokens stay ended.
-pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
-    change(app, actor, id, ClientChange::Enable).await
+/// Enables a disabled client again. Its old tokens stay ended. `check` may refuse what is shown of it.
+pub async fn enable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    change(app, actor, id, ClientChange::Enable, check).await
 }
 
 /// What ends if a client is deleted.
@@ -371,24 +394,40 @@ pub async fn delete(
 ) -> Result<(), ManageError> {
     until_done("this client", || async {
         let client = find_to_end(app, actor, id).await?;
-        check(&ClientView::of(client.clone(), &super::apis::all(app).await?))?;
+        check_view(app, &client, &check).await?;
         uses::check_confirmed(app, Used::Client(client.id.clone()), is_confirmed).await?;
         try_change(app, actor, client, ClientChange::Delete).await
     })
     .await
 }
 
-async fn change(app: &App, actor: &Actor, id: &str, change: ClientChange) -> Result<(), ManageError> {
+async fn change(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    change: ClientChange,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this client", || async {
-        try_change(app, actor, find_to_change(app, actor, id).await?, change.clone()).await
+        let client = find_to_change(app, actor, id).await?;
+        check_view(app, &client, &check).await?;
+        try_change(app, actor, client, change.clone()).await
     })
     .await
 }
 
+async fn check_view(
+    app: &App,
+    client: &Client,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    check(&ClientView::of(client.clone(), &super::apis::all(app).await?))
+}
+
 /// Changes a client if it is still as it was when the change was allowed.
 async fn try_change(app: &App, actor: &Actor, client: Client, change: ClientChange) -> Result<Option<()>, ManageError> {
-    let Client { id, metadata, disabled_at, .. } = client;
-    let (name, from) = (id.to_string(), Seen { metadata, disabled_at });
+    let Client { id, metadata, disabled_at, roles, .. } = client;
+    let (name, from) = (id.to_string(), Seen { metadata, disabled_at, roles });
     let change = ChangeClient { id, change, now: app.now(), audit: app.audit(actor) };
     outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(&name))
 }

@@ -135,7 +135,7 @@ async fn delete(
 }
 
 /// Replace the secret of an API's credential
-#[utoipa::path(post, path = "/v1/apis/{api_id}/rotate-secret", tag = "apis", params(("api_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/apis/{api_id}/rotate-secret", tag = "apis", params(("api_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["apis:write"])),
     responses((status = 200, description = "The credential with its new secret, shown once", body = ApiCredential)))]
 async fn rotate_secret(
@@ -143,7 +143,9 @@ async fn rotate_secret(
     Caller(actor): Caller,
     id: Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let (client_id, secret) = apis::rotate_secret(&app, &actor, &checked(id)?).await?;
+    let check = |api: &ApiView| if_match.check(api);
+    let (client_id, secret) = apis::rotate_secret(&app, &actor, &checked(id)?, check).await?;
     Ok(respond::json_no_store(&ApiCredential { client_id, client_secret: secret.expose_secret().to_owned() })?)
 }

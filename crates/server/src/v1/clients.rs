@@ -139,33 +139,35 @@ async fn delete(
 }
 
 /// Disable a client, and end what users granted it
-#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), Confirmation),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["clients:write"])), responses((status = 200, description = "The client", body = ClientView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     Confirmation { confirm }: Confirmation,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::disable(&app, &actor, &id, confirm).await?;
+    clients::disable(&app, &actor, &id, confirm, |client| if_match.check(client)).await?;
     answer(&clients::show(&app, &actor, &id).await?)
 }
 
 /// Enable a disabled client again
-#[utoipa::path(post, path = "/v1/clients/{client_id}/enable", tag = "clients", params(("client_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/enable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["clients:write"])), responses((status = 200, description = "The client", body = ClientView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::enable(&app, &actor, &id).await?;
+    clients::enable(&app, &actor, &id, |client| if_match.check(client)).await?;
     answer(&clients::show(&app, &actor, &id).await?)
 }
 
 /// Replace a client's secret
-#[utoipa::path(post, path = "/v1/clients/{client_id}/rotate-secret", tag = "clients", params(("client_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/rotate-secret", tag = "clients", params(("client_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["clients:write"])),
     responses((status = 200, description = "The new secret, shown once", body = ClientSecret)))]
 async fn rotate_secret(
@@ -173,7 +175,8 @@ async fn rotate_secret(
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let secret = clients::rotate_secret(&app, &actor, &id).await?;
+    let secret = clients::rotate_secret(&app, &actor, &id, |client| if_match.check(client)).await?;
     Ok(respond::json_no_store(&ClientSecret { client_id: id, client_secret: secret.expose_secret().to_owned() })?)
 }

@@ -187,7 +187,7 @@ async fn delete(
 /// Set a user's password
 ///
 /// It ends all sessions of the user, and clears the counters of failed attempts.
-#[utoipa::path(post, path = "/v1/users/{user_id}/password", tag = "users", params(("user_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/users/{user_id}/password", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["users:write"])), request_body = NewPassword,
     responses((status = 200, description = "The user", body = UserView)))]
 async fn set_password(
@@ -195,34 +195,37 @@ async fn set_password(
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
     Sent(NewPassword { password }): Sent<NewPassword>,
 ) -> Result<Response<Body>, ProblemError> {
-    users::set_password(&app, &actor, id.as_str(), password).await?;
+    users::set_password(&app, &actor, id.as_str(), password, |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Disable a user, and end all sessions and grants
-#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::disable(&app, &actor, id.as_str()).await?;
+    users::disable(&app, &actor, id.as_str(), |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Enable a disabled user again
-#[utoipa::path(post, path = "/v1/users/{user_id}/enable", tag = "users", params(("user_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/users/{user_id}/enable", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::enable(&app, &actor, id.as_str()).await?;
+    users::enable(&app, &actor, id.as_str(), |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }

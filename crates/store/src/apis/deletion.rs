@@ -7,7 +7,9 @@ use doorward_core::{api::ApiMetadata, clock::Timestamp, id::ApiId, scope::Scope}
 
 use super::{ended_scopes::end_scopes, lock};
 use crate::{
-    ChangeKind, ChangesOne, append_change,
+    ChangeKind, ChangesOne,
+    apis::lock_seen,
+    append_change,
     audit::{AuditAction, AuditContext},
     signing_keys::note_unused,
     sweep::Sweep,
@@ -57,7 +59,7 @@ impl ChangesOne for DeleteApi {
     type Seen = ApiMetadata;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<ApiMetadata>, TxError> {
-        lock(tx, &self.id).await?.as_mut().map(Row::json).transpose()
+        lock_seen(tx, &self.id).await
     }
 }
 

@@ -53,7 +53,7 @@ impl ChangesOne for DeleteUser {
     type Seen = Seen<UserMetadata>;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
-        Ok(super::lock(tx, &self.id).await?.map(|user| user.seen()))
+        super::lock_seen(tx, &self.id).await
     }
 }
 
