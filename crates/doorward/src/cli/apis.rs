@@ -193,7 +193,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Update(args) => {
             let (name, edit) = (&args.api.api, |api: &ApiView| args.changes.applied_to(&api.metadata));
             if args.confirmation.dry_run {
-                let ends = apis::ends_of_update(app, actor, name, edit).await?;
+                let ends = apis::preview_update(app, actor, name, edit).await?.ends;
                 return confirmation::print("api", name, &ends, output);
             }
             let api = apis::update(app, actor, name, args.confirmation.confirm, edit).await?;

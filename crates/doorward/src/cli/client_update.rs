@@ -101,7 +101,7 @@ pub(super) async fn run(args: UpdateArgs, app: &App, actor: &Actor, output: Outp
     };
     let edit = |client: &clients::ClientView| Ok(change.of(client.settings(), &args));
     if args.confirmation.dry_run {
-        let ends = clients::ends_of_update(app, actor, &args.client, edit).await?;
+        let ends = clients::preview_update(app, actor, &args.client, edit).await?.ends;
         return confirmation::print("client_id", &args.client, &ends, output);
     }
     let client = clients::update(app, actor, &args.client, args.confirmation.confirm, edit).await?;

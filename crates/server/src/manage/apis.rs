@@ -29,7 +29,7 @@ use utoipa::ToSchema;
 
 pub(super) use self::changes::{ends_of, of_all, prepare_update};
 pub use self::{
-    changes::{delete, ends_of_deletion, ends_of_update, update},
+    changes::{delete, ends_of_deletion, preview_update, update},
     management::ensure_management,
 };
 pub use doorward_core::{api::MANAGEMENT, rights::KEYS_VERIFY};

@@ -29,7 +29,7 @@ use super::{
     attempts::{outcome, until_done},
     holders,
     page::{Page, page},
-    uses,
+    uses::{self, Preview},
 };
 use crate::{actor::Actor, app::App};
 
@@ -218,7 +218,7 @@ pub async fn update(
     edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<ClientView, ManageError> {
     until_done("this client", || async {
-        let Update { operation, before, after, ends } = plan(app, actor, id, &edit).await?;
+        let Update { operation, before, after, ends, .. } = plan(app, actor, id, &edit).await?;
         if operation.to == before {
             return Ok(Some(after));
         }
@@ -249,20 +249,22 @@ pub(super) fn prepare_update(
     Ok(UpdateClient { id, from, to, given_at_from, given_at_to, roles_from: None, now, audit })
 }
 
-/// What a change would end.
-pub async fn ends_of_update(
+/// What a change would do.
+pub async fn preview_update(
     app: &App,
     actor: &Actor,
     id: &str,
     edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
-) -> Result<Uses, ManageError> {
-    Ok(plan(app, actor, id, &edit).await?.ends)
+) -> Result<Preview<ClientView>, ManageError> {
+    let Update { shown: before, after, ends, .. } = plan(app, actor, id, &edit).await?;
+    Ok(Preview { before, after, ends })
 }
 
 /// A change that may be applied.
 struct Update {
     operation: UpdateClient,
     before: ClientMetadata,
+    shown: ClientView,
     after: ClientView,
     ends: Uses,
 }
@@ -276,14 +278,15 @@ async fn plan(
     let now = app.now();
     let client = find_to_change(app, actor, id).await?;
     let apis = super::apis::all(app).await?;
-    let (before, settings) = (client.registered(&apis), edit(&ClientView::of(client.clone(), &apis))?);
+    let (before, shown) = (client.registered(&apis), ClientView::of(client.clone(), &apis));
+    let settings = edit(&shown)?;
     let to = to_register(app, actor, &settings, &client.metadata, &apis).await?;
     let mut operation = prepare_update(app, actor, &client, to, &apis, now)?;
     operation.roles_from = Some(client.roles.clone());
     let ends = ends_of(app, &before, &operation).await?;
     let (metadata, scope_given_at) = (operation.to.clone(), operation.given_at_to);
     let after = ClientView::of(Client { metadata, scope_given_at, ..client }, &apis);
-    Ok(Update { operation, before, after, ends })
+    Ok(Update { operation, before, shown, after, ends })
 }
 
 /// What a prepared change of what is registered now ends.

@@ -14,8 +14,8 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, answer, gone},
-    list::{Confirmation, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, WouldEnd, answer, gone, would_be, would_end},
+    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -109,7 +109,7 @@ async fn show(
 }
 
 /// Change a client
-#[utoipa::path(patch, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
+#[utoipa::path(patch, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Ending),
     security(("bearer" = ["clients:write"])),
     request_body(content = ClientSettings, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "The client as it is now", body = ClientView)))]
@@ -117,24 +117,32 @@ async fn update(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     patch: Patch,
 ) -> Result<Response<Body>, ProblemError> {
     let edit = |client: &ClientView| patch.apply(client, &client.settings());
-    answer(&clients::update(&app, &actor, &id, confirm, edit).await?)
+    if ending.dry_run {
+        return would_be(&clients::preview_update(&app, &actor, &id, edit).await?);
+    }
+    answer(&clients::update(&app, &actor, &id, ending.confirm, edit).await?)
 }
 
 /// Delete a client, and end what users granted it
-#[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
-    security(("bearer" = ["clients:write"])), responses((status = 204, description = "It is gone")))]
+#[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Ending),
+    security(("bearer" = ["clients:write"])), responses((status = 200, description = "What would end, with `dry_run`", body = WouldEnd),
+        (status = 204, description = "It is gone")))]
 async fn delete(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::delete(&app, &actor, &id, confirm, |client| if_match.check(client)).await?;
+    if ending.dry_run {
+        if_match.check(&clients::show(&app, &actor, &id).await?)?;
+        return would_end(clients::ends_of_deletion(&app, &actor, &id).await?);
+    }
+    clients::delete(&app, &actor, &id, ending.confirm, |client| if_match.check(client)).await?;
     Ok(gone())
 }
 

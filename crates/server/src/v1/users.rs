@@ -25,8 +25,8 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, answer, gone},
-    list::{Confirmation, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, WouldEnd, answer, gone, would_end},
+    list::{Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -171,16 +171,21 @@ async fn update(
 ///
 /// It ends sessions, grants and the user's own keys. If there are any, the answer is 409 without `confirm`.
 #[utoipa::path(delete, path = "/v1/users/{user_id}", tag = "users",
-    params(("user_id" = String, Path), Confirmation, IfMatchHeader), security(("bearer" = ["users:write"])),
-    responses((status = 204, description = "The user is gone")))]
+    params(("user_id" = String, Path), Ending, IfMatchHeader), security(("bearer" = ["users:write"])),
+    responses((status = 200, description = "What would end, with `dry_run`", body = WouldEnd),
+        (status = 204, description = "The user is gone")))]
 async fn delete(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::delete(&app, &actor, id.as_str(), confirm, |user| if_match.check(user)).await?;
+    if ending.dry_run {
+        if_match.check(&users::show(&app, &actor, id.as_str()).await?)?;
+        return would_end(users::ends_of_deletion(&app, &actor, id.as_str()).await?);
+    }
+    users::delete(&app, &actor, id.as_str(), ending.confirm, |user| if_match.check(user)).await?;
     Ok(gone())
 }
 

@@ -4,6 +4,7 @@ mod apis;
 mod audit;
 mod client_limits;
 mod clients;
+mod dry_run;
 mod grants;
 mod if_match;
 mod keys;
