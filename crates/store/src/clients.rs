@@ -283,10 +283,14 @@ impl Operation for ChangeClient {
     type Output = bool;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
-        let id = self.id.as_str();
+        let (id, mut deleted) = (self.id.as_str(), None);
         let changed = match &self.change {
             ClientChange::Delete => {
-                tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
+                let sql = "DELETE FROM clients WHERE id = $1 AND api_id IS NULL RETURNING metadata";
+                let row = tx.query_opt(sql, &[id.into()]).await?;
+                let found = u64::from(row.is_some());
+                deleted = row.and_then(|mut row| row.json::<Named>().ok());
+                found
             }
             ClientChange::Disable | ClientChange::Enable => {
                 let disabled_at = matches!(self.change, ClientChange::Disable).then_some(self.now);
@@ -314,7 +318,8 @@ impl Operation for ChangeClient {
             }
             ClientChange::Enable | ClientChange::Secret(_) => {}
         }
-        self.audit.event(self.change.action()).about(id).append(tx).await?;
+        let event = self.audit.event(self.change.action()).about(id);
+        event.with_known("name", deleted.map(|client| client.client_name)).append(tx).await?;
         append_change(tx, ChangeKind::Client, id, self.now).await?;
         Ok(true)
     }

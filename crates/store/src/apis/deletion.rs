@@ -43,7 +43,8 @@ impl Operation for DeleteApi {
         // No API can have such a name or identifier.
         let sql = "UPDATE apis SET name = ' ' || id, identifier = ' ' || id, deleted_at = $1 WHERE id = $2";
         tx.execute(sql, &[self.now.into(), id.into()]).await?;
-        self.audit.event(AuditAction::ApiDeleted).about(id).append(tx).await?;
+        let event = self.audit.event(AuditAction::ApiDeleted).about(id);
+        event.with_known("name", metadata.as_ref().map(|api| &api.name)).append(tx).await?;
         if let Some(api) = metadata {
             note_unused(tx, api.signing_algorithm, self.now).await?;
         }
