@@ -239,14 +239,38 @@ pub async fn ends_of_deletion(app: &App, actor: &Actor, name: &str) -> Result<Us
     uses::of(app, Used::User(find_to_change(app, actor, name).await?.id)).await
 }
 
-/// Refuses a user from now on; ends sessions and grants. `check` may refuse what is shown of the user.
+/// Refuses a user from now on; ends sessions and grants for good, which has to be confirmed if there are any. `check` may
+/// refuse what is shown of the user.
 pub async fn disable(
     app: &App,
     actor: &Actor,
     name: &str,
+    is_confirmed: bool,
     check: impl Fn(&UserView) -> Result<(), ManageError>,
 ) -> Result<(), ManageError> {
-    change(app, actor, name, check, |_| UserChange::Disable).await
+    until_done("this user", || async {
+        let user = find_to_change(app, actor, name).await?;
+        let held = roles_of(app, &user).await?;
+        check(&view(app, user.clone(), &held).await?)?;
+        uses::check_ends(ends_of_switching_off(app, &user).await?, is_confirmed)?;
+        let (id, from, change) = (user.id.clone(), user.seen(held), UserChange::Disable);
+        let change = ChangeUser { id, change, now: app.now(), audit: app.audit(actor) };
+        outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
+    })
+    .await
+}
+
+/// What ends for good if a user is disabled. The user's keys are refused only meanwhile, and the roles stay.
+pub async fn ends_of_disabling(app: &App, actor: &Actor, name: &str) -> Result<Uses, ManageError> {
+    ends_of_switching_off(app, &find_to_change(app, actor, name).await?).await
+}
+
+async fn ends_of_switching_off(app: &App, user: &UserRecord) -> Result<Uses, ManageError> {
+    if user.disabled_at.is_some() {
+        return Ok(Uses::default());
+    }
+    let Uses { grants, sessions, .. } = uses::of(app, Used::User(user.id.clone())).await?;
+    Ok(Uses { grants, sessions, ..Uses::default() })
 }
 
 /// Lets a disabled user in again. `check` may refuse what is shown of the user.

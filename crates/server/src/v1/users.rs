@@ -26,7 +26,7 @@ use super::{
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
     entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, WouldEnd, answer, gone, would_end},
-    list::{Ending, List, ListQuery, NoQuery, PageParameters},
+    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -208,16 +208,19 @@ async fn set_password(
 }
 
 /// Disable a user, and end all sessions and grants
-#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
+///
+/// Those end for good. If there are any, the answer is 409 without `confirm`. The user's own keys are refused until the user is
+/// enabled again.
+#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
-    _: NoQuery,
+    Confirmation { confirm }: Confirmation,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::disable(&app, &actor, id.as_str(), |user| if_match.check(user)).await?;
+    users::disable(&app, &actor, id.as_str(), confirm, |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 

@@ -208,7 +208,7 @@ async fn key_that_is_not_good_is_inactive_and_explained() {
         }
         assert!(server.caller.is_active(mails, of_mails.key.reveal()).await);
         keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
-        users::disable(&server.app, &operator(), BOB, |_| Ok(())).await.unwrap();
+        users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
         server.advance_secs(60);
         let prefix = doorward_core::api_key::KeyPrefix::default();
         let environment = doorward_core::api_key::Environment::Live;

@@ -18,7 +18,7 @@ fn face(answer: &Answer, username: &str) -> (u16, String) {
 #[tokio::test]
 async fn all_failed_sign_ins_get_the_same_page_for_one_hash() {
     let server = TestServer::start().await;
-    users::disable(&server.app, &operator(), BOB, |_| Ok(())).await.unwrap();
+    users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
     let browser = server.browser();
     let mut faces = Vec::new();
     for (username, password) in [("nobody", "wrong"), (ALICE, "wrong"), (BOB, PASSWORD), ("", "wrong")] {

@@ -278,7 +278,7 @@ async fn a_refresh_token_is_good_at_no_other_endpoint() {
 async fn nothing_is_refreshed_for_a_disabled_user_or_client() {
     on_each_engine(async |server| {
         let token = first(server, &server.world.native).await;
-        doorward_server::manage::users::disable(&server.app, &operator(), ALICE, |_| Ok(())).await.unwrap();
+        doorward_server::manage::users::disable(&server.app, &operator(), ALICE, true, |_| Ok(())).await.unwrap();
         let answer = server.caller.refresh(&server.world.native, &token).await;
         assert_eq!(answer.oauth_error(), refused("grant_ended"));
         doorward_server::manage::users::enable(&server.app, &operator(), ALICE, |_| Ok(())).await.unwrap();
