@@ -4,12 +4,12 @@ import sys
 
 from doorward_client import AuthenticatedClient
 from doorward_client.api.clients import clients_create, clients_delete, clients_list, clients_show, clients_update
-from doorward_client.models import ClientMetadata, ClientMetadataPatch, Problem
+from doorward_client.models import ClientSettings, ClientSettingsPatch, Problem
 
 issuer, key = sys.argv[1:]
 doorward = AuthenticatedClient(base_url=issuer, token=key)
 
-new = ClientMetadata.from_dict(
+new = ClientSettings.from_dict(
     {
         "client_name": "Python client",
         "grant_types": ["authorization_code"],
@@ -22,7 +22,7 @@ assert not isinstance(created, Problem), created
 client_id = created.client_id
 assert created.client_secret
 
-change = ClientMetadataPatch.from_dict({"client_name": "Changed by Python"})
+change = ClientSettingsPatch.from_dict({"client_name": "Changed by Python"})
 changed = clients_update.sync(client_id, client=doorward, body=change)
 assert changed.client_name == "Changed by Python", changed
 

@@ -24,8 +24,8 @@ pub use credentials::{
     signing,
 };
 pub use oauth::{
-    authorization_request, authorization_response, client, client_auth, client_metadata, form, grant, logout,
-    navigation, next_step, pkce, redirect_uri, registration, web_page,
+    authorization_request, authorization_response, client, client_auth, client_metadata, client_settings, form, grant,
+    logout, navigation, next_step, pkce, redirect_uri, registration, web_page,
 };
 pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};

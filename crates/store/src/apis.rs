@@ -15,9 +15,9 @@ mod update;
 pub use self::{deletion::DeleteApi, ended_scopes::ListEndedScopes, update::UpdateApi};
 pub(crate) use self::{deletion::RemoveDeletedApis, ended_scopes::ended_since};
 use crate::{
-    ChangeKind, append_change,
+    ChangeKind, ChangesOne, append_change,
     audit::{AuditAction, AuditContext},
-    clients,
+    clients::{self, ChangeClient},
     record::{Page, json, readable_page, replace_metadata},
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -100,6 +100,36 @@ async fn lock(tx: &mut impl Tx, id: &ApiId) -> Result<Option<Row>, TxError> {
     let sql =
         "UPDATE apis SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL RETURNING metadata, metadata";
     tx.query_opt(sql, &[id.as_str().into()]).await
+}
+
+/// An API, locked, as a change may start from it.
+async fn lock_seen(tx: &mut impl Tx, id: &ApiId) -> Result<Option<ApiMetadata>, TxError> {
+    lock(tx, id).await?.as_mut().map(Row::json).transpose()
+}
+
+/// Replaces the secret of an API's credential. Returns whether there is one.
+#[derive(Clone, Debug)]
+pub struct RotateApiSecret {
+    /// The API that it belongs to.
+    pub api: ApiId,
+    /// The change of the credential, which is a client.
+    pub credential: ChangeClient,
+}
+
+impl Operation for RotateApiSecret {
+    type Output = bool;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
+        self.credential.run(tx).await
+    }
+}
+
+impl ChangesOne for RotateApiSecret {
+    type Seen = ApiMetadata;
+
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<ApiMetadata>, TxError> {
+        lock_seen(tx, &self.api).await
+    }
 }
 
 /// The names of scopes are unique across all APIs.

@@ -108,6 +108,14 @@ impl AuditEvent {
         self
     }
 
+    /// Adds a detail, if it is known.
+    pub fn with_known(self, name: &str, value: Option<impl fmt::Display>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     /// Appends it, in the transaction of what happened.
     pub async fn append(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         tx.execute(INSERT, &self.values()).await?;

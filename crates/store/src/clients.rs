@@ -1,6 +1,7 @@
 //! Clients, and the credentials of APIs, which are clients that may get no token.
 
 use doorward_core::{
+    api::Role,
     client::Client,
     client_metadata::ClientMetadata,
     clock::Timestamp,
@@ -190,6 +191,8 @@ pub struct UpdateClient {
     pub given_at_from: Option<Timestamp>,
     /// When it got its scopes, from now on.
     pub given_at_to: Option<Timestamp>,
+    /// Its roles when it was read, if the change depends on them.
+    pub roles_from: Option<Vec<(ApiId, Role)>>,
     /// The current time by the caller's clock.
     pub now: Timestamp,
     /// The actor and origin for the audit row of this change.
@@ -208,6 +211,11 @@ impl Operation for UpdateClient {
         if row.opt_time()? != self.given_at_from {
             return Ok(Updated::Changed);
         }
+        if let Some(roles) = &self.roles_from
+            && self.roles(tx).await? != *roles
+        {
+            return Ok(Updated::Changed);
+        }
         if self.given_at_from != self.given_at_to {
             replaced.add("scope");
         }
@@ -224,6 +232,13 @@ impl Operation for UpdateClient {
         self.audit.event(AuditAction::ClientUpdated).about(id).with("changed", replaced.members).append(tx).await?;
         append_change(tx, ChangeKind::Client, id, self.now).await?;
         Ok(Updated::Done)
+    }
+}
+
+impl UpdateClient {
+    async fn roles(&self, tx: &mut impl Tx) -> Result<Vec<(ApiId, Role)>, TxError> {
+        let found = FindClient { id: self.id.clone() }.run(tx).await?;
+        Ok(found.map(|client| client.roles).unwrap_or_default())
     }
 }
 
@@ -268,10 +283,14 @@ impl Operation for ChangeClient {
     type Output = bool;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
-        let id = self.id.as_str();
+        let (id, mut deleted) = (self.id.as_str(), None);
         let changed = match &self.change {
             ClientChange::Delete => {
-                tx.execute("DELETE FROM clients WHERE id = $1 AND api_id IS NULL", &[id.into()]).await?
+                let sql = "DELETE FROM clients WHERE id = $1 AND api_id IS NULL RETURNING metadata";
+                let row = tx.query_opt(sql, &[id.into()]).await?;
+                let found = u64::from(row.is_some());
+                deleted = row.and_then(|mut row| row.json::<Named>().ok());
+                found
             }
             ClientChange::Disable | ClientChange::Enable => {
                 let disabled_at = matches!(self.change, ClientChange::Disable).then_some(self.now);
@@ -299,7 +318,8 @@ impl Operation for ChangeClient {
             }
             ClientChange::Enable | ClientChange::Secret(_) => {}
         }
-        self.audit.event(self.change.action()).about(id).append(tx).await?;
+        let event = self.audit.event(self.change.action()).about(id);
+        event.with_known("name", deleted.map(|client| client.client_name)).append(tx).await?;
         append_change(tx, ChangeKind::Client, id, self.now).await?;
         Ok(true)
     }
@@ -309,10 +329,16 @@ impl ChangesOne for ChangeClient {
     type Seen = Seen<ClientMetadata>;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
-        let sql = "UPDATE clients SET created_at = created_at WHERE id = $1 RETURNING metadata, disabled_at";
-        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
-        Ok(Some(Seen { metadata: row.json()?, disabled_at: row.opt_time()? }))
+        lock(tx, &self.id).await?;
+        let found = FindClient { id: self.id.clone() }.run(tx).await?;
+        Ok(found.map(|Client { metadata, disabled_at, roles, .. }| Seen { metadata, disabled_at, roles }))
     }
+}
+
+/// Locks the row of a client, if there is one, until the end of the transaction.
+pub(crate) async fn lock(tx: &mut impl Tx, id: &ClientId) -> Result<(), TxError> {
+    let sql = "UPDATE clients SET created_at = created_at WHERE id = $1";
+    tx.execute(sql, &[id.as_str().into()]).await.map(drop)
 }
 
 const COLUMNS: &str = "id, metadata, secret_pepper, secret_digest, api_id, created_at, disabled_at, tokens_ended_at, \

@@ -13,9 +13,11 @@ use serde::Deserialize;
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
+    clients,
     record::{Page, readable_page},
     sql::sql,
     tx::{Operation, Row, Tx, TxError, Value},
+    users,
 };
 
 /// Gives a role to a holder, or takes it back. Returns whether anything changed.
@@ -40,6 +42,7 @@ impl Operation for ChangeRole {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let holder = self.holder.as_str();
+        lock(tx, &self.holder).await?;
         let is_changed = write(tx, holder, &self.api, &self.role, self.is_granted, self.now).await?;
         if is_changed {
             let action = if self.is_granted { AuditAction::RoleGranted } else { AuditAction::RoleWithdrawn };
@@ -52,6 +55,18 @@ impl Operation for ChangeRole {
             append_change(tx, kind, holder, self.now).await?;
         }
         Ok(is_changed)
+    }
+}
+
+/// Locks the row of a holder, if there is one: somebody may be changing the holder as it was with the roles before.
+async fn lock(tx: &mut impl Tx, holder: &Holder) -> Result<(), TxError> {
+    match holder {
+        Holder::Client(id) => clients::lock(tx, id).await,
+        Holder::Key(id) => {
+            let sql = "UPDATE api_keys SET created_at = created_at WHERE id = $1";
+            tx.execute(sql, &[id.as_str().into()]).await.map(drop)
+        }
+        Holder::User(id) => users::lock(tx, id).await.map(drop),
     }
 }
 

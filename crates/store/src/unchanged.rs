@@ -3,24 +3,27 @@
 //! Updates have a `from` of their own. The others, such as deleting and disabling, are wrapped: in one transaction the row is
 //! locked, compared with what the caller read, and changed.
 //!
-//! Easy to get wrong: roles are no part of what is compared. Granting one does not take the lock of the holder's row.
+//! Easy to get wrong: roles are rows of their own. They are read after the lock, and who gives or withdraws one takes the lock
+//! of the holder's row first.
 
 use std::fmt::Debug;
 
-use doorward_core::clock::Timestamp;
+use doorward_core::{api::Role, clock::Timestamp, id::ApiId};
 
 use crate::{
     record::Updated,
     tx::{Operation, Tx, TxError},
 };
 
-/// What a change may start from: what is registered of a client or user, and whether it is disabled.
+/// What a change may start from: what is registered of a client or user, whether it is disabled, and its roles.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seen<M> {
     /// What is registered.
     pub metadata: M,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
+    /// Its roles, in their order.
+    pub roles: Vec<(ApiId, Role)>,
 }
 
 /// A change of one row, which it can lock and read before. Returns whether there is such a row.

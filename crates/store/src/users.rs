@@ -4,8 +4,10 @@
 //! older one stored other forms, so names are compared with each of [`username::stored_forms`].
 
 use doorward_core::{
+    api::Role,
     clock::Timestamp,
-    id::UserId,
+    holder::Holder,
+    id::{ApiId, UserId},
     secret::{ExposeSecret, SecretString},
     user::UserMetadata,
     username,
@@ -22,6 +24,7 @@ use crate::{
     grants,
     passwords::NewPassword,
     record::{Page, json, readable_page},
+    roles::RolesOf,
     sessions,
     sql::sql,
     tx::{Operation, Row, Tx, TxError},
@@ -47,9 +50,9 @@ pub struct UserRecord {
 }
 
 impl UserRecord {
-    /// What a change of the user may start from.
-    pub fn seen(&self) -> Seen<UserMetadata> {
-        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at }
+    /// What a change of the user, who has these roles, may start from.
+    pub fn seen(&self, roles: Vec<(ApiId, Role)>) -> Seen<UserMetadata> {
+        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at, roles }
     }
 
     /// The data for claims about the user.
@@ -337,8 +340,15 @@ impl ChangesOne for ChangeUser {
     type Seen = Seen<UserMetadata>;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
-        Ok(lock(tx, &self.id).await?.map(|user| user.seen()))
+        lock_seen(tx, &self.id).await
     }
+}
+
+/// A user and the roles, locked, as a change may start from them.
+pub(crate) async fn lock_seen(tx: &mut impl Tx, id: &UserId) -> Result<Option<Seen<UserMetadata>>, TxError> {
+    let Some(user) = lock(tx, id).await? else { return Ok(None) };
+    let roles = RolesOf { holder: Holder::User(id.clone()) }.run(tx).await?;
+    Ok(Some(user.seen(roles)))
 }
 
 /// A user, locked: against being disabled, and against another session or grant of the same user.

@@ -54,7 +54,7 @@ pub struct UsesOf {
 /// How much of each kind names something.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct Uses {
-    /// Clients that are registered with one of the scopes.
+    /// Clients that are registered with one of the scopes, or limited to the API.
     pub clients: Count,
     /// Live grants.
     pub grants: Count,
@@ -90,7 +90,10 @@ impl Operation for UsesOf {
         };
         let names_one = |given: &ScopeSet| given.difference(scopes) != *given && *scopes != no_scopes;
         let names_api = |key: &KeyMetadata| api.is_some_and(|id| key.apis.contains(id) || key.limited_to.contains(id));
-        let has_client = |row: &mut Row| Ok(names_one(&row.json::<ClientMetadata>()?.scope));
+        let has_client = |row: &mut Row| {
+            let client: ClientMetadata = row.json()?;
+            Ok(names_one(&client.scope) || api.is_some_and(|id| client.limited_to.contains(id)))
+        };
         let has_key = |row: &mut Row| {
             let key: KeyMetadata = row.json()?;
             Ok(self.is_live_key(row)? && (names_api(&key) || names_one(&key.scope)))

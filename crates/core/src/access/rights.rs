@@ -106,7 +106,7 @@ impl Power {
 
     /// The power of a client, which uses it for itself or for a user who has the role.
     pub fn of_client(metadata: &ClientMetadata) -> Self {
-        Self::of_scopes(&metadata.scope)
+        Self { limits: metadata.limits(), ..Self::of_scopes(&metadata.scope) }
     }
 
     /// The power of a user with the role [`ADMIN`].

@@ -10,9 +10,12 @@ use serde_json::{Map, Value};
 
 use crate::{
     client::{AuthenticationMethod, GrantType},
+    holder::Owner,
+    id::ApiId,
     json,
     jwk::{Algorithm, KeySet},
     redirect_uri::RedirectUri,
+    rights::Limits,
     scope::ScopeSet,
 };
 
@@ -49,11 +52,25 @@ pub struct ClientMetadata {
     pub jwks: Option<ClientKeys>,
     /// Whether its assertions may name the token endpoint instead of the issuer in `aud`.
     pub assertion_for_token_endpoint: bool,
+    /// Of a client of the management API: the APIs that it may manage; all if empty. Requests and answers name them, see
+    /// [`ClientSettings`](crate::client_settings::ClientSettings).
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limited_to: Vec<ApiId>,
+    /// Of a client of the management API: the owners whose things it may manage; all if empty.
+    #[cfg_attr(feature = "openapi", schema(ignore))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub limited_to_owners: Vec<Owner>,
 }
 
 impl ClientMetadata {
     /// RS256, which every client knows (OpenID Connect Registration section 2).
     pub const DEFAULT_ID_TOKEN_ALGORITHM: Algorithm = Algorithm::RS256;
+
+    /// What it is limited to at the management API.
+    pub fn limits(&self) -> Limits {
+        Limits { apis: self.limited_to.clone(), owners: self.limited_to_owners.clone() }
+    }
 }
 
 impl Default for ClientMetadata {
@@ -72,6 +89,8 @@ impl Default for ClientMetadata {
             profile: ClientProfile::default(),
             jwks: None,
             assertion_for_token_endpoint: false,
+            limited_to: Vec::new(),
+            limited_to_owners: Vec::new(),
         }
     }
 }

@@ -5,6 +5,7 @@ pub mod authorization_response;
 pub mod client;
 pub mod client_auth;
 pub mod client_metadata;
+pub mod client_settings;
 pub mod form;
 pub mod grant;
 pub mod logout;

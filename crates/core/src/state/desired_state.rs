@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     api::{ApiMetadata, Role},
-    client_metadata::ClientMetadata,
+    client_settings::ClientSettings,
     id::{ClientId, KeyId},
     scope::Scope,
 };
@@ -57,7 +57,7 @@ pub struct DesiredClient {
     pub disabled: Option<bool>,
     /// What is registered of it.
     #[serde(flatten)]
-    pub metadata: ClientMetadata,
+    pub settings: ClientSettings,
 }
 
 /// A role that somebody is to have.

@@ -8,10 +8,11 @@ use crate::{
     api::{Api, ApiMetadata, DescribedScope, ResourceIdentifier, Role},
     client::Client,
     client_metadata::ClientMetadata,
+    client_settings::ClientSettings,
     clock::Timestamp,
     desired_state::{DesiredClient, DesiredRole, DesiredState},
     grant::audience::Apis,
-    holder::Holder,
+    holder::{Holder, Owner},
     id::ClientId,
     random::SeededRng,
     scope::Scope,
@@ -44,7 +45,7 @@ fn state() -> impl Strategy<Value = DesiredState> {
         let client = |(number, kind): (usize, &Option<(u8, Option<bool>)>)| {
             let (name, disabled) = (*kind)?;
             let metadata = ClientMetadata { client_name: format!("App {name}"), ..ClientMetadata::default() };
-            Some(DesiredClient { client_id: Some(client_id(number)), disabled, metadata })
+            Some(DesiredClient { client_id: Some(client_id(number)), disabled, settings: metadata.into() })
         };
         let is_there = |(holder, at): &(usize, usize)| exists[*at] && clients[*holder].is_some();
         let role = |(holder, at): (usize, usize)| DesiredRole {
@@ -198,7 +199,7 @@ fn each_entry_that_can_not_be_meant_is_named() {
     let client = |client_id, name: &str| DesiredClient {
         client_id,
         disabled: None,
-        metadata: ClientMetadata { client_name: name.into(), ..ClientMetadata::default() },
+        settings: ClientMetadata { client_name: name.into(), ..ClientMetadata::default() }.into(),
     };
     let role = |holder: &str, api: &str| DesiredRole {
         holder: holder.into(),
@@ -227,11 +228,36 @@ fn client_without_id_is_the_only_one_of_its_name() {
     let present = PresentState { clients: vec![of(1, "App"), of(2, "Job"), of(3, "Job")], ..PresentState::default() };
     let planned = |name: &str| {
         let metadata = ClientMetadata { client_name: name.into(), ..ClientMetadata::default() };
-        let client = DesiredClient { client_id: None, disabled: None, metadata };
+        let client = DesiredClient { client_id: None, disabled: None, settings: metadata.into() };
         let desired = DesiredState { client: Some(vec![client]), ..DesiredState::default() };
         plan(&desired, &present, false, NOW, &SeededRng::new(1))
     };
     let changes = |name| Some(planned(name)).filter(|plan| plan.mistakes.is_empty()).map(|plan| plan.changes.len());
     assert_eq!((changes("App"), changes("New"), changes("Job")), (Some(0), Some(1), None));
     assert!(planned("Job").mistakes[0].detail.contains("2 clients have this name"));
+}
+
+#[test]
+fn limits_of_a_client_name_apis_and_owners_of_the_same_file() {
+    let api = ApiMetadata::new("notes", ResourceIdentifier::parse("urn:notes").unwrap());
+    let of = |limited_to: &[&str], owners: &[&str]| {
+        let texts = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let settings =
+            ClientSettings { limited_to: texts(limited_to), limited_to_owners: texts(owners), ..Default::default() };
+        DesiredState {
+            api: Some(vec![api.clone()]),
+            client: Some(vec![DesiredClient { client_id: Some(client_id(1)), disabled: None, settings }]),
+            ..DesiredState::default()
+        }
+    };
+    let (empty, rng) = (PresentState::default(), SeededRng::new(1));
+    let wanted = of(&["notes"], &[client_id(1).as_str()]);
+    let present = carry_out(empty.clone(), planned(&rng, &wanted, &empty, false));
+    let limits = present.clients[0].metadata.limits();
+    assert_eq!(limits.apis, [present.apis.by_name("notes").unwrap().id.clone()]);
+    assert_eq!(limits.owners, [Owner::Client(client_id(1))]);
+    assert!(planned(&rng, &wanted, &present, false).changes.is_empty());
+    let unknown = plan(&of(&["notes", "mails"], &["ada"]), &present, false, NOW, &rng).mistakes;
+    let places: Vec<_> = unknown.iter().map(|mistake| mistake.pointer.as_str()).collect();
+    assert_eq!(places, ["/client/0/limited_to/1", "/client/0/limited_to_owners/0"]);
 }

@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     desired_state::{DesiredClient, DesiredState},
     grant::audience::Apis,
-    holder::Holder,
+    holder::{Holder, Owner},
     id::{ApiId, ClientId, KeyId},
     random::Rng,
     refusal::Mistake,
@@ -32,6 +32,8 @@ pub struct PresentState {
     pub clients: Vec<Client>,
     /// The holders of roles, by the names that the desired state has for them.
     pub holders: BTreeMap<String, Holder>,
+    /// The owners that clients are limited to, by the names that the desired state has for them.
+    pub owners: BTreeMap<String, Owner>,
     /// The keys.
     pub keys: Vec<PresentKey>,
     /// Who has which role.
@@ -236,11 +238,13 @@ impl<'a> Planning<'a> {
         let Some(desired) = desired else { return (changes, created) };
         let mut named: BTreeSet<_> = desired.iter().filter_map(|client| client.client_id.clone()).collect();
         let (mut ids, mut names) = (BTreeSet::new(), BTreeSet::new());
-        for (at, DesiredClient { client_id, disabled, metadata }) in desired.iter().enumerate() {
+        let mut owners = self.present.owners.clone();
+        owners.extend(named.iter().map(|id| (id.to_string(), Owner::Client(id.clone()))));
+        for (at, DesiredClient { client_id, disabled, settings }) in desired.iter().enumerate() {
             let place = Place("client", at);
             // As it is registered, so that a second run changes nothing.
-            let client_name = metadata.client_name.trim().to_owned();
-            let metadata = ClientMetadata { client_name, ..metadata.clone() };
+            let client_name = settings.metadata.client_name.trim().to_owned();
+            let metadata = ClientMetadata { client_name, ..settings.metadata.clone() };
             let found = match client_id {
                 Some(id) if !ids.insert(id) => Err(("client_id", "this client is there twice".to_owned())),
                 Some(id) => Ok(self.present.clients.iter().find(|client| client.id == *id)),
@@ -248,6 +252,15 @@ impl<'a> Planning<'a> {
                     Err(("client_name", "two clients without `client_id` have this name".to_owned()))
                 }
                 None => self.of_name(&metadata.client_name, &ids_of(desired)),
+            };
+            let before = found.as_ref().ok().and_then(|found| found.map(|client| client.metadata.clone()));
+            let limited = settings.to_register(&before.unwrap_or_default(), apis, &owners);
+            let metadata = match limited {
+                Ok(limited) => ClientMetadata { client_name: metadata.client_name, ..limited },
+                Err(mistakes) => {
+                    self.mistakes.extend(mistakes.into_iter().map(|mistake| place.of(mistake)));
+                    metadata
+                }
             };
             match found {
                 Err((member, why)) => self.mistakes.push(place.mistake(member, why)),

@@ -209,7 +209,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         Verb::Update(args) => {
             let (name, edit) = (&args.api.api, |api: &ApiView| args.changes.applied_to(&api.metadata));
             if args.confirmation.dry_run {
-                let ends = apis::ends_of_update(app, actor, name, edit).await?;
+                let ends = apis::preview_update(app, actor, name, edit).await?.ends;
                 return confirmation::print("api", name, &ends, output);
             }
             let api = apis::update(app, actor, name, args.confirmation.confirm, edit).await?;
@@ -223,7 +223,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
                 })
             };
-            apis::rotate_secret_shown(app, actor, &api, show).await?;
+            apis::rotate_secret_shown(app, actor, &api, |_| Ok(()), show).await?;
             Ok(())
         }
         Verb::Delete { api: Named { api }, confirmation } => {

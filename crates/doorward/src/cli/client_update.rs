@@ -6,6 +6,7 @@ use clap::Args;
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_metadata::{ClientKeys, ClientMetadata, ClientProfile, IdTokenClaims},
+    client_settings::ClientSettings,
     jwk::Algorithm,
     redirect_uri::RedirectUri,
     scope::ScopeSet,
@@ -76,6 +77,14 @@ pub(super) struct UpdateArgs {
     /// Whether to accept the token endpoint as the `aud` of its assertions
     #[arg(long, value_name = "BOOL")]
     assertion_for_token_endpoint: Option<bool>,
+    /// For a client of the API "doorward": an API that it may manage, instead of the present ones; repeatable, an empty
+    /// text for all
+    #[arg(long = "limit-to", value_name = "API")]
+    limited_to: Option<Vec<String>>,
+    /// For a client of the API "doorward": an owner whose things it may manage, instead of the present ones; repeatable,
+    /// an empty text for all
+    #[arg(long = "limit-to-owner", value_name = "OWNER")]
+    limited_to_owners: Option<Vec<String>>,
     #[command(flatten)]
     confirmation: Confirmation,
 }
@@ -90,9 +99,9 @@ pub(super) async fn run(args: UpdateArgs, app: &App, actor: &Actor, output: Outp
         },
         jwks: args.jwks.as_ref().map(read_keys).transpose()?,
     };
-    let edit = |client: &clients::ClientView| Ok(change.of(client.metadata.clone(), &args));
+    let edit = |client: &clients::ClientView| Ok(change.of(client.settings(), &args));
     if args.confirmation.dry_run {
-        let ends = clients::ends_of_update(app, actor, &args.client, edit).await?;
+        let ends = clients::preview_update(app, actor, &args.client, edit).await?.ends;
         return confirmation::print("client_id", &args.client, &ends, output);
     }
     let client = clients::update(app, actor, &args.client, args.confirmation.confirm, edit).await?;
@@ -108,7 +117,19 @@ struct Change {
 }
 
 impl Change {
-    fn of(&self, before: ClientMetadata, args: &UpdateArgs) -> ClientMetadata {
+    fn of(&self, before: ClientSettings, args: &UpdateArgs) -> ClientSettings {
+        let limits = |flag: &Option<Vec<String>>, before: Vec<String>| match flag {
+            Some(names) => names.iter().filter(|name| !name.is_empty()).cloned().collect(),
+            None => before,
+        };
+        ClientSettings {
+            metadata: self.of_metadata(before.metadata, args),
+            limited_to: limits(&args.limited_to, before.limited_to),
+            limited_to_owners: limits(&args.limited_to_owners, before.limited_to_owners),
+        }
+    }
+
+    fn of_metadata(&self, before: ClientMetadata, args: &UpdateArgs) -> ClientMetadata {
         let scope = before.scope.union(&self.add_scopes).difference(&self.remove_scopes);
         let default_scope = self.default_scope.clone().unwrap_or(before.default_scope);
         let grant_types = before.grant_types.into_iter().chain(args.add_grants.iter().copied());
@@ -133,6 +154,8 @@ impl Change {
             assertion_for_token_endpoint: args
                 .assertion_for_token_endpoint
                 .unwrap_or(before.assertion_for_token_endpoint),
+            limited_to: Vec::new(),
+            limited_to_owners: Vec::new(),
         }
     }
 }

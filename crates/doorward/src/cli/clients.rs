@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_metadata::{ClientKeys, ClientMetadata, ClientProfile, IdTokenClaims},
+    client_settings::ClientSettings,
     jwk::Algorithm,
     redirect_uri::RedirectUri,
     scope::ScopeSet,
@@ -32,7 +33,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// Create a client and print its secret once
-    Create(CreateArgs),
+    Create(Box<CreateArgs>),
     /// List clients
     List(ListArgs),
     /// Show a client
@@ -120,6 +121,12 @@ pub(super) struct CreateArgs {
     /// Also accept the token endpoint as the `aud` of its assertions, as Spring sends it
     #[arg(long)]
     assertion_for_token_endpoint: bool,
+    /// For a client of the API "doorward": an API that it may manage; repeatable [default: all]
+    #[arg(long = "limit-to", value_name = "API")]
+    limited_to: Vec<String>,
+    /// For a client of the API "doorward": an owner whose things it may manage; repeatable [default: all]
+    #[arg(long = "limit-to-owner", value_name = "OWNER")]
+    limited_to_owners: Vec<String>,
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
@@ -128,7 +135,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
         output.print(&value, || format!("{id} is {word}."))
     };
     match verb {
-        Verb::Create(args) => create(args, app, actor, output).await?,
+        Verb::Create(args) => create(*args, app, actor, output).await?,
         Verb::List(ListArgs { disabled }) => {
             let filter = ClientFilter { disabled };
             let page = async |after, limit| clients::list(app, actor, filter.clone(), after, limit).await;
@@ -152,18 +159,18 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                     format!("{secret}\nThe secret is shown only once. The old one stops working within a second.")
                 })
             };
-            clients::rotate_secret_shown(app, actor, &client, show).await?;
+            clients::rotate_secret_shown(app, actor, &client, |_| Ok(()), show).await?;
         }
         Verb::Update(args) => client_update::run(*args, app, actor, output).await?,
         Verb::Disable(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
             confirmation::print("client_id", &client, &clients::ends_of_disabling(app, actor, &client).await?, output)?;
         }
         Verb::Disable(EndArgs { client, confirmation }) => {
-            clients::disable(app, actor, &client, confirmation.confirm).await?;
+            clients::disable(app, actor, &client, confirmation.confirm, |_| Ok(())).await?;
             done("disabled", &client)?;
         }
         Verb::Enable(Id { client }) => {
-            clients::enable(app, actor, &client).await?;
+            clients::enable(app, actor, &client, |_| Ok(())).await?;
             done("enabled", &client)?;
         }
         Verb::Delete(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
@@ -192,8 +199,11 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         profile: args.profile,
         jwks: args.jwks.as_ref().map(read_keys).transpose()?,
         assertion_for_token_endpoint: args.assertion_for_token_endpoint,
+        limited_to: Vec::new(),
+        limited_to_owners: Vec::new(),
     };
-    let created = clients::create_shown(app, actor, metadata, |created| show(created, output)).await?;
+    let settings = ClientSettings { metadata, limited_to: args.limited_to, limited_to_owners: args.limited_to_owners };
+    let created = clients::create_shown(app, actor, settings, |created| show(created, output)).await?;
     let is_unassured = |uri: &RedirectUri| args.public && uri.is_native();
     if !output.json && created.client.metadata.redirect_uris.iter().any(is_unassured) {
         line("Any program on a user's machine could pretend to be this client, so users must consent each time.")?;
@@ -257,6 +267,8 @@ pub(super) fn describe(client: &ClientView) -> String {
         ("after signing out", joined(&metadata.post_logout_redirect_uris)),
         ("scope", metadata.scope.to_string()),
         ("default scope", metadata.default_scope.to_string()),
+        ("limited to", client.limited_to.join(" ")),
+        ("limited to owners", client.limited_to_owners.join(" ")),
         ("roles", client.roles.join(" ")),
         ("id_token alg", metadata.id_token_signed_response_alg.to_string()),
         ("id_token claims", metadata.id_token_claims.as_str().to_owned()),

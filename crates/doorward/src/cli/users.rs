@@ -29,11 +29,11 @@ pub(super) enum Verb {
     /// Change what is registered of a user
     Update(UpdateArgs),
     /// Disable a user; end all sessions and grants
-    Disable(Name),
+    Disable(EndArgs),
     /// Enable a disabled user again
     Enable(Name),
     /// Delete a user; end all sessions, grants and the user's own keys
-    Delete(DeleteArgs),
+    Delete(EndArgs),
     /// Set a user's password; ends all sessions and clears failed attempts
     SetPassword(Name),
     /// Mark a user's email address as verified; apps see this
@@ -119,7 +119,7 @@ impl Changes {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct DeleteArgs {
+pub(super) struct EndArgs {
     /// The user's name or id
     user: String,
     #[command(flatten)]
@@ -163,24 +163,27 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let user = users::update(app, actor, &user, changes.email_verified.is_some(), edit).await?;
             output.print(&user, || describe(&user))?;
         }
-        Verb::Disable(Name { user }) => {
-            users::disable(app, actor, &user).await?;
+        Verb::Disable(EndArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
+            confirmation::print("user", &user, &users::ends_of_disabling(app, actor, &user).await?, output)?;
+        }
+        Verb::Disable(EndArgs { user, confirmation }) => {
+            users::disable(app, actor, &user, confirmation.confirm, |_| Ok(())).await?;
             done("disabled", &user)?;
         }
         Verb::Enable(Name { user }) => {
-            users::enable(app, actor, &user).await?;
+            users::enable(app, actor, &user, |_| Ok(())).await?;
             done("enabled", &user)?;
         }
-        Verb::Delete(DeleteArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
+        Verb::Delete(EndArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
             confirmation::print("user", &user, &users::ends_of_deletion(app, actor, &user).await?, output)?;
         }
-        Verb::Delete(DeleteArgs { user, confirmation }) => {
+        Verb::Delete(EndArgs { user, confirmation }) => {
             users::delete(app, actor, &user, confirmation.confirm, |_| Ok(())).await?;
             done("deleted", &user)?;
         }
         Verb::SetPassword(Name { user }) => {
             users::show(app, actor, &user).await?;
-            users::set_password(app, actor, &user, password()?).await?;
+            users::set_password(app, actor, &user, password()?, |_| Ok(())).await?;
             output.print(&json!({"user": user, "password_set": true}), || {
                 format!("{user} has a new password. All sessions were ended.")
             })?;

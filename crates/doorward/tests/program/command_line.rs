@@ -78,7 +78,7 @@ fn every_noun_can_be_created_listed_shown_and_ended() {
     assert_eq!(json(&["role", "list", "--api", "mails", "--role", "other"], &data), serde_json::json!([]));
     assert_eq!(json(&["user", "show", "bob"], &data)["roles"][0], "mails:postmaster");
     json(&["role", "withdraw", "bob", "postmaster", "--api", "mails"], &data);
-    json(&["user", "disable", "bob"], &data);
+    json(&["user", "disable", "bob", "--confirm"], &data);
     assert!(json(&["user", "show", "bob"], &data)["disabled_at"].is_string());
     assert_eq!(json(&["user", "list", "--disabled"], &data)[0]["username"], "bob");
     assert_eq!(json(&["user", "list", "--disabled=false", "--username", "bob"], &data), serde_json::json!([]));

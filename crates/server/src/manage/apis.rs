@@ -19,7 +19,8 @@ use doorward_core::{
     secret::SecretString,
 };
 use doorward_store::{
-    apis::{CreateApi, ListApis},
+    IfUnchanged, Updated,
+    apis::{CreateApi, ListApis, RotateApiSecret},
     clients::{ChangeClient, ClientChange, FindCredential},
     idempotency::KeptAnswer,
 };
@@ -28,7 +29,7 @@ use utoipa::ToSchema;
 
 pub(super) use self::changes::{ends_of, of_all, prepare_update};
 pub use self::{
-    changes::{delete, ends_of_deletion, ends_of_update, update},
+    changes::{delete, ends_of_deletion, preview_update, update},
     management::ensure_management,
 };
 pub use doorward_core::{api::MANAGEMENT, rights::KEYS_VERIFY};
@@ -176,9 +177,14 @@ async fn shown(app: &App, api: Api) -> Result<ApiView, ManageError> {
 /// The credential of an API: `client_id`, and a secret.
 pub type Credential = (ClientId, SecretString);
 
-/// Replaces the secret of an API's credential. The old one stops working at once.
-pub async fn rotate_secret(app: &App, actor: &Actor, name: &str) -> Result<Credential, ManageError> {
-    rotate_secret_shown(app, actor, name, |_| Ok(())).await
+/// Replaces the secret of an API's credential. The old one stops working at once. `check` may refuse what is shown of the API.
+pub async fn rotate_secret(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    check: impl Fn(&ApiView) -> Result<(), ManageError>,
+) -> Result<Credential, ManageError> {
+    rotate_secret_shown(app, actor, name, check, |_| Ok(())).await
 }
 
 /// The same, after `show` has printed the credential. If that fails, nothing was changed.
@@ -186,19 +192,27 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
     name: &str,
+    check: impl Fn(&ApiView) -> Result<(), ManageError>,
     show: impl FnOnce(&Credential) -> Result<(), E>,
 ) -> Result<Credential, E> {
     let api = find_reached(app, actor, name).await?;
     check_may_change(actor, &api).map_err(ManageError::from)?;
     let api = shown(app, Arc::unwrap_or_clone(api)).await?;
+    check(&api)?;
     let id = api.client_id.ok_or_else(|| unknown(name))?;
     let (secret, digest) = super::clients::new_secret(app);
     let credential = (id.clone(), secret);
     show(&credential)?;
-    let operation = ChangeClient { id, change: ClientChange::Secret(digest), now: app.now(), audit: app.audit(actor) };
-    match app.commit(operation).await.map_err(ManageError::from)? {
-        true => Ok(credential),
-        false => Err(unknown(name).into()),
+    let credential_change =
+        ChangeClient { id, change: ClientChange::Secret(digest), now: app.now(), audit: app.audit(actor) };
+    let change = RotateApiSecret { api: api.id, credential: credential_change };
+    match app.commit(IfUnchanged { from: api.metadata, change }).await.map_err(ManageError::from)? {
+        Updated::Done => Ok(credential),
+        Updated::Unknown => Err(unknown(name).into()),
+        // The secret was shown, so this is not tried again by itself.
+        Updated::Changed => {
+            Err(ManageError::Conflict("others change this API at the same time; try again".into()).into())
+        }
     }
 }
 
@@ -230,7 +244,5 @@ pub(super) async fn find(app: &App, name: &str) -> Result<Arc<Api>, ManageError>
 
 /// The API of this name, id or identifier, among these.
 pub(super) fn named<'a>(apis: &'a Apis, name: &str) -> Result<&'a Arc<Api>, ManageError> {
-    let is_meant =
-        |api: &&Arc<Api>| api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name);
-    apis.iter().find(is_meant).ok_or_else(|| unknown(name))
+    apis.named(name).ok_or_else(|| unknown(name))
 }

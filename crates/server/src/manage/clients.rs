@@ -3,14 +3,15 @@
 use doorward_core::{
     checksummed::{self, CLIENT_SECRET_PREFIX},
     client::Client,
-    client_metadata::{ClientKeys, ClientMetadata},
+    client_metadata::ClientMetadata,
+    client_settings::ClientSettings,
     clock::Timestamp,
     denial::Denial,
     digest::KeyedDigest,
     grant::audience::Apis,
     holder::Owner,
     id::ClientId,
-    refusal::Refusal,
+    refusal::{Mistake, Refusal},
     registration,
     rights::{Belongs, Power, Rights},
     secret::{ExposeSecret, SecretString},
@@ -22,50 +23,19 @@ use doorward_store::{
     keys::{KeyFilter, ListKeys},
     uses::{MOST, Used, Uses},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::{
     ManageError,
     attempts::{outcome, until_done},
+    holders,
     page::{Page, page},
-    roles, times, uses,
+    uses::{self, Preview},
 };
 use crate::{actor::Actor, app::App};
 
-/// A client as it is shown: everything except its secret.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Client)]
-pub struct ClientView {
-    /// The id that the client sends as `client_id`.
-    pub client_id: ClientId,
-    /// What is registered of it.
-    #[serde(flatten)]
-    pub metadata: ClientMetadata,
-    /// The names of its public keys; of one without a name, its thumbprint (RFC 7638).
-    pub key_ids: Vec<String>,
-    /// Its roles, as `API:ROLE`.
-    pub roles: Vec<String>,
-    /// When it was created.
-    #[serde(serialize_with = "times::serialize")]
-    pub created_at: Timestamp,
-    /// When it was disabled, if it is.
-    #[serde(serialize_with = "times::optional")]
-    pub disabled_at: Option<Timestamp>,
-}
+mod view;
 
-impl ClientView {
-    fn of(client: Client, apis: &Apis) -> Self {
-        Self {
-            key_ids: client.metadata.jwks.as_ref().map(ClientKeys::ids).unwrap_or_default(),
-            roles: roles::shown(&client.roles, apis),
-            metadata: client.registered(apis),
-            client_id: client.id,
-            created_at: client.created_at,
-            disabled_at: client.disabled_at,
-        }
-    }
-}
+pub use self::view::ClientView;
 
 /// A client, and its secret if it has one; the secret is shown once.
 pub struct CreatedClient {
@@ -76,18 +46,22 @@ pub struct CreatedClient {
 }
 
 /// Creates a client, with a secret if its method of authentication needs one.
-pub async fn create(app: &App, actor: &Actor, metadata: ClientMetadata) -> Result<CreatedClient, ManageError> {
-    create_shown(app, actor, metadata, |_| Ok(None)).await
+pub async fn create(
+    app: &App,
+    actor: &Actor,
+    settings: impl Into<ClientSettings>,
+) -> Result<CreatedClient, ManageError> {
+    create_shown(app, actor, settings.into(), |_| Ok(None)).await
 }
 
 /// Creates a client after `show` has printed it, and keeps the answer that it returns. If that fails, nothing was changed.
 pub async fn create_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
-    metadata: ClientMetadata,
+    settings: ClientSettings,
     show: impl FnOnce(&CreatedClient) -> Result<Option<KeptAnswer>, E>,
 ) -> Result<CreatedClient, E> {
-    let (operation, created) = prepare(app, actor, metadata).await?;
+    let (operation, created) = prepare(app, actor, settings).await?;
     let answer = show(&created)?;
     app.commit_kept(operation, answer).await.map_err(ManageError::from)?;
     Ok(created)
@@ -96,12 +70,32 @@ pub async fn create_shown<E: From<ManageError>>(
 async fn prepare(
     app: &App,
     actor: &Actor,
-    metadata: ClientMetadata,
+    settings: ClientSettings,
 ) -> Result<(CreateClient, CreatedClient), ManageError> {
     let apis = super::apis::all(app).await?;
+    let metadata = to_register(app, actor, &settings, &ClientMetadata::default(), &apis).await?;
     let (operation, created) = prepare_creation(app, actor, ClientId::new(app.now(), &*app.rng), metadata, &apis)?;
     super::signing_keys::ensure(app, created.client.metadata.id_token_signed_response_alg).await?;
     Ok((operation, created))
+}
+
+/// The metadata to register by these settings. What the caller's rights don't reach is answered as unknown.
+async fn to_register(
+    app: &App,
+    actor: &Actor,
+    settings: &ClientSettings,
+    before: &ClientMetadata,
+    apis: &Apis,
+) -> Result<ClientMetadata, ManageError> {
+    let (owners, visible) = (holders::owners(app, actor, &settings.limited_to_owners).await?, visible(actor, apis));
+    match settings.to_register(before, &visible, &owners) {
+        Ok(metadata) => Ok(metadata),
+        // With all that is wrong beside.
+        unknown => {
+            let checked = registration::checked_client(settings.metadata.clone(), &visible);
+            Ok(Mistake::none_in_both(checked, unknown)?.1)
+        }
+    }
 }
 
 /// The operation that creates a client with an id, beside these APIs.
@@ -221,10 +215,10 @@ pub async fn update(
     actor: &Actor,
     id: &str,
     is_confirmed: bool,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<ClientView, ManageError> {
     until_done("this client", || async {
-        let Update { operation, before, after, ends } = plan(app, actor, id, &edit).await?;
+        let Update { operation, before, after, ends, .. } = plan(app, actor, id, &edit).await?;
         if operation.to == before {
             return Ok(Some(after));
         }
@@ -251,23 +245,26 @@ pub(super) fn prepare_update(
     let given_at = apis.given_at(&to.scope, &from.scope, since, now);
     let given_at_from = client.scope_given_at;
     let given_at_to = if given_at == since { given_at_from } else { Some(given_at) };
-    Ok(UpdateClient { id, from, to, given_at_from, given_at_to, now: app.now(), audit: app.audit(actor) })
+    let (now, audit) = (app.now(), app.audit(actor));
+    Ok(UpdateClient { id, from, to, given_at_from, given_at_to, roles_from: None, now, audit })
 }
 
-/// What a change would end.
-pub async fn ends_of_update(
+/// What a change would do.
+pub async fn preview_update(
     app: &App,
     actor: &Actor,
     id: &str,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
-) -> Result<Uses, ManageError> {
-    Ok(plan(app, actor, id, &edit).await?.ends)
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
+) -> Result<Preview<ClientView>, ManageError> {
+    let Update { shown: before, after, ends, .. } = plan(app, actor, id, &edit).await?;
+    Ok(Preview { before, after, ends })
 }
 
 /// A change that may be applied.
 struct Update {
     operation: UpdateClient,
     before: ClientMetadata,
+    shown: ClientView,
     after: ClientView,
     ends: Uses,
 }
@@ -276,17 +273,20 @@ async fn plan(
     app: &App,
     actor: &Actor,
     id: &str,
-    edit: impl Fn(&ClientView) -> Result<ClientMetadata, ManageError>,
+    edit: impl Fn(&ClientView) -> Result<ClientSettings, ManageError>,
 ) -> Result<Update, ManageError> {
     let now = app.now();
     let client = find_to_change(app, actor, id).await?;
     let apis = super::apis::all(app).await?;
-    let (before, to) = (client.registered(&apis), edit(&ClientView::of(client.clone(), &apis))?);
-    let operation = prepare_update(app, actor, &client, to, &apis, now)?;
+    let (before, shown) = (client.registered(&apis), ClientView::of(client.clone(), &apis));
+    let settings = edit(&shown)?;
+    let to = to_register(app, actor, &settings, &client.metadata, &apis).await?;
+    let mut operation = prepare_update(app, actor, &client, to, &apis, now)?;
+    operation.roles_from = Some(client.roles.clone());
     let ends = ends_of(app, &before, &operation).await?;
     let (metadata, scope_given_at) = (operation.to.clone(), operation.given_at_to);
     let after = ClientView::of(Client { metadata, scope_given_at, ..client }, &apis);
-    Ok(Update { operation, before, after, ends })
+    Ok(Update { operation, before, shown, after, ends })
 }
 
 /// What a prepared change of what is registered now ends.
@@ -310,9 +310,15 @@ fn unknown(id: &str) -> ManageError {
     ManageError::NotFound { kind: "client", name: id.to_owned() }
 }
 
-/// Replaces the secret of a client or of an API's credential. The old one stops working at once.
-pub async fn rotate_secret(app: &App, actor: &Actor, id: &str) -> Result<SecretString, ManageError> {
-    rotate_secret_shown(app, actor, id, |_| Ok(())).await
+/// Replaces the secret of a client or of an API's credential. The old one stops working at once. `check` may refuse what is
+/// shown of the client; it is called again if somebody else changed the client meanwhile.
+pub async fn rotate_secret(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<SecretString, ManageError> {
+    rotate_secret_shown(app, actor, id, check, |_| Ok(())).await
 }
 
 /// The same, after `show` has printed the new secret. If that fails, nothing was changed.
@@ -320,14 +326,17 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
     id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
     show: impl FnOnce(&SecretString) -> Result<(), E>,
 ) -> Result<SecretString, E> {
-    if !find_to_change(app, actor, id).await?.metadata.token_endpoint_auth_method.has_secret() {
+    let client = find_to_change(app, actor, id).await?;
+    check_view(app, &client, &check).await?;
+    if !client.metadata.token_endpoint_auth_method.has_secret() {
         return Err(ManageError::invalid("token_endpoint_auth_method", "this client has no secret").into());
     }
     let (secret, digest) = new_secret(app);
     show(&secret)?;
-    change(app, actor, id, ClientChange::Secret(digest)).await?;
+    change(app, actor, id, ClientChange::Secret(digest), check).await?;
     Ok(secret)
 }
 
@@ -344,19 +353,31 @@ async fn ends_of_switching_off(app: &App, client: &Client) -> Result<Uses, Manag
     }
 }
 
-/// Disables a client, and ends its grants. That has to be confirmed if it is in use.
-pub async fn disable(app: &App, actor: &Actor, id: &str, is_confirmed: bool) -> Result<(), ManageError> {
+/// Disables a client, and ends its grants. That has to be confirmed if it is in use. `check` may refuse what is shown of it.
+pub async fn disable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    is_confirmed: bool,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this client", || async {
         let client = find_to_end(app, actor, id).await?;
+        check_view(app, &client, &check).await?;
         uses::check_ends(ends_of_switching_off(app, &client).await?, is_confirmed)?;
         try_change(app, actor, client, ClientChange::Disable).await
     })
     .await
 }
 
-/// Enables a disabled client again. Its old tokens stay ended.
-pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<(), ManageError> {
-    change(app, actor, id, ClientChange::Enable).await
+/// Enables a disabled client again. Its old tokens stay ended. `check` may refuse what is shown of it.
+pub async fn enable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    change(app, actor, id, ClientChange::Enable, check).await
 }
 
 /// What ends if a client is deleted.
@@ -376,24 +397,40 @@ pub async fn delete(
 ) -> Result<(), ManageError> {
     until_done("this client", || async {
         let client = find_to_end(app, actor, id).await?;
-        check(&ClientView::of(client.clone(), &super::apis::all(app).await?))?;
+        check_view(app, &client, &check).await?;
         uses::check_confirmed(app, Used::Client(client.id.clone()), is_confirmed).await?;
         try_change(app, actor, client, ClientChange::Delete).await
     })
     .await
 }
 
-async fn change(app: &App, actor: &Actor, id: &str, change: ClientChange) -> Result<(), ManageError> {
+async fn change(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    change: ClientChange,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this client", || async {
-        try_change(app, actor, find_to_change(app, actor, id).await?, change.clone()).await
+        let client = find_to_change(app, actor, id).await?;
+        check_view(app, &client, &check).await?;
+        try_change(app, actor, client, change.clone()).await
     })
     .await
 }
 
+async fn check_view(
+    app: &App,
+    client: &Client,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    check(&ClientView::of(client.clone(), &super::apis::all(app).await?))
+}
+
 /// Changes a client if it is still as it was when the change was allowed.
 async fn try_change(app: &App, actor: &Actor, client: Client, change: ClientChange) -> Result<Option<()>, ManageError> {
-    let Client { id, metadata, disabled_at, .. } = client;
-    let (name, from) = (id.to_string(), Seen { metadata, disabled_at });
+    let Client { id, metadata, disabled_at, roles, .. } = client;
+    let (name, from) = (id.to_string(), Seen { metadata, disabled_at, roles });
     let change = ChangeClient { id, change, now: app.now(), audit: app.audit(actor) };
     outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(&name))
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use doorward_core::{
     api::ApiMetadata,
-    client_metadata::ClientMetadata,
+    client_settings::ClientSettings,
     json::{Map, Value, json},
     refusal::Mistake,
     user::UserMetadata,
@@ -42,7 +42,7 @@ impl Document for ApiMetadata {
     }
 }
 
-impl Document for ClientMetadata {}
+impl Document for ClientSettings {}
 
 impl Document for UserMetadata {
     fn smallest() -> Value {
@@ -246,10 +246,10 @@ mod tests {
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo", "colour": {"a": 1}});
         let set = json!({"keys": [jwk], "name": "ours"});
         let Value::Object(body) = json!({"client_name": "a", "jwks": set}) else { unreachable!() };
-        assert!(read::<ClientMetadata>(&Settings::new("https://id.example"), body).is_ok());
+        assert!(read::<ClientSettings>(&Settings::new("https://id.example"), body).is_ok());
         let Value::Object(body) = json!({"jwks": {"colour": 1}}) else { unreachable!() };
         assert_eq!(
-            read::<ClientMetadata>(&Settings::new("https://id.example"), body).unwrap_err()[0].pointer,
+            read::<ClientSettings>(&Settings::new("https://id.example"), body).unwrap_err()[0].pointer,
             "/jwks/keys"
         );
     }

@@ -3,7 +3,7 @@
 //! Easy to get wrong: a body that names what is beyond the caller's rights gets the same answer as one that names what
 //! does not exist. Otherwise a limited caller learns what there is, or acts for others (CVE-2025-61928).
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use doorward_core::{
     api::Api,
@@ -38,6 +38,19 @@ fn mistake_in_owner(name: &str) -> Option<InvalidOwner> {
         return None;
     }
     name.parse::<Owner>().err()
+}
+
+/// The owners of these names, as far as they exist and the caller's rights reach them.
+pub(super) async fn owners(app: &App, actor: &Actor, names: &[String]) -> Result<BTreeMap<String, Owner>, ManageError> {
+    let mut found = BTreeMap::new();
+    for name in names {
+        match owner(app, name).await {
+            Ok(owner) if actor.rights.reach_owner(owner.as_str()) => drop(found.insert(name.clone(), owner)),
+            Ok(_) | Err(ManageError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// The holder that an id names, or a user's name.

@@ -1,10 +1,11 @@
 //! Users: who signs in.
 
 use doorward_core::{
+    api::Role,
     clock::Timestamp,
     denial::Denial,
     holder::Holder,
-    id::{SessionId, UserId},
+    id::{ApiId, SessionId, UserId},
     password::{self, PasswordRejected},
     refusal::{Mistake, Refusal},
     registration,
@@ -143,12 +144,17 @@ fn reaches(actor: &Actor, user: &UserRecord) -> bool {
 
 /// The user of this id or name, with its roles.
 pub async fn show(app: &App, actor: &Actor, name: &str) -> Result<UserView, ManageError> {
-    view(app, find_reached(app, actor, name).await?).await
+    let user = find_reached(app, actor, name).await?;
+    let held = roles_of(app, &user).await?;
+    view(app, user, &held).await
 }
 
-async fn view(app: &App, user: UserRecord) -> Result<UserView, ManageError> {
-    let held = app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?;
-    Ok(UserView { roles: Some(roles::shown(&held, &super::apis::all(app).await?)), ..user.into() })
+async fn roles_of(app: &App, user: &UserRecord) -> Result<Vec<(ApiId, Role)>, ManageError> {
+    Ok(app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?)
+}
+
+async fn view(app: &App, user: UserRecord, held: &[(ApiId, Role)]) -> Result<UserView, ManageError> {
+    Ok(UserView { roles: Some(roles::shown(held, &super::apis::all(app).await?)), ..user.into() })
 }
 
 async fn find_reached(app: &App, actor: &Actor, name: &str) -> Result<UserRecord, ManageError> {
@@ -162,7 +168,7 @@ async fn find_reached(app: &App, actor: &Actor, name: &str) -> Result<UserRecord
 /// The same to be changed, which needs the rights that the user has: a caller who sets the password can sign in.
 pub(super) async fn find_to_change(app: &App, actor: &Actor, name: &str) -> Result<UserRecord, ManageError> {
     let user = find_reached(app, actor, name).await?;
-    let held = app.store.read(RolesOf { holder: Holder::User(user.id.clone()) }).await?;
+    let held = roles_of(app, &user).await?;
     if roles::make_an_administrator(app, &held).await? {
         actor.rights.check_covers(&Power::of_admin())?;
     }
@@ -193,14 +199,14 @@ pub async fn update(
 ) -> Result<UserView, ManageError> {
     until_done("this user", || async {
         let user = find_to_change(app, actor, name).await?;
-        let (id, from) = (user.id.clone(), user.metadata.clone());
-        let before = view(app, user).await?;
+        let (id, from, held) = (user.id.clone(), user.metadata.clone(), roles_of(app, &user).await?);
+        let before = view(app, user, &held).await?;
         let to = registration::checked_user_update(&from, edit(&before)?, vouches_for_email)?;
         let after = UserView { metadata: to.clone(), ..before };
         if to == from {
             return Ok(Some(after));
         }
-        let operation = UpdateUser { id, from, to, now: app.now(), audit: app.audit(actor) };
+        let operation = UpdateUser { id, from, to, roles_from: Some(held), now: app.now(), audit: app.audit(actor) };
         let taken = ManageError::conflict(|| name_taken(&after.metadata));
         outcome(app.commit(operation).await.map_err(taken)?, after, || unknown(name))
     })
@@ -218,8 +224,9 @@ pub async fn delete(
 ) -> Result<(), ManageError> {
     until_done("this user", || async {
         let user = find_to_change(app, actor, name).await?;
-        let (id, from) = (user.id.clone(), user.seen());
-        check(&view(app, user).await?)?;
+        let held = roles_of(app, &user).await?;
+        let (id, from) = (user.id.clone(), user.seen(held.clone()));
+        check(&view(app, user, &held).await?)?;
         uses::check_confirmed(app, Used::User(id.clone()), is_confirmed).await?;
         let change = DeleteUser { id, now: app.now(), audit: app.audit(actor) };
         outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
@@ -232,14 +239,48 @@ pub async fn ends_of_deletion(app: &App, actor: &Actor, name: &str) -> Result<Us
     uses::of(app, Used::User(find_to_change(app, actor, name).await?.id)).await
 }
 
-/// Refuses a user from now on; ends sessions and grants.
-pub async fn disable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
-    change(app, actor, name, |_| UserChange::Disable).await
+/// Refuses a user from now on; ends sessions and grants for good, which has to be confirmed if there are any. `check` may
+/// refuse what is shown of the user.
+pub async fn disable(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    is_confirmed: bool,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    until_done("this user", || async {
+        let user = find_to_change(app, actor, name).await?;
+        let held = roles_of(app, &user).await?;
+        check(&view(app, user.clone(), &held).await?)?;
+        uses::check_ends(ends_of_switching_off(app, &user).await?, is_confirmed)?;
+        let (id, from, change) = (user.id.clone(), user.seen(held), UserChange::Disable);
+        let change = ChangeUser { id, change, now: app.now(), audit: app.audit(actor) };
+        outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
+    })
+    .await
 }
 
-/// Lets a disabled user in again.
-pub async fn enable(app: &App, actor: &Actor, name: &str) -> Result<(), ManageError> {
-    change(app, actor, name, |_| UserChange::Enable).await
+/// What ends for good if a user is disabled. The user's keys are refused only meanwhile, and the roles stay.
+pub async fn ends_of_disabling(app: &App, actor: &Actor, name: &str) -> Result<Uses, ManageError> {
+    ends_of_switching_off(app, &find_to_change(app, actor, name).await?).await
+}
+
+async fn ends_of_switching_off(app: &App, user: &UserRecord) -> Result<Uses, ManageError> {
+    if user.disabled_at.is_some() {
+        return Ok(Uses::default());
+    }
+    let Uses { grants, sessions, .. } = uses::of(app, Used::User(user.id.clone())).await?;
+    Ok(Uses { grants, sessions, ..Uses::default() })
+}
+
+/// Lets a disabled user in again. `check` may refuse what is shown of the user.
+pub async fn enable(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
+    change(app, actor, name, check, |_| UserChange::Enable).await
 }
 
 /// Vouches for a user's email address: the operator knows that it is the user's.
@@ -247,20 +288,29 @@ pub async fn verify_email(app: &App, actor: &Actor, name: &str) -> Result<(), Ma
     if find_reached(app, actor, name).await?.metadata.email.is_none() {
         return Err(ManageError::invalid("email", "the user has no mail address"));
     }
-    change(app, actor, name, |_| UserChange::EmailVerified).await
+    change(app, actor, name, |_| Ok(()), |_| UserChange::EmailVerified).await
 }
 
-/// Gives a user another password; ends the sessions, and clears the counters of failed attempts.
-pub async fn set_password(app: &App, actor: &Actor, name: &str, password: SecretString) -> Result<(), ManageError> {
+/// Gives a user another password; ends the sessions, and clears the counters of failed attempts. `check` may refuse what is
+/// shown of the user.
+pub async fn set_password(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    password: SecretString,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     // Those who may not do it cause no work.
-    find_to_change(app, actor, name).await?;
+    let user = find_to_change(app, actor, name).await?;
+    let held = roles_of(app, &user).await?;
+    check(&view(app, user, &held).await?)?;
     check_password(app, &password).map_err(|why| ManageError::invalid("password", why))?;
     let hash = hash(app, actor, &password).await?;
     let password = |user: &UserRecord| {
         let forget_failures = throttle::subjects_of_name(app, &user.metadata.username);
         UserChange::Password(NewPassword { hash: hash.clone(), forget_failures })
     };
-    change(app, actor, name, password).await
+    change(app, actor, name, check, password).await
 }
 
 /// Gives a user, who has given the old password, another one; ends all sessions but the one in which it is done. `user`
@@ -290,12 +340,15 @@ async fn change(
     app: &App,
     actor: &Actor,
     name: &str,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
     change: impl Fn(&UserRecord) -> UserChange,
 ) -> Result<(), ManageError> {
     until_done("this user", || async {
         let user = find_to_change(app, actor, name).await?;
-        let (from, change) = (user.seen(), change(&user));
-        let change = ChangeUser { id: user.id, change, now: app.now(), audit: app.audit(actor) };
+        let held = roles_of(app, &user).await?;
+        let (id, from, change) = (user.id.clone(), user.seen(held.clone()), change(&user));
+        check(&view(app, user, &held).await?)?;
+        let change = ChangeUser { id, change, now: app.now(), audit: app.audit(actor) };
         outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
     })
     .await

@@ -5,6 +5,17 @@ use doorward_store::uses::{Count, Used, Uses, UsesOf};
 use super::ManageError;
 use crate::app::App;
 
+/// What a change would do, without doing it.
+#[derive(Clone, Debug)]
+pub struct Preview<V> {
+    /// What is there.
+    pub before: V,
+    /// What would be there.
+    pub after: V,
+    /// What the change would end.
+    pub ends: Uses,
+}
+
 /// What names something, and ends with it.
 pub(super) async fn of(app: &App, used: Used) -> Result<Uses, ManageError> {
     Ok(app.store.read(UsesOf { used, now: app.now() }).await?)

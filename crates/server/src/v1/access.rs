@@ -17,7 +17,7 @@ use doorward_core::{
     policy::Requirement,
     principal::{Principal, PrincipalKind},
     refusal::{MISSING_ROLE, MISSING_SCOPE, PRINCIPAL, Refusal},
-    rights::{ADMIN, Limits, Power, Rights, is_management},
+    rights::{ADMIN, Power, Rights, is_management},
     scope::{Scope, ScopeSet},
 };
 use doorward_store::{clients::FindClient, keys::FindKey, roles::RolesOf};
@@ -120,7 +120,7 @@ async fn present_power(app: &App, principal: &Principal) -> Result<Power, Refusa
     let registered = client.registered_scope(&app.snapshots.apis());
     let scopes = granted.filtered(|scope| registered.contains(scope.as_str()));
     // A token is gone in minutes, but the client that got it lasts: what it gives may last as well.
-    Ok(Power { scopes, limits: Limits::default(), expires_at: None })
+    Ok(Power { scopes, limits: client.metadata.limits(), expires_at: None })
 }
 
 /// Refuses a user who does not have the role at the management API.

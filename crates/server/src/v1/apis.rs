@@ -17,8 +17,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
-    entity::{Id, IfMatch, IfMatchHeader, Patch, answer, gone},
-    list::{Confirmation, List, ListQuery, NoFilter, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, WouldEnd, answer, gone, would_be, would_end},
+    list::{Ending, List, ListQuery, NoFilter, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -105,7 +105,7 @@ async fn show(
 ///
 /// A scope or a role that is in use ends only after a confirmation. What was issued stays verifiable when the algorithm or
 /// the form of tokens changes.
-#[utoipa::path(patch, path = "/v1/apis/{api_id}", tag = "apis", params(("api_id" = String, Path), Confirmation, IfMatchHeader),
+#[utoipa::path(patch, path = "/v1/apis/{api_id}", tag = "apis", params(("api_id" = String, Path), Ending, IfMatchHeader),
     security(("bearer" = ["apis:write"])),
     request_body(content = ApiMetadata, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "The API as it is now", body = ApiView)))]
@@ -113,29 +113,39 @@ async fn update(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     id: Id,
-    confirmation: Confirmation,
+    ending: Ending,
     patch: Patch,
 ) -> Result<Response<Body>, ProblemError> {
     let edit = |api: &ApiView| patch.apply(api, &api.metadata);
-    answer(&apis::update(&app, &actor, &checked(id)?, confirmation.confirm, edit).await?)
+    let id = checked(id)?;
+    if ending.dry_run {
+        return would_be(&apis::preview_update(&app, &actor, &id, edit).await?);
+    }
+    answer(&apis::update(&app, &actor, &id, ending.confirm, edit).await?)
 }
 
 /// Delete an API with its credential, and end its scopes and roles
-#[utoipa::path(delete, path = "/v1/apis/{api_id}", tag = "apis", params(("api_id" = String, Path), Confirmation, IfMatchHeader),
-    security(("bearer" = ["apis:write"])), responses((status = 204, description = "It is gone")))]
+#[utoipa::path(delete, path = "/v1/apis/{api_id}", tag = "apis", params(("api_id" = String, Path), Ending, IfMatchHeader),
+    security(("bearer" = ["apis:write"])), responses((status = 200, description = "What would end, with `dry_run`", body = WouldEnd),
+        (status = 204, description = "It is gone")))]
 async fn delete(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     id: Id,
-    confirmation: Confirmation,
+    ending: Ending,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    apis::delete(&app, &actor, &checked(id)?, confirmation.confirm, |api| if_match.check(api)).await?;
+    let id = checked(id)?;
+    if ending.dry_run {
+        if_match.check(&apis::show(&app, &actor, &id).await?)?;
+        return would_end(apis::ends_of_deletion(&app, &actor, &id).await?);
+    }
+    apis::delete(&app, &actor, &id, ending.confirm, |api| if_match.check(api)).await?;
     Ok(gone())
 }
 
 /// Replace the secret of an API's credential
-#[utoipa::path(post, path = "/v1/apis/{api_id}/rotate-secret", tag = "apis", params(("api_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/apis/{api_id}/rotate-secret", tag = "apis", params(("api_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["apis:write"])),
     responses((status = 200, description = "The credential with its new secret, shown once", body = ApiCredential)))]
 async fn rotate_secret(
@@ -143,7 +153,9 @@ async fn rotate_secret(
     Caller(actor): Caller,
     id: Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let (client_id, secret) = apis::rotate_secret(&app, &actor, &checked(id)?).await?;
+    let check = |api: &ApiView| if_match.check(api);
+    let (client_id, secret) = apis::rotate_secret(&app, &actor, &checked(id)?, check).await?;
     Ok(respond::json_no_store(&ApiCredential { client_id, client_secret: secret.expose_secret().to_owned() })?)
 }

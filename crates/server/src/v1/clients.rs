@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{body::Body, extract::State};
-use doorward_core::{client_metadata::ClientMetadata, secret::ExposeSecret};
+use doorward_core::{client_settings::ClientSettings, secret::ExposeSecret};
 use doorward_store::clients::ClientFilter;
 use http::Response;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, answer, gone},
-    list::{Confirmation, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, WouldEnd, answer, gone, would_be, would_end},
+    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -75,7 +75,7 @@ async fn list(
 
 /// Create a client
 #[utoipa::path(post, path = "/v1/clients", tag = "clients", params(IdempotencyKeyHeader),
-    security(("bearer" = ["clients:write"])), request_body = ClientMetadata,
+    security(("bearer" = ["clients:write"])), request_body = ClientSettings,
     responses((status = 201, description = "It was created; the secret is shown once", body = ClientWithSecret)))]
 async fn create(
     State(app): State<Arc<App>>,
@@ -109,63 +109,73 @@ async fn show(
 }
 
 /// Change a client
-#[utoipa::path(patch, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
+#[utoipa::path(patch, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Ending),
     security(("bearer" = ["clients:write"])),
-    request_body(content = ClientMetadata, content_type = "application/merge-patch+json"),
+    request_body(content = ClientSettings, content_type = "application/merge-patch+json"),
     responses((status = 200, description = "The client as it is now", body = ClientView)))]
 async fn update(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     patch: Patch,
 ) -> Result<Response<Body>, ProblemError> {
-    let edit = |client: &ClientView| patch.apply(client, &client.metadata);
-    answer(&clients::update(&app, &actor, &id, confirm, edit).await?)
+    let edit = |client: &ClientView| patch.apply(client, &client.settings());
+    if ending.dry_run {
+        return would_be(&clients::preview_update(&app, &actor, &id, edit).await?);
+    }
+    answer(&clients::update(&app, &actor, &id, ending.confirm, edit).await?)
 }
 
 /// Delete a client, and end what users granted it
-#[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
-    security(("bearer" = ["clients:write"])), responses((status = 204, description = "It is gone")))]
+#[utoipa::path(delete, path = "/v1/clients/{client_id}", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Ending),
+    security(("bearer" = ["clients:write"])), responses((status = 200, description = "What would end, with `dry_run`", body = WouldEnd),
+        (status = 204, description = "It is gone")))]
 async fn delete(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::delete(&app, &actor, &id, confirm, |client| if_match.check(client)).await?;
+    if ending.dry_run {
+        if_match.check(&clients::show(&app, &actor, &id).await?)?;
+        return would_end(clients::ends_of_deletion(&app, &actor, &id).await?);
+    }
+    clients::delete(&app, &actor, &id, ending.confirm, |client| if_match.check(client)).await?;
     Ok(gone())
 }
 
 /// Disable a client, and end what users granted it
-#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), Confirmation),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["clients:write"])), responses((status = 200, description = "The client", body = ClientView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     Confirmation { confirm }: Confirmation,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::disable(&app, &actor, &id, confirm).await?;
+    clients::disable(&app, &actor, &id, confirm, |client| if_match.check(client)).await?;
     answer(&clients::show(&app, &actor, &id).await?)
 }
 
 /// Enable a disabled client again
-#[utoipa::path(post, path = "/v1/clients/{client_id}/enable", tag = "clients", params(("client_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/enable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["clients:write"])), responses((status = 200, description = "The client", body = ClientView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::enable(&app, &actor, &id).await?;
+    clients::enable(&app, &actor, &id, |client| if_match.check(client)).await?;
     answer(&clients::show(&app, &actor, &id).await?)
 }
 
 /// Replace a client's secret
-#[utoipa::path(post, path = "/v1/clients/{client_id}/rotate-secret", tag = "clients", params(("client_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/clients/{client_id}/rotate-secret", tag = "clients", params(("client_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["clients:write"])),
     responses((status = 200, description = "The new secret, shown once", body = ClientSecret)))]
 async fn rotate_secret(
@@ -173,7 +183,8 @@ async fn rotate_secret(
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let secret = clients::rotate_secret(&app, &actor, &id).await?;
+    let secret = clients::rotate_secret(&app, &actor, &id, |client| if_match.check(client)).await?;
     Ok(respond::json_no_store(&ClientSecret { client_id: id, client_secret: secret.expose_secret().to_owned() })?)
 }

@@ -14,18 +14,19 @@ use doorward_core::{
     json::{Map, Value, json},
     refusal::{Mistake, Refusal},
 };
+use doorward_store::uses::Uses;
 use http::{
     HeaderValue, Response, StatusCode,
     header::{ETAG, IF_MATCH, LOCATION},
     request::Parts,
 };
 use serde::Serialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::document::{Document, merged, read};
 use crate::{
     app::App,
-    manage::ManageError,
+    manage::{ManageError, uses::Preview},
     web::{body, refused::ProblemError, respond},
 };
 
@@ -134,6 +135,29 @@ impl FromRequestParts<Arc<App>> for Id {
 pub(crate) fn answer(view: &impl Serialize) -> Result<Response<Body>, ProblemError> {
     let mut response = respond::json_no_store(view)?;
     response.headers_mut().insert(ETAG, header(&etag(view)?)?);
+    Ok(response)
+}
+
+/// What a deletion would end.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct WouldEnd {
+    /// By kind: `count` of each, and whether there are `more`.
+    #[schema(value_type = Object)]
+    pub(crate) ends: Uses,
+}
+
+/// Answers what a deletion would end.
+pub(crate) fn would_end(ends: Uses) -> Result<Response<Body>, ProblemError> {
+    Ok(respond::json_no_store(&WouldEnd { ends })?)
+}
+
+/// Answers what a change would do: what would be there, with what would end beside it. The tag is that of what is there, so
+/// that `If-Match` makes the same change later or none.
+pub(crate) fn would_be<V: Serialize>(preview: &Preview<V>) -> Result<Response<Body>, ProblemError> {
+    let mut shown = serde_json::to_value(&preview.after).map_err(respond::unwritable)?;
+    shown["ends"] = json!(preview.ends);
+    let mut response = respond::json_no_store(&shown)?;
+    response.headers_mut().insert(ETAG, header(&etag(&preview.before)?)?);
     Ok(response)
 }
 

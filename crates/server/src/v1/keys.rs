@@ -20,7 +20,7 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, IfMatchHeader, Patch, answer},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, answer},
     list::{List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
@@ -264,15 +264,17 @@ async fn enable(
 
 /// Revoke an API key for good
 #[utoipa::path(post, path = "/v1/keys/{key_id}/revoke", tag = "keys",
-    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    params(("key_id" = String, Path), IfMatchHeader), security(("bearer" = ["keys:write"])),
     responses((status = 200, description = "The key, which is revoked", body = KeyView)))]
 async fn revoke(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
     let id = key_id(&id)?;
+    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
     keys::revoke(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }

@@ -179,6 +179,34 @@ impl FromRequestParts<Arc<App>> for Confirmation {
     }
 }
 
+/// What a request that changes or deletes something may say beside its body.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Ending {
+    /// Whether to go on although it ends what is in use. Without it the answer is 409 with a list.
+    #[serde(default)]
+    pub(crate) confirm: bool,
+    /// Whether to change nothing and only answer what would end, as `ends`. A change answers it beside what would be
+    /// there, with the `ETag` of what is there. Not together with `confirm`.
+    #[serde(default)]
+    pub(crate) dry_run: bool,
+}
+
+impl Document for Ending {}
+
+impl FromRequestParts<Arc<App>> for Ending {
+    type Rejection = ProblemError;
+
+    async fn from_request_parts(head: &mut Parts, _: &Arc<App>) -> Result<Self, ProblemError> {
+        match read_query(pairs(head), &[]).map_err(|mistakes| query_invalid(&mistakes))? {
+            Self { confirm: true, dry_run: true } => {
+                Err(query_invalid(&[Mistake::in_query("dry_run", "does not go with confirm")]).into())
+            }
+            ending => Ok(ending),
+        }
+    }
+}
+
 /// A request without a query.
 pub(crate) struct NoQuery;
 

@@ -13,13 +13,16 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Caller,
     document::Document,
-    entity::{Id, answer, gone},
+    entity::{Id, IfMatch, IfMatchHeader, answer, gone},
     list::{List, ListQuery, NoQuery, PageParameters},
     users::User,
 };
 use crate::{
     app::App,
-    manage::sessions::{self, SessionView},
+    manage::{
+        sessions::{self, SessionView},
+        users,
+    },
     web::refused::ProblemError,
 };
 
@@ -64,14 +67,17 @@ async fn show(
 }
 
 /// End a session
-#[utoipa::path(delete, path = "/v1/sessions/{session_id}", tag = "sessions", params(("session_id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/sessions/{session_id}", tag = "sessions", params(("session_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["sessions:write"])), responses((status = 204, description = "It has ended")))]
 async fn end(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    // Nothing of it changes but its end and when it was last used, so nothing is lost between this and that.
+    if_match.check(&sessions::show(&app, &actor, &id).await?)?;
     sessions::end(&app, &actor, &id).await?;
     Ok(gone())
 }
@@ -79,7 +85,7 @@ async fn end(
 /// End all sessions of a user
 ///
 /// The browsers that the user signed in with before no longer count as known.
-#[utoipa::path(delete, path = "/v1/users/{user_id}/sessions", tag = "sessions", params(("user_id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/users/{user_id}/sessions", tag = "sessions", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["sessions:write"])),
     responses((status = 204, description = "The user is signed out everywhere")))]
 async fn end_all(
@@ -87,7 +93,10 @@ async fn end_all(
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    // Sessions are no part of what is compared, so that nothing is lost between this and that.
+    if_match.check(&users::show(&app, &actor, id.as_str()).await?)?;
     sessions::end_all(&app, &actor, id.as_str()).await?;
     Ok(gone())
 }

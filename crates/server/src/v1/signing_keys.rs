@@ -16,7 +16,7 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, answer, gone},
+    entity::{Id, IfMatch, IfMatchHeader, answer, gone},
     list::{Confirmation, List, ListQuery, NoFilter, NoQuery, PageParameters},
 };
 use crate::{
@@ -91,14 +91,16 @@ async fn show(
 ///
 /// It leaves the JWKS, and what it signed is refused from now on; elsewhere, when their copy of the JWKS ends. If it is the
 /// key that signs, another one signs at once.
-#[utoipa::path(post, path = "/v1/signing-keys/{kid}/withdraw", tag = "signing-keys", params(("kid" = String, Path), Confirmation),
+#[utoipa::path(post, path = "/v1/signing-keys/{kid}/withdraw", tag = "signing-keys", params(("kid" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["signing_keys:write"])), responses((status = 204, description = "It is gone")))]
 async fn withdraw(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(kid): Id,
     confirmation: Confirmation,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&signing_keys::show(&app, &actor, &kid).await?)?;
     signing_keys::withdraw(&app, &actor, &kid, confirmation.confirm).await?;
     Ok(gone())
 }

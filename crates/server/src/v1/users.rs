@@ -25,8 +25,8 @@ use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, answer, gone},
-    list::{Confirmation, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, WouldEnd, answer, gone, would_end},
+    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -171,23 +171,28 @@ async fn update(
 ///
 /// It ends sessions, grants and the user's own keys. If there are any, the answer is 409 without `confirm`.
 #[utoipa::path(delete, path = "/v1/users/{user_id}", tag = "users",
-    params(("user_id" = String, Path), Confirmation, IfMatchHeader), security(("bearer" = ["users:write"])),
-    responses((status = 204, description = "The user is gone")))]
+    params(("user_id" = String, Path), Ending, IfMatchHeader), security(("bearer" = ["users:write"])),
+    responses((status = 200, description = "What would end, with `dry_run`", body = WouldEnd),
+        (status = 204, description = "The user is gone")))]
 async fn delete(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
-    Confirmation { confirm }: Confirmation,
+    ending: Ending,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::delete(&app, &actor, id.as_str(), confirm, |user| if_match.check(user)).await?;
+    if ending.dry_run {
+        if_match.check(&users::show(&app, &actor, id.as_str()).await?)?;
+        return would_end(users::ends_of_deletion(&app, &actor, id.as_str()).await?);
+    }
+    users::delete(&app, &actor, id.as_str(), ending.confirm, |user| if_match.check(user)).await?;
     Ok(gone())
 }
 
 /// Set a user's password
 ///
 /// It ends all sessions of the user, and clears the counters of failed attempts.
-#[utoipa::path(post, path = "/v1/users/{user_id}/password", tag = "users", params(("user_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/users/{user_id}/password", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["users:write"])), request_body = NewPassword,
     responses((status = 200, description = "The user", body = UserView)))]
 async fn set_password(
@@ -195,34 +200,40 @@ async fn set_password(
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
     Sent(NewPassword { password }): Sent<NewPassword>,
 ) -> Result<Response<Body>, ProblemError> {
-    users::set_password(&app, &actor, id.as_str(), password).await?;
+    users::set_password(&app, &actor, id.as_str(), password, |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Disable a user, and end all sessions and grants
-#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path)),
+///
+/// Those end for good. If there are any, the answer is 409 without `confirm`. The user's own keys are refused until the user is
+/// enabled again.
+#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader, Confirmation),
     security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
-    _: NoQuery,
+    Confirmation { confirm }: Confirmation,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::disable(&app, &actor, id.as_str()).await?;
+    users::disable(&app, &actor, id.as_str(), confirm, |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Enable a disabled user again
-#[utoipa::path(post, path = "/v1/users/{user_id}/enable", tag = "users", params(("user_id" = String, Path)),
+#[utoipa::path(post, path = "/v1/users/{user_id}/enable", tag = "users", params(("user_id" = String, Path), IfMatchHeader),
     security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    users::enable(&app, &actor, id.as_str()).await?;
+    users::enable(&app, &actor, id.as_str(), |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }

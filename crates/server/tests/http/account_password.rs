@@ -102,7 +102,7 @@ async fn changes_under_way_never_undo_the_operators_reset() {
         let (change, operator) = (browser.copy(), operator());
         let (answer, set) = tokio::join!(
             change.submit(&form, &[("password", PASSWORD), ("new_password", NEW)]),
-            set_password(&server.app, &operator, ALICE, reset.into())
+            set_password(&server.app, &operator, ALICE, reset.into(), |_| Ok(()))
         );
         set.unwrap();
         // Whichever of the two came first, the reset remains and the sessions are over.

@@ -175,7 +175,7 @@ async fn leave_no_secret(server: &TestServer) {
     let asserted = [grant[0], ("client_assertion_type", ASSERTION_TYPE), ("client_assertion", &assertion)];
     server.caller.post("/token", &asserted).await.expect(200);
     errors.push(server.caller.post("/token", &asserted).await.expect(401).body);
-    let rotated = clients::rotate_secret(&server.app, &operator(), &robot.id).await;
+    let rotated = clients::rotate_secret(&server.app, &operator(), &robot.id, |_| Ok(())).await;
     assert!(rotated.is_err(), "a client that signs has no secret");
 
     // An API behind a guard, in this process, whose log is heard as well.

@@ -157,7 +157,7 @@ async fn key_says_that_its_owner_or_its_api_is_deleted() {
         let state = async |id: &str| manager.get(&format!("/v1/keys/{id}")).await.expect(200).text("state");
         let owned = keys::NewKey { owner: Some(format!("user:{BOB}")), ..new_key("notes", "notes:read") };
         let owned = keys::create(&server.app, &operator(), owned).await.unwrap();
-        users::disable(&server.app, &operator(), BOB).await.unwrap();
+        users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
         assert_eq!(state(owned.view.id.as_str()).await, "owner_disabled");
         users::delete(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
         assert_eq!(state(owned.view.id.as_str()).await, "owner_deleted");

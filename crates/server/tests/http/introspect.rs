@@ -124,9 +124,9 @@ async fn enabling_a_client_again_does_not_revive_its_tokens() {
         let jwt = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
         let opaque = server.caller.client_credentials(&world.web, "mails:read").await.text("access_token");
         server.advance_secs(1);
-        clients::disable(&server.app, &operator(), &world.web.id, true).await.unwrap();
+        clients::disable(&server.app, &operator(), &world.web.id, true, |_| Ok(())).await.unwrap();
         assert!(!server.caller.is_active(&world.notes, &jwt).await);
-        clients::enable(&server.app, &operator(), &world.web.id).await.unwrap();
+        clients::enable(&server.app, &operator(), &world.web.id, |_| Ok(())).await.unwrap();
         assert!(!server.caller.is_active(&world.notes, &jwt).await);
         assert!(!server.caller.is_active(&world.mails, &opaque).await);
         let new = server.caller.client_credentials(&world.web, "notes:read").await.text("access_token");
@@ -208,7 +208,7 @@ async fn key_that_is_not_good_is_inactive_and_explained() {
         }
         assert!(server.caller.is_active(mails, of_mails.key.reveal()).await);
         keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
-        users::disable(&server.app, &operator(), BOB).await.unwrap();
+        users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
         server.advance_secs(60);
         let prefix = doorward_core::api_key::KeyPrefix::default();
         let environment = doorward_core::api_key::Environment::Live;

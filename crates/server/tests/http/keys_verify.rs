@@ -93,7 +93,7 @@ async fn api_learns_why_its_key_is_refused() {
             }
         }
         server.advance_secs(60);
-        users::disable(&server.app, &operator(), BOB).await.unwrap();
+        users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
         keys::revoke(&server.app, &operator(), revoked.view.id.as_str()).await.unwrap();
         for (created, code) in [(&expiring, "key_expired"), (&owned, "key_owner_disabled"), (&revoked, "key_revoked")] {
             assert_eq!(no(&asked_by_notes(server, created.key.reveal(), &[]).await), code);
@@ -106,7 +106,7 @@ async fn api_learns_why_its_key_is_refused() {
         }
         server.advance_secs(1_000 * 86_400);
         assert!(verdict(&asked_by_notes(server, never.key.reveal(), &[]).await).0);
-        users::enable(&server.app, &operator(), BOB).await.unwrap();
+        users::enable(&server.app, &operator(), BOB, |_| Ok(())).await.unwrap();
         assert_eq!(no(&asked_by_notes(server, owned.key.reveal(), &[]).await), "key_expired");
     })
     .await;

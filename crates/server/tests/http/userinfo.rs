@@ -110,6 +110,6 @@ async fn the_issuer_must_be_in_the_audience_and_the_grant_alive() {
     server.advance_secs(300);
     assert_eq!(server.caller.userinfo(&token).await.problem(), (401, "token_expired".into()));
     let token = access_token(&server, "openid").await;
-    doorward_server::manage::users::disable(&server.app, &operator(), ALICE).await.unwrap();
+    doorward_server::manage::users::disable(&server.app, &operator(), ALICE, true, |_| Ok(())).await.unwrap();
     assert_eq!(server.caller.userinfo(&token).await.problem(), (401, "token_revoked".into()));
 }

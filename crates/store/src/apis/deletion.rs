@@ -7,7 +7,9 @@ use doorward_core::{api::ApiMetadata, clock::Timestamp, id::ApiId, scope::Scope}
 
 use super::{ended_scopes::end_scopes, lock};
 use crate::{
-    ChangeKind, ChangesOne, append_change,
+    ChangeKind, ChangesOne,
+    apis::lock_seen,
+    append_change,
     audit::{AuditAction, AuditContext},
     signing_keys::note_unused,
     sweep::Sweep,
@@ -41,7 +43,8 @@ impl Operation for DeleteApi {
         // No API can have such a name or identifier.
         let sql = "UPDATE apis SET name = ' ' || id, identifier = ' ' || id, deleted_at = $1 WHERE id = $2";
         tx.execute(sql, &[self.now.into(), id.into()]).await?;
-        self.audit.event(AuditAction::ApiDeleted).about(id).append(tx).await?;
+        let event = self.audit.event(AuditAction::ApiDeleted).about(id);
+        event.with_known("name", metadata.as_ref().map(|api| &api.name)).append(tx).await?;
         if let Some(api) = metadata {
             note_unused(tx, api.signing_algorithm, self.now).await?;
         }
@@ -57,7 +60,7 @@ impl ChangesOne for DeleteApi {
     type Seen = ApiMetadata;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<ApiMetadata>, TxError> {
-        lock(tx, &self.id).await?.as_mut().map(Row::json).transpose()
+        lock_seen(tx, &self.id).await
     }
 }
 

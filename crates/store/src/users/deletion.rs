@@ -7,6 +7,7 @@
 //! statement that asks only for that refuses them.
 
 use doorward_core::{clock::Timestamp, id::UserId, user::UserMetadata};
+use serde::Deserialize;
 
 use crate::{
     ChangeKind, ChangesOne, Seen, append_change,
@@ -33,6 +34,11 @@ impl Operation for DeleteUser {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
         let id = self.id.as_str();
+        // For the audit: after this the name is nowhere else.
+        let sql = "UPDATE users SET known_browsers = known_browsers WHERE id = $1 AND deleted_at IS NULL
+                   RETURNING metadata";
+        let before = tx.query_opt(sql, &[id.into()]).await?;
+        let named: Option<Named> = before.and_then(|mut row| row.json().ok());
         // No name begins with a space, so nobody can have or look for this one. `metadata` says what its readers need.
         let sql = "UPDATE users SET username_folded = ' ' || id, metadata = '{\"username\":\"\"}', password_hash = '',
                      disabled_at = COALESCE(disabled_at, $1), deleted_at = $1
@@ -43,17 +49,24 @@ impl Operation for DeleteUser {
         sessions::end_all(tx, &self.id, None, self.now).await?;
         tx.execute("DELETE FROM role_grants WHERE holder = $1", &[id.into()]).await?;
         grants::end_later(tx, grants::AllOf::User(&self.id), "user_deleted", self.now).await?;
-        self.audit.event(AuditAction::UserDeleted).about(id).append(tx).await?;
+        let event = self.audit.event(AuditAction::UserDeleted).about(id);
+        event.with_known("name", named.map(|user| user.username)).append(tx).await?;
         append_change(tx, ChangeKind::User, id, self.now).await?;
         Ok(true)
     }
+}
+
+/// What the audit says of a deleted user, also of one whose other metadata this program can't read.
+#[derive(Deserialize)]
+struct Named {
+    username: String,
 }
 
 impl ChangesOne for DeleteUser {
     type Seen = Seen<UserMetadata>;
 
     async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
-        Ok(super::lock(tx, &self.id).await?.map(|user| user.seen()))
+        super::lock_seen(tx, &self.id).await
     }
 }
 

@@ -1,12 +1,20 @@
 //! Changing what is registered of a user.
 
-use doorward_core::{clock::Timestamp, id::UserId, user::UserMetadata, username};
+use doorward_core::{
+    api::Role,
+    clock::Timestamp,
+    holder::Holder,
+    id::{ApiId, UserId},
+    user::UserMetadata,
+    username,
+};
 
 use super::by_username;
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     record::{Updated, replace_metadata},
+    roles::RolesOf,
     tx::{Operation, Tx, TxError},
 };
 
@@ -19,6 +27,8 @@ pub struct UpdateUser {
     pub from: UserMetadata,
     /// What is registered from now on.
     pub to: UserMetadata,
+    /// The roles when the user was read, if the change depends on them.
+    pub roles_from: Option<Vec<(ApiId, Role)>>,
     /// The current time by the caller's clock.
     pub now: Timestamp,
     /// The actor and origin for the audit row of this change.
@@ -33,6 +43,11 @@ impl Operation for UpdateUser {
         let lock = "UPDATE users SET disabled_at = disabled_at WHERE id = $1 AND deleted_at IS NULL RETURNING metadata";
         let Some(mut row) = tx.query_opt(lock, &[id.into()]).await? else { return Ok(Updated::Unknown) };
         let Some(replaced) = replace_metadata(&mut row, &self.from, &self.to)? else { return Ok(Updated::Changed) };
+        if let Some(roles) = &self.roles_from
+            && (RolesOf { holder: Holder::User(self.id.clone()) }).run(tx).await? != *roles
+        {
+            return Ok(Updated::Changed);
+        }
         if replaced.members.is_empty() {
             return Ok(Updated::Done);
         }

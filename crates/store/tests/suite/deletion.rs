@@ -99,18 +99,22 @@ async fn what_somebody_changed_meanwhile_is_not_deleted() {
         let world = World::new(&database).await;
         let now = world.now();
 
-        let from = world.user.seen();
+        let from = world.user.seen(Vec::new());
         let metadata = UserMetadata { name: Some("Other".to_owned()), ..from.metadata.clone() };
         let (id, to) = (world.user.id.clone(), metadata.clone());
-        let update = UpdateUser { id, from: from.metadata.clone(), to, now, audit: world.audit() };
+        let update = UpdateUser { id, from: from.metadata.clone(), to, roles_from: None, now, audit: world.audit() };
         assert_eq!(world.write(update).await, Updated::Done);
         assert_guarded(&world, delete_user(&world), from.clone(), Seen { metadata, ..from }).await;
 
-        let from = Seen { metadata: world.confidential.metadata.clone(), disabled_at: None };
+        let from = Seen { metadata: world.confidential.metadata.clone(), disabled_at: None, roles: Vec::new() };
         let disable = ChangeClient { change: ClientChange::Disable, ..delete_client(&world) };
         assert_eq!(world.write(IfUnchanged { from: from.clone(), change: disable }).await, Updated::Done);
         let disabled = Seen { disabled_at: Some(now), ..from.clone() };
-        assert_guarded(&world, delete_client(&world), from, disabled).await;
+        // A role that somebody has got meanwhile is seen as well.
+        let held = Seen { roles: vec![(world.api.id.clone(), Role::parse("admin").unwrap())], ..disabled.clone() };
+        assert!(grant_role(&world, Holder::Client(world.confidential.id.clone())).await);
+        assert_eq!(world.write(IfUnchanged { from, change: delete_client(&world) }).await, Updated::Changed);
+        assert_guarded(&world, delete_client(&world), disabled, held).await;
 
         let from = world.api.metadata.clone();
         let to = ApiMetadata { access_token_ttl: Duration::from_secs(60), ..from.clone() };
@@ -197,7 +201,14 @@ async fn deleted_user_can_not_be_changed() {
             assert!(!world.write(ChangeUser { id: world.user.id.clone(), change, now, audit }).await);
         }
         let (from, to) = (Default::default(), world.user.metadata.clone());
-        let update = UpdateUser { id: world.user.id.clone(), from, to, now: world.now(), audit: world.audit() };
+        let update = UpdateUser {
+            id: world.user.id.clone(),
+            from,
+            to,
+            roles_from: None,
+            now: world.now(),
+            audit: world.audit(),
+        };
         assert_eq!(world.write(update).await, Updated::Unknown);
         assert_eq!(rows(&world, "SELECT id FROM users WHERE password_hash = '' AND disabled_at IS NOT NULL").await, 1);
     })

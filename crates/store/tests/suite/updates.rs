@@ -9,6 +9,7 @@ use doorward_core::{
     client::Client,
     client_metadata::ClientMetadata,
     clock::Timestamp,
+    holder::Holder,
     id::ApiId,
     scope::{EndedScopes, Scope},
     user::UserMetadata,
@@ -19,6 +20,7 @@ use doorward_store::{
     audit::{AuditAction, AuditFilter},
     clients::{FindClient, UpdateClient},
     keys::{FindKey, KeyRecord, UpdateKey},
+    roles::{ChangeRole, RolesOf},
     users::{CreateUser, FindUser, UpdateUser, UserRecord},
 };
 
@@ -41,7 +43,14 @@ pub(crate) fn scopes(world: &World, scopes: Vec<DescribedScope>) -> ApiMetadata 
 }
 
 fn update_user(world: &World, from: &UserMetadata, to: UserMetadata) -> UpdateUser {
-    UpdateUser { id: world.user.id.clone(), from: from.clone(), to, now: world.now(), audit: world.audit() }
+    UpdateUser {
+        id: world.user.id.clone(),
+        from: from.clone(),
+        to,
+        roles_from: None,
+        now: world.now(),
+        audit: world.audit(),
+    }
 }
 
 fn named(username: &str) -> UserMetadata {
@@ -305,9 +314,40 @@ fn update_client(world: &World, client: &Client, to: ClientMetadata) -> UpdateCl
         to,
         given_at_from: client.scope_given_at,
         given_at_to: client.scope_given_at,
+        roles_from: None,
         now: world.now(),
         audit: world.audit(),
     }
+}
+
+#[tokio::test]
+async fn change_that_started_from_other_roles_is_not_made() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let give = async |holder: Holder| {
+            let (api, role, now, audit) =
+                (world.api.id.clone(), Role::parse("admin").unwrap(), world.now(), world.audit());
+            assert!(world.write(ChangeRole { holder, api, role, is_granted: true, now, audit }).await);
+        };
+        let user = Holder::User(world.user.id.clone());
+        let before = world.read(RolesOf { holder: user.clone() }).await;
+        let to = UserMetadata { name: Some("Other".to_owned()), ..world.user.metadata.clone() };
+        let update =
+            |roles| UpdateUser { roles_from: Some(roles), ..update_user(&world, &world.user.metadata, to.clone()) };
+        give(user.clone()).await;
+        assert_eq!(world.write(update(before)).await, Updated::Changed);
+        let now = world.read(RolesOf { holder: user }).await;
+        assert_eq!(world.write(update(now)).await, Updated::Done);
+
+        let client = world.public.clone();
+        let to = ClientMetadata { client_name: "Other".to_owned(), ..client.metadata.clone() };
+        let update = |roles| UpdateClient { roles_from: Some(roles), ..update_client(&world, &client, to.clone()) };
+        give(Holder::Client(client.id.clone())).await;
+        assert_eq!(world.write(update(client.roles.clone())).await, Updated::Changed);
+        let roles = world.read(FindClient { id: client.id.clone() }).await.unwrap().roles;
+        assert_eq!(world.write(update(roles)).await, Updated::Done);
+    })
+    .await;
 }
 
 #[tokio::test]

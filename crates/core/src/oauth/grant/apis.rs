@@ -96,6 +96,14 @@ impl Apis {
         self.all.iter().find(|api| api.metadata.name == name)
     }
 
+    /// The API that somebody means by a name, an id or an identifier.
+    pub fn named(&self, name: &str) -> Option<&Arc<Api>> {
+        let is_meant = |api: &&Arc<Api>| {
+            api.metadata.name == name || api.id.as_str() == name || api.metadata.identifier.matches(name)
+        };
+        self.all.iter().find(is_meant)
+    }
+
     /// The API with this id.
     pub fn by_id(&self, id: &ApiId) -> Option<&Arc<Api>> {
         self.all.iter().find(|api| api.id == *id)

@@ -6,11 +6,15 @@ use crate::{
     grant::audience::Apis,
     refusal::Mistake,
     registration::display_name,
+    rights::is_management,
     web_page::check_web_page,
 };
 
 /// The maximum number of redirect URIs of one client.
 pub const MAX_REDIRECT_URIS: usize = 20;
+
+/// The maximum number of APIs, and of owners, that a client can be limited to.
+const MAX_LIMITS: usize = 100;
 
 /// The metadata of a new client, with its name trimmed. Refused is metadata whose parts don't go together, or that asks
 /// for what no API has.
@@ -25,6 +29,7 @@ pub fn checked_client(metadata: ClientMetadata, apis: &Apis) -> Result<ClientMet
     }
     mistakes.extend(mistakes_in_grant_types(&metadata));
     mistakes.extend(mistakes_in_scope(&metadata, apis));
+    mistakes.extend(mistakes_in_limits(&metadata));
     let uses_keys = metadata.token_endpoint_auth_method == AuthenticationMethod::PrivateKeyJwt;
     match &metadata.jwks {
         None if uses_keys => mistakes.push(Mistake::at("jwks", "private_key_jwt needs the client's public keys")),
@@ -116,18 +121,36 @@ fn mistakes_in_scope(metadata: &ClientMetadata, apis: &Apis) -> Vec<Mistake> {
     mistakes
 }
 
+/// Mistakes in what the client is limited to at the management API.
+fn mistakes_in_limits(metadata: &ClientMetadata) -> Vec<Mistake> {
+    let manages = metadata.scope.iter().any(is_management);
+    let mistake = |(member, count): (&str, usize)| match count {
+        0 => None,
+        1..=MAX_LIMITS if manages => None,
+        1..=MAX_LIMITS => Some(Mistake::at(member, "only clients with scopes of the management API can be limited")),
+        _ => Some(Mistake::at(member, format!("at most {MAX_LIMITS}"))),
+    };
+    let counts = [("limited_to", metadata.limited_to.len()), ("limited_to_owners", metadata.limited_to_owners.len())];
+    counts.into_iter().filter_map(mistake).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::*;
     use crate::{
         client_metadata::{ClientKeys, InvalidClientKeys},
+        clock::Timestamp,
+        holder::Owner,
+        id::{ApiId, ClientId},
         jwk::{Algorithm, SigningKey},
         random::SeededRng,
         redirect_uri::RedirectUri,
         refusal::tests::places,
-        registration::tests::notes,
+        registration::tests::{api, notes},
         scope::ScopeSet,
     };
 
@@ -251,6 +274,25 @@ mod tests {
         assert_eq!(wrong(with("https://app.example/about")), NONE);
         let found = checked_client(with("javascript:alert(1)"), &notes()).unwrap_err();
         assert_eq!(found, [Mistake::at("client_uri", "use https://; http:// is for localhost only")]);
+    }
+
+    #[test]
+    fn only_clients_that_manage_are_limited_and_within_a_bound() {
+        let (now, rng) = (Timestamp::from_secs(1), SeededRng::new(1));
+        let limited = |scope: &str, count: usize| ClientMetadata {
+            scope: ScopeSet::parse(scope).unwrap(),
+            limited_to: (0..count).map(|_| ApiId::new(now, &rng)).collect(),
+            limited_to_owners: (0..count).map(|_| Owner::Client(ClientId::new(now, &rng))).collect(),
+            ..client(&[GrantType::ClientCredentials])
+        };
+        let both = ["/limited_to", "/limited_to_owners"];
+        assert_eq!(wrong(limited("notes:read", 1)), both);
+        assert_eq!(wrong(limited("notes:read", 0)), NONE);
+        let management = api("doorward", "urn:doorward", "keys:write");
+        let apis = Apis::new(vec![Arc::new(management)]);
+        let wrong = |client| places(checked_client(client, &apis));
+        assert_eq!(wrong(limited("keys:write", MAX_LIMITS)), NONE);
+        assert_eq!(wrong(limited("keys:write", MAX_LIMITS + 1)), both);
     }
 
     #[test]

@@ -20,7 +20,8 @@ use crate::{
     manage::{
         ManageError,
         attempts::{outcome, until_done},
-        signing_keys, uses,
+        signing_keys,
+        uses::{self, Preview},
     },
 };
 
@@ -51,14 +52,17 @@ pub async fn update(
     .await
 }
 
-/// What a change of an API would end.
-pub async fn ends_of_update(
+/// What a change of an API would do.
+pub async fn preview_update(
     app: &App,
     actor: &Actor,
     name: &str,
     edit: impl Fn(&ApiView) -> Result<ApiMetadata, ManageError>,
-) -> Result<Uses, ManageError> {
-    ends_of(app, &prepare(app, actor, name, &edit).await?.operation).await
+) -> Result<Preview<ApiView>, ManageError> {
+    let Change { before, operation } = prepare(app, actor, name, &edit).await?;
+    let ends = ends_of(app, &operation).await?;
+    let after = ApiView { metadata: operation.to, ..before.clone() };
+    Ok(Preview { before, after, ends })
 }
 
 /// A change that the rules allow.

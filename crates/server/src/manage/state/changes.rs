@@ -3,6 +3,7 @@
 use doorward_core::{
     api::{Api, ApiMetadata, TokenFormat},
     api_key::KeyMetadata,
+    client_settings::ClientSettings,
     clock::Timestamp,
     grant::audience::Apis,
     holder::Owner,
@@ -109,10 +110,11 @@ impl Prepared {
             Change::UpdateClient { client, to } => {
                 let operation = clients::prepare_update(app, actor, &client, *to, apis, now)?;
                 let before = client.registered(apis);
+                let named = |metadata| ClientSettings::named(metadata, apis);
                 self.algorithms.push(operation.to.id_token_signed_response_alg);
                 let mut view = ChangeView::new("update", "client", &operation.to.client_name, &client.id);
                 view.ends = in_use(clients::ends_of(app, &before, &operation).await?);
-                view.members = differences(&before, &operation.to);
+                view.members = differences(&named(before), &named(operation.to.clone()));
                 (Step::UpdateClient(Box::new(operation)), view)
             }
             Change::SwitchClient { id, disabled } => {

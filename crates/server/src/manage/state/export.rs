@@ -2,6 +2,7 @@
 
 use doorward_core::{
     api::MANAGEMENT,
+    client_settings::ClientSettings,
     desired_state::{DesiredClient, DesiredKey, DesiredRole, DesiredState},
 };
 use doorward_store::{
@@ -28,7 +29,7 @@ pub async fn export(app: &App, actor: &Actor) -> Result<DesiredState, ManageErro
         |client| client.id.clone(),
     );
     let clients = clients.await?.into_iter().map(|client| DesiredClient {
-        metadata: client.registered(&apis),
+        settings: ClientSettings::of(&client, &apis),
         client_id: Some(client.id),
         disabled: client.disabled_at.map(|_| true),
     });

@@ -12,7 +12,7 @@ use doorward_core::{
     client::Client,
     desired_state::DesiredState,
     grant::audience::Apis,
-    holder::Holder,
+    holder::{Holder, Owner},
     id::ClientId,
     state_plan::{HeldRole, PresentKey, PresentState},
 };
@@ -50,6 +50,7 @@ pub(super) async fn read(
             Err(error) => return Err(error),
         }
     }
+    let owners = owners(app, desired, how).await?;
     if how.skips_missing {
         let created = |holder: &str| {
             let mut ids = desired.client.iter().flatten().filter_map(|client| client.client_id.as_ref());
@@ -82,7 +83,26 @@ pub(super) async fn read(
             held
         }
     };
-    Ok(PresentState { apis, clients, holders, keys, roles })
+    Ok(PresentState { apis, clients, holders, owners, keys, roles })
+}
+
+/// The owners that clients are limited to. Where what is missing is left out, a limit to somebody who is missing stays:
+/// without it the client would reach more than it is to reach.
+async fn owners(app: &App, desired: &DesiredState, how: How) -> Result<BTreeMap<String, Owner>, ManageError> {
+    let clients = desired.client.iter().flatten();
+    let names: BTreeSet<_> = clients.flat_map(|client| &client.settings.limited_to_owners).collect();
+    let mut owners = BTreeMap::new();
+    for name in names {
+        match (holders::owner(app, name).await, name.parse()) {
+            (Ok(owner), _) => drop(owners.insert(name.clone(), owner)),
+            (Err(ManageError::NotFound { .. }), Ok(missing)) if how.skips_missing => {
+                owners.insert(name.clone(), missing);
+            }
+            (Err(ManageError::NotFound { .. }), _) => {}
+            (Err(error), _) => return Err(error),
+        }
+    }
+    Ok(owners)
 }
 
 /// The clients that the desired state is about.
@@ -93,7 +113,7 @@ async fn clients(app: &App, desired: &DesiredState, how: How) -> Result<Vec<Clie
         clients.extend(app.store.read(FindClient { id }).await?.map(|client| (client.id.clone(), client)));
     }
     let nameless = wanted.iter().filter(|client| client.client_id.is_none());
-    let names: BTreeSet<_> = nameless.map(|client| client.metadata.client_name.trim()).collect();
+    let names: BTreeSet<_> = nameless.map(|client| client.settings.metadata.client_name.trim()).collect();
     if how.prunes || !names.is_empty() {
         let mut after = None;
         loop {

@@ -13,9 +13,10 @@ const SCHEMAS: &str = "/components/schemas";
 /// all, and each may be `null`.
 pub(super) fn tell_apart(document: &mut Value) {
     let Some(Value::Object(schemas)) = document.pointer(SCHEMAS).cloned() else { return };
-    let mut written: Map<String, Value> =
-        schemas.iter().map(|(name, schema)| (name.clone(), flattened(schema, &schemas))).collect();
     let (sent, patched) = (named_by(document, "application/json"), named_by(document, "application/merge-patch+json"));
+    let is_sent = |name: &String| sent.contains(name) || patched.contains(name);
+    let written = schemas.iter().map(|(name, schema)| (name.clone(), flattened(schema, &schemas, is_sent(name))));
+    let mut written: Map<String, Value> = written.collect();
     for name in &patched {
         written.insert(format!("{name}Patch"), patch_of(&written[name]));
     }
@@ -31,16 +32,42 @@ pub(super) fn tell_apart(document: &mut Value) {
             content["schema"] = json!({"$ref": format!("#{SCHEMAS}/{name}Patch")});
         }
     }
+    drop_mere_parts(document);
+}
+
+/// Leaves out the schemas that were only parts of others.
+fn drop_mere_parts(document: &mut Value) {
+    loop {
+        let mut named = BTreeSet::new();
+        note_references(document, &mut named);
+        let Some(Value::Object(schemas)) = document.pointer_mut(SCHEMAS) else { return };
+        let before = schemas.len();
+        schemas.retain(|name, _| named.contains(name));
+        if schemas.len() == before {
+            return;
+        }
+    }
+}
+
+fn note_references(value: &Value, named: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| note_references(item, named)),
+        Value::Object(members) => {
+            named.extend(referenced(value));
+            members.values().for_each(|member| note_references(member, named));
+        }
+        _ => {}
+    }
 }
 
 /// A schema in which each object that is put together from parts is one.
-fn flattened(schema: &Value, schemas: &Map<String, Value>) -> Value {
+fn flattened(schema: &Value, schemas: &Map<String, Value>, is_sent: bool) -> Value {
     let parts = match schema {
-        Value::Array(items) => return items.iter().map(|item| flattened(item, schemas)).collect(),
+        Value::Array(items) => return items.iter().map(|item| flattened(item, schemas, is_sent)).collect(),
         Value::Object(members) => match members.get("allOf").and_then(Value::as_array) {
             Some(parts) => parts,
             None => {
-                let written = members.iter().map(|(name, member)| (name.clone(), flattened(member, schemas)));
+                let written = members.iter().map(|(name, member)| (name.clone(), flattened(member, schemas, is_sent)));
                 return Value::Object(written.collect());
             }
         },
@@ -50,13 +77,14 @@ fn flattened(schema: &Value, schemas: &Map<String, Value>) -> Value {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for part in parts {
         let part = referenced(part).and_then(|name| schemas.get(&name)).unwrap_or(part);
-        let part = flattened(part, schemas);
+        let part = flattened(part, schemas, is_sent);
         properties.extend(part["properties"].as_object().cloned().unwrap_or_default());
         required.extend(part["required"].as_array().cloned().unwrap_or_default());
     }
     // What is answered has all members that have a default, except for those that may be absent.
     for (name, member) in &mut properties {
-        if let Some(member) = member.as_object_mut()
+        if !is_sent
+            && let Some(member) = member.as_object_mut()
             && let Some(default) = member.remove("default")
             && !default.is_null()
         {
@@ -158,11 +186,17 @@ mod tests {
     use super::*;
 
     fn told_apart() -> Value {
-        let path = |content_type: &str, name: &str| json!({"requestBody": {"content": {content_type: {"schema": {"$ref": format!("#{SCHEMAS}/{name}")}}}}});
+        let named = |name: &str| json!({"schema": {"$ref": format!("#{SCHEMAS}/{name}")}});
+        let path = |content_type: &str, name: &str| {
+            let answers = json!({"200": {"content": {"application/json": named("Thing")}},
+                "default": {"content": {"application/json": named("List_Thing")}}});
+            json!({"requestBody": {"content": {content_type: named(name)}}, "responses": answers})
+        };
         let mut document = json!({
             "paths": {"/v1/things": {
                 "post": path("application/json", "ThingMetadata"),
                 "patch": path("application/merge-patch+json", "ThingMetadata"),
+                "put": path("application/json", "NamedThing"),
             }},
             "components": {"schemas": {
                 "ThingMetadata": {"type": "object", "required": ["name"], "properties": {
@@ -174,6 +208,9 @@ mod tests {
                 "Free": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": true},
                 "List_Thing": {"type": "object", "properties": {"items": {"type": "array", "items": {
                     "allOf": [{"$ref": "#/components/schemas/ThingMetadata"}]}}}},
+                "NamedThing": {"allOf": [{"$ref": "#/components/schemas/Mere"},
+                    {"type": "object", "required": ["to"], "properties": {"to": {"type": "string"}}}]},
+                "Mere": {"type": "object", "properties": {"size": {"type": "integer", "default": 3}}},
                 "Thing": {"allOf": [{"$ref": "#/components/schemas/ThingMetadata"},
                     {"type": "object", "required": ["id"], "properties": {"id": {"type": "string"}}}]},
             }},
@@ -188,6 +225,15 @@ mod tests {
         let sent = &document["components"]["schemas"]["ThingMetadata"];
         assert_eq!((&sent["required"], &sent["additionalProperties"]), (&json!(["name"]), &json!(false)));
         assert_eq!(sent["properties"]["size"], json!({"type": "integer", "description": "How big. Default: `3`."}));
+    }
+
+    #[test]
+    fn body_of_parts_is_one_object_and_the_parts_are_left_out() {
+        let schemas = told_apart()["components"]["schemas"].clone();
+        let sent = &schemas["NamedThing"];
+        assert_eq!((&sent["required"], &sent["additionalProperties"]), (&json!(["to"]), &json!(false)));
+        assert_eq!(sent["properties"]["size"], json!({"type": "integer", "description": "Default: `3`."}));
+        assert_eq!(schemas.get("Mere"), None);
     }
 
     #[test]

@@ -20,7 +20,9 @@ async fn a_client_that_is_not_known_here_is_shown_on_a_page() {
     assert_page(&server, &request.without("client_id"), "authorize_client_unknown").await;
     let two = request.and("client_id", &server.world.web.id);
     assert_page(&server, &two, "parameter_repeated").await;
-    doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id, true).await.unwrap();
+    doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id, true, |_| Ok(()))
+        .await
+        .unwrap();
     assert_page(&server, &request, "authorize_client_unknown").await;
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;
             let owned = key(&server.app, NewKey { owner: Some("user:owner".into()), ..management_key() }).await;
-            users::disable(&server.app, &operator(), "owner").await.unwrap();
+            users::disable(&server.app, &operator(), "owner", true, |_| Ok(())).await.unwrap();
             by_key(scene, &owned).await
         }
         TokenMalformed => scene.userinfo("nonsense").await,

@@ -33,7 +33,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         ClientDisabled => {
             let new = client("Disabled", AuthenticationMethod::ClientSecret, "https://disabled.example/cb");
             let disabled = register(&server.app, new).await;
-            clients::disable(&server.app, &operator(), &disabled.id, true).await.unwrap();
+            clients::disable(&server.app, &operator(), &disabled.id, true, |_| Ok(())).await.unwrap();
             scene.token(&disabled, &[GRANT]).await
         }
         ClientAssertionInvalid => assert(scene, "e30.e30.AA").await,

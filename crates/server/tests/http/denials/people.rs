@@ -16,7 +16,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         UserUnknown => sign_in(scene, &browser, "nobody", WRONG).await,
         PasswordWrong => sign_in(scene, &browser, ALICE, WRONG).await,
         UserDisabled => {
-            users::disable(&server.app, &operator(), BOB).await.unwrap();
+            users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
             sign_in(scene, &browser, BOB, PASSWORD).await
         }
         SignInThrottled => {

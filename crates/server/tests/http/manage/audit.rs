@@ -93,3 +93,22 @@ async fn caller_with_limits_finds_no_events() {
     assert!(events(&limited, "").await.is_empty());
     assert_eq!(refused(&limited.get(&format!("/v1/explain/{trace_id}")).await, 404), "id_unknown");
 }
+
+#[tokio::test]
+async fn deletion_names_what_was_deleted() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let client = json!({"client_name": "Wiki", "grant_types": ["client_credentials"], "scope": "notes:read"});
+        let user = json!({"username": "carol", "password": "a fine long password"});
+        let api = json!({"name": "boards", "identifier": "urn:boards"});
+        for (list, new, name) in [("clients", client, "Wiki"), ("users", user, "carol"), ("apis", api, "boards")] {
+            let created = manager.post(&format!("/v1/{list}"), new).await.expect(201);
+            let path = created.header("location").unwrap();
+            manager.delete(path).await.expect(204);
+            let newest = &events(&manager, &format!("subject={}&limit=1", path.rsplit('/').next().unwrap())).await[0];
+            assert!(newest["action"].as_str().unwrap().ends_with(".deleted"), "{newest}");
+            assert_eq!(newest["details"]["name"], name, "{newest}");
+        }
+    })
+    .await;
+}

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::manager::Manager;
+use super::manager::{Manager, refused};
 use crate::harness::*;
 
 /// How often a change and a deletion of each kind are sent at the same time.
@@ -42,6 +42,88 @@ async fn one_of_a_change_and_a_deletion_with_one_tag_wins() {
             let user = json!({"username": name, "password": "a fine long password"});
             race(&manager, "/v1/users", user, json!({"name": "Other"})).await;
         }
+    })
+    .await;
+}
+
+/// Operations of the description on one thing that can be shown: each with the path, which has an id in place of each
+/// parameter, and with whether it describes `If-Match`.
+async fn operations_on_one(server: &TestServer, ids: &[(&str, String)]) -> Vec<(Method, String, bool)> {
+    let document = server.caller.get("/openapi.json").await.expect(200).json();
+    let paths = document["paths"].as_object().unwrap();
+    let mut found = Vec::new();
+    for (path, item) in paths {
+        let Some(end) = path.rfind('}').filter(|end| paths[&path[..=*end]]["get"].is_object()) else { continue };
+        assert!(paths.contains_key(&path[..=end]));
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(method, _)| *method != "get") {
+            let parameters = operation["parameters"].as_array().unwrap();
+            let path = ids.iter().fold(path.clone(), |path, (name, id)| path.replace(&format!("{{{name}}}"), id));
+            assert!(!path.contains('{'), "say here what {path} is about");
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            found.push((method, path, parameters.iter().any(|parameter| parameter["name"] == "If-Match")));
+        }
+    }
+    assert!(found.len() >= 20, "{found:?}");
+    found
+}
+
+#[tokio::test]
+async fn every_operation_on_one_thing_honours_if_match() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    server.tokens_of(&server.world.web, &AuthorizationRequest::of(&server.world.web)).await;
+    let first = async |list: &str, member: &str| {
+        manager.get(list).await.expect(200).json()["items"][0][member].as_str().unwrap().to_owned()
+    };
+    let client = json!({"client_name": "Robot", "grant_types": ["client_credentials"], "scope": "notes:read"});
+    let client = manager.post("/v1/clients", client).await.expect(201).text("client_id");
+    let role = json!({"holder": client, "api": "notes", "role": "admin"});
+    let role = manager.post("/v1/roles", role).await.expect(201).json();
+    let ids = [
+        ("api_id", role["api_id"].as_str().unwrap().to_owned()),
+        ("client_id", client.clone()),
+        ("grant_id", first("/v1/grants", "id").await),
+        ("key_id", first("/v1/keys", "id").await),
+        ("kid", first("/v1/signing-keys", "kid").await),
+        ("session_id", first("/v1/sessions", "id").await),
+        ("user_id", first("/v1/users?username=alice", "id").await),
+        ("holder", client),
+        ("api", role["api_id"].as_str().unwrap().to_owned()),
+        ("role", "admin".to_owned()),
+    ];
+    let before = manager.get("/v1/audit?limit=1").await.json()["items"][0]["id"].clone();
+    for (method, path, is_described) in operations_on_one(&server, &ids).await {
+        assert!(is_described, "{method} {path} does not describe If-Match");
+        let body = match (&method, path.ends_with("/password")) {
+            (_, true) => Some(json!({"password": "a fine long password"})),
+            (&Method::PATCH, _) => Some(json!({})),
+            _ => None,
+        };
+        let stale = [("if-match", "\"stale\"")];
+        let answer = manager.send(method.clone(), &path, &stale, body).await;
+        assert_eq!(refused(&answer, 412), "precondition_failed", "{method} {path}");
+    }
+    let since = manager.get("/v1/audit?limit=50").await.json()["items"].as_array().unwrap().clone();
+    let changed = since.iter().take_while(|event| event["id"] != before).filter(|event| event["code"].is_null());
+    let changed: Vec<_> = changed.map(|event| event["action"].clone()).collect();
+    assert!(changed.is_empty(), "{changed:?}");
+}
+
+#[tokio::test]
+async fn tag_from_before_a_role_was_given_is_stale() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let client = json!({"client_name": "Robot", "grant_types": ["client_credentials"], "scope": "notes:read"});
+        let created = manager.post("/v1/clients", client).await.expect(201);
+        let (path, stale) = (created.header("location").unwrap(), [("if-match", created.header("etag").unwrap())]);
+        let role = json!({"holder": created.text("client_id"), "api": "notes", "role": "admin"});
+        manager.post("/v1/roles", role).await.expect(201);
+        for (method, path) in [(Method::POST, &*format!("{path}/disable")), (Method::DELETE, path)] {
+            assert_eq!(refused(&manager.send(method, path, &stale, None).await, 412), "precondition_failed");
+        }
+        let shown = manager.get(path).await.expect(200);
+        let fresh = [("if-match", shown.header("etag").unwrap())];
+        manager.send(Method::POST, &format!("{path}/disable"), &fresh, None).await.expect(200);
     })
     .await;
 }

@@ -1,4 +1,4 @@
-//! Somebody who manages the server over HTTP, with a key of the management API.
+//! Somebody who manages the server over HTTP, with a key of the management API or as a client.
 
 use doorward_core::scope::ScopeSet;
 use doorward_server::manage::keys::{self, NewKey};
@@ -10,6 +10,7 @@ use crate::harness::*;
 /// A caller of the management API.
 pub(crate) struct Manager<'a> {
     server: &'a TestServer,
+    /// The key or the access token.
     pub(crate) key: String,
 }
 
@@ -29,6 +30,12 @@ impl<'a> Manager<'a> {
     pub(crate) async fn by(server: &'a TestServer, new: NewKey) -> Self {
         assert!(new.scopes != ScopeSet::default());
         let key = keys::create(&server.app, &operator(), new).await.unwrap().key.reveal().to_owned();
+        Self { server, key }
+    }
+
+    /// As a client that acts for itself, with a token of all the scopes that it asks for.
+    pub(crate) async fn as_client(server: &'a TestServer, client: &Registered, scopes: &str) -> Self {
+        let key = server.caller.client_credentials(client, scopes).await.expect(200).text("access_token");
         Self { server, key }
     }
 

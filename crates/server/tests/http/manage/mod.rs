@@ -2,13 +2,16 @@
 
 mod apis;
 mod audit;
+mod client_limits;
 mod clients;
+mod dry_run;
 mod grants;
 mod if_match;
 mod keys;
 pub(crate) mod manager;
 mod narrowing;
 mod operations;
+mod others;
 mod roles;
 mod sessions;
 mod signing_keys;

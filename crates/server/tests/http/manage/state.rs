@@ -256,7 +256,45 @@ async fn runs_at_the_same_time_create_nothing_twice() {
             apply(&others[1], &desired, How::default()),
         );
         let clients = exported(server).await.client.unwrap();
-        assert_eq!(clients.iter().filter(|client| client.metadata.client_name == "Race").count(), 1);
+        assert_eq!(clients.iter().filter(|client| client.settings.metadata.client_name == "Race").count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn limits_of_clients_are_exported_by_name_and_applied() {
+    on_each_engine(async |server| {
+        let robot = |owners: &[&str]| {
+            state(json!({
+                "api": [{"name": "boards", "identifier": "urn:boards"}],
+                "client": [{
+                    "client_id": format!("cli_{}", "7".repeat(32)), "client_name": "Robot", "scope": "clients:read",
+                    "grant_types": ["client_credentials"], "limited_to": ["boards"], "limited_to_owners": owners,
+                }],
+            }))
+        };
+        let keeps = How { prunes: false, ..CONFIRMED };
+        assert_eq!(apply(server, &robot(&[ALICE]), keeps).await.changes.len(), 2);
+        assert!(apply(server, &robot(&[ALICE]), keeps).await.changes.is_empty());
+        let found = exported(server).await;
+        let client =
+            found.client.iter().flatten().find(|client| client.settings.metadata.client_name == "Robot").unwrap();
+        assert_eq!(client.settings.limited_to, ["boards"]);
+        let alice = client.settings.limited_to_owners[0].clone();
+        assert!(alice.starts_with("usr_"), "{alice}");
+        assert!(apply(server, &found, keeps).await.changes.is_empty());
+
+        let changes = apply(server, &robot(&[BOB]), keeps).await.changes;
+        assert_eq!(changes[0].members.iter().map(|member| &*member.member).collect::<Vec<_>>(), ["limited_to_owners"]);
+        let missing = format!("usr_{}", "7".repeat(32));
+        let refused = state::apply(&server.app, &operator(), &robot(&[&missing]), keeps).await;
+        assert!(matches!(refused, Err(ManageError::Mistakes(_))), "{refused:?}");
+        let skipping = How { skips_missing: true, ..keeps };
+        apply(server, &robot(&[&missing]), skipping).await;
+        let found = exported(server).await;
+        let client =
+            found.client.iter().flatten().find(|client| client.settings.metadata.client_name == "Robot").unwrap();
+        assert_eq!(client.settings.limited_to_owners, [missing], "the limit stays, so that nothing is reached");
     })
     .await;
 }

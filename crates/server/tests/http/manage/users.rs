@@ -201,3 +201,21 @@ async fn limited_caller_finds_its_users_only_and_creates_none() {
     let by_name = all.get(&format!("/v1/users/{ALICE}")).await;
     assert_eq!(refused(&by_name, 404), "id_unknown", "names stay out of paths");
 }
+
+#[tokio::test]
+async fn disabling_a_user_in_use_has_to_be_confirmed() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        server.tokens_of(&server.world.web, &AuthorizationRequest::of(&server.world.web)).await;
+        let id = manager.get("/v1/users?username=alice").await.expect(200).json()["items"][0]["id"].clone();
+        let path = format!("/v1/users/{}/disable", id.as_str().unwrap());
+        let refusal = manager.act(&path).await;
+        assert_eq!(refused(&refusal, 409), "confirmation_required");
+        let ends = &refusal.json()["ends"];
+        assert_eq!((&ends["sessions"]["count"], &ends["grants"]["count"]), (&json!(1), &json!(1)), "{ends}");
+        assert_eq!((&ends["keys"]["count"], &ends["role_grants"]["count"]), (&json!(0), &json!(0)), "{ends}");
+        assert!(manager.act(&format!("{path}?confirm=true")).await.expect(200).json()["disabled_at"].is_string());
+        manager.act(&path).await.expect(200);
+    })
+    .await;
+}

@@ -18,7 +18,7 @@ fn face(answer: &Answer, username: &str) -> (u16, String) {
 #[tokio::test]
 async fn all_failed_sign_ins_get_the_same_page_for_one_hash() {
     let server = TestServer::start().await;
-    users::disable(&server.app, &operator(), BOB).await.unwrap();
+    users::disable(&server.app, &operator(), BOB, true, |_| Ok(())).await.unwrap();
     let browser = server.browser();
     let mut faces = Vec::new();
     for (username, password) in [("nobody", "wrong"), (ALICE, "wrong"), (BOB, PASSWORD), ("", "wrong")] {
@@ -147,7 +147,7 @@ async fn a_new_password_ends_the_old_one_and_every_session() {
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
     let new = "sixteen tin soldiers";
-    users::set_password(&server.app, &operator(), ALICE, new.into()).await.unwrap();
+    users::set_password(&server.app, &operator(), ALICE, new.into(), |_| Ok(())).await.unwrap();
     assert_eq!(browser.get("/account").await.location(), "/sign-in");
     server.browser().sign_in(ALICE, PASSWORD).await.expect(401);
     server.browser().sign_in(ALICE, new).await.expect(303);

@@ -55,12 +55,12 @@ async fn disabling_a_user_ends_sessions_for_good() {
         let browser = server.browser();
         browser.sign_in(ALICE, PASSWORD).await.expect(303);
         let form = browser.consent(&AuthorizationRequest::of(&server.world.web)).await;
-        users::disable(&server.app, &operator(), ALICE).await.unwrap();
+        users::disable(&server.app, &operator(), ALICE, true, |_| Ok(())).await.unwrap();
         assert_eq!(browser.get("/account").await.location(), "/sign-in");
         // A consent page that was open leads back to the sign-in and to no code.
         let answer = browser.allow(&form, &["notes:read"]).await;
         assert!(answer.location().starts_with("/continue/"), "{}", answer.location());
-        users::enable(&server.app, &operator(), ALICE).await.unwrap();
+        users::enable(&server.app, &operator(), ALICE, |_| Ok(())).await.unwrap();
         assert_eq!(browser.get("/account").await.location(), "/sign-in");
     })
     .await;

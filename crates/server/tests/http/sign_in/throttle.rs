@@ -118,7 +118,7 @@ async fn known_browser_has_its_own_counter_for_one_account() {
             browser.sign_in(BOB, WRONG).await.expect(401);
         }
         wait(&browser.sign_in(BOB, WRONG).await);
-        users::set_password(&server.app, &operator(), BOB, PASSWORD.into()).await.unwrap();
+        users::set_password(&server.app, &operator(), BOB, PASSWORD.into(), |_| Ok(())).await.unwrap();
     }
 }
 
@@ -168,7 +168,7 @@ async fn browser_is_unknown_after_password_change_or_full_sign_out() {
         owner.sign_in(ALICE, PASSWORD).await.expect(303);
         assert!(is_known(&owner).await);
         let other = "sixteen tin soldiers";
-        users::set_password(&server.app, &operator(), ALICE, other.into()).await.unwrap();
+        users::set_password(&server.app, &operator(), ALICE, other.into(), |_| Ok(())).await.unwrap();
         assert!(!is_known(&owner).await, "another password");
         server.advance_secs(15 * 60);
         owner.sign_in(ALICE, other).await.expect(303);

@@ -91,7 +91,7 @@ async fn unknown_disabled_and_wrong_secret_clients_look_alike() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     let disabled = registered(&server, AuthenticationMethod::ClientSecret).await;
-    clients::disable(&server.app, &operator(), &disabled.id, true).await.unwrap();
+    clients::disable(&server.app, &operator(), &disabled.id, true, |_| Ok(())).await.unwrap();
     let mut faces = Vec::new();
     for (id, secret) in [
         ("cli_00000000000000000000000000000000", "dw_cs_wrong"),
@@ -149,7 +149,7 @@ async fn a_rotated_secret_is_refused_from_then_on() {
     let server = TestServer::start().await;
     let web = &server.world.web;
     server.caller.token(web, &[GRANT]).await.expect(200);
-    let secret = clients::rotate_secret(&server.app, &operator(), &web.id).await.unwrap();
+    let secret = clients::rotate_secret(&server.app, &operator(), &web.id, |_| Ok(())).await.unwrap();
     server.caller.token(web, &[GRANT]).await.expect(401);
     let secret = doorward_core::secret::ExposeSecret::expose_secret(&secret).to_owned();
     server.caller.token(&Registered { secret: Some(secret), ..web.clone() }, &[GRANT]).await.expect(200);

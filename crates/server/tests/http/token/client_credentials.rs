@@ -173,7 +173,7 @@ async fn disabled_client_gets_no_token_and_loses_its_tokens() {
     let web = &server.world.web;
     let token = server.caller.client_credentials(web, "notes:read").await.expect(200).text("access_token");
     assert!(server.caller.is_active(&server.world.notes, &token).await);
-    doorward_server::manage::clients::disable(&server.app, &operator(), &web.id, true).await.unwrap();
+    doorward_server::manage::clients::disable(&server.app, &operator(), &web.id, true, |_| Ok(())).await.unwrap();
     assert_eq!(server.caller.client_credentials(web, "notes:read").await.oauth_error().0, 401);
     assert!(!server.caller.is_active(&server.world.notes, &token).await);
 }

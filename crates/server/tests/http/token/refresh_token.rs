@@ -278,15 +278,17 @@ async fn a_refresh_token_is_good_at_no_other_endpoint() {
 async fn nothing_is_refreshed_for_a_disabled_user_or_client() {
     on_each_engine(async |server| {
         let token = first(server, &server.world.native).await;
-        doorward_server::manage::users::disable(&server.app, &operator(), ALICE).await.unwrap();
+        doorward_server::manage::users::disable(&server.app, &operator(), ALICE, true, |_| Ok(())).await.unwrap();
         let answer = server.caller.refresh(&server.world.native, &token).await;
         assert_eq!(answer.oauth_error(), refused("grant_ended"));
-        doorward_server::manage::users::enable(&server.app, &operator(), ALICE).await.unwrap();
+        doorward_server::manage::users::enable(&server.app, &operator(), ALICE, |_| Ok(())).await.unwrap();
         let answer = server.caller.refresh(&server.world.native, &token).await;
         assert_eq!(answer.oauth_error(), refused("grant_ended"), "what was ended stays ended");
         server.advance_secs(1);
         let token = first(server, &server.world.web).await;
-        doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id, true).await.unwrap();
+        doorward_server::manage::clients::disable(&server.app, &operator(), &server.world.web.id, true, |_| Ok(()))
+            .await
+            .unwrap();
         assert_eq!(server.caller.refresh(&server.world.web, &token).await.oauth_error().1, "invalid_client");
     })
     .await;

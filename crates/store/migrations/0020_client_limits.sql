@@ -1,0 +1,2 @@
+-- Clients can be limited to APIs and owners at the management API, in their metadata. Programs of an older version would pass
+-- over that, so they stop here. Nothing is stored in another way.
