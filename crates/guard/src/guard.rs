@@ -7,16 +7,17 @@
 use std::{fmt, sync::Arc};
 
 use doorward_core::{
-    api::ResourceIdentifier, clock::Clock, credential, denial::Denial, event::RefusalEvent, policy, random::Rng,
-    refusal::Refusal, scope::ScopeSet, trace::TraceId,
+    api::ResourceIdentifier, client_side, clock::Clock, credential, denial::Denial, event::RefusalEvent, policy,
+    random::Rng, refusal::Refusal, scope::ScopeSet, trace::TraceId,
 };
 use http::{HeaderValue, request::Parts};
 
 use crate::{
+    allowed::AllowedBecause,
     audit::AuditSink,
     authorizer::{Action, Authorizer, Decision, Resource},
     builder::{GuardBuilder, Remote, WithVerifier, WithoutCredential},
-    layer::{Demand, GuardLayer},
+    layer::{Demand, GuardLayer, Route},
     principal::{Admission, Principal},
     problem::Problem,
     requirement::{Requirement, authenticated},
@@ -37,6 +38,7 @@ pub(crate) struct Inner {
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) keys_in_browsers: Option<AllowedBecause>,
 }
 
 impl Guard {
@@ -75,9 +77,7 @@ impl Guard {
     /// Does what the layers do, for programs that have a request and no tower service. Returns the principal, or the
     /// response to send. The audit has the refusal when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
-        let context = RequestContext::of(request, self.0.clock.now());
-        let found = self.admitted(request, requirement, &context).await?;
-        found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
+        self.known(request, requirement, self.0.keys_in_browsers.is_some()).await
     }
 
     /// Waits until the refusals so far are delivered, as far as one attempt can do it. Call it when the program ends.
@@ -108,15 +108,30 @@ impl Guard {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) async fn admit(&self, request: &Parts, demand: &Demand) -> Result<Admission, Problem> {
-        match demand {
-            Demand::Required(requirement) => self.authorize(request, requirement).await.map(Admission::Known),
+    pub(crate) async fn admit(&self, request: &Parts, route: &Route) -> Result<Admission, Problem> {
+        let from_browsers = route.keys_in_browsers.or(self.0.keys_in_browsers).is_some();
+        match &route.demand {
+            Demand::Required(requirement) => {
+                self.known(request, requirement, from_browsers).await.map(Admission::Known)
+            }
             Demand::Optional => {
                 let context = RequestContext::of(request, self.0.clock.now());
-                let found = self.admitted(request, &authenticated(), &context).await?;
+                let found = self.admitted(request, &authenticated(), from_browsers, &context).await?;
                 Ok(found.map_or(Admission::Anonymous, Admission::Known))
             }
         }
+    }
+
+    /// The principal of a request that must have one.
+    async fn known(
+        &self,
+        request: &Parts,
+        requirement: &Requirement,
+        from_browsers: bool,
+    ) -> Result<Principal, Problem> {
+        let context = RequestContext::of(request, self.0.clock.now());
+        let found = self.admitted(request, requirement, from_browsers, &context).await?;
+        found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
     }
 
     /// The principal of a request, verified and authorized, or `None` if the request has no credential.
@@ -124,13 +139,16 @@ impl Guard {
         &self,
         request: &Parts,
         requirement: &Requirement,
+        from_browsers: bool,
         context: &RequestContext<'_>,
     ) -> Result<Option<Principal>, Problem> {
         let found = self.verify(request, context).await;
         let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
             return Ok(None);
         };
-        match self.decide(&principal, requirement, context) {
+        // Each layer asks: an outer one may allow what this one does not.
+        let sent_from = if from_browsers { Ok(()) } else { check_sender(&principal, request) };
+        match sent_from.and_then(|()| self.decide(&principal, requirement, context)) {
             Ok(()) => Ok(Some(principal)),
             Err(refusal) => Err(self.refuse(request, context, refusal, Some(&principal))),
         }
@@ -159,11 +177,11 @@ impl Guard {
         if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_verified_by(self)) {
             return Ok(Some(known.clone()));
         }
-        let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
+        let presented =
+            credential::present(values(request, "authorization"), values(request, "x-api-key"), request.uri.query())?;
         let Some(credential) = presented else { return Ok(None) };
         let who = self.0.verifier.verify(&credential, context).await?;
-        Ok(Some(Principal::new(who, self)))
+        Ok(Some(Principal::new(who, credential.environment(), self)))
     }
 
     /// Notes the refusal in the audit, and creates the response.
@@ -185,6 +203,19 @@ impl Guard {
             ..event
         });
         Problem::new(refusal, trace_id, &self.0.issuer, self.0.resource_metadata.as_deref())
+    }
+}
+
+/// All values of a header.
+fn values<'r>(request: &'r Parts, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
+    request.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+}
+
+/// Refuses an API key that a browser or an app sent. The key is valid, so the audit names it: it has to be rotated.
+fn check_sender(principal: &Principal, request: &Parts) -> Result<(), Refusal> {
+    match principal.environment() {
+        Some(environment) => client_side::check(environment, values(request, "origin"), values(request, "user-agent")),
+        None => Ok(()),
     }
 }
 

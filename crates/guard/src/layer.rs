@@ -15,7 +15,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{guard::Guard, requirement::Requirement, verifier::BoxFuture};
+use crate::{allowed::AllowedBecause, guard::Guard, requirement::Requirement, verifier::BoxFuture};
 
 /// Whether a route needs a credential.
 #[derive(Clone, Debug)]
@@ -24,6 +24,13 @@ pub(crate) enum Demand {
     Optional,
     /// Yes, and it must meet this requirement.
     Required(Requirement),
+}
+
+/// What the layer's routes need, and what they allow beyond the guard.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) demand: Demand,
+    pub(crate) keys_in_browsers: Option<AllowedBecause>,
 }
 
 /// Puts a [`Guard`] in front of routes. [`Guard::layer`], [`Guard::require`] and [`Guard::optional`] create it.
@@ -37,17 +44,31 @@ pub(crate) enum Demand {
 /// - `Router::route_layer` does not cover paths that no route has, which get 404. Behind `Router::layer` they get 401
 ///   without a credential, so that unknown callers can't map the API. `Router::merge` keeps the fallback of the router
 ///   that is merged last, so merge the guarded one last.
+/// - What a layer allows beyond the guard, only the outermost layer of the guard can: an outer one has refused it before.
 /// - A CORS preflight is an `OPTIONS` without a credential (Fetch section 4.8) and is refused like any other request.
 ///   An API for browsers puts its CORS layer outside of the guard, where it answers preflights itself.
 #[derive(Clone)]
 pub struct GuardLayer {
     guard: Guard,
-    demand: Arc<Demand>,
+    route: Arc<Route>,
 }
 
 impl GuardLayer {
     pub(crate) fn new(guard: Guard, demand: Demand) -> Self {
-        Self { guard, demand: Arc::new(demand) }
+        Self { guard, route: Arc::new(Route { demand, keys_in_browsers: None }) }
+    }
+
+    /// Accepts live API keys from browsers and apps on these routes: see [`GuardBuilder::allow_keys_in_browsers`]. The
+    /// layer must be the outermost of its guard.
+    ///
+    /// # Panics
+    /// If `reason` is empty. Routes are built once at startup, so that shows there.
+    ///
+    /// [`GuardBuilder::allow_keys_in_browsers`]: crate::GuardBuilder::allow_keys_in_browsers
+    pub fn allow_keys_in_browsers(mut self, reason: &'static str) -> Self {
+        let reason = AllowedBecause::new(reason).expect("a route says why it accepts API keys from browsers");
+        Arc::make_mut(&mut self.route).keys_in_browsers = Some(reason);
+        self
     }
 }
 
@@ -89,7 +110,7 @@ where
         let layer = self.layer.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match layer.guard.admit(&parts, &layer.demand).await {
+            match layer.guard.admit(&parts, &layer.route).await {
                 Ok(admission) => {
                     admission.insert_into(&mut parts.extensions);
                     inner.call(Request::from_parts(parts, body)).await

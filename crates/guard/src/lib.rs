@@ -19,6 +19,7 @@ pub mod problem;
 pub mod requirement;
 
 // The parts of a guard.
+mod allowed;
 pub mod audit;
 pub mod authorizer;
 pub mod builder;

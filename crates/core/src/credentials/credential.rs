@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use super::masked;
 use crate::{
-    api_key,
+    api_key::{self, Environment},
     checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
@@ -53,6 +53,14 @@ impl fmt::Debug for CredentialText<'_> {
 }
 
 impl<'a> Credential<'a> {
+    /// What an API key says of its use; `None` for tokens. A key's checksum covers it.
+    pub fn environment(&self) -> Option<Environment> {
+        match self {
+            Self::ApiKey(key) => api_key::environment(key.expose_secret()),
+            Self::Jwt(_) | Self::Opaque(_) => None,
+        }
+    }
+
     /// Sorts a text by its form.
     pub fn classify(text: &'a str) -> Result<Self, Denial> {
         if text.len() > MAX_LENGTH {

@@ -3,6 +3,7 @@
 pub mod access_token;
 pub mod api_key;
 pub mod checksummed;
+pub mod client_side;
 pub mod credential;
 pub mod id_token;
 pub mod jwk;

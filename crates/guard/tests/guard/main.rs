@@ -8,6 +8,7 @@ mod connections;
 mod fake_issuer;
 mod issuer_away;
 mod jwts;
+mod keys_in_browsers;
 mod layers;
 mod opaque_tokens;
 mod refusals;

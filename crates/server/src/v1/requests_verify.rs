@@ -47,7 +47,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[schema(as = RequestVerification)]
 #[allow(dead_code, reason = "the description comes from it")]
 struct Described {
-    /// The headers `authorization` and `x-api-key` that the caller sent, each with its value or a list of its values.
+    /// The headers `authorization`, `x-api-key`, `origin` and `user-agent` that the caller sent, each with its value or a
+    /// list of its values.
     #[schema(value_type = BTreeMap<String, Value>)]
     headers: BTreeMap<String, Value>,
     /// The method of the request.
@@ -60,6 +61,9 @@ struct Described {
     roles: Option<Vec<Role>>,
     /// The caller's address.
     address: Option<String>,
+    /// Why the route accepts live API keys from browsers and apps. Without a reason it refuses them.
+    #[schema(min_length = 1, max_length = 200)]
+    allow_keys_in_browsers: Option<String>,
 }
 
 /// Whether the request may pass.
@@ -162,7 +166,10 @@ impl Answer {
     }
 }
 
-const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"],"roles":["…"],"address":"…"}"#;
+const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…","origin":"…","user-agent":"…"},"method":"GET","uri":"/…","scopes":["…"],"roles":["…"],"address":"…"}"#;
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 200;
 
 fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
@@ -177,12 +184,19 @@ fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
     for (index, role) in unknown_role {
         members.note(Mistake::at_element("roles", index, format!("this API has no role {role}")));
     }
+    let reason: Option<String> = members.optional("allow_keys_in_browsers");
+    if reason.as_deref().is_some_and(|reason| !(1..=MAX_REASON).contains(&reason.trim().chars().count())) {
+        let detail = format!("must be a reason of 1 to {MAX_REASON} characters");
+        members.note(Mistake::at("allow_keys_in_browsers", detail));
+    }
     let mut headers = members.headers();
     let (authorization, x_api_key) = (headers.header("authorization"), headers.header("x-api-key"));
+    let (origin, user_agent) = (headers.header("origin"), headers.header("user-agent"));
     // A header by another name could carry a credential that nobody checks.
     members.finish_part(headers);
     members.finish()?;
     let scopes: ScopeSet = scopes.into_iter().collect();
     let requirement = roles.into_iter().fold(Requirement::from(scopes), Requirement::role);
-    Ok(Presented { authorization, x_api_key, method, uri, requirement, address })
+    let keys_in_browsers = reason.is_some();
+    Ok(Presented { authorization, x_api_key, origin, user_agent, keys_in_browsers, method, uri, requirement, address })
 }

@@ -7,7 +7,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::Api,
-    credential,
+    client_side,
+    credential::{self, Credential},
     denial::Denial,
     policy::{self, Requirement},
     principal::Principal,
@@ -21,6 +22,10 @@ use crate::app::App;
 pub(crate) struct Presented {
     pub(crate) authorization: Vec<String>,
     pub(crate) x_api_key: Vec<String>,
+    pub(crate) origin: Vec<String>,
+    pub(crate) user_agent: Vec<String>,
+    /// Whether the route accepts live keys from browsers and apps.
+    pub(crate) keys_in_browsers: bool,
     pub(crate) method: String,
     /// The request target as the caller sent it: usually the path with its query.
     pub(crate) uri: String,
@@ -56,6 +61,13 @@ impl Presented {
     fn query(&self) -> Option<String> {
         self.uri.split_once(['?', '#']).map(|(_, query)| query.replace(['?', '#'], "&"))
     }
+
+    /// Refuses an API key that a browser or an app sent.
+    fn check_sender(&self, credential: &Credential<'_>) -> Result<(), Refusal> {
+        let Some(environment) = credential.environment().filter(|_| !self.keys_in_browsers) else { return Ok(()) };
+        let (origin, user_agent) = (self.origin.iter(), self.user_agent.iter());
+        client_side::check(environment, origin.map(String::as_bytes), user_agent.map(String::as_bytes))
+    }
 }
 
 /// The principal of the request, which meets what the route demands.
@@ -65,7 +77,7 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let credential = credential::present(authorization, x_api_key, query.as_deref()).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
-    match policy::authorize(&principal, &presented.requirement) {
+    match presented.check_sender(&credential).and_then(|()| policy::authorize(&principal, &presented.requirement)) {
         Ok(()) => Ok(principal),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),
     }
@@ -78,7 +90,17 @@ mod tests {
     fn presented(uri: &str) -> Presented {
         let (method, uri) = ("GET".to_owned(), uri.to_owned());
         let requirement = Requirement::authenticated();
-        Presented { authorization: Vec::new(), x_api_key: Vec::new(), method, uri, requirement, address: None }
+        Presented {
+            authorization: Vec::new(),
+            x_api_key: Vec::new(),
+            origin: Vec::new(),
+            user_agent: Vec::new(),
+            keys_in_browsers: false,
+            method,
+            uri,
+            requirement,
+            address: None,
+        }
     }
 
     #[test]

@@ -199,6 +199,7 @@ impl Denial {
                 | InsufficientPermission
                 | InsufficientScope
                 | KeyExpired
+                | KeyInBrowser
                 | KeyMistyped
                 | KeyOfAnotherApi
                 | KeyOwnerDisabled

@@ -56,6 +56,10 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             keys::disable(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
             by_key(scene, created.key.reveal()).await
         }
+        KeyInBrowser => {
+            let headers = [("x-api-key", world.management_key.as_str()), ("origin", "https://app.example")];
+            scene.get(&server.caller, "/v1/keys", &headers).await
+        }
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;
             let owned = key(&server.app, NewKey { owner: Some("user:owner".into()), ..management_key() }).await;
