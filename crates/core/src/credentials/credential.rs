@@ -113,6 +113,20 @@ pub fn present<'a>(
     Credential::classify(bearer_token(text).ok_or(Denial::CredentialMalformed)?).map(Some)
 }
 
+/// The credential of a request whose route accepts a key in its query: that key, if there is one, and else what was
+/// [presented](present) without it. Only an API key may come that way.
+pub fn with_query_key<'a>(
+    presented: Option<Credential<'a>>,
+    query_key: Option<&'a str>,
+) -> Result<Option<Credential<'a>>, Denial> {
+    match (presented, query_key) {
+        (presented, None) => Ok(presented),
+        (Some(_), Some(_)) => Err(Denial::CredentialMultiple),
+        (None, Some(key)) if api_key::looks_like_key(key) => Ok(Some(Credential::ApiKey(CredentialText(key)))),
+        (None, Some(_)) => Err(Denial::CredentialInQuery),
+    }
+}
+
 /// The token of `Bearer <token>`; the scheme's name in any case (RFC 9110 section 11.1), the token by the grammar of
 /// RFC 6750 section 2.1.
 pub fn bearer_token(header: &str) -> Option<&str> {

@@ -205,6 +205,7 @@ impl Denial {
                 | KeyOwnerDisabled
                 | KeyRevoked
                 | KeyUnknown
+                | LegacyRateLimited
                 | TokenAlgorithmRefused
                 | TokenAudienceWrong
                 | TokenBindingUnproven
