@@ -7,6 +7,7 @@ import { CHROMIUM } from "../harness/person.mjs";
 import { serve } from "./application.mjs";
 import { carried } from "./carried.mjs";
 import { crossOrigin } from "./cross_origin.mjs";
+import { keysInPages } from "./keys.mjs";
 
 const checks = new Checks();
 const check = (promise, body) => checks.check(`oidc-client-ts: ${promise}`, body);
@@ -190,6 +191,7 @@ try {
 
   await crossOrigin(checks, page, context);
   await carried(checks, page, context);
+  await keysInPages(checks, page);
 } finally {
   await browser.close();
   await application.close();

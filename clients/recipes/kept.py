@@ -43,21 +43,23 @@ def _credential(api: Api, name: str = "kept") -> str:
 
 
 def _question(checks: Checks, api: Api, strange: Strange) -> None:
-    with checks.check(f"{api.name}: asks with its own credential about method, raw target, scopes and two headers only"):
+    with checks.check(f"{api.name}: asks with its own credential about method, raw target, scopes and four headers only"):
         credential, target = _credential(api, "question"), "/invoices?a=%2Fb%20c&a=%C3%A4+&d"
-        headers = (("X-API-Key", credential), ("Cookie", "session=1"), ("X-Forwarded-For", "192.0.2.1"), ("X-Mine", "1"))
+        passed_on = {"x-api-key": credential, "origin": "https://app.example", "user-agent": "recipes/1"}
+        kept_back = {"cookie": "session=1", "x-forwarded-for": "192.0.2.1", "x-mine": "1"}
+        headers = (passed_on | kept_back).items()
         [asked] = strange.asked_in(lambda: equal(api.call(target, *headers, method="POST").status, 200), credential)
         question = asked.question
         equal(asked.path, "/v1/requests/verify")
         equal((question["method"], question["uri"], question["scopes"]), ("POST", target, ["invoices:write"]))
         sent = {name: [value] if isinstance(value, str) else value for name, value in question["headers"].items() if value}
-        equal(sent, {"x-api-key": [credential]})
+        equal(sent, {name: [value] for name, value in passed_on.items()})
         equal(set(question), {"method", "uri", "headers", "scopes", "address"})
         equal(question["address"].removeprefix("::ffff:"), api.address)
         scheme, encoded = asked.headers["authorization"].split(" ")
         client_id, secret = base64.b64decode(encoded).decode().split(":")
         assert scheme == "Basic" and client_id.startswith("cli_") and secret.startswith("dw_cs_"), asked
-        assert not {"cookie", "x-mine", "x-forwarded-for", "x-api-key"} & set(asked.headers), asked.headers
+        assert not {*kept_back, "x-api-key", "origin"} & set(asked.headers), asked.headers
 
 
 def _refusal(checks: Checks, api: Api, strange: Strange) -> None:

@@ -18,6 +18,7 @@ def refused(checks: Checks, apis: list[Api], doorward: Doorward, environment: di
         _calls(checks, api, environment)
         _principal(checks, api, key)
         _refusals(checks, api, key["secret"], doorward)
+        _in_a_page(checks, api, key["secret"])
         _ambiguous(checks, api, key["secret"])
 
     with ThreadPoolExecutor(len(apis)) as at_once:
@@ -63,6 +64,15 @@ def _refusals(checks: Checks, api: Api, key: str, doorward: Doorward) -> None:
             equal((event["details"]["method"], event["details"]["path"]), (method, "/invoices"))
             equal(event["address"], api.address)
             assert "page=2" not in story, story
+
+
+def _in_a_page(checks: Checks, api: Api, key: str) -> None:
+    browser = "Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0"
+    for header in (("Origin", "https://app.example"), ("User-Agent", browser)):
+        with checks.check(f"{api.name}: a live key with {header[0]} of a browser is refused, although it was valid before"):
+            equal(api.call("/invoices", ("X-API-Key", key), ("User-Agent", "acme-sync/1.0")).status, 200)
+            answer = api.call("/invoices", ("X-API-Key", key), header)
+            equal((answer.status, answer.json()["code"]), (403, "key_in_browser"))
 
 
 def _ambiguous(checks: Checks, api: Api, key: str) -> None:

@@ -2,7 +2,7 @@
 //!
 //! Telling must never delay or fail an answer: a sink takes the event and returns at once.
 
-use doorward_core::event::RefusalEvent;
+use doorward_core::{event::RefusalEvent, legacy::LegacyUse};
 
 use crate::verifier::BoxFuture;
 
@@ -10,6 +10,11 @@ use crate::verifier::BoxFuture;
 pub trait AuditSink: Send + Sync + 'static {
     /// Takes one refusal. Must not block: what can't be taken is counted and dropped.
     fn refused(&self, event: RefusalEvent);
+
+    /// Takes one use of a legacy way, or several equal ones. By default it goes to the log, as [`LogSink`] writes it.
+    fn legacy_used(&self, used: LegacyUse) {
+        LogSink.legacy_used(used);
+    }
 
     /// Waits until what was taken has arrived, as far as one attempt can. Called when the program ends.
     fn flush(&self) -> BoxFuture<'_, ()> {
@@ -30,5 +35,9 @@ impl AuditSink for LogSink {
                 tracing::error!(target: "doorward::refusal", trace_id = %event.trace_id, %error, "not written")
             }
         }
+    }
+    fn legacy_used(&self, used: LegacyUse) {
+        let LegacyUse { way, key, route, network, count, .. } = used;
+        tracing::warn!(target: "doorward::legacy", %way, key, route, network, count, "a key came by a legacy way");
     }
 }

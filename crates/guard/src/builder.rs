@@ -14,6 +14,7 @@ use doorward_core::{
 };
 
 use crate::{
+    allowed::AllowedBecause,
     audit::{AuditSink, LogSink},
     authorizer::Authorizer,
     guard::{Guard, Inner},
@@ -58,6 +59,7 @@ struct Common {
     audit: Option<Arc<dyn AuditSink>>,
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
+    keys_in_browsers: Option<&'static str>,
 }
 
 /// Why a guard can't be built.
@@ -73,6 +75,9 @@ pub enum GuardError {
     /// The issuer is not a valid issuer URL.
     #[error("the issuer must be an https URL without query and fragment; http is only for localhost")]
     Issuer,
+    /// A browser's keys are to be accepted, without a reason.
+    #[error("allow_keys_in_browsers needs a reason, for those who read the code")]
+    ReasonMissing,
     /// A scope for the metadata is not valid.
     #[error("scopes_supported: {0}")]
     Scope(#[from] InvalidScope),
@@ -94,6 +99,26 @@ impl<V> GuardBuilder<V> {
     /// Sends refusals to a custom sink. By default they go to the log.
     pub fn audit(mut self, sink: impl AuditSink) -> Self {
         self.common.audit = Some(Arc::new(sink));
+        self
+    }
+
+    /// Accepts live API keys from browsers and apps, on all routes. By default they are refused with `key_in_browser`:
+    /// everybody who has the page or the app can read the key. `reason` is for those who read the code, and appears in
+    /// the log at startup.
+    ///
+    /// A request counts as a browser's or an app's by its `Origin` and `User-Agent` ([`client_side`]). Callers choose
+    /// these headers, so the check stops mistakes and no attacker. Test keys and access tokens are not affected.
+    ///
+    /// ```
+    /// # use doorward_guard::{Guard, ResourceIdentifier};
+    /// # let api = ResourceIdentifier::parse("https://api.example").unwrap();
+    /// Guard::builder("https://auth.example", api)
+    ///     .allow_keys_in_browsers("An extension in our own staff's browsers; each has a key of their own");
+    /// ```
+    ///
+    /// [`client_side`]: doorward_core::client_side
+    pub fn allow_keys_in_browsers(mut self, reason: &'static str) -> Self {
+        self.common.keys_in_browsers = Some(reason);
         self
     }
 
@@ -213,6 +238,7 @@ impl Common {
             audit: None,
             clock: Arc::new(SystemClock),
             rng: Arc::new(SystemRng::default()),
+            keys_in_browsers: None,
         }
     }
 
@@ -231,6 +257,12 @@ impl Common {
     }
 
     fn build(self, verifier: Arc<dyn Verifier>) -> Result<Guard, GuardError> {
+        let keys_in_browsers =
+            self.keys_in_browsers.map(|reason| AllowedBecause::new(reason).ok_or(GuardError::ReasonMissing));
+        let keys_in_browsers = keys_in_browsers.transpose()?;
+        if let Some(reason) = keys_in_browsers {
+            tracing::info!(api = %self.audience, %reason, "API keys are accepted from browsers and apps");
+        }
         Ok(Guard::new(Inner {
             resource_metadata: self.audience.metadata_url(),
             issuer: self.issuer,
@@ -241,6 +273,7 @@ impl Common {
             audit: self.audit.unwrap_or_else(|| Arc::new(LogSink)),
             clock: self.clock,
             rng: self.rng,
+            keys_in_browsers,
         }))
     }
 }

@@ -7,18 +7,32 @@
 use std::{fmt, sync::Arc};
 
 use doorward_core::{
-    api::ResourceIdentifier, clock::Clock, credential, denial::Denial, event::RefusalEvent, policy, random::Rng,
-    refusal::Refusal, scope::ScopeSet, trace::TraceId,
+    api::ResourceIdentifier,
+    client_side,
+    clock::{Clock, Timestamp},
+    credential,
+    denial::Denial,
+    event::RefusalEvent,
+    legacy::{LegacyUse, LegacyWay},
+    network::Network,
+    policy,
+    random::Rng,
+    refusal::Refusal,
+    scope::ScopeSet,
+    secret::{ExposeSecret, SecretString},
+    trace::TraceId,
 };
 use http::{HeaderValue, request::Parts};
 
 use crate::{
+    allowed::AllowedBecause,
     audit::AuditSink,
     authorizer::{Action, Authorizer, Decision, Resource},
     builder::{GuardBuilder, Remote, WithVerifier, WithoutCredential},
-    layer::{Demand, GuardLayer},
+    layer::{Demand, GuardLayer, Route},
     principal::{Admission, Principal},
     problem::Problem,
+    query::QueryRoute,
     requirement::{Requirement, authenticated},
     verifier::{RequestContext, Verifier},
 };
@@ -37,6 +51,15 @@ pub(crate) struct Inner {
     pub(crate) audit: Arc<dyn AuditSink>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) keys_in_browsers: Option<AllowedBecause>,
+}
+
+/// What a request may bring at a route beyond a credential in a header.
+struct Presented<'r> {
+    /// Whether a live key may come from a browser.
+    from_browsers: bool,
+    /// The key that was in the query, and what allows it.
+    query: Option<(&'r QueryRoute, &'r SecretString)>,
 }
 
 impl Guard {
@@ -75,9 +98,8 @@ impl Guard {
     /// Does what the layers do, for programs that have a request and no tower service. Returns the principal, or the
     /// response to send. The audit has the refusal when this returns.
     pub async fn authorize(&self, request: &Parts, requirement: &Requirement) -> Result<Principal, Problem> {
-        let context = RequestContext::of(request, self.0.clock.now());
-        let found = self.admitted(request, requirement, &context).await?;
-        found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
+        self.known(request, requirement, &Presented { from_browsers: self.0.keys_in_browsers.is_some(), query: None })
+            .await
     }
 
     /// Waits until the refusals so far are delivered, as far as one attempt can do it. Call it when the program ends.
@@ -108,15 +130,54 @@ impl Guard {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
-    pub(crate) async fn admit(&self, request: &Parts, demand: &Demand) -> Result<Admission, Problem> {
-        match demand {
-            Demand::Required(requirement) => self.authorize(request, requirement).await.map(Admission::Known),
-            Demand::Optional => {
-                let context = RequestContext::of(request, self.0.clock.now());
-                let found = self.admitted(request, &authenticated(), &context).await?;
-                Ok(found.map_or(Admission::Anonymous, Admission::Known))
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// The page for callers of a legacy way: what the refusal that follows means, and what to do.
+    pub(crate) fn migration_page(&self) -> String {
+        Denial::CredentialInQuery.page(&self.0.issuer)
+    }
+
+    /// The result for a request, and the legacy way that it came by, if it did. A key in the query is no longer in the
+    /// request.
+    pub(crate) async fn admit<'l>(
+        &self,
+        request: &mut Parts,
+        route: &'l Route,
+    ) -> (Result<Admission, Problem>, Option<&'l QueryRoute>) {
+        let way = route.keys_in_query.as_deref();
+        let taken = match way.map(|way| way.take(request, self.now())).transpose() {
+            Ok(taken) => taken.flatten(),
+            Err(refusal) => {
+                let context = RequestContext::of(request, self.now());
+                return (Err(self.refuse(request, &context, refusal, None)), way);
             }
-        }
+        };
+        let query = way.zip(taken.as_ref());
+        let from_browsers = route.keys_in_browsers.or(self.0.keys_in_browsers).is_some();
+        let presented = Presented { from_browsers, query };
+        let admission = match &route.demand {
+            Demand::Required(requirement) => self.known(request, requirement, &presented).await.map(Admission::Known),
+            Demand::Optional => {
+                let context = RequestContext::of(request, self.now());
+                let found = self.admitted(request, &authenticated(), &presented, &context).await;
+                found.map(|found| found.map_or(Admission::Anonymous, Admission::Known))
+            }
+        };
+        (admission, way.filter(|_| taken.is_some()))
+    }
+
+    /// The principal of a request that must have one.
+    async fn known(
+        &self,
+        request: &Parts,
+        requirement: &Requirement,
+        presented: &Presented<'_>,
+    ) -> Result<Principal, Problem> {
+        let context = RequestContext::of(request, self.now());
+        let found = self.admitted(request, requirement, presented, &context).await?;
+        found.ok_or_else(|| self.refuse(request, &context, Denial::CredentialMissing.into(), None))
     }
 
     /// The principal of a request, verified and authorized, or `None` if the request has no credential.
@@ -124,13 +185,21 @@ impl Guard {
         &self,
         request: &Parts,
         requirement: &Requirement,
+        presented: &Presented<'_>,
         context: &RequestContext<'_>,
     ) -> Result<Option<Principal>, Problem> {
-        let found = self.verify(request, context).await;
+        let found = self.verify(request, presented.query.map(|(_, key)| key), context).await;
         let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
             return Ok(None);
         };
-        match self.decide(&principal, requirement, context) {
+        if let Some((route, _)) = presented.query {
+            let network = context.client.map(Network::of);
+            let used = LegacyUse::one(LegacyWay::Query, &principal.subject, route.name(), network, context.now);
+            self.0.audit.legacy_used(used);
+        }
+        // Each layer asks: an outer one may allow what this one does not.
+        let sent_from = if presented.from_browsers { Ok(()) } else { check_sender(&principal, request) };
+        match sent_from.and_then(|()| self.decide(&principal, requirement, context)) {
             Ok(()) => Ok(Some(principal)),
             Err(refusal) => Err(self.refuse(request, context, refusal, Some(&principal))),
         }
@@ -155,15 +224,25 @@ impl Guard {
     }
 
     /// The principal of a request: the one that this guard found before, or else that of its credential.
-    async fn verify(&self, request: &Parts, context: &RequestContext<'_>) -> Result<Option<Principal>, Refusal> {
+    async fn verify(
+        &self,
+        request: &Parts,
+        query_key: Option<&SecretString>,
+        context: &RequestContext<'_>,
+    ) -> Result<Option<Principal>, Refusal> {
         if let Some(known) = request.extensions.get::<Principal>().filter(|known| known.was_verified_by(self)) {
-            return Ok(Some(known.clone()));
+            return match query_key {
+                None => Ok(Some(known.clone())),
+                Some(_) => Err(Denial::CredentialMultiple.into()),
+            };
         }
-        let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
-        let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
-        let Some(credential) = presented else { return Ok(None) };
+        let presented =
+            credential::present(values(request, "authorization"), values(request, "x-api-key"), request.uri.query())?;
+        let Some(credential) = credential::with_query_key(presented, query_key.map(|key| key.expose_secret()))? else {
+            return Ok(None);
+        };
         let who = self.0.verifier.verify(&credential, context).await?;
-        Ok(Some(Principal::new(who, self)))
+        Ok(Some(Principal::new(who, credential.environment(), self)))
     }
 
     /// Notes the refusal in the audit, and creates the response.
@@ -185,6 +264,19 @@ impl Guard {
             ..event
         });
         Problem::new(refusal, trace_id, &self.0.issuer, self.0.resource_metadata.as_deref())
+    }
+}
+
+/// All values of a header.
+fn values<'r>(request: &'r Parts, name: &'static str) -> impl Iterator<Item = &'r [u8]> {
+    request.headers.get_all(name).iter().map(HeaderValue::as_bytes)
+}
+
+/// Refuses an API key that a browser or an app sent. The key is valid, so the audit names it: it has to be rotated.
+fn check_sender(principal: &Principal, request: &Parts) -> Result<(), Refusal> {
+    match principal.environment() {
+        Some(environment) => client_side::check(environment, values(request, "origin"), values(request, "user-agent")),
+        None => Ok(()),
     }
 }
 

@@ -11,11 +11,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use doorward_core::query_key::{InvalidKeysInQuery, KeysInQuery};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{guard::Guard, requirement::Requirement, verifier::BoxFuture};
+use crate::{allowed::AllowedBecause, guard::Guard, query::QueryRoute, requirement::Requirement, verifier::BoxFuture};
 
 /// Whether a route needs a credential.
 #[derive(Clone, Debug)]
@@ -24,6 +25,14 @@ pub(crate) enum Demand {
     Optional,
     /// Yes, and it must meet this requirement.
     Required(Requirement),
+}
+
+/// What the layer's routes need, and what they allow beyond the guard.
+#[derive(Clone, Debug)]
+pub(crate) struct Route {
+    pub(crate) demand: Demand,
+    pub(crate) keys_in_browsers: Option<AllowedBecause>,
+    pub(crate) keys_in_query: Option<Arc<QueryRoute>>,
 }
 
 /// Puts a [`Guard`] in front of routes. [`Guard::layer`], [`Guard::require`] and [`Guard::optional`] create it.
@@ -37,17 +46,61 @@ pub(crate) enum Demand {
 /// - `Router::route_layer` does not cover paths that no route has, which get 404. Behind `Router::layer` they get 401
 ///   without a credential, so that unknown callers can't map the API. `Router::merge` keeps the fallback of the router
 ///   that is merged last, so merge the guarded one last.
+/// - What a layer allows beyond the guard, only the outermost layer of the guard can: an outer one has refused it before.
 /// - A CORS preflight is an `OPTIONS` without a credential (Fetch section 4.8) and is refused like any other request.
 ///   An API for browsers puts its CORS layer outside of the guard, where it answers preflights itself.
 #[derive(Clone)]
 pub struct GuardLayer {
     guard: Guard,
-    demand: Arc<Demand>,
+    route: Arc<Route>,
 }
 
 impl GuardLayer {
     pub(crate) fn new(guard: Guard, demand: Demand) -> Self {
-        Self { guard, demand: Arc::new(demand) }
+        Self { guard, route: Arc::new(Route { demand, keys_in_browsers: None, keys_in_query: None }) }
+    }
+
+    /// Accepts live API keys from browsers and apps on these routes: see [`GuardBuilder::allow_keys_in_browsers`]. The
+    /// layer must be the outermost of its guard.
+    ///
+    /// # Panics
+    /// If `reason` is empty. Routes are built once at startup, so that shows there.
+    ///
+    /// [`GuardBuilder::allow_keys_in_browsers`]: crate::GuardBuilder::allow_keys_in_browsers
+    pub fn allow_keys_in_browsers(mut self, reason: &'static str) -> Self {
+        let reason = AllowedBecause::new(reason).expect("a route says why it accepts API keys from browsers");
+        Arc::make_mut(&mut self.route).keys_in_browsers = Some(reason);
+        self
+    }
+
+    /// Accepts API keys in the query of these routes for a while, from known networks and at a low rate: a way out for
+    /// callers that can't be changed yet. By default a credential in the URL is refused.
+    ///
+    /// The key is removed from the request before the handler sees it. Answers say that the way is deprecated and when it
+    /// ends, and uses are reported to the issuer (`doorward legacy report`). After the end date the layer refuses keys in
+    /// the query by itself. Layers that are outside of this one, such as one that logs requests, still see the URL with
+    /// the key: put them inside. The layer must be the outermost of its guard.
+    ///
+    /// ```
+    /// # use doorward_guard::{Guard, GuardLayer, KeysInQuery, Timestamp, query_key::InvalidKeysInQuery, scope};
+    /// fn export(guard: &Guard) -> Result<GuardLayer, InvalidKeysInQuery> {
+    ///     guard.require(scope("notes:read")).allow_keys_in_query(&KeysInQuery {
+    ///         parameter: "api_key",
+    ///         route: "GET /export",
+    ///         networks: &["192.0.2.0/24"],
+    ///         per_minute: 30,
+    ///         until: Timestamp::from_secs(1_806_451_200), // 31 March 2027
+    ///         migration_page: None,
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// If a condition limits nothing: no network or a very large one, a high rate, or an end more than a year away.
+    pub fn allow_keys_in_query(mut self, keys: &KeysInQuery<'_>) -> Result<Self, InvalidKeysInQuery> {
+        let keys = keys.checked(self.guard.now())?;
+        Arc::make_mut(&mut self.route).keys_in_query = Some(Arc::new(QueryRoute::new(keys)));
+        Ok(self)
     }
 }
 
@@ -89,13 +142,18 @@ where
         let layer = self.layer.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            match layer.guard.admit(&parts, &layer.demand).await {
+            let (admitted, way) = layer.guard.admit(&mut parts, &layer.route).await;
+            let mut response = match admitted {
                 Ok(admission) => {
                     admission.insert_into(&mut parts.extensions);
-                    inner.call(Request::from_parts(parts, body)).await
+                    inner.call(Request::from_parts(parts, body)).await?
                 }
-                Err(problem) => Ok(problem.into_response()),
+                Err(problem) => problem.into_response(),
+            };
+            if let Some(way) = way {
+                way.describe(&layer.guard.migration_page(), response.headers_mut());
             }
+            Ok(response)
         })
     }
 }

@@ -19,11 +19,13 @@ pub mod problem;
 pub mod requirement;
 
 // The parts of a guard.
+mod allowed;
 pub mod audit;
 pub mod authorizer;
 pub mod builder;
 #[cfg(feature = "axum")]
 pub mod metadata;
+mod query;
 mod remote;
 pub mod system;
 pub mod verifier;
@@ -39,8 +41,10 @@ pub use doorward_core::{
     denial::{Class, Denial},
     event::RefusalEvent,
     jwk::Algorithm,
+    legacy::{LegacyUse, LegacyWay},
     network::ClientAddress,
     principal::{CredentialKind, Principal as VerifiedPrincipal, PrincipalKind},
+    query_key::{self, KeysInQuery},
     random::Rng,
     refusal::Refusal,
     scope::{InvalidScope, Scope, ScopeSet},

@@ -6,7 +6,7 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use doorward_core::principal;
+use doorward_core::{api_key::Environment, principal};
 use http::Extensions;
 
 use crate::guard::Guard;
@@ -19,12 +19,18 @@ use crate::guard::Guard;
 #[derive(Clone)]
 pub struct Principal {
     who: Arc<principal::Principal>,
+    environment: Option<Environment>,
     guard: Guard,
 }
 
 impl Principal {
-    pub(crate) fn new(who: Arc<principal::Principal>, guard: &Guard) -> Self {
-        Self { who, guard: guard.clone() }
+    pub(crate) fn new(who: Arc<principal::Principal>, environment: Option<Environment>, guard: &Guard) -> Self {
+        Self { who, environment, guard: guard.clone() }
+    }
+
+    /// What the API key says of its use; `None` for tokens.
+    pub(crate) fn environment(&self) -> Option<Environment> {
+        self.environment
     }
 
     pub(crate) fn was_verified_by(&self, guard: &Guard) -> bool {

@@ -131,6 +131,7 @@ impl TestIssuer {
             scopes,
             roles: BTreeSet::new(),
             claims: Map::new(),
+            environment: Environment::Test,
         }
     }
 
@@ -206,6 +207,7 @@ pub struct Mint<'a> {
     scopes: ScopeSet,
     roles: BTreeSet<Role>,
     claims: Map<String, Value>,
+    environment: Environment,
 }
 
 impl Mint<'_> {
@@ -227,6 +229,12 @@ impl Mint<'_> {
     /// With another claim, as the issuer's token would have it.
     pub fn claim(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
         self.claims.insert(name.into(), value.into());
+        self
+    }
+
+    /// As an API key for real use, which is refused in browsers. Keys of tests are test keys otherwise.
+    pub fn live(mut self) -> Self {
+        self.environment = Environment::Live;
         self
     }
 
@@ -269,7 +277,7 @@ impl Mint<'_> {
 
     /// Creates an API key.
     pub fn api_key(self) -> String {
-        let key = ApiKey::generate(&KeyPrefix::default(), Environment::Test, self.issuer.rng()).reveal().to_owned();
+        let key = ApiKey::generate(&KeyPrefix::default(), self.environment, self.issuer.rng()).reveal().to_owned();
         self.remember(key, PrincipalKind::Key, CredentialKind::ApiKey)
     }
 

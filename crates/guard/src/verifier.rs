@@ -53,7 +53,7 @@ fn uri(request: &Parts) -> &Uri {
 }
 
 /// Where a request comes from: as found by a listener that reads proxy headers, or else the peer of the connection.
-fn client(request: &Parts) -> Option<IpAddr> {
+pub(crate) fn client(request: &Parts) -> Option<IpAddr> {
     let found = request.extensions.get::<ClientAddress>().copied();
     #[cfg(feature = "axum")]
     let found = found.or_else(|| {

@@ -38,6 +38,7 @@ pub mod grants;
 pub mod health;
 pub mod idempotency;
 pub mod keys;
+pub mod legacy;
 pub mod passwords;
 pub mod peppers;
 pub mod refresh;

@@ -66,6 +66,10 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(19, "keys_disabled", include_str!("../migrations/0019_keys_disabled.sql")),
     // Nodes of an older version would not see the limits of clients.
     Migration::new(20, "client_limits", include_str!("../migrations/0020_client_limits.sql")),
+    Migration {
+        usable_from: 19,
+        ..Migration::new(21, "legacy_uses", include_str!("../migrations/0021_legacy_uses.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

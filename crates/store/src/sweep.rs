@@ -70,6 +70,7 @@ swept! {
     Families "refresh_families",
     Grants "grants",
     KeptAnswers "kept_answers",
+    LegacyUses "legacy_uses",
     RefreshSeals "refresh_seals",
     RevokedTokens "revoked_tokens",
     SessionsEnded "ended_sessions",
@@ -109,6 +110,7 @@ impl Operation for Sweep {
             Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
             Swept::Grants => (GRANTS, before(AFTERGLOW)),
             Swept::KeptAnswers => (KEPT_ANSWERS, self.now.into()),
+            Swept::LegacyUses => (LEGACY_USES, before(LEGACY_REPORTED)),
             Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
             Swept::RevokedTokens => (REVOKED_TOKENS, before(SKEW)),
             Swept::SessionsEnded => (SESSIONS, before(AFTERGLOW)),
@@ -124,6 +126,10 @@ const ACCESS_TOKENS: &str =
     "DELETE FROM access_tokens WHERE digest IN (SELECT digest FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
 const KEPT_ANSWERS: &str =
     "DELETE FROM kept_answers WHERE digest IN (SELECT digest FROM kept_answers WHERE expires_at < $1 LIMIT $2)";
+const LEGACY_USES: &str = "DELETE FROM legacy_uses WHERE last_at < $1 AND (key_id, api_id, way, route, network) IN
+    (SELECT key_id, api_id, way, route, network FROM legacy_uses WHERE last_at < $1 LIMIT $2)";
+/// How long the report has a key that no longer comes by a legacy way.
+const LEGACY_REPORTED: Duration = Duration::from_secs(90 * 24 * 3600);
 const REVOKED_TOKENS: &str =
     "DELETE FROM revoked_tokens WHERE id IN (SELECT id FROM revoked_tokens WHERE expires_at < $1 LIMIT $2)";
 const ASSERTION_IDS: &str = "DELETE FROM assertion_ids WHERE (client_id, id) IN

@@ -130,6 +130,13 @@ pub fn looks_like_key(text: &str) -> bool {
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
 }
 
+/// What a text with the form of a key says of its use.
+pub fn environment(text: &str) -> Option<Environment> {
+    let [live, test] = [Environment::Live, Environment::Test];
+    let named = text.split('_').nth(1)?;
+    [live, test].into_iter().find(|environment| environment.as_str() == named)
+}
+
 /// What is registered of an API key, and stored as this one type. A member that is not known is skipped, since a newer
 /// program may have stored it. None has a default: where `limited_to` is missing, nobody can say that there is no
 /// limit.

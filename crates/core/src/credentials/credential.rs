@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 
 use super::masked;
 use crate::{
-    api_key,
+    api_key::{self, Environment},
     checksummed::{self, ACCESS_TOKEN_PREFIX, REFRESH_TOKEN_PREFIX},
     denial::Denial,
     form, jws,
@@ -53,6 +53,14 @@ impl fmt::Debug for CredentialText<'_> {
 }
 
 impl<'a> Credential<'a> {
+    /// What an API key says of its use; `None` for tokens. A key's checksum covers it.
+    pub fn environment(&self) -> Option<Environment> {
+        match self {
+            Self::ApiKey(key) => api_key::environment(key.expose_secret()),
+            Self::Jwt(_) | Self::Opaque(_) => None,
+        }
+    }
+
     /// Sorts a text by its form.
     pub fn classify(text: &'a str) -> Result<Self, Denial> {
         if text.len() > MAX_LENGTH {
@@ -103,6 +111,20 @@ pub fn present<'a>(
     }
     let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?;
     Credential::classify(bearer_token(text).ok_or(Denial::CredentialMalformed)?).map(Some)
+}
+
+/// The credential of a request whose route accepts a key in its query: that key, if there is one, and else what was
+/// [presented](present) without it. Only an API key may come that way.
+pub fn with_query_key<'a>(
+    presented: Option<Credential<'a>>,
+    query_key: Option<&'a str>,
+) -> Result<Option<Credential<'a>>, Denial> {
+    match (presented, query_key) {
+        (presented, None) => Ok(presented),
+        (Some(_), Some(_)) => Err(Denial::CredentialMultiple),
+        (None, Some(key)) if api_key::looks_like_key(key) => Ok(Some(Credential::ApiKey(CredentialText(key)))),
+        (None, Some(_)) => Err(Denial::CredentialInQuery),
+    }
 }
 
 /// The token of `Bearer <token>`; the scheme's name in any case (RFC 9110 section 11.1), the token by the grammar of

@@ -3,12 +3,15 @@
 pub mod access_token;
 pub mod api_key;
 pub mod checksummed;
+pub mod client_side;
 pub mod credential;
 pub mod id_token;
 pub mod jwk;
 pub mod jws;
+pub mod legacy;
 mod masked;
 pub mod new_access_token;
 pub mod new_api_key;
 pub mod own_api_key;
+pub mod query_key;
 pub mod signing;

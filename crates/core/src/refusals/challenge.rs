@@ -24,7 +24,7 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
     {
         parameters.push(format!("scope=\"{scopes}\""));
     }
-    if denial == Denial::InsufficientPermission {
+    if matches!(denial, Denial::InsufficientPermission | Denial::KeyInBrowser) {
         return None;
     }
     parameters.extend(resource_metadata.map(|url| format!("resource_metadata=\"{url}\"")));
@@ -73,6 +73,7 @@ mod tests {
     #[test]
     fn a_missing_role_does_not_look_like_a_missing_scope() {
         assert_eq!(bearer(&Denial::InsufficientPermission.into(), Some(METADATA)), None);
+        assert_eq!(bearer(&Denial::KeyInBrowser.into(), Some(METADATA)), None);
     }
 
     #[test]

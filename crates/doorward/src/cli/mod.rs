@@ -16,6 +16,7 @@ mod grants;
 mod health;
 mod jwks;
 mod keys;
+mod legacy;
 mod log_line;
 mod man_pages;
 mod migrate;
@@ -195,6 +196,9 @@ enum ServerCommand {
     /// Show the audit log
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// See which keys still come in URLs
+    #[command(subcommand)]
+    Legacy(legacy::Verb),
     /// Delete expired data now; a running server does this continuously
     Sweep(sweep::SweepArgs),
 }
@@ -410,6 +414,7 @@ async fn run_on_server(command: ServerCommand, place: &Place, output: Output) ->
         ServerCommand::Grant(verb) => grants::run(verb, app, &actor, output).await,
         ServerCommand::Jwks(verb) => jwks::run(verb, app, &actor, output).await,
         ServerCommand::Key(verb) => keys::run(verb, app, &actor, output).await,
+        ServerCommand::Legacy(verb) => legacy::run(verb, app, &actor, output).await,
         ServerCommand::Role(verb) => roles::run(verb, app, &actor, output).await,
         ServerCommand::Session(verb) => sessions::run(verb, app, &actor, output).await,
         ServerCommand::Sweep(args) => sweep::run(args, app, output).await,

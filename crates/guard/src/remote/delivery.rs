@@ -1,4 +1,4 @@
-//! Refusals on their way to the issuer, where `doorward explain` reads them.
+//! Refusals on their way to the issuer, where `doorward explain` reads them, and uses of legacy ways, for its report.
 //!
 //! Taking one costs a push to a bounded queue. A quarter of a second after the first, all that came are posted as JSON
 //! arrays. While the issuer is away they wait.
@@ -11,7 +11,12 @@ use std::{
     time::Duration,
 };
 
-use doorward_core::{clock::Clock, event::RefusalEvent, refusal::Refusal};
+use doorward_core::{
+    clock::Clock,
+    event::RefusalEvent,
+    legacy::{LegacyUse, LegacyUses},
+    refusal::Refusal,
+};
 use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use super::{
@@ -36,6 +41,7 @@ struct Queue {
     issuer: Arc<Issuer>,
     clock: Arc<dyn Clock>,
     waiting: Mutex<WaitingRefusals>,
+    uses: Mutex<LegacyUses>,
     delivering: AsyncMutex<()>,
     arrived: Arc<Notify>,
 }
@@ -46,6 +52,7 @@ impl DeliverySink {
             issuer,
             clock,
             waiting: Mutex::default(),
+            uses: Mutex::default(),
             delivering: AsyncMutex::default(),
             arrived: Arc::default(),
         };
@@ -56,19 +63,32 @@ impl DeliverySink {
 impl AuditSink for DeliverySink {
     fn refused(&self, event: RefusalEvent) {
         self.queue.waiting().push(event);
-        if !self.has_task.swap(true, Ordering::Relaxed) {
-            tokio::spawn(deliver_as_they_come(Arc::downgrade(&self.queue), self.queue.arrived.clone()));
-        }
-        self.queue.arrived.notify_one();
+        self.wake();
+    }
+
+    fn legacy_used(&self, used: LegacyUse) {
+        self.queue.uses().push(used);
+        self.wake();
     }
 
     fn flush(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             if let Err(refusal) = self.queue.deliver().await {
                 let reason = refusal.facts.first().map(|(_, reason)| reason.as_str());
-                tracing::warn!(waiting = self.queue.waiting().len(), reason, "refusals were not delivered");
+                let (waiting, uses) = (self.queue.waiting().len(), self.queue.uses().len());
+                tracing::warn!(waiting, uses, reason, "refusals and uses of legacy ways were not delivered");
             }
         })
+    }
+}
+
+impl DeliverySink {
+    /// Has the task deliver what waits. The first call starts the task.
+    fn wake(&self) {
+        if !self.has_task.swap(true, Ordering::Relaxed) {
+            tokio::spawn(deliver_as_they_come(Arc::downgrade(&self.queue), self.queue.arrived.clone()));
+        }
+        self.queue.arrived.notify_one();
     }
 }
 
@@ -95,6 +115,11 @@ impl Queue {
     /// Posts everything that waits. What could not be posted waits on.
     async fn deliver(&self) -> Result<(), Refusal> {
         let _one_at_a_time = self.delivering.lock().await;
+        self.deliver_refusals().await?;
+        self.deliver_uses().await
+    }
+
+    async fn deliver_refusals(&self) -> Result<(), Refusal> {
         loop {
             let batch = self.waiting().first(BATCH_SIZE);
             if batch.is_empty() {
@@ -115,6 +140,39 @@ impl Queue {
             }
             self.waiting().delivered(batch.len());
         }
+    }
+
+    /// If an answer is lost, the uses are delivered again: the report may count too many, and never too few.
+    async fn deliver_uses(&self) -> Result<(), Refusal> {
+        let mut left = self.uses().take();
+        while !left.is_empty() {
+            let rest = left.split_off(left.len().min(BATCH_SIZE));
+            match self.post_uses(&left).await {
+                Ok(()) => left = rest,
+                Err(refusal) => {
+                    left.into_iter().chain(rest).for_each(|used| self.uses().push(used));
+                    return Err(refusal);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn post_uses(&self, batch: &[LegacyUse]) -> Result<(), Refusal> {
+        let endpoints = self.issuer.endpoints(self.clock.now()).await?;
+        match self.issuer.client().post_json(endpoints.legacy_uses.clone(), &batch, &TraceContext::default()).await {
+            Ok(_) => Ok(()),
+            // An issuer that is older than this guard has no such endpoint.
+            Err(FetchError::Status(status @ (400 | 404 | 405 | 413 | 415 | 422))) => {
+                tracing::error!(status, dropped = batch.len(), "the issuer can't read the uses that were sent to it");
+                Ok(())
+            }
+            Err(error) => Err(unavailable(error)),
+        }
+    }
+
+    fn uses(&self) -> MutexGuard<'_, LegacyUses> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, WaitingRefusals> {

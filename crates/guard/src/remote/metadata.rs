@@ -14,6 +14,7 @@ pub(super) struct Endpoints {
     pub(super) jwks: Url,
     pub(super) introspection: Option<Url>,
     pub(super) key_verification: Url,
+    pub(super) legacy_uses: Url,
     pub(super) refusals: Url,
 }
 
@@ -44,6 +45,7 @@ impl Endpoints {
             jwks: endpoint(&document, "jwks_uri", issuer)?.ok_or(InvalidMetadata::Missing("jwks_uri"))?,
             introspection: endpoint(&document, "introspection_endpoint", issuer)?,
             key_verification: own("doorward_key_verification_endpoint", "/v1/keys/verify")?,
+            legacy_uses: own("doorward_legacy_uses_endpoint", "/v1/audit/legacy-uses")?,
             refusals: own("doorward_refusals_endpoint", "/v1/audit/refusals")?,
         })
     }

@@ -10,7 +10,7 @@ use axum::{
     Router,
     routing::{any, get},
 };
-use doorward_core::{clock::ManualClock, event::RefusalEvent, random::SeededRng};
+use doorward_core::{clock::ManualClock, event::RefusalEvent, legacy::LegacyUse, random::SeededRng};
 use doorward_guard::{
     AuditSink, Guard, GuardBuilder, GuardError, Principal, ResourceIdentifier,
     builder::{Remote, WithCredential, WithoutCredential},
@@ -25,11 +25,16 @@ use crate::fake_issuer::{API, CLIENT_ID, CLIENT_SECRET, FakeIssuer, NOW};
 
 /// Keeps refusals to be looked at.
 #[derive(Clone, Default)]
-pub(crate) struct Recorder(Arc<Mutex<Vec<RefusalEvent>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<RefusalEvent>>>, Arc<Mutex<Vec<LegacyUse>>>);
 
 impl Recorder {
     pub(crate) fn events(&self) -> Vec<RefusalEvent> {
         self.0.lock().unwrap().clone()
+    }
+
+    /// The uses of legacy ways.
+    pub(crate) fn uses(&self) -> Vec<LegacyUse> {
+        self.1.lock().unwrap().clone()
     }
 
     /// The operator's code of the last refusal.
@@ -41,6 +46,10 @@ impl Recorder {
 impl AuditSink for Recorder {
     fn refused(&self, event: RefusalEvent) {
         self.0.lock().unwrap().push(event);
+    }
+
+    fn legacy_used(&self, used: LegacyUse) {
+        self.1.lock().unwrap().push(used);
     }
 }
 

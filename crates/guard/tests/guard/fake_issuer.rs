@@ -159,14 +159,25 @@ impl FakeIssuer {
 
     /// A well-formed key about which the issuer says nothing yet.
     pub(crate) fn unknown_key(&self) -> String {
+        self.new_key(Environment::Test)
+    }
+
+    fn new_key(&self, environment: Environment) -> String {
         let mut inner = lock(&self.shared);
         inner.minted += 1;
         let rng = SeededRng::new(1_000 + inner.minted);
-        ApiKey::generate(&KeyPrefix::default(), Environment::Test, &rng).reveal().to_owned()
+        ApiKey::generate(&KeyPrefix::default(), environment, &rng).reveal().to_owned()
     }
 
     pub(crate) fn api_key(&self, scopes: &str, roles: &[&str]) -> String {
-        let key = self.unknown_key();
+        self.known_key(self.unknown_key(), scopes, roles)
+    }
+
+    pub(crate) fn live_key(&self, scopes: &str) -> String {
+        self.known_key(self.new_key(Environment::Live), scopes, &[])
+    }
+
+    fn known_key(&self, key: String, scopes: &str, roles: &[&str]) -> String {
         let principal = json!({"kind": "key", "sub": "key_1", "credential": "api_key", "audience": API,
             "scope": scopes, "roles": roles});
         self.answer(&key, json!({"valid": true, "principal": principal}));

@@ -8,6 +8,8 @@ mod connections;
 mod fake_issuer;
 mod issuer_away;
 mod jwts;
+mod keys_in_browsers;
+mod keys_in_query;
 mod layers;
 mod opaque_tokens;
 mod refusals;

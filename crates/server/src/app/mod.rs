@@ -29,6 +29,7 @@ mod gauges;
 
 mod health;
 mod key_uses;
+mod legacy;
 mod notes;
 pub(crate) mod signing_keys;
 mod snapshots;
@@ -37,7 +38,7 @@ mod trusted_clock;
 
 pub use self::task_health::TaskHealth;
 use self::{
-    caches::Caches, health::Health, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots,
+    caches::Caches, health::Health, key_uses::KeyUses, legacy::Legacy, signing_keys::SigningKeys, snapshots::Snapshots,
     trusted_clock::TrustedClock,
 };
 pub(crate) use self::{commit::unavailable, snapshots::read_apis};
@@ -68,6 +69,7 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
+    pub(crate) legacy: Legacy,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -121,6 +123,7 @@ impl App {
             layout: Layout::new(settings.name.clone(), &assets).with_links(&settings.links),
             assets,
             uses: Default::default(),
+            legacy: Legacy::default(),
             settings,
             store,
             clock,

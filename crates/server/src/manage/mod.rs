@@ -20,6 +20,7 @@ pub(crate) mod document;
 pub mod grants;
 mod holders;
 pub mod keys;
+pub mod legacy;
 pub mod page;
 pub mod roles;
 pub mod sessions;

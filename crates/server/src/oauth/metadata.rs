@@ -58,6 +58,7 @@ fn authorization_server(app: &App) -> Value {
         "jwks_uri": settings.url("/jwks"),
         "doorward_key_verification_endpoint": settings.url("/v1/keys/verify"),
         "doorward_request_verification_endpoint": settings.url("/v1/requests/verify"),
+        "doorward_legacy_uses_endpoint": settings.url("/v1/audit/legacy-uses"),
         "doorward_refusals_endpoint": settings.url("/v1/audit/refusals"),
         "scopes_supported": scopes,
         "response_types_supported": ["code"],

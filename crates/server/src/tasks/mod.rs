@@ -33,6 +33,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
     app.flush_uses().await?;
+    app.flush_legacy_uses().await?;
     Ok(())
 }
 
@@ -86,6 +87,9 @@ impl Tasks {
         }
         if let Err(error) = self.app.flush_uses().await {
             tracing::warn!(%error, "the last uses of keys could not be written");
+        }
+        if let Err(error) = self.app.flush_legacy_uses().await {
+            tracing::warn!(%error, "the last uses of legacy ways could not be written");
         }
     }
 }

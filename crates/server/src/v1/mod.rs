@@ -22,6 +22,8 @@ mod entity;
 mod grants;
 mod keys;
 pub(crate) mod keys_verify;
+mod legacy;
+pub(crate) mod legacy_uses;
 mod list;
 mod members;
 mod openapi;
@@ -76,12 +78,16 @@ fn operations() -> Operations {
         .merge(clients::routes())
         .merge(grants::routes())
         .merge(keys::routes())
+        .merge(legacy::routes())
         .merge(roles::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(users::routes());
-    let asked =
-        OpenApiRouter::new().merge(keys_verify::routes()).merge(requests_verify::routes()).merge(refusals::routes());
+    let asked = OpenApiRouter::new()
+        .merge(keys_verify::routes())
+        .merge(requests_verify::routes())
+        .merge(refusals::routes())
+        .merge(legacy_uses::routes());
     let (managing, mut description) = managing.split_for_parts();
     let (asked, described) = asked.split_for_parts();
     description.merge(described);

@@ -10,27 +10,30 @@ use axum::{body::Body, extract::State};
 use bytes::Bytes;
 use doorward_core::{
     api::{Api, Role},
+    clock::Timestamp,
     denial::{Class, Denial},
     event::RefusalEvent,
     json::{Map, Value},
     policy::Requirement,
     principal::Principal,
+    query_key::{KeysInQuery, QueryKeys},
     refusal::{Mistake, Refusal},
     scope::{Scope, ScopeSet},
     trace::ISSUER_TRACE_HEADER,
 };
 use doorward_guard::problem::Problem;
 use http::{Request, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     app::App,
+    manage::times,
     oauth::client_authentication,
     origin::Origin,
     v1::members::Members,
-    verify::request::{self, Presented, Refused},
+    verify::request::{self, Passed, Presented, Refused},
     web::{
         body,
         refused::{ProblemError, noting, traced},
@@ -47,7 +50,8 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[schema(as = RequestVerification)]
 #[allow(dead_code, reason = "the description comes from it")]
 struct Described {
-    /// The headers `authorization` and `x-api-key` that the caller sent, each with its value or a list of its values.
+    /// The headers `authorization`, `x-api-key`, `origin` and `user-agent` that the caller sent, each with its value or a
+    /// list of its values.
     #[schema(value_type = BTreeMap<String, Value>)]
     headers: BTreeMap<String, Value>,
     /// The method of the request.
@@ -60,6 +64,31 @@ struct Described {
     roles: Option<Vec<Role>>,
     /// The caller's address.
     address: Option<String>,
+    /// Why the route accepts live API keys from browsers and apps. Without a reason it refuses them.
+    #[schema(min_length = 1, max_length = 200)]
+    allow_keys_in_browsers: Option<String>,
+    /// The conditions under which the route accepts an API key in its query. Without them it refuses every credential there.
+    allow_keys_in_query: Option<KeysInQueryDescribed>,
+}
+
+/// The conditions under which a route accepts an API key in its query. All but the page must be given.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = KeysInQuery)]
+struct KeysInQueryDescribed {
+    /// The parameter that holds the key.
+    parameter: String,
+    /// What the report calls the route.
+    route: String,
+    /// The networks that callers may come from. `address` must be given, too.
+    networks: Vec<String>,
+    /// How many requests all callers together may send in a minute.
+    #[schema(minimum = 1, maximum = 600)]
+    per_minute: u32,
+    /// When it stops: a time within a year.
+    until: String,
+    /// The page for callers about what to do instead.
+    migration_page: Option<String>,
 }
 
 /// Whether the request may pass.
@@ -74,6 +103,13 @@ enum Verdict {
         /// Who calls.
         #[schema(value_type = Principal)]
         principal: Box<Principal>,
+        /// The request target without the key, if the key was in its query: log and pass on this one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        uri: Option<String>,
+        /// Headers that the API's own answer must have, if the key was in the query.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        #[schema(required = false)]
+        headers: BTreeMap<&'static str, String>,
     },
     /// It may not.
     Refused {
@@ -114,13 +150,15 @@ pub(crate) async fn verify_request(
         // The caller's headers are too large for any answer but one: the API must not take that for an outage.
         Err(refusal) if refusal.denial == Denial::BodyTooLarge => {
             let refusal = Refusal { denial: Denial::HeadTooLarge, ..refusal };
-            return Ok(noting(refused(&app, &origin, &refusal)?, refusal));
+            return Ok(noting(refused(&app, &origin, &refusal, &[])?, refusal));
         }
-        read_or_refused => read(&api, read_or_refused?)?,
+        read_or_refused => read(&api, read_or_refused?, app.now())?,
     };
+    let of_the_way = presented.way_headers(&Denial::CredentialInQuery.page(&app.settings.issuer));
     let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
-        Ok(principal) => {
-            let verdict = Verdict::Allowed { allowed: true, principal: Box::new(principal) };
+        Ok(Passed { principal, uri }) => {
+            let headers = of_the_way.into_iter().collect();
+            let verdict = Verdict::Allowed { allowed: true, principal: Box::new(principal), uri, headers };
             return Ok(respond::json_no_store(&verdict)?);
         }
         Err(refused) => refused,
@@ -133,16 +171,26 @@ pub(crate) async fn verify_request(
     let event = RefusalEvent::new(origin.trace_id(), app.now(), &refusal, identifier, &presented.method, path);
     let address = presented.address.map(|address| address.to_string());
     app.note_delivered(vec![RefusalEvent { address, principal, ..event }]);
-    Ok(refused(&app, &origin, &refusal)?)
+    Ok(refused(&app, &origin, &refusal, &of_the_way)?)
 }
 
-/// The verdict on a caller that may not pass.
-fn refused(app: &App, origin: &Origin, refusal: &Refusal) -> Result<Response<Body>, Refusal> {
+/// The verdict on a caller that may not pass. `of_the_way` are headers about the legacy way that it came by.
+fn refused(
+    app: &App,
+    origin: &Origin,
+    refusal: &Refusal,
+    of_the_way: &[(&'static str, String)],
+) -> Result<Response<Body>, Refusal> {
+    let mut answer = Answer::to(refusal, origin, &app.settings.issuer);
+    for (name, value) in of_the_way {
+        // A refusal is stored nowhere, which says more.
+        answer.headers.entry((*name).to_owned()).or_insert_with(|| value.clone());
+    }
     let verdict = Verdict::Refused {
         allowed: false,
         code: refusal.denial.shown_as(),
         trace_id: origin.trace_id().to_string(),
-        answer: Answer::to(refusal, origin, &app.settings.issuer),
+        answer,
     };
     Ok(traced(origin, respond::json_no_store(&verdict)?))
 }
@@ -162,9 +210,28 @@ impl Answer {
     }
 }
 
-const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…"},"method":"GET","uri":"/…","scopes":["…"],"roles":["…"],"address":"…"}"#;
+const EXPECTED: &str = r#"{"headers":{"authorization":"…","x-api-key":"…","origin":"…","user-agent":"…"},"method":"GET","uri":"/…","scopes":["…"],"roles":["…"],"address":"…","allow_keys_in_browsers":"…","allow_keys_in_query":{…}}"#;
 
-fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
+impl KeysInQueryDescribed {
+    fn checked(&self, now: Timestamp) -> Result<QueryKeys, String> {
+        let until = times::read(&self.until).map_err(|error| format!("until: {error}"))?;
+        let networks: Vec<_> = self.networks.iter().map(String::as_str).collect();
+        let asked = KeysInQuery {
+            parameter: &self.parameter,
+            route: &self.route,
+            networks: &networks,
+            per_minute: self.per_minute,
+            until,
+            migration_page: self.migration_page.as_deref(),
+        };
+        asked.checked(now).map_err(|error| error.to_string())
+    }
+}
+
+/// The longest reason, in characters.
+const MAX_REASON: usize = 200;
+
+fn read(api: &Api, body: Map<String, Value>, now: Timestamp) -> Result<Presented, Refusal> {
     let mut members = Members::of(body, EXPECTED);
     let (method, uri) = (members.text("method"), members.text("uri"));
     let (scopes, roles, address) = (members.scopes(), members.roles(), members.address());
@@ -177,12 +244,36 @@ fn read(api: &Api, body: Map<String, Value>) -> Result<Presented, Refusal> {
     for (index, role) in unknown_role {
         members.note(Mistake::at_element("roles", index, format!("this API has no role {role}")));
     }
+    let reason: Option<String> = members.optional("allow_keys_in_browsers");
+    if reason.as_deref().is_some_and(|reason| !(1..=MAX_REASON).contains(&reason.trim().chars().count())) {
+        let detail = format!("must be a reason of 1 to {MAX_REASON} characters");
+        members.note(Mistake::at("allow_keys_in_browsers", detail));
+    }
+    let asked: Option<KeysInQueryDescribed> = members.optional("allow_keys_in_query");
+    let query_keys = asked.map(|asked| asked.checked(now)).transpose();
+    let query_keys = query_keys.unwrap_or_else(|why| {
+        members.note(Mistake::at("allow_keys_in_query", why));
+        None
+    });
     let mut headers = members.headers();
     let (authorization, x_api_key) = (headers.header("authorization"), headers.header("x-api-key"));
+    let (origin, user_agent) = (headers.header("origin"), headers.header("user-agent"));
     // A header by another name could carry a credential that nobody checks.
     members.finish_part(headers);
     members.finish()?;
     let scopes: ScopeSet = scopes.into_iter().collect();
     let requirement = roles.into_iter().fold(Requirement::from(scopes), Requirement::role);
-    Ok(Presented { authorization, x_api_key, method, uri, requirement, address })
+    let keys_in_browsers = reason.is_some();
+    Ok(Presented {
+        authorization,
+        x_api_key,
+        origin,
+        user_agent,
+        keys_in_browsers,
+        query_keys,
+        method,
+        uri,
+        requirement,
+        address,
+    })
 }

@@ -7,11 +7,16 @@ use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::Api,
-    credential,
+    client_side,
+    credential::{self, Credential},
     denial::Denial,
+    legacy::{LegacyUse, LegacyWay},
+    network::Network,
     policy::{self, Requirement},
     principal::Principal,
+    query_key::{QueryKeys, TakenKey},
     refusal::Refusal,
+    secret::ExposeSecret,
 };
 
 use super::LocalVerifier;
@@ -21,6 +26,12 @@ use crate::app::App;
 pub(crate) struct Presented {
     pub(crate) authorization: Vec<String>,
     pub(crate) x_api_key: Vec<String>,
+    pub(crate) origin: Vec<String>,
+    pub(crate) user_agent: Vec<String>,
+    /// The conditions under which the route accepts a key in its query, if it does.
+    pub(crate) query_keys: Option<QueryKeys>,
+    /// Whether the route accepts live keys from browsers and apps.
+    pub(crate) keys_in_browsers: bool,
     pub(crate) method: String,
     /// The request target as the caller sent it: usually the path with its query.
     pub(crate) uri: String,
@@ -56,17 +67,65 @@ impl Presented {
     fn query(&self) -> Option<String> {
         self.uri.split_once(['?', '#']).map(|(_, query)| query.replace(['?', '#'], "&"))
     }
+
+    /// The key in the query, if the route accepts one there.
+    fn taken_key(&self) -> Result<Option<TakenKey>, Refusal> {
+        let (Some(keys), Some(query)) = (&self.query_keys, self.query()) else { return Ok(None) };
+        Ok(keys.take(&query)?)
+    }
+
+    /// What answers say of the legacy way that the request came by, if it did.
+    pub(crate) fn way_headers(&self, page: &str) -> Vec<(&'static str, String)> {
+        match (&self.query_keys, self.taken_key()) {
+            (Some(keys), Ok(Some(_))) => keys.headers(page).into(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn with_query(&self, query: Option<String>) -> String {
+        match query {
+            Some(query) => format!("{}?{query}", self.path()),
+            None => self.path().to_owned(),
+        }
+    }
+
+    /// Refuses an API key that a browser or an app sent.
+    fn check_sender(&self, credential: &Credential<'_>) -> Result<(), Refusal> {
+        let Some(environment) = credential.environment().filter(|_| !self.keys_in_browsers) else { return Ok(()) };
+        let (origin, user_agent) = (self.origin.iter(), self.user_agent.iter());
+        client_side::check(environment, origin.map(String::as_bytes), user_agent.map(String::as_bytes))
+    }
+}
+
+/// A request that may pass.
+pub(crate) struct Passed {
+    pub(crate) principal: Principal,
+    /// The request target without the key, if the key was in its query.
+    pub(crate) uri: Option<String>,
 }
 
 /// The principal of the request, which meets what the route demands.
-pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> Result<Principal, Refused> {
+pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> Result<Passed, Refused> {
     let (authorization, query) = (presented.authorization.iter().map(String::as_bytes), presented.query());
     let x_api_key = presented.x_api_key.iter().map(String::as_bytes);
-    let credential = credential::present(authorization, x_api_key, query.as_deref()).map_err(Refusal::from)?;
+    let taken = presented.taken_key()?;
+    if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
+        keys.check(presented.address, app.now())?;
+        app.count_by_query(&api.id, keys)?;
+    }
+    let query = taken.as_ref().map_or(query.as_deref(), |taken| taken.rest.as_deref());
+    let credential = credential::present(authorization, x_api_key, query).map_err(Refusal::from)?;
+    let in_query = taken.as_ref().map(|taken| taken.key.expose_secret());
+    let credential = credential::with_query_key(credential, in_query).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
-    match policy::authorize(&principal, &presented.requirement) {
-        Ok(()) => Ok(principal),
+    if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
+        let network = presented.address.map(Network::of);
+        let used = LegacyUse::one(LegacyWay::Query, &principal.subject, keys.route(), network, app.now());
+        app.note_legacy_uses(&api.id, [used]);
+    }
+    match presented.check_sender(&credential).and_then(|()| policy::authorize(&principal, &presented.requirement)) {
+        Ok(()) => Ok(Passed { principal, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),
     }
 }
@@ -78,7 +137,18 @@ mod tests {
     fn presented(uri: &str) -> Presented {
         let (method, uri) = ("GET".to_owned(), uri.to_owned());
         let requirement = Requirement::authenticated();
-        Presented { authorization: Vec::new(), x_api_key: Vec::new(), method, uri, requirement, address: None }
+        Presented {
+            authorization: Vec::new(),
+            x_api_key: Vec::new(),
+            origin: Vec::new(),
+            user_agent: Vec::new(),
+            query_keys: None,
+            keys_in_browsers: false,
+            method,
+            uri,
+            requirement,
+            address: None,
+        }
     }
 
     #[test]

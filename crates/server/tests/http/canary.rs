@@ -5,6 +5,7 @@ use doorward_core::{
     client::{AuthenticationMethod, GrantType},
     client_auth::ASSERTION_TYPE,
     client_metadata::{ClientKeys, ClientMetadata},
+    clock::Timestamp,
     jwk::{Algorithm, SigningKey},
     jws,
     scope::ScopeSet,
@@ -13,7 +14,7 @@ use doorward_core::{
 use doorward_guard::SystemRng;
 use doorward_server::{
     actor::Actor,
-    manage::{clients, keys, users},
+    manage::{clients, keys, times, users},
 };
 use reqwest::Method;
 use serde_json::json;
@@ -221,7 +222,24 @@ async fn leave_no_secret(server: &TestServer) {
             errors.push(api.caller.get(&format!("/me/x={credential}")).await.expect(401).body);
         }
     }
+    // The way through the URL that a route allows, in the process and by what an API passes on.
+    let export = format!("/export?page=2&api_key={}", server.world.key);
+    assert_eq!(api.caller.get(&export).await.expect(200).body, "/export?page=2");
+    errors.push(api.caller.get(&format!("/export?api_key={mistyped}")).await.expect(401).body);
+    let passed_on = json!({"headers": {}, "method": "GET", "uri": export, "address": "192.0.2.1",
+        "allow_keys_in_query": {"parameter": "api_key", "route": "GET /export", "networks": ["192.0.2.0/24"],
+            "per_minute": 10, "until": times::rfc3339(Timestamp::from_secs(server.now() + 60))}});
+    let request = server.caller.request(Method::POST, "/v1/requests/verify").json(&passed_on);
+    let verdict = server.caller.send(request.header("authorization", &by_notes)).await.expect(200);
+    assert_eq!(verdict.json()["uri"], "/export?page=2", "{}", verdict.body);
+    errors.push(verdict.body);
     api.guard.flush().await;
+    let report = manager.get("/v1/legacy").await.expect(200);
+    assert_eq!(report.json()["items"], json!([]), "it is written within seconds");
+    server.app.flush_legacy_uses().await.unwrap();
+    let report = manager.get("/v1/legacy").await.expect(200);
+    assert_eq!(report.json()["items"].as_array().map(Vec::len), Some(2), "{}", report.body);
+    errors.push(report.body);
 
     // The sweep and the queues have written what they write.
     server.refusals(20).await;

@@ -22,6 +22,7 @@ mod followed_log;
 mod introspect;
 mod jwks;
 mod keys_verify;
+mod legacy;
 mod logout;
 mod manage;
 mod metadata;

@@ -1,6 +1,7 @@
 //! `POST /v1/requests/verify`: an API passes on its caller's request, and learns whether it may pass or what to answer.
 
-use doorward_server::manage::keys;
+use doorward_core::api_key::Environment;
+use doorward_server::manage::keys::{self, NewKey};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -91,6 +92,48 @@ async fn refusal_is_a_whole_answer_and_is_explained() {
         let story = server.explain(&answer.text("trace_id")).await.remove(0);
         let request = ["method", "path", "at"].map(|name| story.details[name].as_str().unwrap());
         assert_eq!(request, ["GET", "/notes", "https://notes.example"], "of the API, without the query");
+    }
+}
+
+#[tokio::test]
+async fn live_key_from_a_browser_or_an_app_is_refused() {
+    let server = TestServer::start().await;
+    let live = key(&server.app, new_key("notes", "notes:read")).await;
+    let test = NewKey { environment: Environment::Test, ..new_key("notes", "notes:read") };
+    let test = key(&server.app, test).await;
+    let signs = [
+        ("origin", json!("https://app.example")),
+        ("Origin", json!(["null"])),
+        ("user-agent", json!("Mozilla/5.0 (X11; Linux x86_64; rv:133.0) Gecko/20100101 Firefox/133.0")),
+        ("user-agent", json!(["curl/8.11.0", "Acme/7 CFNetwork/1568.100.1 Darwin/24.0.0"])),
+    ];
+    for (name, value) in signs {
+        let answer = ask(&server, json!({"x-api-key": live, name: value}), &["notes:read"]).await;
+        let (status, code, challenge) = refused(&answer);
+        assert_eq!((status, &*code, &*challenge), (403, "key_in_browser", ""), "{name}");
+        let story = server.explain(&answer.text("trace_id")).await.remove(0);
+        assert!(story.actor.as_deref().unwrap().starts_with("key_"), "{:?}", story.actor);
+        let verdict = ask(&server, json!({"x-api-key": test, name: value}), &["notes:read"]).await.expect(200).json();
+        assert_eq!(verdict["allowed"], true, "{name}");
+    }
+    let headers = json!({"x-api-key": live, "origin": null, "user-agent": "curl/8.11.0"});
+    assert_eq!(ask(&server, headers, &[]).await.json()["allowed"], true);
+}
+
+#[tokio::test]
+async fn route_accepts_live_keys_from_browsers_with_a_reason_only() {
+    let server = TestServer::start().await;
+    let live = key(&server.app, new_key("notes", "notes:read")).await;
+    let headers = json!({"x-api-key": live, "origin": "https://app.example"});
+    let ask = async |reason: Value| {
+        let body = json!({"headers": headers, "method": "GET", "uri": "/", "allow_keys_in_browsers": reason});
+        ask_about(&server, body).await
+    };
+    assert_eq!(ask(json!("an extension for our staff")).await.json()["allowed"], true);
+    assert_eq!(ask(json!(null)).await.json()["code"], "key_in_browser");
+    for reason in [json!(""), json!(" "), json!(true), json!("x".repeat(201))] {
+        let answer = ask(reason).await.expect(400);
+        assert_eq!(answer.json()["errors"][0]["pointer"], "/allow_keys_in_browsers");
     }
 }
 

@@ -202,6 +202,7 @@ mod tests {
         "ending_grants",
         "failures",
         "kept_answers",
+        "legacy_uses",
         "probe",
         "revoked_tokens",
         "role_grants",

@@ -27,6 +27,7 @@ mod filter_plans;
 mod filters;
 mod grants;
 mod keys;
+mod legacy;
 mod lists;
 mod proxy;
 mod records;

@@ -30,5 +30,11 @@ macro_rules! keys {
             sentence: "This API key is disabled.",
             cause: "The user or client that owns the key is disabled, or was deleted.",
             remedy: "`doorward key show` shows which. Enable a disabled owner, or create a key for another one." }
+        KeyInBrowser { code: "key_in_browser", status: 403, error: "", class: Permission,
+            sentence: "This API key was sent from a browser or an app, where its users can read it. Rotate the key. Call your own \
+                       backend instead, and have the backend call this API with the key.",
+            cause: "A live key came with an `Origin` header, or with the user agent of a browser or an app. The facts say which.",
+            remedy: "Have the caller rotate the key and send it from a backend. Or use a test key, or access tokens (authorization code \
+                     with PKCE). A program on a server that is taken for an app sets a `User-Agent` of its own." }
     } };
 }

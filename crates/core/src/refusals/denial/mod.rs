@@ -200,11 +200,13 @@ impl Denial {
                 | InsufficientScope
                 | KeyDisabled
                 | KeyExpired
+                | KeyInBrowser
                 | KeyMistyped
                 | KeyOfAnotherApi
                 | KeyOwnerDisabled
                 | KeyRevoked
                 | KeyUnknown
+                | LegacyRateLimited
                 | TokenAlgorithmRefused
                 | TokenAudienceWrong
                 | TokenBindingUnproven

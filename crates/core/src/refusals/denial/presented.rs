@@ -10,6 +10,10 @@ macro_rules! presented {
             sentence: "The URL contains a credential. URLs end up in logs and browser history. Rotate the credential, and send it in a header.",
             cause: "The query string contains a key or a token. It was not checked.",
             remedy: "Have the caller rotate the credential and send it in a header. Logs and browser history may contain the URL." }
+        LegacyRateLimited { code: "legacy_rate_limited", status: 429, error: "temporarily_unavailable", class: Request,
+            sentence: "Too many requests with the credential in the URL. Send it in a header: there this limit does not apply.",
+            cause: "All callers of the route together sent more requests with a credential in the URL than the route allows in a minute.",
+            remedy: "`doorward legacy report` shows which keys still come that way. Have their holders send them in a header." }
         CredentialMalformed { code: "credential_malformed", status: 401, error: "invalid_token", class: Credential,
             sentence: "The credential is malformed. Send `Authorization: Bearer …` with one token, or `X-API-Key: …` with one key.",
             cause: "The header is present, but its value is not in an accepted format.",

@@ -30,6 +30,13 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let two = [("authorization", "Bearer x"), ("x-api-key", world.key.as_str())];
             scene.get(&scene.api.caller, "/me", &two).await
         }
+        LegacyRateLimited => {
+            let target = format!("/export?api_key={}", world.key);
+            for _ in 0..10 {
+                scene.api.caller.get(&target).await.expect(200);
+            }
+            scene.get(&scene.api.caller, &target, &[]).await
+        }
         KeyMistyped => {
             let mut mistyped = world.management_key.clone();
             mistyped.replace_range(10..11, if mistyped.as_bytes()[10] == b'a' { "b" } else { "a" });
@@ -55,6 +62,10 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let created = keys::create(&server.app, &operator(), management_key()).await.unwrap();
             keys::disable(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
             by_key(scene, created.key.reveal()).await
+        }
+        KeyInBrowser => {
+            let headers = [("x-api-key", world.management_key.as_str()), ("origin", "https://app.example")];
+            scene.get(&server.caller, "/v1/keys", &headers).await
         }
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;

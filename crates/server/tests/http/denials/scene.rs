@@ -3,9 +3,9 @@
 
 use std::{net::SocketAddr, sync::Mutex, time::Duration};
 
-use axum::{Router, routing::get};
+use axum::{Router, http::Uri, routing::get};
 use doorward_core::denial::Denial;
-use doorward_guard::{Guard, ResourceIdentifier, scope};
+use doorward_guard::{Guard, KeysInQuery, ResourceIdentifier, Timestamp, scope};
 use doorward_listen::Serve;
 use serde_json::Value;
 
@@ -111,6 +111,16 @@ impl Api {
             .route("/me", get(async || "any principal"))
             .route("/admin", get(async || "administered").layer(administer))
             .layer(guard.layer());
+        let export = guard.require(scope("notes:read")).allow_keys_in_query(&KeysInQuery {
+            parameter: "api_key",
+            route: "GET /export",
+            networks: &["127.0.0.1"],
+            per_minute: 10,
+            until: Timestamp::from_secs(server.now() + 86_400),
+            migration_page: None,
+        });
+        let export = Router::new().route("/export", get(async |uri: Uri| uri.to_string()).layer(export.unwrap()));
+        let routes = export.merge(routes);
         let listener = doorward_listen::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let caller = Caller::new(&format!("http://{}", listener.local_addr().unwrap()));
         let serve = Serve { router: routes, limits: server.app.settings.listen, ..Serve::default() };

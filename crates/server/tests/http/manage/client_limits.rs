@@ -83,7 +83,7 @@ async fn client_limited_to_owners_manages_only_their_things() {
         let (robot, path) = limited(server, &all, json!({"limited_to_owners": [format!("user:{ALICE}")]})).await;
         let shown = all.get(&path).await.json();
         assert!(shown["limited_to_owners"][0].as_str().unwrap().starts_with("usr_"), "{shown}");
-        let key = |owner: &str| json!({"apis": ["notes"], "name": format!("of {owner}"), "owner": owner});
+        let key = |owner: &str| json!({"apis": ["notes"], "name": format!("of {owner}"), "owner": format!("user:{owner}")});
         robot.post("/v1/keys", key(ALICE)).await.expect(201);
         let beyond = robot.post("/v1/keys", key(BOB)).await;
         assert_eq!((refused(&beyond, 400), places(&beyond)), ("body_invalid".into(), vec!["/owner".into()]));
