@@ -64,6 +64,8 @@ const MIGRATIONS: &[Migration] = &[
     },
     // Nodes of an older version would let disabled keys in, and could not read a key of a customer.
     Migration::new(19, "keys_disabled", include_str!("../migrations/0019_keys_disabled.sql")),
+    // Nodes of an older version would let keys in from everywhere, and without a limit.
+    Migration::new(21, "key_limits", include_str!("../migrations/0021_key_limits.sql")),
 ];
 
 /// The first migration that notes from where on it can be used.

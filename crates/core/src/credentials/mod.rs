@@ -1,6 +1,7 @@
 //! Credentials: how a request presents one, what each kind looks like, and when it is valid.
 
 pub mod access_token;
+pub mod allowed_addresses;
 pub mod api_key;
 pub mod checksummed;
 pub mod credential;

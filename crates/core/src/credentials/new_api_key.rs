@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    allowed_addresses::AllowedAddresses,
     api::{Api, MANAGEMENT, Role},
     api_key::{ApiKey, Environment, KeyMetadata},
     clock::Timestamp,
@@ -87,6 +88,8 @@ pub struct NewApiKey<'a> {
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: &'a Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    pub allowed_addresses: &'a [String],
 }
 
 /// The longest that the metadata of a key may be, in bytes of JSON.
@@ -98,6 +101,10 @@ impl NewApiKey<'_> {
         let (name, roles) = (display_name("name", self.name), self.roles());
         let mut mistakes = Vec::from_iter(name.as_ref().err().cloned());
         mistakes.extend(self.mistake_in_metadata());
+        let allowed_addresses = AllowedAddresses::read(self.allowed_addresses).unwrap_or_else(|found| {
+            mistakes.extend(found);
+            AllowedAddresses::default()
+        });
         match self.first() {
             _ if !self.are_all_known => {}
             Err(mistake) => mistakes.push(mistake),
@@ -117,6 +124,7 @@ impl NewApiKey<'_> {
             scope: self.scope.clone(),
             environment: self.environment,
             metadata: self.metadata.clone(),
+            allowed_addresses,
         };
         Ok((metadata, roles.into_iter().flatten().collect()))
     }
@@ -196,11 +204,14 @@ mod tests {
         scope: &'static str,
         roles: Vec<String>,
         metadata: Map<String, Value>,
+        allowed_addresses: Vec<String>,
     }
 
     impl Asked {
         fn of(apis: Vec<Arc<Api>>) -> Self {
-            Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles: Vec::new(), metadata: Map::new() }
+            let (roles, allowed_addresses) = (Vec::new(), Vec::new());
+            let metadata = Map::new();
+            Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles, metadata, allowed_addresses }
         }
 
         /// What is registered and given, or where the mistakes are.
@@ -216,6 +227,7 @@ mod tests {
                 roles: &self.roles,
                 environment: Environment::Live,
                 metadata: &self.metadata,
+                allowed_addresses: &self.allowed_addresses,
             };
             let checked = new.checked();
             if checked.is_ok() {
@@ -253,6 +265,7 @@ mod tests {
         for (asked, member) in [
             (Asked { name: " ", ..one() }, "name"),
             (Asked { metadata: with_text(MAX_METADATA - 7), ..one() }, "metadata"),
+            (Asked { allowed_addresses: vec!["::1".into(), "::1/64".into()], ..one() }, "allowed_addresses/1"),
             (Asked::of(vec![]), "apis"),
             (Asked { limited_to: vec![notes.clone()], ..one() }, "limited_to"),
             (Asked { scope: "notes:read mails:read", ..one() }, "scopes"),

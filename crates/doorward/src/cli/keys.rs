@@ -104,6 +104,9 @@ pub(super) struct CreateArgs {
     /// What your service keeps with it: a JSON object of at most 4,096 bytes
     #[arg(long, value_name = "JSON", value_parser = parse_object)]
     metadata: Option<Object>,
+    /// Address or network (CIDR) that it may be used from; repeatable [default: everywhere]
+    #[arg(long = "allow-address", value_name = "CIDR")]
+    allowed_addresses: Vec<String>,
 }
 
 /// A JSON object as one argument.
@@ -130,6 +133,9 @@ pub(super) struct UpdateArgs {
     /// What your service keeps with it, in place of what it kept: a JSON object of at most 4,096 bytes
     #[arg(long, value_name = "JSON", value_parser = parse_object)]
     metadata: Option<Object>,
+    /// An address or network (CIDR) that it may be used from, from now on; repeatable; everywhere with ""
+    #[arg(long = "allow-address", value_name = "CIDR")]
+    allowed_addresses: Option<Vec<String>>,
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
@@ -192,15 +198,14 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
     let edit = |key: &KeyView| {
-        let KeySettings { name, scopes: present, roles, metadata } = KeySettings::of(key);
+        let KeySettings { name, scopes: present, roles, metadata, allowed_addresses } = KeySettings::of(key);
+        let named = |texts: &Vec<String>| texts.iter().filter(|text| !text.is_empty()).cloned().collect();
         Ok(KeySettings {
             name: args.name.clone().unwrap_or(name),
             scopes: scopes.as_ref().map_or(present, |scopes| scopes.iter().cloned().collect()),
-            roles: args
-                .roles
-                .as_ref()
-                .map_or(roles, |roles| roles.iter().filter(|role| !role.is_empty()).cloned().collect()),
+            roles: args.roles.as_ref().map_or(roles, named),
             metadata: args.metadata.clone().unwrap_or(metadata),
+            allowed_addresses: args.allowed_addresses.as_ref().map_or(allowed_addresses, named),
         })
     };
     print(&keys::update(app, actor, &args.key, edit).await?, output)
@@ -228,6 +233,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("roles", key.roles.join(" ")),
             ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("metadata", if key.metadata.is_empty() { String::new() } else { json!(key.metadata).to_string() }),
+            ("only from", key.allowed_addresses.join(" ")),
             ("created", time(key.created_at)),
             ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
             ("disabled", time_or(key.disabled_at, "")),
@@ -265,6 +271,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
             None => Expiry::Default,
         },
         metadata: args.metadata.unwrap_or_default(),
+        allowed_addresses: args.allowed_addresses,
     };
     let created = keys::create_shown(app, actor, new, |created| show(created, output)).await?;
     if created.view.scopes.is_empty() {

@@ -79,6 +79,9 @@ struct KeyRequest {
     /// What its service keeps with it: at most 4,096 bytes of JSON.
     #[serde(default)]
     metadata: Map<String, Value>,
+    /// From which addresses and networks (CIDR) it may be used, 64 at most; from everywhere if empty.
+    #[serde(default)]
+    allowed_addresses: Vec<String>,
 }
 
 impl Document for KeyRequest {
@@ -115,6 +118,7 @@ impl From<KeyRequest> for NewKey {
             environment: asked.environment,
             expiry: Expiry::requested(asked.expires_in, asked.never_expires),
             metadata: asked.metadata,
+            allowed_addresses: asked.allowed_addresses,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! API keys, verified by the server that issued them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::Api,
@@ -13,31 +13,35 @@ use doorward_store::keys::KeyRecord;
 
 use crate::app::App;
 
-/// Verifies a key for one API.
-pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
-    Ok(principal(app, api, &*valid(app, api, text).await?))
+/// A key that may be used at an API, and what it may do there.
+pub(crate) struct Verified {
+    pub(crate) key: Arc<KeyRecord>,
+    pub(crate) principal: Principal,
 }
 
-/// The key that `text` is, if it may be used at this API. Counts the outcome, and notes the use.
-pub(crate) async fn valid(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
-    let checked = check(app, api, text).await;
+/// Verifies a key for one API and one caller. Counts the outcome, and notes the use.
+pub(crate) async fn verify(app: &App, api: &Api, text: &str, address: Option<IpAddr>) -> Result<Verified, Refusal> {
+    let checked = check(app, api, text, address).await;
     app.metrics.verified_key(checked.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
-    checked
+    let key = checked?;
+    let principal = principal(app, api, &key);
+    Ok(Verified { key, principal })
 }
 
-async fn check(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
+async fn check(app: &App, api: &Api, text: &str, address: Option<IpAddr>) -> Result<Arc<KeyRecord>, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
     let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
     if !key.metadata.apis.contains(&api.id) {
         return Err(of_another_api(&key));
     }
     key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
+    key.metadata.check_address(address).map_err(|refusal| refusal.fact("key", &key.id))?;
     app.note_use(&key, text);
     Ok(key)
 }
 
 /// Whose key it is, and what it may do at this API.
-pub(crate) fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
+fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
     Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),

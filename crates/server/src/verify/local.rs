@@ -2,7 +2,7 @@
 //!
 //! It protects the management API here, and the API of a program that embeds server and guard in one process.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::ResourceIdentifier,
@@ -28,13 +28,18 @@ impl LocalVerifier {
         Self { app, audience }
     }
 
-    pub(super) async fn principal(&self, credential: &Credential<'_>) -> Result<Principal, Refusal> {
+    /// The principal of a credential that came from `address`, if that is known.
+    pub(super) async fn principal(
+        &self,
+        credential: &Credential<'_>,
+        address: Option<IpAddr>,
+    ) -> Result<Principal, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
-            return api_key::verify(app, api, key.expose_secret()).await;
+            return Ok(api_key::verify(app, api, key.expose_secret(), address).await?.principal);
         }
         let token = access_token::read(app, credential).await?;
         access_token::check_use(app, &token, self.audience.as_str()).await?;
@@ -49,8 +54,8 @@ impl Verifier for LocalVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential<'a>,
-        _: &'a RequestContext<'a>,
+        request: &'a RequestContext<'a>,
     ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
-        Box::pin(async move { self.principal(credential).await.map(Arc::new) })
+        Box::pin(async move { self.principal(credential, request.client).await.map(Arc::new) })
     }
 }

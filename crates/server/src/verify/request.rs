@@ -64,7 +64,8 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let x_api_key = presented.x_api_key.iter().map(String::as_bytes);
     let credential = credential::present(authorization, x_api_key, query.as_deref()).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
-    let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
+    let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
+    let principal = verifier.principal(&credential, presented.address).await?;
     match policy::authorize(&principal, &presented.requirement) {
         Ok(()) => Ok(principal),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),

@@ -20,6 +20,7 @@ mod ended_scopes;
 mod followed_log;
 mod introspect;
 mod jwks;
+mod key_addresses;
 mod keys_verify;
 mod logout;
 mod manage;

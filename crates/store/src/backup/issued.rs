@@ -202,6 +202,8 @@ mod tests {
         "ending_grants",
         "failures",
         "kept_answers",
+        "key_budgets",
+        "key_usage",
         "probe",
         "revoked_tokens",
         "role_grants",

@@ -26,6 +26,10 @@ macro_rules! keys {
             sentence: "This API key is disabled.",
             cause: "The key was disabled. It works again once it is enabled.",
             remedy: "`doorward key show` shows since when, and `doorward audit tail` by whom. Enable it: `doorward key enable`." }
+        KeyAddressNotAllowed { code: "key_address_not_allowed", status: 403, error: "", class: Permission,
+            sentence: "This API key can't be used from this address.",
+            cause: "The caller's address is not among those that the key may be used from, or it is not known.",
+            remedy: "Add the address: `doorward key update --allow-address`. If it is not known, have the API pass its caller's address on." }
         KeyOwnerDisabled { code: "key_owner_disabled", status: 401, error: "invalid_token", class: Credential,
             sentence: "This API key is disabled.",
             cause: "The user or client that owns the key is disabled, or was deleted.",

@@ -198,6 +198,8 @@ impl Denial {
                 | CredentialMultiple
                 | InsufficientPermission
                 | InsufficientScope
+                | KeyAddressNotAllowed
+                | KeyDisabled
                 | KeyExpired
                 | KeyMistyped
                 | KeyOfAnotherApi
@@ -221,6 +223,11 @@ impl Denial {
                 | TokenUnknown
                 | VerifierUnavailable
         )
+    }
+
+    /// Whether it says something about one use of a credential that is good otherwise: the next use can be accepted.
+    pub const fn is_about_one_use(self) -> bool {
+        matches!(self, Self::KeyAddressNotAllowed)
     }
 
     /// The page about the caller's code, below the issuer's URL. The issuer serves it.

@@ -47,6 +47,8 @@ pub struct NewKey {
     pub expiry: Expiry,
     /// What its service keeps with it.
     pub metadata: Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    pub allowed_addresses: Vec<String>,
 }
 
 /// A new key; the key itself is shown once.
@@ -99,6 +101,7 @@ async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(CreateKey, Cr
         roles: &new.roles,
         environment: new.environment,
         metadata: &new.metadata,
+        allowed_addresses: &new.allowed_addresses,
     };
     let now = app.now();
     let expires_at = new.expiry.expires_at(now).map_err(|mistake| vec![mistake]);

@@ -38,6 +38,9 @@ pub struct KeySettings {
     /// What its service keeps with it; Doorward only shows it. A merge patch changes its members one by one.
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    #[serde(default)]
+    pub allowed_addresses: Vec<String>,
 }
 
 impl KeySettings {
@@ -48,6 +51,7 @@ impl KeySettings {
             scopes: key.scopes.clone(),
             roles: key.roles.clone(),
             metadata: key.metadata.clone(),
+            allowed_addresses: key.allowed_addresses.clone(),
         }
     }
 }
@@ -101,8 +105,7 @@ pub(in crate::manage) async fn prepare_update(
     let key = find_to_change(app, actor, id.as_str()).await?;
     let before = KeyView::of(key.clone(), apis, now);
     let scopes = to.scope.iter().cloned().collect();
-    let settings =
-        KeySettings { name: to.name.clone(), scopes, roles: Vec::new(), metadata: key.metadata.metadata.clone() };
+    let settings = KeySettings { name: to.name.clone(), scopes, roles: Vec::new(), ..KeySettings::of(&before) };
     let (to, _) = changed(actor, &key, &before, settings, apis)?;
     let (from, given_at_from) = (key.metadata, key.scope_given_at);
     let given_at_to = apis.given_at(&to.scope, &from.scope, given_at_from, now);
@@ -132,10 +135,16 @@ fn changed(
         roles: &settings.roles,
         environment: key.metadata.environment,
         metadata: &settings.metadata,
+        allowed_addresses: &settings.allowed_addresses,
     };
     let (metadata, roles) = asked.checked()?;
-    let to =
-        KeyMetadata { name: metadata.name, scope: metadata.scope, metadata: metadata.metadata, ..key.metadata.clone() };
+    let to = KeyMetadata {
+        name: metadata.name,
+        scope: metadata.scope,
+        metadata: metadata.metadata,
+        allowed_addresses: metadata.allowed_addresses,
+        ..key.metadata.clone()
+    };
     if !to.scope.iter().all(|scope| before.scopes.contains(scope)) {
         actor.rights.check_gives(&power(&to, key.expires_at))?;
     }

@@ -46,6 +46,8 @@ pub struct KeyView {
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: Map<String, Value>,
+    /// From which networks it may be used; from everywhere if empty.
+    pub allowed_addresses: Vec<String>,
     /// When it was created.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
@@ -85,6 +87,7 @@ impl KeyView {
             owner: key.owner,
             environment: key.metadata.environment,
             metadata: key.metadata.metadata,
+            allowed_addresses: key.metadata.allowed_addresses.texts(),
             created_at: key.created_at,
             expires_at: key.expires_at,
             never_expires: key.expires_at.is_none(),

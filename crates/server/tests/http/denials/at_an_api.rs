@@ -56,6 +56,10 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             keys::disable(&server.app, &operator(), created.view.id.as_str()).await.unwrap();
             by_key(scene, created.key.reveal()).await
         }
+        KeyAddressNotAllowed => {
+            let bound = NewKey { allowed_addresses: vec!["192.0.2.0/24".into()], ..management_key() };
+            by_key(scene, &key(&server.app, bound).await).await
+        }
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;
             let owned = key(&server.app, NewKey { owner: Some("user:owner".into()), ..management_key() }).await;

@@ -128,6 +128,7 @@ pub(crate) fn new_key(api: &str, scopes: &str) -> NewKey {
         limited_to: vec![],
         limited_to_owners: vec![],
         metadata: serde_json::Map::new(),
+        allowed_addresses: vec![],
         environment: Environment::Live,
         expiry: Expiry::Default,
     }
