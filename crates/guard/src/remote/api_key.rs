@@ -3,7 +3,7 @@
 //! Easy to get wrong: the answer says for which API the key is. It is compared with ours, so that a credential of
 //! another API that got into this guard's configuration can't open this one.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::ResourceIdentifier, api_key::ApiKey, clock::Timestamp, denial::Denial, json, principal::Principal,
@@ -11,11 +11,18 @@ use doorward_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{issuer::Issuer, trace_context::TraceContext, unavailable};
+use super::{
+    issuer::Issuer,
+    trace_context::TraceContext,
+    unavailable,
+    verdict_cache::{Holds, Verdict as Found},
+};
 
 #[derive(Serialize)]
 struct Question<'a> {
     key: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
 }
 
 /// What the issuer says about a key.
@@ -26,24 +33,32 @@ struct Verdict {
     code: Option<String>,
     #[serde(default)]
     principal: Option<Principal>,
+    /// Older issuers have no keys about which the next answer could differ.
+    #[serde(default = "reusable")]
+    reusable: bool,
 }
 
-/// Asks about one key.
+const fn reusable() -> bool {
+    true
+}
+
+/// Asks about one key that came from `client`.
 pub(super) async fn look_up(
     issuer: &Arc<Issuer>,
     audience: &ResourceIdentifier,
     key: &ApiKey,
+    client: Option<IpAddr>,
     trace: &TraceContext,
     now: Timestamp,
-) -> Result<Arc<Principal>, Refusal> {
+) -> Result<Found, Refusal> {
     let endpoints = issuer.endpoints(now).await?;
-    let question = Question { key: key.reveal() };
+    let question = Question { key: key.reveal(), address: client.filter(|_| endpoints.takes_address) };
     let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question, trace);
     let answer = answer.await.map_err(unavailable)?;
     read(&answer.body, audience, now).map_err(|refusal| answer.traced(refusal.fact("key", key.hint())))
 }
 
-fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<Arc<Principal>, Refusal> {
+fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<Found, Refusal> {
     let verdict: Verdict = json::parse_as(answer).map_err(|_| unavailable("the issuer's verdict can't be read"))?;
     if !verdict.valid {
         return Err(no(verdict.code.as_deref().unwrap_or_default()));
@@ -55,16 +70,20 @@ fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<
     if principal.expires_at.is_some_and(|end| end <= now) {
         return Err(Denial::KeyExpired.into());
     }
-    Ok(Arc::new(principal))
+    let holds = if verdict.reusable { Holds::Moment } else { Holds::OneUse };
+    Ok(Found { principal: Arc::new(principal), holds })
 }
 
 /// The refusal for the issuer's code. Only what can be said of a key is taken from outside.
 fn no(code: &str) -> Refusal {
-    use Denial::{KeyDisabled, KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled, KeyRevoked, KeyUnknown};
+    use Denial::{
+        KeyAddressNotAllowed, KeyDisabled, KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled, KeyRevoked,
+        KeyUnknown,
+    };
     match Denial::from_code(code) {
         Some(
-            denial @ (KeyDisabled | KeyExpired | KeyMistyped | KeyOfAnotherApi | KeyOwnerDisabled | KeyRevoked
-            | KeyUnknown),
+            denial @ (KeyAddressNotAllowed | KeyDisabled | KeyExpired | KeyMistyped | KeyOfAnotherApi
+            | KeyOwnerDisabled | KeyRevoked | KeyUnknown),
         ) => denial.into(),
         _ => Refusal::new(KeyUnknown).fact("verdict", code),
     }
@@ -80,7 +99,7 @@ mod tests {
 
     fn denied(answer: &Value) -> Denial {
         let audience = ResourceIdentifier::parse("https://api.example").unwrap();
-        read(answer.to_string().as_bytes(), &audience, NOW).unwrap_err().denial
+        read(answer.to_string().as_bytes(), &audience, NOW).map(|_| ()).unwrap_err().denial
     }
 
     fn principal(audience: &str, exp: i64) -> Value {
@@ -92,6 +111,7 @@ mod tests {
         for (code, denial) in [
             ("key_revoked", Denial::KeyRevoked),
             ("key_expired", Denial::KeyExpired),
+            ("key_address_not_allowed", Denial::KeyAddressNotAllowed),
             ("key_disabled", Denial::KeyDisabled),
             ("key_owner_disabled", Denial::KeyOwnerDisabled),
             ("key_of_another_api", Denial::KeyOfAnotherApi),

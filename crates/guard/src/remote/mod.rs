@@ -2,7 +2,8 @@
 //! else.
 //!
 //! What is remembered, and how long: a verified JWT until it ends or the key set changes; a verdict about an API key or an
-//! opaque token, positive or negative, for 500 ms from when the question was asked.
+//! opaque token, positive or negative, for 500 ms from when the question was asked. A verdict that holds for one use only is
+//! not remembered.
 
 mod api_key;
 mod delivery;
@@ -147,8 +148,9 @@ impl RemoteVerifier {
         let digest = Digest::sha256(key.reveal().as_bytes());
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
         let trace = TraceContext::of(context.headers);
-        let ask = async move { api_key::look_up(&issuer, &audience, &key, &trace, now).await };
-        self.verdicts.find_or(digest, context.client, now, ask).await
+        let client = context.client;
+        let ask = async move { api_key::look_up(&issuer, &audience, &key, client, &trace, now).await };
+        self.verdicts.find_or(digest, client, now, ask).await
     }
 
     async fn opaque(&self, token: &str, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {

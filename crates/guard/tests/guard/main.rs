@@ -9,6 +9,7 @@ mod fake_issuer;
 mod issuer_away;
 mod jwts;
 mod layers;
+mod one_use;
 mod opaque_tokens;
 mod refusals;
 mod resource_metadata;
