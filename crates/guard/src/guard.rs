@@ -126,13 +126,17 @@ impl Guard {
         requirement: &Requirement,
         context: &RequestContext<'_>,
     ) -> Result<Option<Principal>, Problem> {
+        let context = &RequestContext { requirement: Some(requirement), ..*context };
         let found = self.verify(request, context).await;
         let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
             return Ok(None);
         };
         match self.decide(&principal, requirement, context) {
             Ok(()) => Ok(Some(principal)),
-            Err(refusal) => Err(self.refuse(request, context, refusal, Some(&principal))),
+            Err(refusal) => {
+                let limits = principal.limits().copied().unwrap_or_default();
+                Err(self.refuse(request, context, refusal.limits(limits), Some(&principal)))
+            }
         }
     }
 
@@ -162,8 +166,8 @@ impl Guard {
         let all = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         let presented = credential::present(all("authorization"), all("x-api-key"), request.uri.query())?;
         let Some(credential) = presented else { return Ok(None) };
-        let who = self.0.verifier.verify(&credential, context).await?;
-        Ok(Some(Principal::new(who, self)))
+        let verified = self.0.verifier.verify(&credential, context).await?;
+        Ok(Some(Principal::new(verified, self)))
     }
 
     /// Notes the refusal in the audit, and creates the response.

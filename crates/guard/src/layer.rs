@@ -15,7 +15,7 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{guard::Guard, requirement::Requirement, verifier::BoxFuture};
+use crate::{guard::Guard, problem, requirement::Requirement, verifier::BoxFuture};
 
 /// Whether a route needs a credential.
 #[derive(Clone, Debug)]
@@ -91,8 +91,13 @@ where
             let (mut parts, body) = request.into_parts();
             match layer.guard.admit(&parts, &layer.demand).await {
                 Ok(admission) => {
+                    let limits = admission.limits();
                     admission.insert_into(&mut parts.extensions);
-                    inner.call(Request::from_parts(parts, body)).await
+                    let mut response: Response<ResBody> = inner.call(Request::from_parts(parts, body)).await?;
+                    if let Some(limits) = limits {
+                        problem::add_limits(&limits, response.headers_mut());
+                    }
+                    Ok(response)
                 }
                 Err(problem) => Ok(problem.into_response()),
             }

@@ -39,6 +39,7 @@ pub use doorward_core::{
     denial::{Class, Denial},
     event::RefusalEvent,
     jwk::Algorithm,
+    key_limits::{LimitState, LimitStates, Limited},
     network::ClientAddress,
     principal::{CredentialKind, Principal as VerifiedPrincipal, PrincipalKind},
     random::Rng,
@@ -59,5 +60,5 @@ pub use crate::{
     problem::Problem,
     requirement::{Requirement, any_of, authenticated, scope},
     system::{SystemClock, SystemRng},
-    verifier::{BoxFuture, RequestContext, Verifier},
+    verifier::{BoxFuture, RequestContext, Verified, Verifier},
 };

@@ -6,10 +6,10 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use doorward_core::principal;
+use doorward_core::{key_limits::LimitStates, principal};
 use http::Extensions;
 
-use crate::guard::Guard;
+use crate::{guard::Guard, verifier::Verified};
 
 /// Who makes the request, as verified by this route's guard. Dereferences to [`doorward_core::principal::Principal`].
 ///
@@ -19,12 +19,18 @@ use crate::guard::Guard;
 #[derive(Clone)]
 pub struct Principal {
     who: Arc<principal::Principal>,
+    limits: Option<Arc<LimitStates>>,
     guard: Guard,
 }
 
 impl Principal {
-    pub(crate) fn new(who: Arc<principal::Principal>, guard: &Guard) -> Self {
-        Self { who, guard: guard.clone() }
+    pub(crate) fn new(verified: Verified, guard: &Guard) -> Self {
+        Self { who: verified.principal, limits: verified.limits, guard: guard.clone() }
+    }
+
+    /// The limits of the API key after this use, if it has any. The guard's layer puts them into the response.
+    pub fn limits(&self) -> Option<&LimitStates> {
+        self.limits.as_deref()
     }
 
     pub(crate) fn was_verified_by(&self, guard: &Guard) -> bool {
@@ -59,6 +65,14 @@ pub(crate) enum Admission {
 struct Anonymous;
 
 impl Admission {
+    /// The limits of the key, for the response.
+    pub(crate) fn limits(&self) -> Option<Arc<LimitStates>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(principal) => principal.limits.clone(),
+        }
+    }
+
     /// Puts the result into the extensions of the request, for its handler.
     pub(crate) fn insert_into(self, extensions: &mut Extensions) {
         match self {

@@ -14,6 +14,7 @@ use crate::{
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
+    key_limits::KeyLimits,
     random::Rng,
     refusal::Refusal,
     rights::Limits,
@@ -157,6 +158,9 @@ pub struct KeyMetadata {
     /// From where it may be used. Older programs let it in from everywhere.
     #[serde(default, skip_serializing_if = "AllowedAddresses::is_empty")]
     pub allowed_addresses: AllowedAddresses,
+    /// How often it may be used. Older programs did not count.
+    #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
+    pub use_limits: KeyLimits,
 }
 
 impl KeyMetadata {
@@ -167,7 +171,7 @@ impl KeyMetadata {
 
     /// Whether what is said about one use of the key holds for the next one too, from wherever it comes.
     pub fn is_reusable(&self) -> bool {
-        self.allowed_addresses.is_empty()
+        self.allowed_addresses.is_empty() && self.use_limits.is_empty()
     }
 
     /// Refuses a caller from an address that the key may not be used from. `None`: the address is not known.

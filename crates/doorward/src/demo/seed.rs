@@ -177,6 +177,9 @@ fn new_key(name: &str, api: &str, scope: &str) -> NewKey {
     NewKey {
         metadata: serde_json::Map::new(),
         allowed_addresses: Vec::new(),
+        rate_limit: None,
+        quota: None,
+        uses: None,
         name: name.to_owned(),
         apis: vec![api.to_owned()],
         scopes: scopes(scope),

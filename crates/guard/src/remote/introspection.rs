@@ -39,7 +39,7 @@ pub(super) async fn introspect(
     let form = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
     let answer = issuer.client().post_form(endpoint, &form, trace).await.map_err(unavailable)?;
     let principal = read(&answer.body, issuer.url().as_str(), audience, skew, now);
-    let verdict = |principal| Verdict { principal: Arc::new(principal), holds: Holds::Moment };
+    let verdict = |principal: Principal| Verdict { verified: Arc::new(principal).into(), holds: Holds::Moment };
     principal.map(verdict).map_err(|refusal| answer.traced(refusal))
 }
 

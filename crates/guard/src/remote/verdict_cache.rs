@@ -25,6 +25,8 @@ use doorward_core::{
 use quick_cache::sync::Cache;
 use tokio::{sync::watch, time::Instant};
 
+use crate::verifier::Verified;
+
 use super::{
     turns::{Limits, Source, Turns},
     unavailable,
@@ -55,7 +57,7 @@ pub(super) enum Holds {
 /// A credential that is good.
 #[derive(Clone, Debug)]
 pub(super) struct Verdict {
-    pub(super) principal: Arc<Principal>,
+    pub(super) verified: Verified,
     pub(super) holds: Holds,
 }
 
@@ -147,12 +149,12 @@ impl VerdictCache {
         client: Option<IpAddr>,
         now: Timestamp,
         ask: impl Future<Output = Answer> + Send + 'static,
-    ) -> Result<Arc<Principal>, Refusal> {
+    ) -> Result<Verified, Refusal> {
         if let Some((principal, at)) = self.0.good.get(&digest)
             && self.0.is_fresh(at, now)
             && principal.expires_at.is_none_or(|end| now < end)
         {
-            return Ok(principal);
+            return Ok(principal.into());
         }
         if let Some((refusal, at)) = self.0.bad.get(&digest)
             && self.0.is_fresh(at, now)
@@ -167,7 +169,7 @@ impl VerdictCache {
                 shared => shared,
             },
         };
-        answer.map(|verdict| verdict.principal)
+        answer.map(|verdict| verdict.verified)
     }
 }
 
@@ -258,7 +260,7 @@ impl Inner {
             Ok(verdict) => {
                 self.bad.remove(&digest);
                 self.known.insert(digest, Holds::Moment);
-                self.good.insert(digest, (verdict.principal.clone(), at));
+                self.good.insert(digest, (verdict.verified.principal.clone(), at));
             }
             Err(refusal) => {
                 self.good.remove(&digest);
@@ -381,14 +383,14 @@ mod tests {
             expires_at: None,
             claims: Default::default(),
         });
-        Verdict { principal, holds: Holds::Moment }
+        Verdict { verified: principal.into(), holds: Holds::Moment }
     }
 
     fn for_one_use() -> Verdict {
         Verdict { holds: Holds::OneUse, ..principal() }
     }
 
-    type Given = Result<Arc<Principal>, Refusal>;
+    type Given = Result<Verified, Refusal>;
 
     fn digest(name: impl ToString) -> Digest {
         Digest::sha256(name.to_string().as_bytes())

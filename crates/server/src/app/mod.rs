@@ -28,6 +28,7 @@ pub(crate) mod follow;
 mod gauges;
 
 mod health;
+pub(crate) mod key_limiter;
 mod key_uses;
 mod notes;
 pub(crate) mod signing_keys;
@@ -37,8 +38,8 @@ mod trusted_clock;
 
 pub use self::task_health::TaskHealth;
 use self::{
-    caches::Caches, health::Health, key_uses::KeyUses, signing_keys::SigningKeys, snapshots::Snapshots,
-    trusted_clock::TrustedClock,
+    caches::Caches, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses, signing_keys::SigningKeys,
+    snapshots::Snapshots, trusted_clock::TrustedClock,
 };
 pub(crate) use self::{commit::unavailable, snapshots::read_apis};
 
@@ -68,6 +69,7 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
+    pub(crate) key_limiter: KeyLimiter,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -121,6 +123,7 @@ impl App {
             layout: Layout::new(settings.name.clone(), &assets).with_links(&settings.links),
             assets,
             uses: Default::default(),
+            key_limiter: KeyLimiter::default(),
             settings,
             store,
             clock,

@@ -16,6 +16,7 @@ use doorward_core::{
     denial::{Class, Denial},
     grant::refresh,
     holder::Owner,
+    policy::Requirement,
     refusal::Refusal,
 };
 use doorward_store::refresh::FindRefreshToken;
@@ -27,7 +28,7 @@ use crate::{
     app::App,
     verify::{
         access_token,
-        api_key::{self, Verified},
+        api_key::{self, Use, Verified},
     },
     web::{
         body::Form,
@@ -115,7 +116,8 @@ async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>
     let Some(id) = &client.api else { return Ok(None) };
     let Some(api) = app.api(id).await? else { return Ok(None) };
     // The question has no place for the caller's address, so keys that are bound to addresses are refused.
-    let Verified { key, principal } = api_key::verify(app, &api, text, None).await?;
+    let asked = Use { address: None, requirement: &Requirement::authenticated() };
+    let Verified { key, principal, .. } = api_key::verify(app, &api, text, asked).await?;
     // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {
         Some(Owner::Client(id)) => id.as_str(),

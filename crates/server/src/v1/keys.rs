@@ -8,6 +8,7 @@ use doorward_core::{
     denial::Denial,
     id::KeyId,
     json::{Map, Value, json},
+    key_limits::{Quota, RateLimit},
     refusal::Mistake,
     scope::Scope,
 };
@@ -82,6 +83,13 @@ struct KeyRequest {
     /// From which addresses and networks (CIDR) it may be used, 64 at most; from everywhere if empty.
     #[serde(default)]
     allowed_addresses: Vec<String>,
+    /// At most so many uses at once, refilled evenly: `{"requests": 100, "seconds": 60}`.
+    rate_limit: Option<RateLimit>,
+    /// At most so many uses in a day or month of UTC: `{"requests": 10000, "per": "day"}`.
+    quota: Option<Quota>,
+    /// At most so many uses in all.
+    #[schema(maximum = 1_000_000_000_000_i64)]
+    uses: Option<u64>,
 }
 
 impl Document for KeyRequest {
@@ -119,6 +127,9 @@ impl From<KeyRequest> for NewKey {
             expiry: Expiry::requested(asked.expires_in, asked.never_expires),
             metadata: asked.metadata,
             allowed_addresses: asked.allowed_addresses,
+            rate_limit: asked.rate_limit,
+            quota: asked.quota,
+            uses: asked.uses,
         }
     }
 }

@@ -12,7 +12,8 @@ use doorward_core::{
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
-    policy,
+    key_limits::LimitStates,
+    policy::Requirement,
     principal::Principal,
     refusal::Refusal,
     rights::Rights,
@@ -28,8 +29,12 @@ use crate::{
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
-    v1::{Management, access, members::Members},
-    verify::api_key::{self, Verified},
+    v1::{
+        Management,
+        access::{self, Admitted},
+        members::Members,
+    },
+    verify::api_key::{self, Use, Verified},
     web::{
         body,
         refused::{ProblemError, explained},
@@ -81,6 +86,12 @@ pub(crate) struct Verdict {
     /// for a moment.
     #[serde(skip_serializing_if = "is_true")]
     reusable: bool,
+    /// The limits of the key, with what is left of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitStates>,
+    /// In how many seconds the key can be used again, if a limit is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
 }
 
 fn is_true(value: &bool) -> bool {
@@ -110,21 +121,25 @@ pub(crate) async fn verify_key(
     } else {
         let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
         match access::admit(&app, &management, &head, &ScopeSet::from_iter([scope])).await {
-            Ok((_, rights)) => Asker::Management(rights),
+            Ok(Admitted { rights, .. }) => Asker::Management(rights),
             Err(refused) => return Ok(refused),
         }
     };
     match answer(&app, &asker, &head, body).await? {
-        Ok(Verified { key, principal }) => {
+        Ok(Verified { key, principal, limits, .. }) => {
             let reusable = key.metadata.is_reusable();
-            let verdict = Verdict { valid: true, code: "valid", principal: Some(principal), reusable };
+            let limits = (limits != LimitStates::default()).then_some(limits);
+            let principal = Some(principal);
+            let verdict = Verdict { valid: true, code: "valid", principal, reusable, limits, retry_after: None };
             Ok(respond::json_no_store(&verdict)?)
         }
         Err((refusal, found)) => {
             let reusable = !refusal.denial.is_about_one_use()
                 && found.as_ref().is_none_or(|found| found.key.metadata.is_reusable());
             let principal = found.map(|found| found.principal);
-            let verdict = Verdict { valid: false, code: refusal.denial.shown_as(), principal, reusable };
+            let (code, limits) = (refusal.denial.shown_as(), refusal.limits.as_deref().copied());
+            let retry_after = refusal.retry_after_secs();
+            let verdict = Verdict { valid: false, code, principal, reusable, limits, retry_after };
             Ok(explained(&origin, respond::json_no_store(&verdict)?, refusal))
         }
     }
@@ -136,13 +151,12 @@ type Found = Result<Verified, (Refusal, Option<Verified>)>;
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.ensure_fresh()?;
     let asked = VerifyRequest::read(body::json(app, head, body, EXPECTED).await?)?;
-    let needed = asked.scopes.clone();
     match verify(app, asker, &asked).await {
         Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
-        Ok(found) => Ok(match policy::authorize(&found.principal, &needed.into()) {
-            Ok(()) => Ok(found),
-            Err(refusal) => Err((refusal.fact("key", &found.key.id), Some(found))),
+        Ok(mut found) => Ok(match found.unmet.take() {
+            None => Ok(found),
+            Some(refusal) => Err((refusal.fact("key", &found.key.id), Some(found))),
         }),
     }
 }
@@ -155,8 +169,10 @@ fn uses_basic(head: &Parts) -> bool {
 
 async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verified, Refusal> {
     let VerifyRequest { key: text, scopes: needed, address } = asked;
+    let requirement = Requirement::from(needed.clone());
+    let used = Use { address: *address, requirement: &requirement };
     match asker {
-        Asker::Api(api) => api_key::verify(app, api, text, *address).await,
+        Asker::Api(api) => api_key::verify(app, api, text, used).await,
         Asker::Management(rights) => {
             let key = api_key::find(app, text).await?;
             if !rights.reach_owner(key.owner.as_ref().map_or("", Owner::as_str)) {
@@ -168,7 +184,7 @@ async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verif
             // Of several APIs the scopes say which is meant, since their names are unique across all.
             let meant = allowed.iter().find(|api| needed.iter().all(|scope| api.has_scope(scope)));
             let api = meant.or(allowed.first()).ok_or_else(|| api_key::of_another_api(&key))?;
-            api_key::verify(app, api, text, *address).await
+            api_key::verify(app, api, text, used).await
         }
     }
 }

@@ -13,13 +13,14 @@ use doorward_core::{
     denial::{Class, Denial},
     event::RefusalEvent,
     json::{Map, Value},
+    key_limits::LimitStates,
     policy::Requirement,
     principal::Principal,
     refusal::{Mistake, Refusal},
     scope::{Scope, ScopeSet},
     trace::ISSUER_TRACE_HEADER,
 };
-use doorward_guard::problem::Problem;
+use doorward_guard::{Verified, problem::Problem};
 use http::{Request, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -74,6 +75,9 @@ enum Verdict {
         /// Who calls.
         #[schema(value_type = Principal)]
         principal: Box<Principal>,
+        /// What the API adds to its own answer, if the caller's key has limits.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answer: Option<Additions>,
     },
     /// It may not.
     Refused {
@@ -86,6 +90,14 @@ enum Verdict {
         /// What the API answers to its caller.
         answer: Answer,
     },
+}
+
+/// What the API adds to its answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestAdditions)]
+struct Additions {
+    /// The headers, by name.
+    headers: BTreeMap<String, String>,
 }
 
 /// The answer for the API's caller, to be sent as it is.
@@ -119,8 +131,13 @@ pub(crate) async fn verify_request(
         read_or_refused => read(&api, read_or_refused?)?,
     };
     let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
-        Ok(principal) => {
-            let verdict = Verdict::Allowed { allowed: true, principal: Box::new(principal) };
+        Ok(Verified { principal, limits, .. }) => {
+            let headers = |limits: Arc<LimitStates>| {
+                limits.headers().into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+            };
+            let principal = Box::new(Arc::unwrap_or_clone(principal));
+            let answer = limits.map(headers).map(|headers| Additions { headers });
+            let verdict = Verdict::Allowed { allowed: true, principal, answer };
             return Ok(respond::json_no_store(&verdict)?);
         }
         Err(refused) => refused,

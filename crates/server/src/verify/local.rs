@@ -2,18 +2,22 @@
 //!
 //! It protects the management API here, and the API of a program that embeds server and guard in one process.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use doorward_core::{
     api::ResourceIdentifier,
     credential::Credential,
     denial::Denial,
+    policy,
     principal::{CredentialKind, Principal},
     refusal::Refusal,
 };
-use doorward_guard::{BoxFuture, RequestContext, Verifier};
+use doorward_guard::{BoxFuture, RequestContext, Requirement, Verified, Verifier};
 
-use super::{access_token, api_key};
+use super::{
+    access_token,
+    api_key::{self, Use},
+};
 use crate::app::App;
 
 /// Verifies keys and tokens for one API of this server.
@@ -28,25 +32,22 @@ impl LocalVerifier {
         Self { app, audience }
     }
 
-    /// The principal of a credential that came from `address`, if that is known.
-    pub(super) async fn principal(
-        &self,
-        credential: &Credential<'_>,
-        address: Option<IpAddr>,
-    ) -> Result<Principal, Refusal> {
+    /// Verifies a credential for one use. The requirement is not compared for tokens, whose uses nobody counts.
+    pub(super) async fn find(&self, credential: &Credential<'_>, asked: Use<'_>) -> Result<Verified, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
-            return Ok(api_key::verify(app, api, key.expose_secret(), address).await?.principal);
+            let found = api_key::verify(app, api, key.expose_secret(), asked).await?;
+            return Ok(Verified::from(Arc::new(found.principal)).with_limits(found.limits));
         }
         let token = access_token::read(app, credential).await?;
         access_token::check_use(app, &token, self.audience.as_str()).await?;
         let is_opaque = matches!(credential, Credential::Opaque(_));
         let principal = token.into_principal(self.audience.clone());
         let credential = if is_opaque { CredentialKind::AccessTokenOpaque } else { CredentialKind::AccessTokenJwt };
-        Ok(Principal { credential, ..principal })
+        Ok(Arc::new(Principal { credential, ..principal }).into())
     }
 }
 
@@ -55,7 +56,11 @@ impl Verifier for LocalVerifier {
         &'a self,
         credential: &'a Credential<'a>,
         request: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
-        Box::pin(async move { self.principal(credential, request.client).await.map(Arc::new) })
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
+        Box::pin(async move {
+            let anything = policy::Requirement::authenticated();
+            let requirement = request.requirement.map_or(&anything, Requirement::policy);
+            self.find(credential, Use { address: request.client, requirement }).await
+        })
     }
 }

@@ -10,11 +10,12 @@ use doorward_core::{
     credential,
     denial::Denial,
     policy::{self, Requirement},
-    principal::Principal,
     refusal::Refusal,
 };
 
-use super::LocalVerifier;
+use doorward_guard::Verified;
+
+use super::{LocalVerifier, api_key::Use};
 use crate::app::App;
 
 /// What an API passes on of its caller's request. Each header has all of its values.
@@ -58,17 +59,18 @@ impl Presented {
     }
 }
 
-/// The principal of the request, which meets what the route demands.
-pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> Result<Principal, Refused> {
+/// The principal of the request, which meets what the route demands, and the limits of its key.
+pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> Result<Verified, Refused> {
     let (authorization, query) = (presented.authorization.iter().map(String::as_bytes), presented.query());
     let x_api_key = presented.x_api_key.iter().map(String::as_bytes);
     let credential = credential::present(authorization, x_api_key, query.as_deref()).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
-    let principal = verifier.principal(&credential, presented.address).await?;
-    match policy::authorize(&principal, &presented.requirement) {
-        Ok(()) => Ok(principal),
-        Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),
+    let used = Use { address: presented.address, requirement: &presented.requirement };
+    let verified = verifier.find(&credential, used).await?;
+    match policy::authorize(&verified.principal, &presented.requirement) {
+        Ok(()) => Ok(verified),
+        Err(refusal) => Err(Refused { refusal, principal: Some(verified.principal.subject.clone()) }),
     }
 }
 

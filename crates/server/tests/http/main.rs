@@ -21,6 +21,7 @@ mod followed_log;
 mod introspect;
 mod jwks;
 mod key_addresses;
+mod key_limits;
 mod keys_verify;
 mod logout;
 mod manage;

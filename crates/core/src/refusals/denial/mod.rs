@@ -204,8 +204,11 @@ impl Denial {
                 | KeyMistyped
                 | KeyOfAnotherApi
                 | KeyOwnerDisabled
+                | KeyQuotaExhausted
+                | KeyRateLimited
                 | KeyRevoked
                 | KeyUnknown
+                | KeyUsesExhausted
                 | TokenAlgorithmRefused
                 | TokenAudienceWrong
                 | TokenBindingUnproven
@@ -227,7 +230,8 @@ impl Denial {
 
     /// Whether it says something about one use of a credential that is good otherwise: the next use can be accepted.
     pub const fn is_about_one_use(self) -> bool {
-        matches!(self, Self::KeyAddressNotAllowed)
+        use Denial::{KeyAddressNotAllowed, KeyQuotaExhausted, KeyRateLimited, KeyUsesExhausted};
+        matches!(self, KeyAddressNotAllowed | KeyQuotaExhausted | KeyRateLimited | KeyUsesExhausted)
     }
 
     /// The page about the caller's code, below the issuer's URL. The issuer serves it.

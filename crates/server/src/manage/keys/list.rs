@@ -45,5 +45,9 @@ pub async fn list(
         async move { Ok(app.store.read(list).await?) }
     };
     let show = |key: KeyRecord| reaches(actor, &key).then(|| KeyView::of(key, &apis, now));
-    page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await
+    let mut page = page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await?;
+    for key in &mut page.items {
+        key.show_what_is_left(app, now).await?;
+    }
+    Ok(page)
 }
