@@ -12,7 +12,7 @@ use doorward_guard::{
     Action, Algorithm, AuditSink, Authorizer, BoxFuture, ClientAddress, Clock, Credential, CredentialKind,
     CredentialText, Decision, Denial, Guard, GuardBuilder, GuardError, InvalidResource, InvalidRole, InvalidScope,
     Principal, PrincipalKind, Problem, Refusal, RefusalEvent, RequestContext, Requirement, Resource,
-    ResourceIdentifier, Rng, Role, Scope, ScopeSet, SecretString, SystemClock, SystemRng, Timestamp, TraceId,
+    ResourceIdentifier, Rng, Role, Scope, ScopeSet, SecretString, SystemClock, SystemRng, Timestamp, TraceId, Verified,
     VerifiedPrincipal, Verifier, any_of, authenticated,
     builder::{Remote, WithCredential, WithVerifier, WithoutCredential},
     bytes::Bytes,
@@ -109,7 +109,7 @@ impl Verifier for Nobody {
         &'a self,
         credential: &'a Credential,
         _: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<VerifiedPrincipal>, Refusal>> {
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
         let shown: &CredentialText<'_> = match credential {
             Credential::ApiKey(shown) | Credential::Jwt(shown) | Credential::Opaque(shown) => shown,
         };

@@ -188,6 +188,7 @@ impl Guard {
         presented: &Presented<'_>,
         context: &RequestContext<'_>,
     ) -> Result<Option<Principal>, Problem> {
+        let context = &RequestContext { requirement: Some(requirement), ..*context };
         let found = self.verify(request, presented.query.map(|(_, key)| key), context).await;
         let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
             return Ok(None);
@@ -201,7 +202,10 @@ impl Guard {
         let sent_from = if presented.from_browsers { Ok(()) } else { check_sender(&principal, request) };
         match sent_from.and_then(|()| self.decide(&principal, requirement, context)) {
             Ok(()) => Ok(Some(principal)),
-            Err(refusal) => Err(self.refuse(request, context, refusal, Some(&principal))),
+            Err(refusal) => {
+                let limits = principal.limits().copied().unwrap_or_default();
+                Err(self.refuse(request, context, refusal.limits(limits), Some(&principal)))
+            }
         }
     }
 
@@ -241,8 +245,8 @@ impl Guard {
         let Some(credential) = credential::with_query_key(presented, query_key.map(|key| key.expose_secret()))? else {
             return Ok(None);
         };
-        let who = self.0.verifier.verify(&credential, context).await?;
-        Ok(Some(Principal::new(who, credential.environment(), self)))
+        let verified = self.0.verifier.verify(&credential, context).await?;
+        Ok(Some(Principal::new(verified, credential.environment(), self)))
     }
 
     /// Notes the refusal in the audit, and creates the response.

@@ -16,7 +16,9 @@ use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{allowed::AllowedBecause, guard::Guard, query::QueryRoute, requirement::Requirement, verifier::BoxFuture};
+use crate::{
+    allowed::AllowedBecause, guard::Guard, problem, query::QueryRoute, requirement::Requirement, verifier::BoxFuture,
+};
 
 /// Whether a route needs a credential.
 #[derive(Clone, Debug)]
@@ -145,8 +147,13 @@ where
             let (admitted, way) = layer.guard.admit(&mut parts, &layer.route).await;
             let mut response = match admitted {
                 Ok(admission) => {
+                    let limits = admission.limits();
                     admission.insert_into(&mut parts.extensions);
-                    inner.call(Request::from_parts(parts, body)).await?
+                    let mut response: Response<ResBody> = inner.call(Request::from_parts(parts, body)).await?;
+                    if let Some(limits) = limits {
+                        problem::add_limits(&limits, response.headers_mut());
+                    }
+                    response
                 }
                 Err(problem) => problem.into_response(),
             };

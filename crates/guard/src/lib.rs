@@ -41,6 +41,7 @@ pub use doorward_core::{
     denial::{Class, Denial},
     event::RefusalEvent,
     jwk::Algorithm,
+    key_limits::{LimitState, LimitStates, Limited},
     legacy::{LegacyUse, LegacyWay},
     network::ClientAddress,
     principal::{CredentialKind, Principal as VerifiedPrincipal, PrincipalKind},
@@ -63,5 +64,5 @@ pub use crate::{
     problem::Problem,
     requirement::{Requirement, any_of, authenticated, scope},
     system::{SystemClock, SystemRng},
-    verifier::{BoxFuture, RequestContext, Verifier},
+    verifier::{BoxFuture, RequestContext, Verified, Verifier},
 };

@@ -6,10 +6,10 @@
 
 use std::{fmt, ops::Deref, sync::Arc};
 
-use doorward_core::{api_key::Environment, principal};
+use doorward_core::{api_key::Environment, key_limits::LimitStates, principal};
 use http::Extensions;
 
-use crate::guard::Guard;
+use crate::{guard::Guard, verifier::Verified};
 
 /// Who makes the request, as verified by this route's guard. Dereferences to [`doorward_core::principal::Principal`].
 ///
@@ -20,17 +20,23 @@ use crate::guard::Guard;
 pub struct Principal {
     who: Arc<principal::Principal>,
     environment: Option<Environment>,
+    limits: Option<Arc<LimitStates>>,
     guard: Guard,
 }
 
 impl Principal {
-    pub(crate) fn new(who: Arc<principal::Principal>, environment: Option<Environment>, guard: &Guard) -> Self {
-        Self { who, environment, guard: guard.clone() }
+    pub(crate) fn new(verified: Verified, environment: Option<Environment>, guard: &Guard) -> Self {
+        Self { who: verified.principal, environment, limits: verified.limits, guard: guard.clone() }
     }
 
     /// What the API key says of its use; `None` for tokens.
     pub(crate) fn environment(&self) -> Option<Environment> {
         self.environment
+    }
+
+    /// The limits of the API key after this use, if it has any. The guard's layer puts them into the response.
+    pub fn limits(&self) -> Option<&LimitStates> {
+        self.limits.as_deref()
     }
 
     pub(crate) fn was_verified_by(&self, guard: &Guard) -> bool {
@@ -65,6 +71,14 @@ pub(crate) enum Admission {
 struct Anonymous;
 
 impl Admission {
+    /// The limits of the key, for the response.
+    pub(crate) fn limits(&self) -> Option<Arc<LimitStates>> {
+        match self {
+            Self::Anonymous => None,
+            Self::Known(principal) => principal.limits.clone(),
+        }
+    }
+
     /// Puts the result into the extensions of the request, for its handler.
     pub(crate) fn insert_into(self, extensions: &mut Extensions) {
         match self {

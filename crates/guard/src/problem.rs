@@ -4,8 +4,8 @@
 //! The other facts go only to the audit.
 
 use bytes::Bytes;
-use doorward_core::{api::Role, challenge, refusal::Refusal, scope::Scope, trace::TraceId};
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use doorward_core::{api::Role, challenge, key_limits::LimitStates, refusal::Refusal, scope::Scope, trace::TraceId};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -81,7 +81,18 @@ impl Problem {
         if let Some(secs) = self.refusal.retry_after_secs() {
             set(header::RETRY_AFTER, secs.into());
         }
+        if let Some(limits) = &self.refusal.limits {
+            add_limits(limits, response.headers_mut());
+        }
         response
+    }
+}
+
+/// Adds the limits of the caller's key. What the API says of its own limits stays.
+pub(crate) fn add_limits(limits: &LimitStates, headers: &mut HeaderMap) {
+    for (name, value) in limits.headers() {
+        let value = HeaderValue::try_from(value).expect("names and numbers are printable ASCII");
+        headers.entry(name).or_insert(value);
     }
 }
 
@@ -96,7 +107,13 @@ fn title(code: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use doorward_core::{clock::Timestamp, denial::Denial, random::SeededRng, scope::ScopeSet};
+    use doorward_core::{
+        clock::Timestamp,
+        denial::Denial,
+        key_limits::{LimitState, Limited},
+        random::SeededRng,
+        scope::ScopeSet,
+    };
     use serde_json::{Value, json};
 
     use super::*;
@@ -138,6 +155,18 @@ mod tests {
         assert_eq!(document["required_roles"], json!(["admin"]));
         let (_, document) = answer(Denial::KeyRevoked.into());
         assert!(document.get("required_scopes").is_none() && document.get("required_roles").is_none());
+    }
+
+    #[test]
+    fn limits_of_a_key_are_headers_and_no_members() {
+        let state = LimitState { left: 0, resets_in: Some(9) };
+        let quota = Some(Limited { requests: 5, seconds: Some(86_400), state });
+        let refusal = Refusal::new(Denial::KeyQuotaExhausted).limits(LimitStates { quota, ..LimitStates::default() });
+        let (response, document) = answer(refusal.retry_after(Duration::from_secs(9)));
+        assert_eq!((response.status().as_u16(), &response.headers()["retry-after"]), (429, &"9".try_into().unwrap()));
+        assert_eq!(response.headers()["ratelimit-policy"], "\"quota\";q=5;w=86400");
+        assert_eq!(response.headers()["ratelimit"], "\"quota\";r=0;t=9");
+        assert!(document.get("limits").is_none());
     }
 
     #[test]

@@ -94,7 +94,8 @@ impl Requirement {
         self.0.roles()
     }
 
-    pub(crate) fn policy(&self) -> &policy::Requirement {
+    /// The same for [`doorward_core::policy::authorize`].
+    pub fn policy(&self) -> &policy::Requirement {
         &self.0
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     audit::{AuditSink, LogSink},
     builder::{GuardBuilder, WithVerifier},
     guard::Guard,
-    verifier::{BoxFuture, RequestContext, Verifier},
+    verifier::{BoxFuture, RequestContext, Verified, Verifier},
 };
 use doorward_core::{
     access_token::{self, Claims, Expectation},
@@ -182,7 +182,11 @@ type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
 
 impl Verifier for TestIssuer {
-    fn verify<'a>(&'a self, credential: &'a Credential<'a>, request: &'a RequestContext<'a>) -> BoxFuture<'a, Verdict> {
+    fn verify<'a>(
+        &'a self,
+        credential: &'a Credential<'a>,
+        request: &'a RequestContext<'a>,
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
         let now = request.now;
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
@@ -194,7 +198,7 @@ impl Verifier for TestIssuer {
                 None => Err(Denial::KeyMistyped.into()),
             },
         };
-        Box::pin(std::future::ready(verdict))
+        Box::pin(std::future::ready(verdict.map(Verified::from)))
     }
 }
 

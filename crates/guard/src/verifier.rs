@@ -8,9 +8,12 @@
 use std::{net::IpAddr, pin::Pin, sync::Arc};
 
 use doorward_core::{
-    clock::Timestamp, credential::Credential, network::ClientAddress, principal::Principal, refusal::Refusal,
+    clock::Timestamp, credential::Credential, key_limits::LimitStates, network::ClientAddress, principal::Principal,
+    refusal::Refusal,
 };
 use http::{HeaderMap, Method, Uri, request::Parts};
+
+use crate::requirement::Requirement;
 
 /// A future behind a pointer, so that a [`Verifier`] can be chosen while the program runs.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -34,12 +37,46 @@ pub struct RequestContext<'a> {
     /// The caller's address: from a [`ClientAddress`] in the request's extensions, or else the peer of the connection.
     /// `None` if neither is known.
     pub client: Option<IpAddr>,
+    /// What the route requires; `None` if the verifier is asked without a guard. The guard compares it itself. A verifier needs
+    /// it only to take nothing out of the limits of a key that the route refuses.
+    pub requirement: Option<&'a Requirement>,
+}
+
+/// A credential that is valid.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Verified {
+    /// Who presents it. It is shared, not copied, since the same one serves each request while it is cached.
+    pub principal: Arc<Principal>,
+    /// The limits of the key after this use, if it has any. The guard reports them to the caller.
+    pub limits: Option<Arc<LimitStates>>,
+}
+
+impl Verified {
+    /// Adds the limits of the key.
+    pub fn with_limits(self, limits: LimitStates) -> Self {
+        Self { limits: (limits != LimitStates::default()).then(|| Arc::new(limits)), ..self }
+    }
+}
+
+impl From<Arc<Principal>> for Verified {
+    /// A credential without limits.
+    fn from(principal: Arc<Principal>) -> Self {
+        Self { principal, limits: None }
+    }
 }
 
 impl<'a> RequestContext<'a> {
     /// The context of `request`, with the time by which to judge it.
     pub fn of(request: &'a Parts, now: Timestamp) -> Self {
-        Self { now, method: &request.method, uri: uri(request), headers: &request.headers, client: client(request) }
+        Self {
+            now,
+            method: &request.method,
+            uri: uri(request),
+            headers: &request.headers,
+            client: client(request),
+            requirement: None,
+        }
     }
 }
 
@@ -67,8 +104,8 @@ pub(crate) fn client(request: &Parts) -> Option<IpAddr> {
 pub trait Verifier: Send + Sync + 'static {
     /// The principal of `credential` at the API.
     ///
-    /// The route's requirement does not matter here: the principal carries every scope that it has, and the guard
-    /// compares. The principal is shared, not copied, since the same one serves each request while it is cached.
+    /// The route's requirement does not decide here: the principal carries every scope that it has, and the guard
+    /// compares.
     ///
     /// A verifier that can't check the binding of a credential must refuse it with [`Denial::TokenBindingUnproven`].
     ///
@@ -77,5 +114,5 @@ pub trait Verifier: Send + Sync + 'static {
         &'a self,
         credential: &'a Credential<'a>,
         request: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>>;
+    ) -> BoxFuture<'a, Result<Verified, Refusal>>;
 }

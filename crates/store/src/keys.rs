@@ -16,6 +16,7 @@ use crate::{
     tx::{Operation, Row, Tx, TxError},
 };
 
+mod budget;
 mod creation;
 mod ending;
 mod list;
@@ -23,6 +24,7 @@ mod update;
 mod uses;
 
 pub use self::{
+    budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
     list::{KeyFilter, ListKeys},

@@ -67,9 +67,11 @@ const MIGRATIONS: &[Migration] = &[
     // Nodes of an older version would not see the limits of clients.
     Migration::new(20, "client_limits", include_str!("../migrations/0020_client_limits.sql")),
     Migration {
-        usable_from: 19,
+        usable_from: 20,
         ..Migration::new(21, "legacy_uses", include_str!("../migrations/0021_legacy_uses.sql"))
     },
+    // Nodes of an older version would let keys in from everywhere, and without a limit.
+    Migration::new(22, "key_limits", include_str!("../migrations/0022_key_limits.sql")),
 ];
 
 /// The first migration that notes from where on it can be used.

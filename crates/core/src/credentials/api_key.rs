@@ -2,18 +2,21 @@
 //!
 //! The prefix is the API's (`sk` unless it chose another). A text that fails the checksum is refused without a look-up.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    allowed_addresses::AllowedAddresses,
     checksummed::{self, checksum_holds, is_body},
     clock::Timestamp,
     denial::Denial,
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
+    key_limits::KeyLimits,
     random::Rng,
+    refusal::Refusal,
     rights::Limits,
     scope::ScopeSet,
     secret::{ExposeSecret, SecretString},
@@ -159,12 +162,34 @@ pub struct KeyMetadata {
     /// What its service keeps with it; Doorward only shows it. Older programs had none.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub metadata: Map<String, Value>,
+    /// From where it may be used. Older programs let it in from everywhere.
+    #[serde(default, skip_serializing_if = "AllowedAddresses::is_empty")]
+    pub allowed_addresses: AllowedAddresses,
+    /// How often it may be used. Older programs did not count.
+    #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
+    pub use_limits: KeyLimits,
 }
 
 impl KeyMetadata {
     /// What it is limited to at the management API.
     pub fn limits(&self) -> Limits {
         Limits { apis: self.limited_to.clone(), owners: self.limited_to_owners.clone() }
+    }
+
+    /// Whether what is said about one use of the key holds for the next one too, from wherever it comes.
+    pub fn is_reusable(&self) -> bool {
+        self.allowed_addresses.is_empty() && self.use_limits.is_empty()
+    }
+
+    /// Refuses a caller from an address that the key may not be used from. `None`: the address is not known.
+    pub fn check_address(&self, address: Option<IpAddr>) -> Result<(), Refusal> {
+        match self.allowed_addresses.admit(address) {
+            true => Ok(()),
+            false => {
+                let address = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+                Err(Refusal::new(Denial::KeyAddressNotAllowed).fact("address", address))
+            }
+        }
     }
 }
 
@@ -247,6 +272,19 @@ mod tests {
         assert_eq!(orphan.check(now), Err(Denial::KeyOwnerDisabled));
         let revoked = KeyFacts { revoked_at: Some(now), ..ends(0) };
         assert_eq!(revoked.check(now), Err(Denial::KeyRevoked));
+    }
+
+    #[test]
+    fn key_with_a_list_is_refused_elsewhere_and_from_nowhere() {
+        let listed = AllowedAddresses::read(&["192.0.2.0/24".to_owned()]).unwrap();
+        let listed = KeyMetadata { allowed_addresses: listed, ..KeyMetadata::default() };
+        assert_eq!(listed.check_address(Some([192, 0, 2, 1].into())), Ok(()));
+        for (address, known) in [(Some(IpAddr::from([192, 0, 3, 1])), "192.0.3.1"), (None, "unknown")] {
+            let refusal = listed.check_address(address).unwrap_err();
+            assert_eq!((refusal.denial, refusal.known_fact("address")), (Denial::KeyAddressNotAllowed, Some(known)));
+            assert_eq!(KeyMetadata::default().check_address(address), Ok(()));
+        }
+        assert!(!listed.is_reusable() && KeyMetadata::default().is_reusable());
     }
 
     #[test]

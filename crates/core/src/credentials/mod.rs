@@ -1,6 +1,7 @@
 //! Credentials: how a request presents one, what each kind looks like, and when it is valid.
 
 pub mod access_token;
+pub mod allowed_addresses;
 pub mod api_key;
 pub mod checksummed;
 pub mod client_side;
@@ -9,6 +10,7 @@ pub mod id_token;
 pub mod jwk;
 pub mod jws;
 pub mod legacy;
+pub mod key_limits;
 mod masked;
 pub mod new_access_token;
 pub mod new_api_key;

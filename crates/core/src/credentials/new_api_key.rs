@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    allowed_addresses::AllowedAddresses,
     api::{Api, MANAGEMENT, Role},
     api_key::{ApiKey, Environment, KeyMetadata},
     clock::Timestamp,
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
+    key_limits::KeyLimits,
     random::Rng,
     refusal::Mistake,
     registration::display_name,
@@ -87,6 +89,10 @@ pub struct NewApiKey<'a> {
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: &'a Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    pub allowed_addresses: &'a [String],
+    /// How often it may be used.
+    pub use_limits: KeyLimits,
 }
 
 /// The longest that the metadata of a key may be, in bytes of JSON.
@@ -98,6 +104,11 @@ impl NewApiKey<'_> {
         let (name, roles) = (display_name("name", self.name), self.roles());
         let mut mistakes = Vec::from_iter(name.as_ref().err().cloned());
         mistakes.extend(self.mistake_in_metadata());
+        mistakes.extend(self.use_limits.mistakes());
+        let allowed_addresses = AllowedAddresses::read(self.allowed_addresses).unwrap_or_else(|found| {
+            mistakes.extend(found);
+            AllowedAddresses::default()
+        });
         match self.first() {
             _ if !self.are_all_known => {}
             Err(mistake) => mistakes.push(mistake),
@@ -117,6 +128,8 @@ impl NewApiKey<'_> {
             scope: self.scope.clone(),
             environment: self.environment,
             metadata: self.metadata.clone(),
+            allowed_addresses,
+            use_limits: self.use_limits,
         };
         Ok((metadata, roles.into_iter().flatten().collect()))
     }
@@ -181,7 +194,13 @@ impl NewApiKey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::ApiMetadata, grant::audience::tests::api, random::SeededRng, scope::Scope};
+    use crate::{
+        api::ApiMetadata,
+        grant::audience::tests::api,
+        key_limits::{Per, Quota},
+        random::SeededRng,
+        scope::Scope,
+    };
 
     fn with_roles(name: &str, roles: &[&str]) -> Arc<Api> {
         let plain = Arc::unwrap_or_clone(api(name, &[&format!("{name}:read")]));
@@ -196,11 +215,16 @@ mod tests {
         scope: &'static str,
         roles: Vec<String>,
         metadata: Map<String, Value>,
+        allowed_addresses: Vec<String>,
+        use_limits: KeyLimits,
     }
 
     impl Asked {
         fn of(apis: Vec<Arc<Api>>) -> Self {
-            Self { name: "key", apis, limited_to: Vec::new(), scope: "", roles: Vec::new(), metadata: Map::new() }
+            let (roles, allowed_addresses) = (Vec::new(), Vec::new());
+            let metadata = Map::new();
+            let (name, limited_to, scope, use_limits) = ("key", Vec::new(), "", KeyLimits::default());
+            Self { name, apis, limited_to, scope, roles, metadata, allowed_addresses, use_limits }
         }
 
         /// What is registered and given, or where the mistakes are.
@@ -216,6 +240,8 @@ mod tests {
                 roles: &self.roles,
                 environment: Environment::Live,
                 metadata: &self.metadata,
+                allowed_addresses: &self.allowed_addresses,
+                use_limits: self.use_limits,
             };
             let checked = new.checked();
             if checked.is_ok() {
@@ -250,9 +276,13 @@ mod tests {
         let management = with_roles(MANAGEMENT, &[]);
         let one = || Asked::of(vec![notes.clone()]);
         let roles = |role: &str| vec![role.to_owned()];
+        let quota = Some(Quota { requests: 0, per: Per::Day });
+        let nothing_a_day = KeyLimits { quota, ..KeyLimits::default() };
         for (asked, member) in [
             (Asked { name: " ", ..one() }, "name"),
             (Asked { metadata: with_text(MAX_METADATA - 7), ..one() }, "metadata"),
+            (Asked { allowed_addresses: vec!["::1".into(), "::1/64".into()], ..one() }, "allowed_addresses/1"),
+            (Asked { use_limits: nothing_a_day, ..one() }, "quota/requests"),
             (Asked::of(vec![]), "apis"),
             (Asked { limited_to: vec![notes.clone()], ..one() }, "limited_to"),
             (Asked { scope: "notes:read mails:read", ..one() }, "scopes"),

@@ -5,7 +5,7 @@
 use crate::{denial::Denial, refusal::Refusal};
 
 /// The challenge for a refusal at an API whose metadata is at `resource_metadata`. `None` where another credential
-/// would not help the caller: a missing role must not look like a missing scope.
+/// would not help the caller: a missing role must not look like a missing scope, nor a refused address.
 pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<String> {
     let denial = refusal.denial;
     let is_about_credentials = matches!(denial, Denial::CredentialInQuery | Denial::CredentialMultiple);
@@ -24,7 +24,7 @@ pub fn bearer(refusal: &Refusal, resource_metadata: Option<&str>) -> Option<Stri
     {
         parameters.push(format!("scope=\"{scopes}\""));
     }
-    if matches!(denial, Denial::InsufficientPermission | Denial::KeyInBrowser) {
+    if matches!(denial, Denial::InsufficientPermission | Denial::KeyInBrowser) || denial.is_about_one_use() {
         return None;
     }
     parameters.extend(resource_metadata.map(|url| format!("resource_metadata=\"{url}\"")));

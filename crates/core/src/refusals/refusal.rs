@@ -8,7 +8,9 @@ use std::{borrow::Cow, collections::BTreeSet, fmt, time::Duration};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{api::Role, credential, denial::Denial, id::UserId, scope::ScopeSet, text::presentable};
+use crate::{
+    api::Role, credential, denial::Denial, id::UserId, key_limits::LimitStates, scope::ScopeSet, text::presentable,
+};
 
 /// A request was refused, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Refusal {
     pub required_roles: BTreeSet<Role>,
     /// When to try again (RFC 9110 section 10.2.3).
     pub retry_after: Option<Duration>,
+    /// The limits of the key that was used, with what is left of each.
+    pub limits: Option<Box<LimitStates>>,
     /// What the problem document says beside that (RFC 9457 section 3.2). It is for the caller, and not for the log.
     pub extensions: Option<Box<Map<String, Value>>>,
 }
@@ -132,6 +136,7 @@ impl Refusal {
             required_scopes: None,
             required_roles: BTreeSet::new(),
             retry_after: None,
+            limits: None,
             extensions: None,
         }
     }
@@ -187,6 +192,12 @@ impl Refusal {
     pub fn mistakes(self, mistakes: &[Mistake]) -> Self {
         let places: Vec<_> = mistakes.iter().map(|mistake| mistake.pointer.as_str()).collect();
         self.fact("errors", places.join(" ")).extension("errors", serde_json::json!(mistakes))
+    }
+
+    /// Adds the limits of the key that was used.
+    pub fn limits(mut self, limits: LimitStates) -> Self {
+        self.limits = (limits != LimitStates::default()).then(|| Box::new(limits));
+        self
     }
 
     /// Adds the time of the next useful attempt.

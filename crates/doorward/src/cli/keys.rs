@@ -20,7 +20,11 @@ use doorward_server::{
 use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
 use serde_json::{Map, Value, json};
 
-use super::{durations, word};
+use super::{
+    durations,
+    key_limits::{self, ChangedLimits, NewLimits},
+    word,
+};
 use crate::{
     failure::Failure,
     output::{Output, fields, table, time, time_or, warn},
@@ -119,6 +123,11 @@ pub(super) struct CreateArgs {
     /// What your service keeps with it: a JSON object of at most 4,096 bytes
     #[arg(long, value_name = "JSON", value_parser = parse_object)]
     metadata: Option<Object>,
+    /// Address or network (CIDR) that it may be used from; repeatable [default: everywhere]
+    #[arg(long = "allow-address", value_name = "CIDR")]
+    allowed_addresses: Vec<String>,
+    #[command(flatten)]
+    limits: NewLimits,
 }
 
 /// A JSON object as one argument.
@@ -145,6 +154,11 @@ pub(super) struct UpdateArgs {
     /// What your service keeps with it, in place of what it kept: a JSON object of at most 4,096 bytes
     #[arg(long, value_name = "JSON", value_parser = parse_object)]
     metadata: Option<Object>,
+    /// An address or network (CIDR) that it may be used from, from now on; repeatable; everywhere with ""
+    #[arg(long = "allow-address", value_name = "CIDR")]
+    allowed_addresses: Option<Vec<String>>,
+    #[command(flatten)]
+    limits: ChangedLimits,
 }
 
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
@@ -221,15 +235,15 @@ async fn found(args: ListArgs, app: &App, actor: &Actor) -> Result<Vec<KeyView>,
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
     let edit = |key: &KeyView| {
-        let KeySettings { name, scopes: present, roles, metadata } = KeySettings::of(key);
+        let present = args.limits.apply(KeySettings::of(key));
+        let named = |texts: &Vec<String>| texts.iter().filter(|text| !text.is_empty()).cloned().collect();
         Ok(KeySettings {
-            name: args.name.clone().unwrap_or(name),
-            scopes: scopes.as_ref().map_or(present, |scopes| scopes.iter().cloned().collect()),
-            roles: args
-                .roles
-                .as_ref()
-                .map_or(roles, |roles| roles.iter().filter(|role| !role.is_empty()).cloned().collect()),
-            metadata: args.metadata.clone().unwrap_or(metadata),
+            name: args.name.clone().unwrap_or(present.name),
+            scopes: scopes.as_ref().map_or(present.scopes, |scopes| scopes.iter().cloned().collect()),
+            roles: args.roles.as_ref().map_or(present.roles, named),
+            metadata: args.metadata.clone().unwrap_or(present.metadata),
+            allowed_addresses: args.allowed_addresses.as_ref().map_or(present.allowed_addresses, named),
+            ..present
         })
     };
     print(&keys::update(app, actor, &args.key, edit).await?, output)
@@ -245,6 +259,7 @@ fn words(scopes: &[Scope]) -> String {
 
 fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
     output.print(key, || {
+        let [rate_limit, quota, uses] = key_limits::shown(key);
         fields(&[
             ("key", format!("{}…", key.hint)),
             ("id", key.id.to_string()),
@@ -257,6 +272,10 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("roles", key.roles.join(" ")),
             ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("metadata", if key.metadata.is_empty() { String::new() } else { json!(key.metadata).to_string() }),
+            ("only from", key.allowed_addresses.join(" ")),
+            rate_limit,
+            quota,
+            uses,
             ("created", time(key.created_at)),
             ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
             ("disabled", time_or(key.disabled_at, "")),
@@ -294,6 +313,10 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
             None => Expiry::Default,
         },
         metadata: args.metadata.unwrap_or_default(),
+        allowed_addresses: args.allowed_addresses,
+        rate_limit: args.limits.rate_limit,
+        quota: args.limits.quota,
+        uses: args.limits.uses,
     };
     let created = keys::create_shown(app, actor, new, |created| show(created, output)).await?;
     if created.view.scopes.is_empty() {

@@ -15,6 +15,7 @@ mod export;
 mod grants;
 mod health;
 mod jwks;
+mod key_limits;
 mod keys;
 mod legacy;
 mod log_line;

@@ -178,6 +178,10 @@ fn user_metadata(username: &str, name: &str) -> UserMetadata {
 fn new_key(name: &str, api: &str, scope: &str) -> NewKey {
     NewKey {
         metadata: serde_json::Map::new(),
+        allowed_addresses: Vec::new(),
+        rate_limit: None,
+        quota: None,
+        uses: None,
         name: name.to_owned(),
         apis: vec![api.to_owned()],
         scopes: scopes(scope),

@@ -25,9 +25,10 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 26] = [
+const CONTINUED: [&str; 27] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
+    "docs/guide/keys.md",
     "docs/guide/keys-in-browsers.md",
     "docs/guide/legacy-credentials.md",
     "docs/guide/oauth.md",

@@ -10,6 +10,8 @@ use std::{
     thread,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+
 use crate::{
     serve::{configured, free_port, made, set},
     support::{Running, eventually, http, program},
@@ -24,9 +26,9 @@ struct Nodes {
 
 impl Nodes {
     /// None where no PostgreSQL is given.
-    fn on_a_new_database() -> Option<Self> {
+    fn on_a_new_database(name: &str) -> Option<Self> {
         let server = std::env::var("DOORWARD_TEST_POSTGRES").ok()?;
-        let database = format!("doorward_nodes_{}", std::process::id());
+        let database = format!("doorward_nodes_{name}_{}", std::process::id());
         let created = Command::new("psql").args([&server, "-c", &format!("CREATE DATABASE {database}")]).status();
         assert!(created.expect("psql runs").success());
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -66,7 +68,7 @@ fn client(config: &Path) -> (String, String) {
 
 #[test]
 fn rolling_restart_fails_no_request_of_a_retrying_client() {
-    let Some(nodes) = Nodes::on_a_new_database() else { return };
+    let Some(nodes) = Nodes::on_a_new_database("restart") else { return };
     let mut running: Vec<_> = (0..3).map(|node| Some(nodes.start(node))).collect();
     let (id, secret) = client(&nodes.config);
     let (is_over, answered, failed) =
@@ -105,4 +107,64 @@ fn rolling_restart_fails_no_request_of_a_retrying_client() {
         caller.join().expect("it ends");
     }
     assert_eq!(failed.load(Ordering::SeqCst), 0, "of {} requests", answered.load(Ordering::SeqCst));
+}
+
+/// An API's credential, and a key with a number of uses.
+fn limited_key(config: &Path, uses: u64) -> (String, String) {
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        let output = configured(config, arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let text = |value: &serde_json::Value, name: &str| value[name].as_str().expect("a text").to_owned();
+    let api = json(&["api", "create", "--name", "counted", "--identifier", "https://counted.example", "--json"]);
+    let credential = format!("{}:{}", text(&api, "client_id"), text(&api, "client_secret"));
+    let uses = uses.to_string();
+    let key = json(&["key", "create", "--name", "counted", "--api", "counted", "--uses", &uses, "--json"]);
+    (format!("Basic {}", STANDARD.encode(credential)), text(&key, "secret"))
+}
+
+#[test]
+fn killed_node_takes_at_most_a_block_of_uses_with_it() {
+    const USES: u64 = 400;
+    // A twentieth of what was left.
+    const LARGEST_BLOCK: u64 = USES / 20;
+    let Some(nodes) = Nodes::on_a_new_database("limits") else { return };
+    let (first, second) = (nodes.start(0), nodes.start(1));
+    let (authorization, key) = limited_key(&nodes.config, USES);
+    let body = format!("{{\"key\":\"{key}\"}}");
+    let use_at = |node: usize| {
+        let headers = [("Content-Type", "application/json"), ("Authorization", authorization.as_str())];
+        http("POST", &format!("{}/v1/keys/verify", nodes.urls[node]), &headers, &body)
+    };
+    let code = |node: usize| {
+        let answer = use_at(node).filter(|answer| answer.status == 200)?;
+        Some(answer.json()["code"].as_str().expect("a code").to_owned())
+    };
+    eventually("both nodes know the key", || (0..2).all(|node| code(node).as_deref() == Some("valid")));
+    let granted = AtomicUsize::new(2);
+    thread::scope(|scope| {
+        for caller in 0..4 {
+            let (granted, code) = (&granted, &code);
+            scope.spawn(move || {
+                for _ in 0..30 {
+                    if code(caller % 2).as_deref() == Some("valid") {
+                        granted.fetch_add(1, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    // It has a block in hand, since it was in use a moment ago.
+    first.kill();
+    eventually("nothing is left", || match code(1).as_deref() {
+        Some("valid") => {
+            granted.fetch_add(1, Ordering::SeqCst);
+            false
+        }
+        other => other == Some("key_uses_exhausted"),
+    });
+    let granted = u64::try_from(granted.load(Ordering::SeqCst)).expect("a small number");
+    assert!((USES - LARGEST_BLOCK..=USES).contains(&granted), "{granted}");
+    second.kill();
 }

@@ -16,7 +16,12 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 
-use super::{issuer::Issuer, trace_context::TraceContext, unavailable};
+use super::{
+    issuer::Issuer,
+    trace_context::TraceContext,
+    unavailable,
+    verdict_cache::{Holds, Verdict},
+};
 
 /// Asks about one token. The members of the answer are read as the claims of a JWT are (section 2.2), since it is the
 /// same token in another form.
@@ -27,14 +32,15 @@ pub(super) async fn introspect(
     trace: &TraceContext,
     skew: Duration,
     now: Timestamp,
-) -> Result<Arc<Principal>, Refusal> {
+) -> Result<Verdict, Refusal> {
     let endpoints = issuer.endpoints(now).await?;
     let endpoint = endpoints.introspection.clone();
     let endpoint = endpoint.ok_or_else(|| unavailable("the issuer has no introspection endpoint"))?;
     let form = [("token", token.expose_secret()), ("token_type_hint", "access_token")];
     let answer = issuer.client().post_form(endpoint, &form, trace).await.map_err(unavailable)?;
     let principal = read(&answer.body, issuer.url().as_str(), audience, skew, now);
-    principal.map(Arc::new).map_err(|refusal| answer.traced(refusal))
+    let verdict = |principal: Principal| Verdict { verified: Arc::new(principal).into(), holds: Holds::Moment };
+    principal.map(verdict).map_err(|refusal| answer.traced(refusal))
 }
 
 fn read(

@@ -15,6 +15,9 @@ pub(super) struct Endpoints {
     pub(super) introspection: Option<Url>,
     pub(super) key_verification: Url,
     pub(super) legacy_uses: Url,
+    /// Whether key verification takes the caller's address and the scopes of the route. Older issuers refuse a question that has
+    /// an address.
+    pub(super) takes_address: bool,
     pub(super) refusals: Url,
 }
 
@@ -46,6 +49,10 @@ impl Endpoints {
             introspection: endpoint(&document, "introspection_endpoint", issuer)?,
             key_verification: own("doorward_key_verification_endpoint", "/v1/keys/verify")?,
             legacy_uses: own("doorward_legacy_uses_endpoint", "/v1/audit/legacy-uses")?,
+            takes_address: document
+                .get("doorward_key_verification_members_supported")
+                .and_then(Value::as_array)
+                .is_some_and(|members| members.iter().any(|member| member == "address")),
             refusals: own("doorward_refusals_endpoint", "/v1/audit/refusals")?,
         })
     }
@@ -81,7 +88,18 @@ mod tests {
         let endpoints = parse(&json!({"issuer": ISSUER, "jwks_uri": "https://issuer.example/jwks"})).unwrap();
         assert_eq!(endpoints.key_verification.as_str(), "https://issuer.example/tenant/v1/keys/verify");
         assert_eq!(endpoints.refusals.as_str(), "https://issuer.example/tenant/v1/audit/refusals");
-        assert_eq!(endpoints.introspection, None);
+        assert_eq!((endpoints.introspection, endpoints.takes_address), (None, false));
+    }
+
+    #[test]
+    fn address_is_sent_only_to_an_issuer_that_takes_it() {
+        for (members, takes_address) in
+            [(json!(["address", "key"]), true), (json!(["key"]), false), (json!("address"), false)]
+        {
+            let endpoints = parse(&json!({"issuer": ISSUER, "jwks_uri": "https://issuer.example/jwks",
+                "doorward_key_verification_members_supported": members}));
+            assert_eq!(endpoints.unwrap().takes_address, takes_address);
+        }
     }
 
     #[test]

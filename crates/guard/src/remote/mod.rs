@@ -2,7 +2,8 @@
 //! else.
 //!
 //! What is remembered, and how long: a verified JWT until it ends or the key set changes; a verdict about an API key or an
-//! opaque token, positive or negative, for 500 ms from when the question was asked.
+//! opaque token, positive or negative, for 500 ms from when the question was asked. A verdict that holds for one use only is
+//! not remembered.
 
 mod api_key;
 mod delivery;
@@ -52,7 +53,7 @@ use self::{
     trace_context::TraceContext,
     verdict_cache::VerdictCache,
 };
-use crate::verifier::{BoxFuture, RequestContext, Verifier};
+use crate::verifier::{BoxFuture, RequestContext, Verified, Verifier};
 
 /// How long a verdict that came over the network counts. A positive one must not outlive its key by more. A negative one is
 /// kept no longer, since a key that another server of the issuer created a moment ago must work within a second.
@@ -141,17 +142,20 @@ impl RemoteVerifier {
         access_token::verify(token, &keys.keys, &expect, now)
     }
 
-    async fn api_key(&self, key: &str, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+    async fn api_key(&self, key: &str, context: &RequestContext<'_>) -> Result<Verified, Refusal> {
         let now = context.now;
         let key = ApiKey::parse(key).ok_or(Denial::KeyMistyped)?;
         let digest = Digest::sha256(key.reveal().as_bytes());
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
         let trace = TraceContext::of(context.headers);
-        let ask = async move { api_key::look_up(&issuer, &audience, &key, &trace, now).await };
-        self.verdicts.find_or(digest, context.client, now, ask).await
+        let client = context.client;
+        let scopes = context.requirement.map(|requirement| requirement.scopes().clone()).unwrap_or_default();
+        let asked = api_key::Asked { key, client, scopes };
+        let ask = async move { api_key::look_up(&issuer, &audience, &asked, &trace, now).await };
+        self.verdicts.find_or(digest, client, now, ask).await
     }
 
-    async fn opaque(&self, token: &str, context: &RequestContext<'_>) -> Result<Arc<Principal>, Refusal> {
+    async fn opaque(&self, token: &str, context: &RequestContext<'_>) -> Result<Verified, Refusal> {
         let now = context.now;
         let digest = Digest::sha256(token.as_bytes());
         let (issuer, audience, token) = (self.issuer.clone(), self.audience.clone(), SecretString::from(token));
@@ -182,7 +186,7 @@ impl Verifier for RemoteVerifier {
         &'a self,
         credential: &'a Credential<'a>,
         request: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
         let now = request.now;
         self.start_ticker();
         match credential {
@@ -192,8 +196,8 @@ impl Verifier for RemoteVerifier {
                 let digest = Digest::sha256(token.as_bytes());
                 // Most requests bring a token that is known, and need no room for what verifying another one would wait for.
                 match self.seen_jwt(&digest, now) {
-                    Some(seen) => Box::pin(ready(seen)),
-                    None => Box::pin(self.new_jwt(token, digest, now)),
+                    Some(seen) => Box::pin(ready(seen.map(Verified::from))),
+                    None => Box::pin(async move { self.new_jwt(token, digest, now).await.map(Verified::from) }),
                 }
             }
             Credential::Opaque(token) => Box::pin(self.opaque(token.expose_secret(), request)),

@@ -4,6 +4,10 @@
 //! The age of a verdict counts from when it was asked, not from when the answer came, and nobody joins a question that
 //! is older than a verdict may be: otherwise a slow answer would stretch the time in which a revoked key still works.
 //!
+//! Some verdicts hold for one use only: the key is bound to addresses, or its uses are counted. Those are neither kept nor
+//! shared, and a caller who waited for one of another asks again. Such a key is remembered, so that its next caller does not
+//! wait for another's question first.
+//!
 //! A key that the issuer knew when it was last asked about has a lane of its own, so that inventors of keys don't delay
 //! it. That only orders questions: whether the key is still good, the issuer says each time.
 
@@ -20,6 +24,8 @@ use doorward_core::{
 };
 use quick_cache::sync::Cache;
 use tokio::{sync::watch, time::Instant};
+
+use crate::verifier::Verified;
 
 use super::{
     turns::{Limits, Source, Turns},
@@ -39,7 +45,31 @@ const PAUSE_AFTER_MISS: Duration = Duration::from_millis(4);
 /// The longest that a question waits for its turn.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-type Answer = Result<Arc<Principal>, Refusal>;
+/// How far a verdict goes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Holds {
+    /// For every caller with the same credential, for a moment.
+    Moment,
+    /// For the caller who asked, once.
+    OneUse,
+}
+
+/// A credential that is good.
+#[derive(Clone, Debug)]
+pub(super) struct Verdict {
+    pub(super) verified: Verified,
+    pub(super) holds: Holds,
+}
+
+type Answer = Result<Verdict, Refusal>;
+
+/// Whether an answer holds for the one who asked only.
+fn is_for_one_use(answer: &Answer) -> bool {
+    match answer {
+        Ok(verdict) => verdict.holds == Holds::OneUse,
+        Err(refusal) => refusal.denial.is_about_one_use(),
+    }
+}
 
 /// The verdicts, and the questions under way.
 pub(super) struct VerdictCache(Arc<Inner>);
@@ -49,8 +79,8 @@ struct Inner {
     good: Cache<Digest, (Arc<Principal>, Timestamp)>,
     /// Apart from the good ones, so that a flood of invented keys pushes no good one out.
     bad: Cache<Digest, (Refusal, Timestamp)>,
-    /// What was good the last time, however long ago.
-    known: Cache<Digest, ()>,
+    /// What was good the last time, however long ago, and how far that went.
+    known: Cache<Digest, Holds>,
     asked: Mutex<Asked>,
 }
 
@@ -78,13 +108,25 @@ struct Waiting {
     at: Timestamp,
     since: Instant,
     give: watch::Sender<Option<Answer>>,
-    ask: Pin<Box<dyn Future<Output = Answer> + Send>>,
+    /// Whether it is in the list of questions, where others find it.
+    is_listed: bool,
+    ask: Ask,
+}
+
+type Ask = Pin<Box<dyn Future<Output = Answer> + Send>>;
+
+/// The answer to come.
+enum Coming {
+    /// To the caller's own question.
+    Own(watch::Receiver<Option<Answer>>),
+    /// To a question that another caller has asked, and the caller's own one, which is not asked yet.
+    Joined(watch::Receiver<Option<Answer>>, Ask),
 }
 
 impl Waiting {
-    /// Whether every caller who wanted to know has gone. One receiver is that of the list of questions.
+    /// Whether every caller who wanted to know has gone. One receiver can be that of the list of questions.
     fn is_abandoned(&self) -> bool {
-        self.give.receiver_count() <= 1
+        self.give.receiver_count() <= usize::from(self.is_listed)
     }
 }
 
@@ -107,51 +149,78 @@ impl VerdictCache {
         client: Option<IpAddr>,
         now: Timestamp,
         ask: impl Future<Output = Answer> + Send + 'static,
-    ) -> Answer {
+    ) -> Result<Verified, Refusal> {
         if let Some((principal, at)) = self.0.good.get(&digest)
             && self.0.is_fresh(at, now)
             && principal.expires_at.is_none_or(|end| now < end)
         {
-            return Ok(principal);
+            return Ok(principal.into());
         }
         if let Some((refusal, at)) = self.0.bad.get(&digest)
             && self.0.is_fresh(at, now)
         {
             return Err(refusal);
         }
-        let mut answer = self.0.question(digest, client.map(Network::of), now, ask);
-        let given = answer.wait_for(Option::is_some).await.ok().and_then(|given| given.clone());
-        given.unwrap_or_else(|| Err(unavailable("the question to the issuer was broken off")))
+        let from = client.map(Network::of);
+        let answer = match self.0.question(digest, from, now, Box::pin(ask)) {
+            Coming::Own(answer) => given(answer).await,
+            Coming::Joined(answer, ask) => match given(answer).await {
+                of_another if is_for_one_use(&of_another) => given(self.0.ask_alone(digest, from, now, ask)).await,
+                shared => shared,
+            },
+        };
+        answer.map(|verdict| verdict.verified)
     }
+}
+
+async fn given(mut answer: watch::Receiver<Option<Answer>>) -> Answer {
+    let given = answer.wait_for(Option::is_some).await.ok().and_then(|given| given.clone());
+    given.unwrap_or_else(|| Err(unavailable("the question to the issuer was broken off")))
 }
 
 impl Inner {
     /// The answer to the question under way, or else to a new one.
-    fn question(
-        self: &Arc<Self>,
-        digest: Digest,
-        from: Source,
-        now: Timestamp,
-        ask: impl Future<Output = Answer> + Send + 'static,
-    ) -> watch::Receiver<Option<Answer>> {
+    fn question(self: &Arc<Self>, digest: Digest, from: Source, now: Timestamp, ask: Ask) -> Coming {
+        if self.known.get(&digest) == Some(Holds::OneUse) {
+            return Coming::Own(self.ask_alone(digest, from, now, ask));
+        }
         let mut asked = self.asked();
         if let Some(question) = asked.questions.get(&digest)
             && self.is_fresh(question.at, now)
             && question.answer.has_changed().is_ok()
         {
-            return question.answer.clone();
+            return Coming::Joined(question.answer.clone(), ask);
         }
         let (give, answer) = watch::channel(None);
         asked.questions.insert(digest, Question { at: now, answer: answer.clone() });
-        let waiting = Waiting { digest, at: now, since: Instant::now(), give, ask: Box::pin(ask) };
-        let lane = if self.known.get(&digest).is_some() { Lane::Known } else { Lane::Others };
+        let waiting = Waiting { digest, at: now, since: Instant::now(), give, is_listed: true, ask };
+        self.push(&mut asked, from, waiting);
+        drop(asked);
+        self.start_next();
+        Coming::Own(answer)
+    }
+
+    /// The answer to a question that nobody else joins.
+    fn ask_alone(
+        self: &Arc<Self>,
+        digest: Digest,
+        from: Source,
+        now: Timestamp,
+        ask: Ask,
+    ) -> watch::Receiver<Option<Answer>> {
+        let (give, answer) = watch::channel(None);
+        let waiting = Waiting { digest, at: now, since: Instant::now(), give, is_listed: false, ask };
+        self.push(&mut self.asked(), from, waiting);
+        self.start_next();
+        answer
+    }
+
+    fn push(&self, asked: &mut Asked, from: Source, waiting: Waiting) {
+        let lane = if self.known.get(&waiting.digest).is_some() { Lane::Known } else { Lane::Others };
         if let Some(given_way) = asked.lane(lane).push(from, waiting) {
             asked.forget(&given_way);
             given_way.give.send_replace(Some(Err(unavailable("too many questions to the issuer wait"))));
         }
-        drop(asked);
-        self.start_next();
-        answer
     }
 
     /// Starts the questions whose turn it is, each in a task of its own: a caller who gives up must not take the answer
@@ -180,13 +249,18 @@ impl Inner {
         ready
     }
 
-    /// Keeps a verdict; an outage is none.
+    /// Keeps a verdict; an outage is none. Of one that holds for one use, only that is kept.
     fn keep(&self, digest: Digest, at: Timestamp, answer: &Answer) {
         match answer {
-            Ok(principal) => {
+            _ if is_for_one_use(answer) => {
+                self.good.remove(&digest);
                 self.bad.remove(&digest);
-                self.known.insert(digest, ());
-                self.good.insert(digest, (principal.clone(), at));
+                self.known.insert(digest, Holds::OneUse);
+            }
+            Ok(verdict) => {
+                self.bad.remove(&digest);
+                self.known.insert(digest, Holds::Moment);
+                self.good.insert(digest, (verdict.verified.principal.clone(), at));
             }
             Err(refusal) => {
                 self.good.remove(&digest);
@@ -227,7 +301,7 @@ impl Asked {
 
 /// Whether the issuer refused the credential itself.
 fn is_miss(refusal: &Refusal) -> bool {
-    refusal.denial.class() != Class::Outage
+    refusal.denial.class() != Class::Outage && !refusal.denial.is_about_one_use()
 }
 
 /// The turn of a question.
@@ -292,8 +366,9 @@ mod tests {
         [IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)), IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2))];
     const HONEST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 3));
 
-    fn principal() -> Arc<Principal> {
-        Arc::new(Principal {
+    /// A verdict for every caller with the credential.
+    fn principal() -> Verdict {
+        let principal = Arc::new(Principal {
             kind: PrincipalKind::Key,
             subject: "key_1".into(),
             client_id: None,
@@ -307,8 +382,15 @@ mod tests {
             roles: Default::default(),
             expires_at: None,
             claims: Default::default(),
-        })
+        });
+        Verdict { verified: principal.into(), holds: Holds::Moment }
     }
+
+    fn for_one_use() -> Verdict {
+        Verdict { holds: Holds::OneUse, ..principal() }
+    }
+
+    type Given = Result<Verified, Refusal>;
 
     fn digest(name: impl ToString) -> Digest {
         Digest::sha256(name.to_string().as_bytes())
@@ -336,7 +418,7 @@ mod tests {
         }
 
         /// Two callers ask about so many invented keys each, and wait.
-        fn flood(&self, verdicts: &Arc<VerdictCache>, count: usize) -> Vec<tokio::task::JoinHandle<Answer>> {
+        fn flood(&self, verdicts: &Arc<VerdictCache>, count: usize) -> Vec<tokio::task::JoinHandle<Given>> {
             let each = (0..2 * count).map(|n| {
                 let (verdicts, ask) = (verdicts.clone(), self.answer(Err(Denial::KeyUnknown.into())));
                 let from = STRANGER[n % 2];
@@ -436,6 +518,69 @@ mod tests {
         assert!(find(NOW.plus(LIFETIME), Ok(principal())).await.is_ok());
         let back = NOW.minus(Duration::from_secs(60));
         assert!(find(back, Err(Denial::KeyUnknown.into())).await.is_err(), "a clock that was set back asks again");
+    }
+
+    #[tokio::test]
+    async fn verdict_for_one_use_is_neither_kept_nor_shared() {
+        for answer in [Ok(for_one_use()), Err(Denial::KeyAddressNotAllowed.into())] {
+            let (verdicts, issuer) = (Arc::new(VerdictCache::new(LIFETIME)), Issuer::default());
+            let find = |client| {
+                let (verdicts, ask) = (verdicts.clone(), issuer.answer(answer.clone()));
+                tokio::spawn(async move { verdicts.find_or(digest("key"), Some(client), NOW, ask).await })
+            };
+            let callers = [find(HONEST), find(STRANGER[0]), find(STRANGER[1])];
+            settle().await;
+            assert_eq!(issuer.asked(), 1, "nobody knows yet that this key must be asked about each time");
+            issuer.answers.notify_waiters();
+            settle().await;
+            assert_eq!(issuer.asked(), 3, "those who joined ask by themselves");
+            issuer.answers.notify_waiters();
+            for caller in callers {
+                assert_eq!(caller.await.unwrap().map(|_| ()), answer.clone().map(|_| ()));
+            }
+            let callers = [find(HONEST), find(STRANGER[0])];
+            settle().await;
+            assert_eq!(issuer.asked(), 5, "nobody waits for another's question any more");
+            issuer.answers.notify_waiters();
+            for caller in callers {
+                assert_eq!(caller.await.unwrap().map(|_| ()), answer.clone().map(|_| ()));
+            }
+            assert!(verdicts.0.asked().questions.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn limit_ends_a_kept_verdict_and_its_end_begins_one() {
+        let verdicts = VerdictCache::new(LIFETIME);
+        let find = async |at, answer| verdicts.find_or(digest("key"), Some(HONEST), at, now(answer)).await;
+        find(NOW, Ok(principal())).await.unwrap();
+        find(NOW.plus(LIFETIME), Ok(for_one_use())).await.unwrap();
+        let refused = find(NOW.plus(LIFETIME), Err(Denial::KeyAddressNotAllowed.into())).await;
+        assert_eq!(refused.unwrap_err().denial, Denial::KeyAddressNotAllowed);
+        find(NOW.plus(LIFETIME), Ok(principal())).await.unwrap();
+        let kept = find(NOW.plus(LIFETIME), Err(Denial::KeyAddressNotAllowed.into())).await;
+        assert!(kept.is_ok(), "the key has no limit any more");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn question_for_one_use_is_dropped_with_its_caller() {
+        let (verdicts, issuer) = (Arc::new(VerdictCache::new(LIFETIME)), Issuer::default());
+        verdicts.find_or(digest("key"), Some(HONEST), NOW, now(Ok(for_one_use()))).await.unwrap();
+        let callers: Vec<_> = (0..KNOWN.running + 5)
+            .map(|_| {
+                let (verdicts, ask) = (verdicts.clone(), issuer.answer(Ok(for_one_use())));
+                tokio::spawn(async move { verdicts.find_or(digest("key"), Some(HONEST), NOW, ask).await })
+            })
+            .collect();
+        settle().await;
+        assert_eq!(issuer.asked(), KNOWN.running);
+        for caller in callers {
+            caller.abort();
+            let _ = caller.await;
+        }
+        issuer.answers.notify_waiters();
+        settle().await;
+        assert_eq!(issuer.asked(), KNOWN.running, "the five whose callers left are not asked");
     }
 
     #[tokio::test]

@@ -72,6 +72,10 @@ struct Inner {
     headers: HashMap<String, HeaderMap>,
     misbehaviour: HashMap<String, Misbehaviour>,
     refusals: Vec<Value>,
+    /// The last question about a key.
+    question: Value,
+    /// The members of such a question that it says it takes.
+    members: Vec<String>,
     minted: u64,
     /// Every connection so far, to close it.
     connections: Vec<std::net::TcpStream>,
@@ -198,6 +202,16 @@ impl FakeIssuer {
         lock(&self.shared).answers.insert(credential.into(), answer);
     }
 
+    /// Its metadata says from now on that a question about a key may have these members.
+    pub(crate) fn takes(&self, members: &[&str]) {
+        lock(&self.shared).members = members.iter().map(|member| (*member).to_owned()).collect();
+    }
+
+    /// The last question about a key.
+    pub(crate) fn last_question(&self) -> Value {
+        lock(&self.shared).question.clone()
+    }
+
     /// The refusals that were delivered, in order.
     pub(crate) fn refusals(&self) -> Vec<Value> {
         lock(&self.shared).refusals.clone()
@@ -274,12 +288,17 @@ fn has_credential(request: &Request<Body>) -> bool {
 }
 
 async fn metadata(State(shared): State<Shared>) -> Json<Value> {
-    let url = lock(&shared).url.clone();
-    Json(json!({
+    let inner = lock(&shared);
+    let (url, members) = (&inner.url, &inner.members);
+    let mut metadata = json!({
         "issuer": url,
         "jwks_uri": format!("{url}{JWKS}"),
         "introspection_endpoint": format!("{url}{INTROSPECT}"),
-    }))
+    });
+    if !members.is_empty() {
+        metadata["doorward_key_verification_members_supported"] = json!(members);
+    }
+    Json(metadata)
 }
 
 async fn jwks(State(shared): State<Shared>) -> Json<Value> {
@@ -288,8 +307,10 @@ async fn jwks(State(shared): State<Shared>) -> Json<Value> {
 }
 
 async fn verify(State(shared): State<Shared>, Json(question): Json<Value>) -> Json<Value> {
-    let key = question["key"].as_str().unwrap();
-    Json(lock(&shared).answers.get(key).cloned().unwrap_or_else(|| json!({"valid": false, "code": "key_unknown"})))
+    let mut inner = lock(&shared);
+    let key = question["key"].as_str().unwrap().to_owned();
+    inner.question = question;
+    Json(inner.answers.get(&key).cloned().unwrap_or_else(|| json!({"valid": false, "code": "key_unknown"})))
 }
 
 async fn introspect(State(shared): State<Shared>, Form(form): Form<HashMap<String, String>>) -> Json<Value> {

@@ -11,6 +11,7 @@ mod jwts;
 mod keys_in_browsers;
 mod keys_in_query;
 mod layers;
+mod one_use;
 mod opaque_tokens;
 mod refusals;
 mod resource_metadata;

@@ -8,8 +8,8 @@ use axum::{
 };
 use doorward_core::{credential::Credential, denial::Denial, principal::Principal, refusal::Refusal};
 use doorward_guard::{
-    Action, Authorizer, BoxFuture, Decision, Guard, RequestContext, Resource, ResourceIdentifier, Verifier, scope,
-    testing::TestIssuer,
+    Action, Authorizer, BoxFuture, Decision, Guard, RequestContext, Resource, ResourceIdentifier, Verified, Verifier,
+    scope, testing::TestIssuer,
 };
 use reqwest::Method;
 
@@ -27,7 +27,7 @@ impl Verifier for Witness {
         &'a self,
         _: &'a Credential,
         request: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
         let proof = request.headers["dpop"].to_str().unwrap();
         self.0.lock().unwrap().push(format!("{} {} {proof}", request.method, request.uri));
         Box::pin(std::future::ready(Err(Denial::TokenBindingUnproven.into())))

@@ -28,6 +28,7 @@ pub(crate) mod follow;
 mod gauges;
 
 mod health;
+pub(crate) mod key_limiter;
 mod key_uses;
 mod legacy;
 mod notes;
@@ -38,8 +39,8 @@ mod trusted_clock;
 
 pub use self::task_health::TaskHealth;
 use self::{
-    caches::Caches, health::Health, key_uses::KeyUses, legacy::Legacy, signing_keys::SigningKeys, snapshots::Snapshots,
-    trusted_clock::TrustedClock,
+    caches::Caches, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses, legacy::Legacy, signing_keys::SigningKeys,
+    snapshots::Snapshots, trusted_clock::TrustedClock,
 };
 pub(crate) use self::{commit::unavailable, snapshots::read_apis};
 
@@ -70,6 +71,7 @@ pub struct App {
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
     pub(crate) legacy: Legacy,
+    pub(crate) key_limiter: KeyLimiter,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -124,6 +126,7 @@ impl App {
             assets,
             uses: Default::default(),
             legacy: Legacy::default(),
+            key_limiter: KeyLimiter::default(),
             settings,
             store,
             clock,

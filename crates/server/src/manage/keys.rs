@@ -37,7 +37,10 @@ pub(super) fn reaches(actor: &Actor, key: &KeyRecord) -> bool {
 /// The key with this id, or the key itself.
 pub async fn show(app: &App, actor: &Actor, id: &str) -> Result<KeyView, ManageError> {
     let key = find_reached(app, actor, id).await?;
-    Ok(KeyView::of(key, &super::apis::all(app).await?, app.now()))
+    let now = app.now();
+    let mut view = KeyView::of(key, &super::apis::all(app).await?, now);
+    view.show_what_is_left(app, now).await?;
+    Ok(view)
 }
 
 async fn find_reached(app: &App, actor: &Actor, id: &str) -> Result<KeyRecord, ManageError> {

@@ -16,6 +16,7 @@ use doorward_core::{
     denial::{Class, Denial},
     grant::refresh,
     holder::Owner,
+    policy::Requirement,
     refusal::Refusal,
 };
 use doorward_store::refresh::FindRefreshToken;
@@ -25,7 +26,10 @@ use serde_json::{Value, json};
 use super::client_authentication;
 use crate::{
     app::App,
-    verify::{access_token, api_key},
+    verify::{
+        access_token,
+        api_key::{self, Use, Verified},
+    },
     web::{
         body::Form,
         refused::{OAuthError, explained},
@@ -111,8 +115,9 @@ async fn access_token(app: &App, client: &Client, token: &str) -> Result<Value, 
 async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>, Refusal> {
     let Some(id) = &client.api else { return Ok(None) };
     let Some(api) = app.api(id).await? else { return Ok(None) };
-    let key = api_key::valid(app, &api, text).await?;
-    let principal = api_key::principal(app, &api, &key);
+    // The question has no place for the caller's address, so keys that are bound to addresses are refused.
+    let asked = Use { address: None, requirement: &Requirement::authenticated() };
+    let Verified { key, principal, .. } = api_key::verify(app, &api, text, asked).await?;
     // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {
         Some(Owner::Client(id)) => id.as_str(),

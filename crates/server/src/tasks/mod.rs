@@ -25,6 +25,8 @@ use crate::{
 const TICK: Duration = Duration::from_secs(10);
 /// How often queued audit events are written.
 const FLUSH: Duration = Duration::from_millis(500);
+/// How often uses of keys that this server has taken out of their limits, and does not need, are put back.
+const RETURN: Duration = Duration::from_secs(1);
 
 /// How often what was measured is added up.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -57,6 +59,7 @@ impl Tasks {
         let mut tasks = vec![
             supervised(app, "follow", move |app| follow::follow(app, position.clone())),
             supervised(app, "due", tick),
+            supervised(app, "key_limits", return_uses),
             supervised(app, "sweep", sweep::sweep),
             supervised(app, "audit_bounds", audit::keep),
             supervised(app, "end_grants", sweep::end_grants),
@@ -84,6 +87,9 @@ impl Tasks {
         }
         if let Err(error) = self.app.end_audit().await {
             tracing::warn!(%error, "the last audit events could not be written");
+        }
+        if let Err(error) = self.app.return_uses().await {
+            tracing::warn!(%error, "the uses of keys that were left could not be put back");
         }
         if let Err(error) = self.app.flush_uses().await {
             tracing::warn!(%error, "the last uses of keys could not be written");
@@ -121,6 +127,17 @@ async fn flush(app: Arc<App>, end: Arc<Notify>) {
         }
         if let Err(error) = app.flush_audit().await {
             tracing::warn!(%error, "audit events are waiting: the store does not accept them");
+        }
+    }
+}
+
+async fn return_uses(app: Arc<App>) {
+    let mut interval = interval(RETURN);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = app.return_idle_uses().await {
+            tracing::warn!(%error, "uses of keys could not be put back, and count as used");
         }
     }
 }

@@ -14,6 +14,7 @@ use doorward_core::{
     denial::Denial,
     holder::Holder,
     id::{ClientId, KeyId, UserId},
+    key_limits::LimitStates,
     policy::Requirement,
     principal::{Principal, PrincipalKind},
     refusal::{MISSING_ROLE, MISSING_SCOPE, PRINCIPAL, Refusal},
@@ -21,7 +22,7 @@ use doorward_core::{
     scope::{Scope, ScopeSet},
 };
 use doorward_store::{clients::FindClient, keys::FindKey, roles::RolesOf};
-use http::{Method, Response, request::Parts};
+use http::{HeaderName, HeaderValue, Method, Response, request::Parts};
 use serde_json::Value;
 
 use super::Management;
@@ -58,33 +59,44 @@ impl Access {
         Self { app, management, operations }
     }
 
-    async fn actor(&self, head: &Parts) -> Result<Actor, Response<Body>> {
+    async fn actor(&self, head: &Parts) -> Result<(Actor, LimitStates), Response<Body>> {
         let route = head.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
         // HEAD is GET without the body (RFC 9110 section 9.3.2).
         let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
         let Some(scopes) = self.operations.get(&(method, route.to_owned())) else {
             return Err(ProblemError::from(Denial::MethodNotAllowed).into_response());
         };
-        let (subject, rights) = admit(&self.app, &self.management, head, scopes).await?;
-        Ok(Origin::of(head).actor_with(subject, rights))
+        let Admitted { subject, rights, limits } = admit(&self.app, &self.management, head, scopes).await?;
+        Ok((Origin::of(head).actor_with(subject, rights), limits))
     }
 }
 
-/// Accepts a caller of the management API, by its credential and by what is registered of it now. Gives its id and its
-/// rights.
+/// A caller of the management API.
+pub(super) struct Admitted {
+    pub(super) subject: String,
+    pub(super) rights: Rights,
+    /// Those of its key after this use.
+    pub(super) limits: LimitStates,
+}
+
+/// Accepts a caller of the management API, by its credential and by what is registered of it now.
 pub(super) async fn admit(
     app: &App,
     management: &Management,
     head: &Parts,
     scopes: &ScopeSet,
-) -> Result<(String, Rights), Response<Body>> {
+) -> Result<Admitted, Response<Body>> {
     let requirement = Requirement::from(scopes.clone()).into();
     let principal = management.0.authorize(head, &requirement).await.map_err(|problem| problem.into_response())?;
     let refused = |refusal: Refusal| ProblemError::from(refusal.fact(PRINCIPAL, &principal.subject)).into_response();
     let power = present_power(app, &principal).await.map_err(refused)?;
     let missing = scopes.difference(&power.scopes);
     match missing.is_empty() {
-        true => Ok((principal.subject.clone(), Rights::Some(power))),
+        true => Ok(Admitted {
+            subject: principal.subject.clone(),
+            rights: Rights::Some(power),
+            limits: principal.limits().copied().unwrap_or_default(),
+        }),
         false => {
             let refusal = Refusal::new(Denial::InsufficientScope).required_scopes(scopes.clone());
             Err(refused(refusal.fact(MISSING_SCOPE, missing)))
@@ -137,12 +149,17 @@ async fn check_is_administrator(app: &App, subject: &str) -> Result<(), Refusal>
 pub(super) async fn authorize(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response<Body> {
     let (mut head, body) = request.into_parts();
     match access.actor(&head).await {
-        Ok(actor) => {
+        Ok((actor, limits)) => {
             let (uri, id) = (head.uri.clone(), actor.id.clone().unwrap_or_default());
             head.extensions.insert(actor);
             let mut response = next.run(Request::from_parts(head, body)).await;
             if let Some(refused) = response.extensions_mut().get_mut::<Refused>() {
                 refused.name(&id, &uri);
+            }
+            for (name, value) in limits.headers() {
+                response
+                    .headers_mut()
+                    .extend(HeaderValue::try_from(value).ok().map(|value| (HeaderName::from_static(name), value)));
             }
             response
         }

@@ -8,6 +8,7 @@ use doorward_core::{
     denial::Denial,
     id::KeyId,
     json::{Map, Value, json},
+    key_limits::{Quota, RateLimit},
     refusal::Mistake,
     scope::Scope,
 };
@@ -79,6 +80,16 @@ struct KeyRequest {
     /// What its service keeps with it: at most 4,096 bytes of JSON.
     #[serde(default)]
     metadata: Map<String, Value>,
+    /// From which addresses and networks (CIDR) it may be used, 64 at most; from everywhere if empty.
+    #[serde(default)]
+    allowed_addresses: Vec<String>,
+    /// At most so many uses at once, refilled evenly: `{"requests": 100, "seconds": 60}`.
+    rate_limit: Option<RateLimit>,
+    /// At most so many uses in a day or month of UTC: `{"requests": 10000, "per": "day"}`.
+    quota: Option<Quota>,
+    /// At most so many uses in all.
+    #[schema(maximum = 1_000_000_000_000_i64)]
+    uses: Option<u64>,
 }
 
 impl Document for KeyRequest {
@@ -115,6 +126,10 @@ impl From<KeyRequest> for NewKey {
             environment: asked.environment,
             expiry: Expiry::requested(asked.expires_in, asked.never_expires),
             metadata: asked.metadata,
+            allowed_addresses: asked.allowed_addresses,
+            rate_limit: asked.rate_limit,
+            quota: asked.quota,
+            uses: asked.uses,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! An API asks by its own credential about keys that name it; a management key with `keys:verify` asks about keys of
 //! the APIs that it is limited to. A key of another API is answered exactly as one that does not exist.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
@@ -12,7 +12,8 @@ use doorward_core::{
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
-    policy,
+    key_limits::LimitStates,
+    policy::Requirement,
     principal::Principal,
     refusal::Refusal,
     rights::Rights,
@@ -28,8 +29,12 @@ use crate::{
     manage::apis::KEYS_VERIFY,
     oauth::client_authentication,
     origin::{Origin, header},
-    v1::{Management, access, members::Members},
-    verify::api_key,
+    v1::{
+        Management,
+        access::{self, Admitted},
+        members::Members,
+    },
+    verify::api_key::{self, Use, Verified},
     web::{
         body,
         refused::{ProblemError, explained},
@@ -50,18 +55,21 @@ struct VerifyRequest {
     /// The scopes that it needs.
     #[schema(value_type = Option<Vec<Scope>>)]
     scopes: ScopeSet,
+    /// The address that the caller sent it from. Without it, a key that is bound to addresses is refused.
+    #[schema(value_type = Option<String>)]
+    address: Option<IpAddr>,
 }
 
 impl VerifyRequest {
     fn read(body: Map<String, Value>) -> Result<Self, Refusal> {
         let mut members = Members::of(body, EXPECTED);
-        let (key, scopes) = (members.text("key"), members.scopes());
+        let (key, scopes, address) = (members.text("key"), members.scopes(), members.address());
         members.finish()?;
-        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect() })
+        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect(), address })
     }
 }
 
-const EXPECTED: &str = r#"{"key":"…","scopes":["…"]}"#;
+const EXPECTED: &str = r#"{"key":"…","scopes":["…"],"address":"…"}"#;
 
 /// The answer about a key.
 #[derive(Serialize, ToSchema)]
@@ -74,6 +82,20 @@ pub(crate) struct Verdict {
     /// Whose key it is; also where only a scope is missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     principal: Option<Principal>,
+    /// False if this holds for this use of the key only: ask again about the next one. Otherwise the answer may be kept
+    /// for a moment.
+    #[serde(skip_serializing_if = "is_true")]
+    reusable: bool,
+    /// The limits of the key, with what is left of each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<LimitStates>,
+    /// In how many seconds the key can be used again, if a limit is reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+}
+
+fn is_true(value: &bool) -> bool {
+    *value
 }
 
 /// Who asks, and about the keys of which APIs.
@@ -99,34 +121,42 @@ pub(crate) async fn verify_key(
     } else {
         let scope = Scope::parse(KEYS_VERIFY).expect("a constant that is a scope");
         match access::admit(&app, &management, &head, &ScopeSet::from_iter([scope])).await {
-            Ok((_, rights)) => Asker::Management(rights),
+            Ok(Admitted { rights, .. }) => Asker::Management(rights),
             Err(refused) => return Ok(refused),
         }
     };
     match answer(&app, &asker, &head, body).await? {
-        Ok(principal) => {
-            let verdict = Verdict { valid: true, code: "valid", principal: Some(principal) };
+        Ok(Verified { key, principal, limits, .. }) => {
+            let reusable = key.metadata.is_reusable();
+            let limits = (limits != LimitStates::default()).then_some(limits);
+            let principal = Some(principal);
+            let verdict = Verdict { valid: true, code: "valid", principal, reusable, limits, retry_after: None };
             Ok(respond::json_no_store(&verdict)?)
         }
-        Err((refusal, principal)) => {
-            let verdict = Verdict { valid: false, code: refusal.denial.shown_as(), principal };
+        Err((refusal, found)) => {
+            let reusable = !refusal.denial.is_about_one_use()
+                && found.as_ref().is_none_or(|found| found.key.metadata.is_reusable());
+            let principal = found.map(|found| found.principal);
+            let (code, limits) = (refusal.denial.shown_as(), refusal.limits.as_deref().copied());
+            let retry_after = refusal.retry_after_secs();
+            let verdict = Verdict { valid: false, code, principal, reusable, limits, retry_after };
             Ok(explained(&origin, respond::json_no_store(&verdict)?, refusal))
         }
     }
 }
 
 /// Whose the key is, or why it may not be used so and whose it is.
-type Found = Result<Principal, (Refusal, Option<Principal>)>;
+type Found = Result<Verified, (Refusal, Option<Verified>)>;
 
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.ensure_fresh()?;
-    let VerifyRequest { key, scopes: needed } = VerifyRequest::read(body::json(app, head, body, EXPECTED).await?)?;
-    match verify(app, asker, &key, &needed).await {
+    let asked = VerifyRequest::read(body::json(app, head, body, EXPECTED).await?)?;
+    match verify(app, asker, &asked).await {
         Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
-        Ok(principal) => Ok(match policy::authorize(&principal, &needed.into()) {
-            Ok(()) => Ok(principal),
-            Err(refusal) => Err((refusal.fact("key", &principal.subject), Some(principal))),
+        Ok(mut found) => Ok(match found.unmet.take() {
+            None => Ok(found),
+            Some(refusal) => Err((refusal.fact("key", &found.key.id), Some(found))),
         }),
     }
 }
@@ -137,9 +167,12 @@ fn uses_basic(head: &Parts) -> bool {
         .is_some_and(|(scheme, _)| scheme.eq_ignore_ascii_case("basic"))
 }
 
-async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Result<Principal, Refusal> {
+async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verified, Refusal> {
+    let VerifyRequest { key: text, scopes: needed, address } = asked;
+    let requirement = Requirement::from(needed.clone());
+    let used = Use { address: *address, requirement: &requirement };
     match asker {
-        Asker::Api(api) => api_key::verify(app, api, text).await,
+        Asker::Api(api) => api_key::verify(app, api, text, used).await,
         Asker::Management(rights) => {
             let key = api_key::find(app, text).await?;
             if !rights.reach_owner(key.owner.as_ref().map_or("", Owner::as_str)) {
@@ -151,7 +184,7 @@ async fn verify(app: &App, asker: &Asker, text: &str, needed: &ScopeSet) -> Resu
             // Of several APIs the scopes say which is meant, since their names are unique across all.
             let meant = allowed.iter().find(|api| needed.iter().all(|scope| api.has_scope(scope)));
             let api = meant.or(allowed.first()).ok_or_else(|| api_key::of_another_api(&key))?;
-            api_key::verify(app, api, text).await
+            api_key::verify(app, api, text, used).await
         }
     }
 }

@@ -21,7 +21,7 @@ use doorward_core::{
     scope::{Scope, ScopeSet},
     trace::ISSUER_TRACE_HEADER,
 };
-use doorward_guard::problem::Problem;
+use doorward_guard::{Verified, problem::Problem};
 use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -106,10 +106,9 @@ enum Verdict {
         /// The request target without the key, if the key was in its query: log and pass on this one.
         #[serde(skip_serializing_if = "Option::is_none")]
         uri: Option<String>,
-        /// Headers that the API's own answer must have, if the key was in the query.
-        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-        #[schema(required = false)]
-        headers: BTreeMap<&'static str, String>,
+        /// What the API adds to its own answer, if the key was in the query or has limits.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        answer: Option<Additions>,
     },
     /// It may not.
     Refused {
@@ -122,6 +121,14 @@ enum Verdict {
         /// What the API answers to its caller.
         answer: Answer,
     },
+}
+
+/// What the API adds to its answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RequestAdditions)]
+struct Additions {
+    /// The headers, by name.
+    headers: BTreeMap<&'static str, String>,
 }
 
 /// The answer for the API's caller, to be sent as it is.
@@ -156,9 +163,12 @@ pub(crate) async fn verify_request(
     };
     let of_the_way = presented.way_headers(&Denial::CredentialInQuery.page(&app.settings.issuer));
     let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
-        Ok(Passed { principal, uri }) => {
-            let headers = of_the_way.into_iter().collect();
-            let verdict = Verdict::Allowed { allowed: true, principal: Box::new(principal), uri, headers };
+        Ok(Passed { verified: Verified { principal, limits, .. }, uri }) => {
+            let of_limits = limits.iter().flat_map(|limits| limits.headers());
+            let headers: BTreeMap<_, _> = of_the_way.into_iter().chain(of_limits).collect();
+            let principal = Box::new(Arc::unwrap_or_clone(principal));
+            let answer = (!headers.is_empty()).then_some(Additions { headers });
+            let verdict = Verdict::Allowed { allowed: true, principal, uri, answer };
             return Ok(respond::json_no_store(&verdict)?);
         }
         Err(refused) => refused,

@@ -1,11 +1,13 @@
 //! API keys, verified by the server that issued them.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
     api::Api,
     api_key::ApiKey,
     denial::Denial,
+    key_limits::LimitStates,
+    policy::{self, Requirement},
     principal::{CredentialKind, Principal, PrincipalKind},
     refusal::Refusal,
 };
@@ -13,31 +15,50 @@ use doorward_store::keys::KeyRecord;
 
 use crate::app::App;
 
-/// Verifies a key for one API.
-pub(crate) async fn verify(app: &App, api: &Api, text: &str) -> Result<Principal, Refusal> {
-    Ok(principal(app, api, &*valid(app, api, text).await?))
+/// A key that may be used at an API, and what it may do there.
+pub(crate) struct Verified {
+    pub(crate) key: Arc<KeyRecord>,
+    pub(crate) principal: Principal,
+    /// Why it does not meet the requirement. Nothing was taken out of its limits then.
+    pub(crate) unmet: Option<Refusal>,
+    /// Its limits after this use.
+    pub(crate) limits: LimitStates,
 }
 
-/// The key that `text` is, if it may be used at this API. Counts the outcome, and notes the use.
-pub(crate) async fn valid(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
-    let checked = check(app, api, text).await;
-    app.metrics.verified_key(checked.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
-    checked
+/// What a key is used for.
+pub(crate) struct Use<'a> {
+    /// The caller's address, if it is known.
+    pub(crate) address: Option<IpAddr>,
+    pub(crate) requirement: &'a Requirement,
 }
 
-async fn check(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
+/// Verifies a key for one API and one use. Counts the outcome, and notes the use.
+pub(crate) async fn verify(app: &App, api: &Api, text: &str, asked: Use<'_>) -> Result<Verified, Refusal> {
+    let verified = check(app, api, text, asked).await;
+    app.metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
+    verified
+}
+
+async fn check(app: &App, api: &Api, text: &str, asked: Use<'_>) -> Result<Verified, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
     let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
     if !key.metadata.apis.contains(&api.id) {
         return Err(of_another_api(&key));
     }
     key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
+    key.metadata.check_address(asked.address).map_err(|refusal| refusal.fact("key", &key.id))?;
+    let principal = principal(app, api, &key);
+    let unmet = policy::authorize(&principal, asked.requirement).err();
+    let limits = match unmet {
+        None => app.take_use(&key).await.map_err(|refusal| refusal.fact("key", &key.id))?,
+        Some(_) => LimitStates::default(),
+    };
     app.note_use(&key, text);
-    Ok(key)
+    Ok(Verified { key, principal, unmet, limits })
 }
 
 /// Whose key it is, and what it may do at this API.
-pub(crate) fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
+fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
     Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),

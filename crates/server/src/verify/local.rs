@@ -8,12 +8,16 @@ use doorward_core::{
     api::ResourceIdentifier,
     credential::Credential,
     denial::Denial,
+    policy,
     principal::{CredentialKind, Principal},
     refusal::Refusal,
 };
-use doorward_guard::{BoxFuture, RequestContext, Verifier};
+use doorward_guard::{BoxFuture, RequestContext, Requirement, Verified, Verifier};
 
-use super::{access_token, api_key};
+use super::{
+    access_token,
+    api_key::{self, Use},
+};
 use crate::app::App;
 
 /// Verifies keys and tokens for one API of this server.
@@ -28,20 +32,22 @@ impl LocalVerifier {
         Self { app, audience }
     }
 
-    pub(super) async fn principal(&self, credential: &Credential<'_>) -> Result<Principal, Refusal> {
+    /// Verifies a credential for one use. The requirement is not compared for tokens, whose uses nobody counts.
+    pub(super) async fn find(&self, credential: &Credential<'_>, asked: Use<'_>) -> Result<Verified, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
-            return api_key::verify(app, api, key.expose_secret()).await;
+            let found = api_key::verify(app, api, key.expose_secret(), asked).await?;
+            return Ok(Verified::from(Arc::new(found.principal)).with_limits(found.limits));
         }
         let token = access_token::read(app, credential).await?;
         access_token::check_use(app, &token, self.audience.as_str()).await?;
         let is_opaque = matches!(credential, Credential::Opaque(_));
         let principal = token.into_principal(self.audience.clone());
         let credential = if is_opaque { CredentialKind::AccessTokenOpaque } else { CredentialKind::AccessTokenJwt };
-        Ok(Principal { credential, ..principal })
+        Ok(Arc::new(Principal { credential, ..principal }).into())
     }
 }
 
@@ -49,8 +55,12 @@ impl Verifier for LocalVerifier {
     fn verify<'a>(
         &'a self,
         credential: &'a Credential<'a>,
-        _: &'a RequestContext<'a>,
-    ) -> BoxFuture<'a, Result<Arc<Principal>, Refusal>> {
-        Box::pin(async move { self.principal(credential).await.map(Arc::new) })
+        request: &'a RequestContext<'a>,
+    ) -> BoxFuture<'a, Result<Verified, Refusal>> {
+        Box::pin(async move {
+            let anything = policy::Requirement::authenticated();
+            let requirement = request.requirement.map_or(&anything, Requirement::policy);
+            self.find(credential, Use { address: request.client, requirement }).await
+        })
     }
 }

@@ -13,13 +13,14 @@ use doorward_core::{
     legacy::{LegacyUse, LegacyWay},
     network::Network,
     policy::{self, Requirement},
-    principal::Principal,
     query_key::{QueryKeys, TakenKey},
     refusal::Refusal,
     secret::ExposeSecret,
 };
 
-use super::LocalVerifier;
+use doorward_guard::Verified;
+
+use super::{LocalVerifier, api_key::Use};
 use crate::app::App;
 
 /// What an API passes on of its caller's request. Each header has all of its values.
@@ -99,7 +100,8 @@ impl Presented {
 
 /// A request that may pass.
 pub(crate) struct Passed {
-    pub(crate) principal: Principal,
+    /// Who calls, and the limits of its key.
+    pub(crate) verified: Verified,
     /// The request target without the key, if the key was in its query.
     pub(crate) uri: Option<String>,
 }
@@ -118,15 +120,19 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let in_query = taken.as_ref().map(|taken| taken.key.expose_secret());
     let credential = credential::with_query_key(credential, in_query).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
-    let principal = LocalVerifier::new(app.clone(), api.metadata.identifier.clone()).principal(&credential).await?;
+    let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
+    let used = Use { address: presented.address, requirement: &presented.requirement };
+    let verified = verifier.find(&credential, used).await?;
+    let subject = &verified.principal.subject;
     if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
         let network = presented.address.map(Network::of);
-        let used = LegacyUse::one(LegacyWay::Query, &principal.subject, keys.route(), network, app.now());
+        let used = LegacyUse::one(LegacyWay::Query, subject, keys.route(), network, app.now());
         app.note_legacy_uses(&api.id, [used]);
     }
-    match presented.check_sender(&credential).and_then(|()| policy::authorize(&principal, &presented.requirement)) {
-        Ok(()) => Ok(Passed { principal, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
-        Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject) }),
+    let allowed = presented.check_sender(&credential);
+    match allowed.and_then(|()| policy::authorize(&verified.principal, &presented.requirement)) {
+        Ok(()) => Ok(Passed { verified, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
+        Err(refusal) => Err(Refused { refusal, principal: Some(verified.principal.subject.clone()) }),
     }
 }
 

@@ -21,6 +21,8 @@ mod ended_scopes;
 mod followed_log;
 mod introspect;
 mod jwks;
+mod key_addresses;
+mod key_limits;
 mod keys_verify;
 mod legacy;
 mod logout;

@@ -202,6 +202,8 @@ mod tests {
         "ending_grants",
         "failures",
         "kept_answers",
+        "key_budgets",
+        "key_usage",
         "legacy_uses",
         "probe",
         "revoked_tokens",

@@ -4,6 +4,7 @@
 
 // The engines.
 mod backups;
+mod budgets;
 mod changes;
 mod concurrency;
 mod end;

@@ -26,6 +26,22 @@ macro_rules! keys {
             sentence: "This API key is disabled.",
             cause: "The key was disabled. It works again once it is enabled.",
             remedy: "`doorward key show` shows since when, and `doorward audit tail` by whom. Enable it: `doorward key enable`." }
+        KeyAddressNotAllowed { code: "key_address_not_allowed", status: 403, error: "", class: Permission,
+            sentence: "This API key can't be used from this address.",
+            cause: "The caller's address is not among those that the key may be used from, or it is not known.",
+            remedy: "Add the address: `doorward key update --allow-address`. If it is not known, have the API pass its caller's address on." }
+        KeyRateLimited { code: "key_rate_limited", status: 429, error: "", class: Request,
+            sentence: "This API key is used too often. Wait as long as Retry-After says.",
+            cause: "The key's rate limit is reached.",
+            remedy: "If the use is legitimate, raise the limit: `doorward key update --rate-limit`." }
+        KeyQuotaExhausted { code: "key_quota_exhausted", status: 429, error: "", class: Request,
+            sentence: "The quota of this API key is used up. It is renewed after the time that Retry-After says.",
+            cause: "The key's quota of this day or month is used up.",
+            remedy: "If the use is legitimate, raise the quota: `doorward key update --quota`." }
+        KeyUsesExhausted { code: "key_uses_exhausted", status: 403, error: "", class: Permission,
+            sentence: "This API key has no uses left. Ask for a new one.",
+            cause: "The key has a number of uses, and none is left.",
+            remedy: "Set the number again: `doorward key update --uses`. Or create a new key." }
         KeyOwnerDisabled { code: "key_owner_disabled", status: 401, error: "invalid_token", class: Credential,
             sentence: "This API key is disabled.",
             cause: "The user or client that owns the key is disabled, or was deleted.",

@@ -198,14 +198,18 @@ impl Denial {
                 | CredentialMultiple
                 | InsufficientPermission
                 | InsufficientScope
+                | KeyAddressNotAllowed
                 | KeyDisabled
                 | KeyExpired
                 | KeyInBrowser
                 | KeyMistyped
                 | KeyOfAnotherApi
                 | KeyOwnerDisabled
+                | KeyQuotaExhausted
+                | KeyRateLimited
                 | KeyRevoked
                 | KeyUnknown
+                | KeyUsesExhausted
                 | LegacyRateLimited
                 | TokenAlgorithmRefused
                 | TokenAudienceWrong
@@ -224,6 +228,12 @@ impl Denial {
                 | TokenUnknown
                 | VerifierUnavailable
         )
+    }
+
+    /// Whether it says something about one use of a credential that is good otherwise: the next use can be accepted.
+    pub const fn is_about_one_use(self) -> bool {
+        use Denial::{KeyAddressNotAllowed, KeyQuotaExhausted, KeyRateLimited, KeyUsesExhausted};
+        matches!(self, KeyAddressNotAllowed | KeyQuotaExhausted | KeyRateLimited | KeyUsesExhausted)
     }
 
     /// The page about the caller's code, below the issuer's URL. The issuer serves it.

@@ -14,6 +14,7 @@ use doorward_core::{
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_limits::{KeyLimits, Quota, RateLimit, Uses},
     new_api_key::{Expiry, NewApiKey},
     refusal::{Mistake, Refusal},
     rights::{Belongs, Power},
@@ -47,6 +48,14 @@ pub struct NewKey {
     pub expiry: Expiry,
     /// What its service keeps with it.
     pub metadata: Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    pub allowed_addresses: Vec<String>,
+    /// At most so many uses at once.
+    pub rate_limit: Option<RateLimit>,
+    /// At most so many uses in a day or month.
+    pub quota: Option<Quota>,
+    /// At most so many uses in all.
+    pub uses: Option<u64>,
 }
 
 /// A new key; the key itself is shown once.
@@ -89,6 +98,8 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         Some(name) => named.owner(name, |why| Mistake::at("owner", why)).await?,
         None => None,
     };
+    let now = app.now();
+    let uses = new.uses.map(|granted| Uses { granted, since: now });
     let asked = NewApiKey {
         name: &new.name,
         apis: &apis,
@@ -99,8 +110,9 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         roles: &new.roles,
         environment: new.environment,
         metadata: &new.metadata,
+        allowed_addresses: &new.allowed_addresses,
+        use_limits: KeyLimits { rate_limit: new.rate_limit, quota: new.quota, uses },
     };
-    let now = app.now();
     let expires_at = new.expiry.expires_at(now).map_err(|mistake| vec![mistake]);
     let checked = Mistake::none_in_both(asked.checked(), expires_at);
     let (known, ((metadata, roles), expires_at)) = Mistake::none_in_both(named.finish(), checked)?;

@@ -76,7 +76,11 @@ pub async fn list(
         let view = is_meant.then(|| KeyView::of(key, &known, now))?;
         which.mean(&view, now).then_some(view)
     };
-    page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await
+    let mut page = page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await?;
+    for key in &mut page.items {
+        key.show_what_is_left(app, now).await?;
+    }
+    Ok(page)
 }
 
 fn is_for(key: &KeyRecord, api: Option<&Arc<Api>>) -> bool {

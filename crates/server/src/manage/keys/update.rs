@@ -1,5 +1,7 @@
 //! Changing a key.
 
+use std::time::Duration;
+
 use doorward_core::{
     api::Role,
     api_key::KeyMetadata,
@@ -7,6 +9,7 @@ use doorward_core::{
     grant::audience::Apis,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_limits::{KeyLimits, Quota, RateLimit, Uses},
     new_api_key::NewApiKey,
     scope::Scope,
 };
@@ -38,6 +41,16 @@ pub struct KeySettings {
     /// What its service keeps with it; Doorward only shows it. A merge patch changes its members one by one.
     #[serde(default)]
     pub metadata: Map<String, Value>,
+    /// From which addresses and networks it may be used; from everywhere if empty.
+    #[serde(default)]
+    pub allowed_addresses: Vec<String>,
+    /// At most so many uses at once, refilled evenly.
+    pub rate_limit: Option<RateLimit>,
+    /// At most so many uses in a day or month of UTC.
+    pub quota: Option<Quota>,
+    /// How many uses are left. Naming it sets it again.
+    #[schema(maximum = 1_000_000_000_000_i64)]
+    pub uses: Option<u64>,
 }
 
 impl KeySettings {
@@ -48,6 +61,10 @@ impl KeySettings {
             scopes: key.scopes.clone(),
             roles: key.roles.clone(),
             metadata: key.metadata.clone(),
+            allowed_addresses: key.allowed_addresses.clone(),
+            rate_limit: key.rate_limit,
+            quota: key.quota,
+            uses: key.uses_left,
         }
     }
 }
@@ -63,12 +80,13 @@ pub async fn update(
     until_done("this key", || async {
         let now = app.now();
         let (key, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
-        let before = KeyView::of(key.clone(), &apis, now);
+        let mut before = KeyView::of(key.clone(), &apis, now);
+        before.show_what_is_left(app, now).await?;
         let settings = edit(&before)?;
         if settings == KeySettings::of(&before) {
             return Ok(Some(before));
         }
-        let (to, roles_to) = changed(actor, &key, &before, settings, &apis)?;
+        let (to, roles_to) = changed(actor, &key, &before, settings, &apis, now)?;
         let scope_given_at = apis.given_at(&to.scope, &key.metadata.scope, key.scope_given_at, now);
         let after = KeyRecord { metadata: to.clone(), scope_given_at, roles: roles_to.clone(), ..key.clone() };
         let operation = UpdateKey {
@@ -83,7 +101,14 @@ pub async fn update(
             audit: app.audit(actor),
         };
         let unknown = || ManageError::NotFound { kind: "key", name: shown(id) };
-        outcome(app.commit(operation).await?, KeyView::of(after, &apis, now), unknown)
+        let outcome = outcome(app.commit(operation).await?, KeyView::of(after, &apis, now), unknown)?;
+        match outcome {
+            Some(mut after) => {
+                after.show_what_is_left(app, now).await?;
+                Ok(Some(after))
+            }
+            None => Ok(None),
+        }
     })
     .await
 }
@@ -101,9 +126,8 @@ pub(in crate::manage) async fn prepare_update(
     let key = find_to_change(app, actor, id.as_str()).await?;
     let before = KeyView::of(key.clone(), apis, now);
     let scopes = to.scope.iter().cloned().collect();
-    let settings =
-        KeySettings { name: to.name.clone(), scopes, roles: Vec::new(), metadata: key.metadata.metadata.clone() };
-    let (to, _) = changed(actor, &key, &before, settings, apis)?;
+    let settings = KeySettings { name: to.name.clone(), scopes, roles: Vec::new(), ..KeySettings::of(&before) };
+    let (to, _) = changed(actor, &key, &before, settings, apis, now)?;
     let (from, given_at_from) = (key.metadata, key.scope_given_at);
     let given_at_to = apis.given_at(&to.scope, &from.scope, given_at_from, now);
     let registered = KeyMetadata { scope: apis.living(&from.scope, given_at_from), ..from.clone() };
@@ -119,9 +143,14 @@ fn changed(
     before: &KeyView,
     settings: KeySettings,
     apis: &Apis,
+    now: Timestamp,
 ) -> Result<(KeyMetadata, Vec<(ApiId, Role)>), ManageError> {
     let living = |ids: &[ApiId]| ids.iter().filter_map(|id| apis.by_id(id).cloned()).collect::<Vec<_>>();
     let (named, limited_to) = (living(&key.metadata.apis), living(&key.metadata.limited_to));
+    let uses = match settings.uses {
+        same if same == before.uses_left => key.metadata.use_limits.uses,
+        other => other.map(|granted| Uses { granted, since: later_than(key.metadata.use_limits.uses, now) }),
+    };
     let asked = NewApiKey {
         name: &settings.name,
         apis: &named,
@@ -132,14 +161,28 @@ fn changed(
         roles: &settings.roles,
         environment: key.metadata.environment,
         metadata: &settings.metadata,
+        allowed_addresses: &settings.allowed_addresses,
+        use_limits: KeyLimits { rate_limit: settings.rate_limit, quota: settings.quota, uses },
     };
     let (metadata, roles) = asked.checked()?;
-    let to =
-        KeyMetadata { name: metadata.name, scope: metadata.scope, metadata: metadata.metadata, ..key.metadata.clone() };
+    let to = KeyMetadata {
+        name: metadata.name,
+        scope: metadata.scope,
+        metadata: metadata.metadata,
+        allowed_addresses: metadata.allowed_addresses,
+        use_limits: metadata.use_limits,
+        ..key.metadata.clone()
+    };
     if !to.scope.iter().all(|scope| before.scopes.contains(scope)) {
         actor.rights.check_gives(&power(&to, key.expires_at))?;
     }
     let given: Vec<_> = roles.iter().filter(|role| !key.roles.contains(role)).cloned().collect();
     check_gives_roles(actor, &given, apis)?;
     Ok((to, roles))
+}
+
+/// A time for a number of uses that is set at `now`: each has another one, also where two come in a millisecond.
+fn later_than(before: Option<Uses>, now: Timestamp) -> Timestamp {
+    let next = before.map(|uses| uses.since.plus(Duration::from_millis(1)));
+    next.map_or(now, |next| next.max(now))
 }

@@ -8,13 +8,18 @@ use doorward_core::{
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_limits::{KeyLimits, Quota, RateLimit},
+    refusal::Refusal,
     scope::Scope,
 };
-use doorward_store::keys::KeyRecord;
+use doorward_store::keys::{KeyRecord, ReservedUses};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::manage::{roles, times};
+use crate::{
+    app::{App, key_limiter},
+    manage::{roles, times},
+};
 
 /// Whether a key can be used, or why not.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize, ToSchema)]
@@ -97,6 +102,18 @@ pub struct KeyView {
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: Map<String, Value>,
+    /// From which networks it may be used; from everywhere if empty.
+    pub allowed_addresses: Vec<String>,
+    /// At most so many uses at once, refilled evenly, at each server.
+    pub rate_limit: Option<RateLimit>,
+    /// At most so many uses in a day or month of UTC.
+    pub quota: Option<Quota>,
+    /// How many uses of the quota are left. Other servers may have some in hand, which are not among them.
+    pub quota_left: Option<u64>,
+    /// How many uses are left at all, if it has a number of uses; likewise.
+    pub uses_left: Option<u64>,
+    #[serde(skip)]
+    pub(super) use_limits: KeyLimits,
     /// When it was created.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
@@ -136,6 +153,12 @@ impl KeyView {
             owner: key.owner,
             environment: key.metadata.environment,
             metadata: key.metadata.metadata,
+            allowed_addresses: key.metadata.allowed_addresses.texts(),
+            rate_limit: key.metadata.use_limits.rate_limit,
+            quota: key.metadata.use_limits.quota,
+            quota_left: key.metadata.use_limits.quota.map(|quota| quota.requests),
+            uses_left: key.metadata.use_limits.uses.map(|uses| uses.granted),
+            use_limits: key.metadata.use_limits,
             created_at: key.created_at,
             expires_at: key.expires_at,
             never_expires: key.expires_at.is_none(),
@@ -143,6 +166,21 @@ impl KeyView {
             disabled_at: key.disabled_at,
             last_used_at: key.last_used_at,
         }
+    }
+}
+
+impl KeyView {
+    /// Shows how many uses of its limits are left at `now`. Before, it shows them as unused.
+    pub(super) async fn show_what_is_left(&mut self, app: &App, now: Timestamp) -> Result<(), Refusal> {
+        let [quota, uses] = key_limiter::budgets(&self.id, &self.use_limits, now);
+        for (shown, counted) in [(&mut self.quota_left, quota), (&mut self.uses_left, uses)] {
+            let Some((budget, max)) = counted else { continue };
+            let budgets = vec![budget];
+            let held = app.held_uses(&budgets).await.into_iter().sum::<u64>();
+            let reserved = app.read(ReservedUses { budgets }).await?.into_iter().sum::<u64>();
+            *shown = Some((max.saturating_sub(reserved) + held).min(max));
+        }
+        Ok(())
     }
 }
 

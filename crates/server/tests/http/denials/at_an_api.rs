@@ -7,6 +7,7 @@ use doorward_core::{
     denial::Denial,
     jwk::{Algorithm, SigningKey},
     jws,
+    key_limits::{Per, Quota, RateLimit},
     secret::ExposeSecret,
 };
 use doorward_guard::SystemRng;
@@ -67,6 +68,19 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let headers = [("x-api-key", world.management_key.as_str()), ("origin", "https://app.example")];
             scene.get(&server.caller, "/v1/keys", &headers).await
         }
+        KeyAddressNotAllowed => {
+            let bound = NewKey { allowed_addresses: vec!["192.0.2.0/24".into()], ..management_key() };
+            by_key(scene, &key(&server.app, bound).await).await
+        }
+        KeyRateLimited => {
+            let rate_limit = Some(RateLimit { requests: 1, seconds: 60 });
+            used_twice(scene, NewKey { rate_limit, ..management_key() }).await
+        }
+        KeyQuotaExhausted => {
+            let quota = Some(Quota { requests: 1, per: Per::Day });
+            used_twice(scene, NewKey { quota, ..management_key() }).await
+        }
+        KeyUsesExhausted => used_twice(scene, NewKey { uses: Some(1), ..management_key() }).await,
         KeyOwnerDisabled => {
             user(&server.app, "owner").await;
             let owned = key(&server.app, NewKey { owner: Some("user:owner".into()), ..management_key() }).await;
@@ -157,6 +171,12 @@ async fn by_key(scene: &Scene, key: &str) -> Answer {
     let body = json!({"key": scene.server.world.key});
     let request = scene.server.caller.request(reqwest::Method::POST, "/v1/keys/verify").json(&body);
     scene.server.caller.send(request.header("x-api-key", key).header("traceparent", scene.traceparent())).await
+}
+
+async fn used_twice(scene: &Scene, new: NewKey) -> Answer {
+    let limited = key(&scene.server.app, new).await;
+    by_key(scene, &limited).await;
+    by_key(scene, &limited).await
 }
 
 fn management_key() -> NewKey {

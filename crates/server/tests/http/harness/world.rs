@@ -128,6 +128,10 @@ pub(crate) fn new_key(api: &str, scopes: &str) -> NewKey {
         limited_to: vec![],
         limited_to_owners: vec![],
         metadata: serde_json::Map::new(),
+        allowed_addresses: vec![],
+        rate_limit: None,
+        quota: None,
+        uses: None,
         environment: Environment::Live,
         expiry: Expiry::Default,
     }
