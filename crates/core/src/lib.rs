@@ -20,7 +20,8 @@ mod values;
 
 pub use access::{api, holder, policy, principal, rights, scope};
 pub use credentials::{
-    access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, new_api_key, signing,
+    access_token, api_key, checksummed, credential, id_token, jwk, jws, key_rotation, new_access_token, new_api_key,
+    signing,
 };
 pub use oauth::{
     authorization_request, authorization_response, client, client_auth, client_metadata, form, grant, logout,

@@ -7,6 +7,7 @@ pub mod credential;
 pub mod id_token;
 pub mod jwk;
 pub mod jws;
+pub mod key_rotation;
 mod masked;
 pub mod new_access_token;
 pub mod new_api_key;
