@@ -64,6 +64,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     // Nodes of an older version would let disabled keys in, and could not read a key of a customer.
     Migration::new(19, "keys_disabled", include_str!("../migrations/0019_keys_disabled.sql")),
+    Migration {
+        usable_from: 19,
+        ..Migration::new(24, "key_rotations", include_str!("../migrations/0024_key_rotations.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -26,6 +26,7 @@ mod failures;
 mod filter_plans;
 mod filters;
 mod grants;
+mod key_rotation;
 mod keys;
 mod lists;
 mod proxy;

@@ -1,7 +1,7 @@
 //! Keys a page at a time.
 
 use doorward_core::id::KeyId;
-use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys};
+use doorward_store::keys::{KeyFilter, ListKeys, ListShownKeys, ShownKey};
 
 use super::{KeyView, reaches};
 use crate::{
@@ -41,9 +41,9 @@ pub async fn list(
     };
     let (filter, apis, now) = (KeyFilter { owner, revoked: which.revoked }, apis::all(app).await?, app.now());
     let read = |after, limit| {
-        let list = ListKeys { filter: filter.clone(), after, limit };
+        let list = ListShownKeys(ListKeys { filter: filter.clone(), after, limit });
         async move { Ok(app.store.read(list).await?) }
     };
-    let show = |key: KeyRecord| reaches(actor, &key).then(|| KeyView::of(key, &apis, now));
-    page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await
+    let show = |found: ShownKey| reaches(actor, &found.key).then(|| KeyView::of(found, &apis, now));
+    page(after, limit, read, |found: &ShownKey| found.key.id.clone(), show).await
 }

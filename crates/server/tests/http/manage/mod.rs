@@ -5,6 +5,7 @@ mod audit;
 mod clients;
 mod grants;
 mod if_match;
+mod key_rotation;
 mod keys;
 pub(crate) mod manager;
 mod narrowing;
