@@ -20,6 +20,7 @@ mod budget;
 mod creation;
 mod ending;
 mod list;
+mod rotation;
 mod update;
 mod uses;
 
@@ -27,7 +28,8 @@ pub use self::{
     budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
-    list::{KeyFilter, ListKeys},
+    list::{KeyFilter, ListKeys, ListShownKeys},
+    rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
     update::UpdateKey,
     uses::TouchKeys,
 };
@@ -109,21 +111,50 @@ impl Operation for FindKey {
     }
 }
 
+/// A key with its rotations, as it is shown.
+#[derive(Clone, Debug)]
+pub struct ShownKey {
+    /// The key.
+    pub key: KeyRecord,
+    /// What replaces it, and what it replaces.
+    pub rotations: KeyRotations,
+}
+
+/// The key with this id, as it is shown.
+#[derive(Clone, Debug)]
+pub struct FindShownKey {
+    /// The id from its row.
+    pub id: KeyId,
+}
+
+impl Operation for FindShownKey {
+    type Output = Option<ShownKey>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<ShownKey>, TxError> {
+        let found = tx.query_opt(sql!("{} WHERE id = $1", SHOWN), &[self.id.as_str().into()]).await?;
+        found.map(|mut row| shown_key(&mut row)).transpose()
+    }
+}
+
 const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, scope_given_at, \
                        expires_at, revoked_at, disabled_at, last_used_at";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client, or else somebody
 /// whom only the API knows.
-const SELECT: &str = sql!(
-    "SELECT {}, {},
+const SELECT: &str = sql!("SELECT {} FROM api_keys", FIELDS);
+
+/// The same with their rotations.
+const SHOWN: &str = sql!("SELECT {}, {} FROM api_keys {}", FIELDS, rotation::FIELDS, rotation::JOIN);
+
+const FIELDS: &str = sql!(
+    "{}, {},
        CASE WHEN owner IS NULL OR substr(owner, 1, 4) NOT IN ('usr_', 'cli_')
               OR EXISTS (SELECT 1 FROM users WHERE users.id = owner AND disabled_at IS NULL)
               OR EXISTS (SELECT 1 FROM clients WHERE clients.id = owner AND disabled_at IS NULL)
             THEN 0
             WHEN EXISTS (SELECT 1 FROM users WHERE users.id = owner AND deleted_at IS NULL)
               OR EXISTS (SELECT 1 FROM clients WHERE clients.id = owner)
-            THEN 1 ELSE 2 END AS owner_state
-     FROM api_keys",
+            THEN 1 ELSE 2 END AS owner_state",
     COLUMNS,
     roles::OF_HOLDER
 );
@@ -148,4 +179,8 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
     let owner = row.int()?;
     (key.owner_is_disabled, key.owner_is_deleted) = (owner > 0, owner > 1);
     Ok(key)
+}
+
+fn shown_key(row: &mut Row) -> Result<ShownKey, TxError> {
+    Ok(ShownKey { key: key(row)?, rotations: rotation::rotations(row)? })
 }

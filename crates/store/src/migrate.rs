@@ -72,6 +72,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     // Nodes of an older version would let keys in from everywhere, and without a limit.
     Migration::new(22, "key_limits", include_str!("../migrations/0022_key_limits.sql")),
+    Migration {
+        usable_from: 22,
+        ..Migration::new(23, "key_rotations", include_str!("../migrations/0023_key_rotations.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

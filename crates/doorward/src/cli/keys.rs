@@ -14,7 +14,9 @@ use doorward_server::{
     actor::Actor,
     manage::{
         apis,
-        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, WhichKeys},
+        keys::{
+            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, RotationView, WhichKeys,
+        },
     },
 };
 use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
@@ -44,6 +46,8 @@ pub(super) enum Verb {
     Disable(Id),
     /// Enable a disabled key
     Enable(Id),
+    /// Give a key a successor, print it once, and let both work until the old key is no longer in use
+    Rotate(RotateArgs),
     /// Revoke a key; it stops working everywhere in under a second
     Revoke(Id),
 }
@@ -52,6 +56,21 @@ pub(super) enum Verb {
 pub(super) struct Id {
     /// The key's id, or the key itself
     key: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RotateArgs {
+    /// The key's id, or the key itself
+    key: String,
+    /// For how long both keys work at most; with 0s the old key ends at once [default: 7d]
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    overlap: Option<Duration>,
+    /// For how long the old key must be unused to end earlier, once its successor is used [default: 1d]
+    #[arg(long, value_name = "TIME", value_parser = durations::parse)]
+    quiet_for: Option<Duration>,
+    /// Replace the secret of a successor that nobody has used
+    #[arg(long)]
+    replace_unused: bool,
 }
 
 #[derive(Args, Debug)]
@@ -173,7 +192,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                         key.name.clone(),
                         key.apis.join(" "),
                         words(&key.scopes),
-                        key.state.in_words(),
+                        state(key),
                         time_or(key.expires_at, "NEVER EXPIRES"),
                         time_or(key.last_used_at, "never used"),
                         key.id.to_string(),
@@ -195,6 +214,7 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             keys::enable(app, actor, &key).await?;
             print(&keys::show(app, actor, &key).await?, output)?;
         }
+        Verb::Rotate(args) => rotate(args, app, actor, output).await?,
         Verb::Revoke(Id { key }) => {
             let shown = keys::show(app, actor, &key).await?;
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
@@ -232,6 +252,15 @@ async fn found(args: ListArgs, app: &App, actor: &Actor) -> Result<Vec<KeyView>,
     }
 }
 
+async fn rotate(args: RotateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
+    let asked = RotationRequest {
+        overlap: args.overlap.map(|overlap| overlap.as_secs()),
+        quiet_for: args.quiet_for.map(|quiet_for| quiet_for.as_secs()),
+        replace_unused: args.replace_unused,
+    };
+    keys::rotate_shown(app, actor, &args.key, asked, |created| show(created, output)).await.map(drop)
+}
+
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let scopes = args.scopes.map(|scopes| parse_scopes(&scopes)).transpose()?;
     let edit = |key: &KeyView| {
@@ -257,7 +286,22 @@ fn words(scopes: &[Scope]) -> String {
     scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a key can be used, and where its rotation is.
+fn state(key: &KeyView) -> String {
+    let rotation = key.rotation.as_ref().and_then(|rotation: &RotationView| rotation.state);
+    match rotation.filter(|_| key.state == KeyState::Active) {
+        Some(rotation) => format!("{}, {}", key.state.in_words(), words_of(rotation)),
+        None => key.state.in_words(),
+    }
+}
+
+fn words_of(state: &str) -> String {
+    state.replace('_', " ")
+}
+
 fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
+    let rotation = key.rotation.as_ref();
+    let id = |id: Option<&KeyId>| id.map(ToString::to_string).unwrap_or_default();
     output.print(key, || {
         let [rate_limit, quota, uses] = key_limits::shown(key);
         fields(&[
@@ -281,6 +325,9 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("disabled", time_or(key.disabled_at, "")),
             ("revoked", time_or(key.revoked_at, "")),
             ("last used", time_or(key.last_used_at, "never")),
+            ("rotation", rotation.and_then(|rotation| rotation.state).map(words_of).unwrap_or_default()),
+            ("successor", id(rotation.and_then(|rotation| rotation.successor.as_ref()))),
+            ("predecessor", id(rotation.and_then(|rotation| rotation.predecessor.as_ref()))),
         ])
     })
 }

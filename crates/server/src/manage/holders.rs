@@ -57,7 +57,7 @@ pub(super) async fn owners(app: &App, actor: &Actor, names: &[String]) -> Result
 pub(super) async fn holder(app: &App, name: &str) -> Result<Holder, ManageError> {
     match name.parse() {
         Ok(Holder::Client(id)) => Ok(Holder::Client(super::clients::find(app, id.as_str()).await?.id)),
-        Ok(Holder::Key(id)) => Ok(Holder::Key(super::keys::find(app, id.as_str()).await?.id)),
+        Ok(Holder::Key(id)) => Ok(Holder::Key(super::keys::find(app, id.as_str()).await?.key.id)),
         Ok(Holder::User(_)) | Err(_) => Ok(Holder::User(super::users::find(app, name).await?.id)),
     }
 }

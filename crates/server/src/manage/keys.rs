@@ -7,17 +7,19 @@ use doorward_core::{
     id::KeyId,
     rights::{Belongs, Power},
 };
-use doorward_store::keys::{FindKey, KeyRecord};
+use doorward_store::keys::{FindShownKey, KeyRecord, ShownKey};
 
 pub use doorward_core::new_api_key::Expiry;
 
+pub(crate) use self::rotation::end_due;
 pub(super) use self::update::prepare_update;
 pub use self::{
     creation::{CreatedKey, NewKey, create, create_shown},
     ending::{disable, enable, revoke},
     list::{WhichKeys, list},
+    rotation::{RotationRequest, rotate_shown},
     update::{KeySettings, update},
-    view::{KeyState, KeyView},
+    view::{KeyState, KeyView, RotationView},
 };
 use super::ManageError;
 use crate::{actor::Actor, app::App};
@@ -26,6 +28,7 @@ mod creation;
 mod ending;
 mod list;
 pub mod own;
+mod rotation;
 mod update;
 mod view;
 
@@ -43,19 +46,19 @@ pub async fn show(app: &App, actor: &Actor, id: &str) -> Result<KeyView, ManageE
     Ok(view)
 }
 
-async fn find_reached(app: &App, actor: &Actor, id: &str) -> Result<KeyRecord, ManageError> {
-    let key = find(app, id).await?;
-    match reaches(actor, &key) {
-        true => Ok(key),
+async fn find_reached(app: &App, actor: &Actor, id: &str) -> Result<ShownKey, ManageError> {
+    let found = find(app, id).await?;
+    match reaches(actor, &found.key) {
+        true => Ok(found),
         false => Err(ManageError::NotFound { kind: "key", name: shown(id) }),
     }
 }
 
 /// The same to be changed, which needs the rights that the key has itself.
-async fn find_to_change(app: &App, actor: &Actor, id: &str) -> Result<KeyRecord, ManageError> {
-    let key = find_reached(app, actor, id).await?;
-    actor.rights.check_covers(&power(&key.metadata, key.expires_at))?;
-    Ok(key)
+async fn find_to_change(app: &App, actor: &Actor, id: &str) -> Result<ShownKey, ManageError> {
+    let found = find_reached(app, actor, id).await?;
+    actor.rights.check_covers(&power(&found.key.metadata, found.key.expires_at))?;
+    Ok(found)
 }
 
 /// What a key could do at the management API.
@@ -63,15 +66,17 @@ fn power(metadata: &KeyMetadata, expires_at: Option<Timestamp>) -> Power {
     Power { limits: metadata.limits(), expires_at, ..Power::of_scopes(&metadata.scope) }
 }
 
-pub(super) async fn find(app: &App, id: &str) -> Result<KeyRecord, ManageError> {
+pub(super) async fn find(app: &App, id: &str) -> Result<ShownKey, ManageError> {
     let not_found = || ManageError::NotFound { kind: "key", name: shown(id) };
-    if let Some(key) = ApiKey::parse(id) {
-        let candidates = app.candidates(key.reveal());
-        let found = app.store.read(doorward_store::keys::FindKeyByDigest { candidates }).await?;
-        return found.ok_or_else(not_found);
-    }
-    let id = KeyId::parse(id).map_err(|_| not_found())?;
-    app.store.read(FindKey { id }).await?.ok_or_else(not_found)
+    let id = match ApiKey::parse(id) {
+        Some(key) => {
+            let candidates = app.candidates(key.reveal());
+            let found = app.store.read(doorward_store::keys::FindKeyByDigest { candidates }).await?;
+            found.ok_or_else(not_found)?.id
+        }
+        None => KeyId::parse(id).map_err(|_| not_found())?,
+    };
+    app.store.read(FindShownKey { id }).await?.ok_or_else(not_found)
 }
 
 /// What was looked for, without showing a mistyped key.

@@ -18,7 +18,7 @@ use tokio::{
 pub use self::{supervise::supervise, sweep::sweep_all};
 use crate::{
     app::{App, follow},
-    manage::{ManageError, signing_keys},
+    manage::{ManageError, keys, signing_keys},
 };
 
 /// How often [`run_due`] is called.
@@ -31,11 +31,13 @@ const RETURN: Duration = Duration::from_secs(1);
 /// How often what was measured is added up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The tasks that are due now: signing keys are created and deleted, and uses of keys are written.
+/// The tasks that are due now: signing keys are created and deleted, uses of keys are written, and keys that were rotated
+/// end.
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
     app.flush_uses().await?;
     app.flush_legacy_uses().await?;
+    keys::end_due(app).await?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ use doorward_core::{
     refusal::Mistake,
     scope::Scope,
 };
+use doorward_store::idempotency::KeptAnswer;
 use http::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -28,7 +29,7 @@ use crate::{
     app::App,
     manage::{
         ManageError,
-        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, WhichKeys},
+        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, WhichKeys},
     },
     web::refused::ProblemError,
 };
@@ -40,6 +41,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(disable))
         .routes(routes!(enable))
         .routes(routes!(revoke))
+        .routes(routes!(rotate))
 }
 
 /// A key to be created.
@@ -209,12 +211,11 @@ async fn create(
 ) -> Result<Response<Body>, ProblemError> {
     let (server, caller) = (&app, &actor);
     let create = |asked: KeyRequest, keeper: Keeper| async move {
-        let keep = |created: &CreatedKey| {
-            let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
-            keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
-        };
         let (new, place) = asked.read()?;
-        keys::create_shown(server, caller, new, keep).await.map(drop).map_err(|error| error.each_mistake(place))
+        keys::create_shown(server, caller, new, |created| keep(&keeper, created))
+            .await
+            .map(drop)
+            .map_err(|error| error.each_mistake(place))
     };
     creation.answer(&app, &actor, create).await
 }
@@ -292,6 +293,55 @@ async fn revoke(
     if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
     keys::revoke(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
+}
+
+/// How a key is rotated.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RotateKey)]
+struct RotateRequest {
+    /// For how many seconds both keys work at most; 7 days if it is not given. Zero ends the old key at once.
+    #[schema(maximum = 31_536_000)]
+    overlap: Option<u64>,
+    /// For how many seconds the old key must be unused to end earlier, once its successor is used; a day if it is not given.
+    #[schema(minimum = 300, maximum = 31_536_000)]
+    quiet_for: Option<u64>,
+    /// Whether a successor that nobody has used gets another secret, in place of a refusal.
+    #[serde(default)]
+    replace_unused: bool,
+}
+
+impl Document for RotateRequest {}
+
+impl From<RotateRequest> for RotationRequest {
+    fn from(asked: RotateRequest) -> Self {
+        let RotateRequest { overlap, quiet_for, replace_unused } = asked;
+        Self { overlap, quiet_for, replace_unused }
+    }
+}
+
+/// Rotate an API key: a successor works beside it until it ends
+#[utoipa::path(post, path = "/v1/keys/{key_id}/rotate", tag = "keys",
+    params(("key_id" = String, Path), IdempotencyKeyHeader), security(("bearer" = ["keys:write"])),
+    request_body = RotateRequest,
+    responses((status = 201, description = "The successor; the secret is shown once", body = KeyWithSecret)))]
+async fn rotate(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    _: NoQuery,
+    creation: Creation,
+) -> Result<Response<Body>, ProblemError> {
+    let (server, caller, id) = (&app, &actor, key_id(&id)?);
+    let rotate = |asked: RotateRequest, keeper: Keeper| async move {
+        keys::rotate_shown(server, caller, id.as_str(), asked.into(), |created| keep(&keeper, created)).await.map(drop)
+    };
+    creation.answer(&app, &actor, rotate).await
+}
+
+/// Keeps the answer about a new key.
+fn keep(keeper: &Keeper, created: &CreatedKey) -> Result<Option<KeptAnswer>, ManageError> {
+    let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
+    keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
 }
 
 /// The id in a path. A key itself does not belong into a URL, where it would be logged.

@@ -47,7 +47,7 @@ async fn key_in_the_query_passes_under_conditions_and_is_reported() {
         let uri = format!("/export?page=2&key={}", server.world.key);
         let verdict = ask(server, &uri, ADDRESS, usual(server)).await.expect(200).json();
         assert_eq!((&verdict["allowed"], &verdict["uri"]), (&json!(true), &json!("/export?page=2")), "{verdict}");
-        let headers = &verdict["headers"];
+        let headers = &verdict["answer"]["headers"];
         assert_eq!(headers["sunset"].as_str().map(|date| date.ends_with(" GMT")), Some(true));
         assert_eq!(
             (&headers["cache-control"], &headers["referrer-policy"]),

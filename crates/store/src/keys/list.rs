@@ -2,11 +2,11 @@
 
 use doorward_core::{holder::Owner, id::KeyId};
 
-use super::{KeyRecord, SELECT, key};
+use super::{KeyRecord, SELECT, SHOWN, ShownKey, key, shown_key};
 use crate::{
     record::{Page, readable_page},
     sql::sql,
-    tx::{Operation, Tx, TxError},
+    tx::{Operation, Row, Tx, TxError},
 };
 
 /// Which keys are listed.
@@ -16,6 +16,24 @@ pub struct KeyFilter {
     pub owner: Option<Owner>,
     /// Only those that were revoked, or only those that were not.
     pub revoked: Option<bool>,
+}
+
+/// The statement that lists keys by a filter.
+macro_rules! statement {
+    ($select:expr, $filter:expr) => {
+        match ($filter.owner.is_some(), $filter.revoked) {
+            (false, None) => sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", $select),
+            (false, Some(true)) => sql!("{} WHERE id > $1 AND revoked_at IS NOT NULL ORDER BY id LIMIT $2", $select),
+            (false, Some(false)) => sql!("{} WHERE id > $1 AND revoked_at IS NULL ORDER BY id LIMIT $2", $select),
+            (true, None) => sql!("{} WHERE {} ORDER BY owner, id LIMIT $2", $select, OF_OWNER),
+            (true, Some(true)) => {
+                sql!("{} WHERE {} AND revoked_at IS NOT NULL ORDER BY owner, id LIMIT $2", $select, OF_OWNER)
+            }
+            (true, Some(false)) => {
+                sql!("{} WHERE {} AND revoked_at IS NULL ORDER BY owner, id LIMIT $2", $select, OF_OWNER)
+            }
+        }
+    };
 }
 
 /// Keys in order of creation.
@@ -33,22 +51,32 @@ impl Operation for ListKeys {
     type Output = Vec<KeyRecord>;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Vec<KeyRecord>, TxError> {
-        let KeyFilter { owner, revoked } = &self.filter;
-        let sql = match (owner, revoked) {
-            (None, None) => sql!("{} WHERE id > $1 ORDER BY id LIMIT $2", SELECT),
-            (None, Some(true)) => sql!("{} WHERE id > $1 AND revoked_at IS NOT NULL ORDER BY id LIMIT $2", SELECT),
-            (None, Some(false)) => sql!("{} WHERE id > $1 AND revoked_at IS NULL ORDER BY id LIMIT $2", SELECT),
-            (Some(_), None) => sql!("{} WHERE {} ORDER BY owner, id LIMIT $2", SELECT, OF_OWNER),
-            (Some(_), Some(true)) => {
-                sql!("{} WHERE {} AND revoked_at IS NOT NULL ORDER BY owner, id LIMIT $2", SELECT, OF_OWNER)
-            }
-            (Some(_), Some(false)) => {
-                sql!("{} WHERE {} AND revoked_at IS NULL ORDER BY owner, id LIMIT $2", SELECT, OF_OWNER)
-            }
-        };
+        self.page(tx, statement!(SELECT, &self.filter), key).await
+    }
+}
+
+impl ListKeys {
+    async fn page<T>(
+        &self,
+        tx: &mut impl Tx,
+        sql: &'static str,
+        read: impl Fn(&mut Row) -> Result<T, TxError>,
+    ) -> Result<Vec<T>, TxError> {
         let after = [self.after.as_ref().map_or_else(String::new, KeyId::to_string)];
-        let filter = owner.iter().map(|owner| owner.as_str().into()).collect();
-        readable_page(tx, Page { kind: "key", sql, after, limit: self.limit, filter }, key).await
+        let filter = self.filter.owner.iter().map(|owner| owner.as_str().into()).collect();
+        readable_page(tx, Page { kind: "key", sql, after, limit: self.limit, filter }, read).await
+    }
+}
+
+/// The same keys as they are shown, each with its rotations.
+#[derive(Clone, Debug)]
+pub struct ListShownKeys(pub ListKeys);
+
+impl Operation for ListShownKeys {
+    type Output = Vec<ShownKey>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ShownKey>, TxError> {
+        self.0.page(tx, statement!(SHOWN, &self.0.filter), shown_key).await
     }
 }
 

@@ -22,7 +22,8 @@ impl Operation for TouchKeys {
             let sql = "UPDATE api_keys SET last_used_at = $1 WHERE id = $2 AND COALESCE(last_used_at, 0) < $1";
             tx.execute(sql, &[(*at).into(), id.as_str().into()]).await?;
             if let Some(digest) = digest {
-                let sql = "UPDATE api_keys SET digest = $1, pepper = $2 WHERE id = $3";
+                // A key that was given another secret meanwhile has a digest under the current pepper.
+                let sql = "UPDATE api_keys SET digest = $1, pepper = $2 WHERE id = $3 AND pepper <> $2";
                 let row = [(&digest.digest).into(), digest.pepper.as_str().into(), id.as_str().into()];
                 tx.execute(sql, &row).await?;
             }

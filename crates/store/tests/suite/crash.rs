@@ -19,7 +19,7 @@ use secrecy::ExposeSecret;
 
 use crate::{
     harness::{Ask, Database, on_each_engine},
-    keys,
+    key_rotation, keys,
     world::World,
 };
 
@@ -40,6 +40,7 @@ async fn every_write_that_was_answered_before_a_kill_is_there() {
             for answer in &answered {
                 assert!(holds(&store, answer).await, "lost: {answer}");
             }
+            assert_rotations_are_whole(&store).await;
         }
     })
     .await;
@@ -69,6 +70,17 @@ fn killed_after(database: &Database, seed: u64, answers: usize) -> Vec<String> {
     answered
 }
 
+/// A key has a deadline only beside a successor, so its holder is never left without a key that works.
+async fn assert_rotations_are_whole(store: &Store) {
+    let ask = async |sql| store.read(Ask::new(sql, [])).await.unwrap().len();
+    let with_deadline = ask("SELECT id FROM api_keys WHERE expires_at IS NOT NULL").await;
+    let whole = "SELECT r.key_id FROM key_rotations r JOIN api_keys o ON o.id = r.key_id JOIN api_keys s ON s.id = r.successor_id
+                 WHERE o.expires_at = r.deadline AND s.revoked_at IS NULL AND s.expires_at IS NULL";
+    assert_eq!((ask(whole).await, ask("SELECT key_id FROM key_rotations").await), (with_deadline, with_deadline));
+    let successors = ask("SELECT id FROM api_keys WHERE hint = 'successor'").await;
+    assert_eq!(successors, with_deadline, "a successor without its rotation");
+}
+
 /// Whether the database has what the writer was answered.
 async fn holds(store: &Store, answer: &str) -> bool {
     let (what, id) = answer.split_once(' ').unwrap();
@@ -78,6 +90,7 @@ async fn holds(store: &Store, answer: &str) -> bool {
             let key = store.read(FindKey { id: KeyId::parse(id).unwrap() }).await.unwrap();
             key.is_some_and(|key| what == "key" || key.revoked_at.is_some())
         }
+        "replaced" => rows("SELECT key_id FROM key_rotations WHERE key_id = $1").await == 1,
         "granted" => rows("SELECT id FROM refresh_families WHERE grant_id = $1").await == 1,
         "rotated" => {
             let sql = "SELECT t.digest FROM refresh_families f JOIN refresh_tokens t ON t.family_id = f.id
@@ -122,6 +135,11 @@ async fn write_and_tell(world: &World, name: &str) {
     };
     let key = keys::created(world, keys::key(world, name)).await;
     tell("key", key.id.as_str());
+
+    let mut rotation = key_rotation::rotation(world, &key.id, &format!("{name}/successor"), false).await;
+    rotation.successor.hint = "successor".to_owned();
+    world.write(rotation).await;
+    tell("replaced", key.id.as_str());
 
     let (token, issued) = world.sign_in(&world.public).await;
     tell("granted", issued.grant.id.as_str());

@@ -10,7 +10,7 @@ use doorward_store::{
     apis::ListApis,
     clients::{ClientFilter, ListClients},
     grants::{GrantFilter, ListGrants},
-    keys::{KeyFilter, ListKeys},
+    keys::{KeyFilter, ListKeys, ListShownKeys},
     roles::{ListRoleGrants, RoleFilter},
     sessions::{ListSessions, SessionFilter},
     users::{ListUsers, UserFilter},
@@ -94,7 +94,9 @@ async fn each_filter_of_a_list_is_in_the_index_that_it_reads_by() {
                     (true, Some(false)) => "api_keys_live_of_owner",
                 };
                 let filter = KeyFilter { owner: owner.clone(), revoked };
-                assert_reads_by(&world, &database, ListKeys { filter, after: None, limit }, "api_keys", index).await;
+                let list = ListKeys { filter, after: None, limit };
+                assert_reads_by(&world, &database, ListShownKeys(list.clone()), "api_keys", index).await;
+                assert_reads_by(&world, &database, list, "api_keys", index).await;
             }
         }
         for user_id in each([world.user.id.clone()]) {

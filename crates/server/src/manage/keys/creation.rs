@@ -22,7 +22,7 @@ use doorward_core::{
 };
 use doorward_store::{
     idempotency::KeptAnswer,
-    keys::{CreateKey, KeyRecord},
+    keys::{CreateKey, KeyRecord, KeyRotations, ShownKey},
 };
 
 /// A key to be created.
@@ -144,7 +144,7 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         owner_is_deleted: false,
     };
     let audit = app.audit(actor).with("apis", new.apis.join(" "));
-    let view = KeyView::of(record.clone(), &known, now);
+    let view = KeyView::of(ShownKey { key: record.clone(), rotations: KeyRotations::default() }, &known, now);
     Ok((CreateKey { key: record, audit }, CreatedKey { key, view }))
 }
 

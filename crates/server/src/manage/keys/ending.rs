@@ -7,7 +7,7 @@ use crate::{actor::Actor, app::App, manage::ManageError};
 
 /// Revokes a key, by its id or by the key itself.
 pub async fn revoke(app: &App, actor: &Actor, id: &str) -> Result<KeyRevocation, ManageError> {
-    let key = find_to_change(app, actor, id).await?;
+    let key = find_to_change(app, actor, id).await?.key;
     Ok(app.commit(RevokeKey { id: key.id, now: app.now(), audit: app.audit(actor) }).await?)
 }
 
@@ -22,6 +22,6 @@ pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, ManageEr
 }
 
 async fn change(app: &App, actor: &Actor, id: &str, is_disabled: bool) -> Result<bool, ManageError> {
-    let key = find_to_change(app, actor, id).await?;
+    let key = find_to_change(app, actor, id).await?.key;
     Ok(app.commit(DisableKey { id: key.id, is_disabled, now: app.now(), audit: app.audit(actor) }).await?)
 }

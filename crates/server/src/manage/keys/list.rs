@@ -15,7 +15,8 @@ use crate::{
     },
 };
 use doorward_core::{api::Api, clock::Timestamp, id::KeyId, refusal::Mistake, scope::Scope};
-use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys};
+use doorward_store::keys::{KeyFilter, KeyRecord, ListShownKeys, ShownKey};
+
 
 /// Which keys are listed. Each filter that is given leaves fewer.
 #[derive(Clone, Debug, Default)]
@@ -68,15 +69,16 @@ pub async fn list(
     };
     let filter = KeyFilter { owner, revoked };
     let read = |after, limit| {
-        let list = ListKeys { filter: filter.clone(), after, limit };
+        let list = ListShownKeys(ListKeys { filter: filter.clone(), after, limit });
         async move { Ok(app.store.read(list).await?) }
     };
-    let show = |key: KeyRecord| {
-        let is_meant = reaches(actor, &key) && is_for(&key, api.as_ref()) && is_unused(&key, which.unused_for, now);
-        let view = is_meant.then(|| KeyView::of(key, &known, now))?;
+    let show = |found: ShownKey| {
+        let key = &found.key;
+        let is_meant = reaches(actor, key) && is_for(key, api.as_ref()) && is_unused(key, which.unused_for, now);
+        let view = is_meant.then(|| KeyView::of(found, &known, now))?;
         which.mean(&view, now).then_some(view)
     };
-    let mut page = page(after, limit, read, |key: &KeyRecord| key.id.clone(), show).await?;
+    let mut page = page(after, limit, read, |found: &ShownKey| found.key.id.clone(), show).await?;
     for key in &mut page.items {
         key.show_what_is_left(app, now).await?;
     }

@@ -19,7 +19,7 @@ use doorward_core::{
     rights::Rights,
     scope::ScopeSet,
 };
-use doorward_store::keys::{CreateOwnKey, FindKey, KeyFilter, KeyRecord, ListKeys, OwnKeyCreation};
+use doorward_store::keys::{CreateOwnKey, FindShownKey, KeyFilter, ListKeys, ListShownKeys, OwnKeyCreation, ShownKey};
 
 use super::{
     KeySettings, KeyView,
@@ -76,7 +76,8 @@ pub fn open_apis(app: &App) -> Vec<Arc<Api>> {
 /// The user's keys that are not revoked, newest first.
 pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<KeyView>, ManageError> {
     let filter = KeyFilter { owner: Some(Owner::User(user_id.clone())), revoked: Some(false) };
-    let (keys, apis) = (app.store.read(ListKeys { filter, after: None, limit: SHOWN }).await?, apis::all(app).await?);
+    let list = ListShownKeys(ListKeys { filter, after: None, limit: SHOWN });
+    let (keys, apis) = (app.store.read(list).await?, apis::all(app).await?);
     let now = app.now();
     Ok(keys.into_iter().rev().map(|key| KeyView::of(key, &apis, now)).collect())
 }
@@ -135,9 +136,9 @@ pub async fn revoke(app: &App, actor: &Actor, user_id: &UserId, id: &KeyId) -> R
     super::revoke(app, &allowed(actor), id.as_str()).await.map(drop)
 }
 
-async fn find(app: &App, user_id: &UserId, id: &KeyId) -> Result<KeyRecord, ManageError> {
-    let found = app.store.read(FindKey { id: id.clone() }).await?;
-    let own = found.filter(|key| key.owner.as_ref().is_some_and(|owner| owner.as_str() == user_id.as_str()));
+async fn find(app: &App, user_id: &UserId, id: &KeyId) -> Result<ShownKey, ManageError> {
+    let found = app.store.read(FindShownKey { id: id.clone() }).await?;
+    let own = found.filter(|found| found.key.owner.as_ref().is_some_and(|owner| owner.as_str() == user_id.as_str()));
     own.ok_or_else(|| ManageError::NotFound { kind: "key", name: id.to_string() })
 }
 

@@ -13,7 +13,7 @@ use doorward_core::{
     new_api_key::NewApiKey,
     scope::Scope,
 };
-use doorward_store::keys::{KeyRecord, UpdateKey};
+use doorward_store::keys::{KeyRecord, ShownKey, UpdateKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -79,9 +79,10 @@ pub async fn update(
 ) -> Result<KeyView, ManageError> {
     until_done("this key", || async {
         let now = app.now();
-        let (key, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
-        let mut before = KeyView::of(key.clone(), &apis, now);
+        let (found, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
+        let mut before = KeyView::of(found.clone(), &apis, now);
         before.show_what_is_left(app, now).await?;
+        let ShownKey { key, rotations } = found;
         let settings = edit(&before)?;
         if settings == KeySettings::of(&before) {
             return Ok(Some(before));
@@ -101,7 +102,8 @@ pub async fn update(
             audit: app.audit(actor),
         };
         let unknown = || ManageError::NotFound { kind: "key", name: shown(id) };
-        let outcome = outcome(app.commit(operation).await?, KeyView::of(after, &apis, now), unknown)?;
+        let after = KeyView::of(ShownKey { key: after, rotations }, &apis, now);
+        let outcome = outcome(app.commit(operation).await?, after, unknown)?;
         match outcome {
             Some(mut after) => {
                 after.show_what_is_left(app, now).await?;
@@ -123,8 +125,9 @@ pub(in crate::manage) async fn prepare_update(
     apis: &Apis,
     now: Timestamp,
 ) -> Result<(UpdateKey, KeyMetadata), ManageError> {
-    let key = find_to_change(app, actor, id.as_str()).await?;
-    let before = KeyView::of(key.clone(), apis, now);
+    let found = find_to_change(app, actor, id.as_str()).await?;
+    let before = KeyView::of(found.clone(), apis, now);
+    let key = found.key;
     let scopes = to.scope.iter().cloned().collect();
     let settings = KeySettings { name: to.name.clone(), scopes, roles: Vec::new(), ..KeySettings::of(&before) };
     let (to, _) = changed(actor, &key, &before, settings, apis, now)?;

@@ -12,7 +12,7 @@ use doorward_core::{
     refusal::Refusal,
     scope::Scope,
 };
-use doorward_store::keys::{KeyRecord, ReservedUses};
+use doorward_store::keys::{KeyRecord, KeyRotations, ReservedUses, ShownKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -131,15 +131,47 @@ pub struct KeyView {
     /// When it was last used, to the minute.
     #[serde(serialize_with = "times::optional")]
     pub last_used_at: Option<Timestamp>,
+    /// Its rotation, if it is replaced, replaces another key, or is to be replaced.
+    pub rotation: Option<RotationView>,
+}
+
+/// How a key is replaced, and which one it replaces.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = KeyRotation)]
+pub struct RotationView {
+    /// Where its replacement is: `waiting_for_first_use`, `both_in_use` or `done`.
+    pub state: Option<&'static str>,
+    /// The key that replaces it.
+    pub successor: Option<KeyId>,
+    /// The key that it replaces.
+    pub predecessor: Option<KeyId>,
+    /// When it ends at the latest, since it is replaced.
+    #[serde(serialize_with = "times::optional")]
+    pub deadline: Option<Timestamp>,
+}
+
+impl RotationView {
+    fn of(key: &KeyRecord, rotations: KeyRotations, now: Timestamp) -> Option<Self> {
+        let KeyRotations { replaced, predecessor, .. } = rotations;
+        let has_any = replaced.is_some() || predecessor.is_some();
+        has_any.then(|| Self {
+            state: replaced.as_ref().map(|replaced| replaced.of(key).state(now).as_str()),
+            deadline: replaced.as_ref().map(|replaced| replaced.deadline),
+            successor: replaced.map(|replaced| replaced.successor),
+            predecessor,
+        })
+    }
 }
 
 impl KeyView {
-    pub(super) fn of(key: KeyRecord, apis: &Apis, now: Timestamp) -> Self {
+    pub(super) fn of(found: ShownKey, apis: &Apis, now: Timestamp) -> Self {
+        let ShownKey { key, rotations } = found;
         // APIs that were deleted are left out. A limit to one stays: without it the key would look unlimited.
         let known = |id: &&ApiId| apis.by_id(id).is_some();
         let name = |id: &ApiId| Some(apis.by_id(id)?.metadata.name.clone());
         let name_or_id = |id: &ApiId| name(id).unwrap_or_else(|| id.to_string());
         Self {
+            rotation: RotationView::of(&key, rotations, now),
             state: state(&key, apis, now),
             id: key.id,
             hint: key.hint,

@@ -1,0 +1,146 @@
+//! Rotating a key: a successor that may do the same, and an end for the old key.
+
+use doorward_core::{
+    api_key::{ApiKey, KeyMetadata},
+    denial::Denial,
+    grant::audience::Apis,
+    id::KeyId,
+    key_rotation::{self, Overlap, RotationRefused, RotationStep, successor_end},
+};
+use doorward_store::{
+    StoreError,
+    idempotency::KeptAnswer,
+    keys::{DueRotations, EndRotation, KeyRecord, KeyRotations, RotateKey, ShownKey},
+};
+
+use super::{CreatedKey, KeyView, creation::check_gives_roles, find_to_change, power};
+use crate::{
+    actor::Actor,
+    app::App,
+    manage::{ManageError, apis},
+};
+
+/// How a key is rotated.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RotationRequest {
+    /// For how long both keys work at most, in seconds.
+    pub overlap: Option<u64>,
+    /// For how long the old key must be unused to end earlier, in seconds.
+    pub quiet_for: Option<u64>,
+    /// Whether a successor that nobody has used gets another secret.
+    pub replace_unused: bool,
+}
+
+/// Gives a key, by its id or by the key itself, a successor, after `show` has printed it, and keeps the answer that `show`
+/// returns. If that fails, nothing was changed.
+pub async fn rotate_shown<E: From<ManageError>>(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    asked: RotationRequest,
+    show: impl FnOnce(&CreatedKey) -> Result<Option<KeptAnswer>, E>,
+) -> Result<CreatedKey, E> {
+    let (operation, created) = prepare(app, actor, id, asked).await?;
+    let answer = show(&created)?;
+    app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))?;
+    Ok(created)
+}
+
+fn changed_meanwhile() -> String {
+    "somebody else changed this key at the same time; look at it and try again".to_owned()
+}
+
+async fn prepare(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    asked: RotationRequest,
+) -> Result<(RotateKey, CreatedKey), ManageError> {
+    let (from, apis, now) = (find_to_change(app, actor, id).await?, apis::all(app).await?, app.now());
+    let overlap = Overlap::default().requested(asked.overlap, asked.quiet_for)?;
+    let successor = from.rotations.replaced.as_ref().map(|replaced| replaced.of(&from.key).successor);
+    let step = key_rotation::rotate(&from.key.facts(), successor.as_ref(), asked.replace_unused, now);
+    let step = step.map_err(|refused| refusal(refused, &from))?;
+    let (key, mut record) = successor_of(app, &from, &apis)?;
+    record.expires_at = match (step, &from.rotations.replaced) {
+        (RotationStep::Reissue, Some(replaced)) => {
+            record.id = replaced.successor.clone();
+            record.created_at = replaced.successor_created_at;
+            successor_end(now, replaced.successor_created_at, replaced.successor_expires_at)
+        }
+        _ => successor_end(now, from.key.created_at, from.key.expires_at),
+    };
+    let power = |record: &KeyRecord| power(&record.metadata, record.expires_at);
+    record.expires_at = actor.rights.end_by_default(&power(&record));
+    actor.rights.check_gives(&power(&record))?;
+    check_gives_roles(actor, &record.roles, &apis)?;
+    let rotations =
+        KeyRotations { predecessor: Some(from.key.id.clone()), predecessor_is_open: true, ..KeyRotations::default() };
+    let view = KeyView::of(ShownKey { key: record.clone(), rotations }, &apis, now);
+    let operation = RotateKey {
+        from: Box::new(from),
+        replace_unused: asked.replace_unused,
+        successor: Box::new(record),
+        overlap,
+        now,
+        audit: app.audit(actor),
+        audit_of_successor: app.audit(actor),
+    };
+    Ok((operation, CreatedKey { key, view }))
+}
+
+fn refusal(refused: RotationRefused, from: &ShownKey) -> ManageError {
+    let successor = from.rotations.replaced.as_ref().map(|replaced| replaced.successor.to_string()).unwrap_or_default();
+    ManageError::Conflict(match refused {
+        RotationRefused::NotActive(Denial::KeyRevoked) => "this key is revoked: create another one".to_owned(),
+        RotationRefused::NotActive(Denial::KeyExpired) => "this key has expired: create another one".to_owned(),
+        RotationRefused::NotActive(Denial::KeyDisabled) => "this key is disabled: enable it first".to_owned(),
+        RotationRefused::NotActive(_) => "the owner of this key is disabled or gone".to_owned(),
+        RotationRefused::SuccessorInUse => format!("{successor} replaces this key and is in use: rotate that one"),
+        RotationRefused::SuccessorUnused => format!(
+            "{successor} replaces this key and has not been used; use it, or confirm with replace_unused that its secret \
+             is replaced"
+        ),
+    })
+}
+
+/// A new key that may do what another one may do now: scopes and roles that were removed from their API stay out.
+fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Result<(ApiKey, KeyRecord), ManageError> {
+    let now = app.now();
+    let living = key.metadata.apis.iter().filter(|id| apis.by_id(id).is_some()).cloned().collect::<Vec<_>>();
+    let first = living.first().and_then(|id| apis.by_id(id));
+    let first = first.ok_or_else(|| ManageError::Conflict("the APIs of this key are deleted".to_owned()))?;
+    let new = ApiKey::generate(&first.metadata.key_prefix, key.metadata.environment, &*app.rng);
+    let scope = apis.living(&key.metadata.scope, key.scope_given_at);
+    let scope_given_at = apis.given_again(&scope, now);
+    let is_role = |(api, role): &&(_, _)| apis.by_id(api).is_some_and(|api| api.metadata.roles.contains(role));
+    let record = KeyRecord {
+        id: KeyId::new(now, &*app.rng),
+        digest: app.peppers.digest(new.reveal()),
+        hint: new.hint(),
+        metadata: KeyMetadata { apis: living, scope, ..key.metadata.clone() },
+        owner: key.owner.clone(),
+        roles: key.roles.iter().filter(is_role).cloned().collect(),
+        created_at: now,
+        scope_given_at,
+        expires_at: None,
+        revoked_at: None,
+        disabled_at: None,
+        last_used_at: None,
+        owner_is_disabled: false,
+        owner_is_deleted: false,
+    };
+    Ok((new, record))
+}
+
+/// The most rotations that one round looks at.
+const MOST: i64 = 1_000;
+
+/// Ends the old keys that nobody needs any more. Does nothing by a clock that is not plausible.
+pub(crate) async fn end_due(app: &App) -> Result<(), StoreError> {
+    let Some(now) = app.trusted_now().await? else { return Ok(()) };
+    for id in app.store.read(DueRotations { now, limit: MOST }).await? {
+        app.commit(EndRotation { id, now, audit: app.audit(&Actor::default()) }).await?;
+    }
+    Ok(())
+}
