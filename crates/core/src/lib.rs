@@ -19,6 +19,8 @@ mod state;
 mod values;
 
 pub use access::{api, holder, policy, principal, rights, scope};
+#[cfg(feature = "scan")]
+pub use credentials::scan;
 pub use credentials::{
     access_token, api_key, checksummed, credential, id_token, jwk, jws, new_access_token, new_api_key, signing,
 };

@@ -10,4 +10,6 @@ pub mod jws;
 mod masked;
 pub mod new_access_token;
 pub mod new_api_key;
+#[cfg(feature = "scan")]
+pub mod scan;
 pub mod signing;

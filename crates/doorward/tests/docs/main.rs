@@ -25,10 +25,11 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 23] = [
+const CONTINUED: [&str; 24] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/oauth.md",
+    "docs/guide/leaks.md",
     "docs/concepts.md",
     "docs/reference/http/README.md",
     "docs/reference/http/discovery.md",
