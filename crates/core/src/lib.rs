@@ -18,7 +18,7 @@ mod refusals;
 mod state;
 mod values;
 
-pub use access::{api, holder, policy, principal, rights, scope};
+pub use access::{api, holder, leaks, policy, principal, rights, scope};
 #[cfg(feature = "scan")]
 pub use credentials::scan;
 pub use credentials::{

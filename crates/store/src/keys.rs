@@ -18,6 +18,7 @@ use crate::{
 
 mod creation;
 mod ending;
+mod leak;
 mod list;
 mod update;
 mod uses;
@@ -25,6 +26,7 @@ mod uses;
 pub use self::{
     creation::CreateKey,
     ending::{DisableKey, KeyRevocation, RevokeKey},
+    leak::{Leak, ReportLeak},
     list::{KeyFilter, ListKeys},
     update::UpdateKey,
     uses::TouchKeys,
@@ -55,6 +57,10 @@ pub struct KeyRecord {
     pub revoked_at: Option<Timestamp>,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
+    /// When somebody found and reported it, if so.
+    pub leaked_at: Option<Timestamp>,
+    /// Where it was found, as the reporter said.
+    pub leak_source: Option<String>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
     /// Whether its owner is disabled or gone.
@@ -108,7 +114,7 @@ impl Operation for FindKey {
 }
 
 const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, scope_given_at, \
-                       expires_at, revoked_at, disabled_at, last_used_at";
+                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client, or else somebody
 /// whom only the API knows.
@@ -138,6 +144,8 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         expires_at: row.opt_time()?,
         revoked_at: row.opt_time()?,
         disabled_at: row.opt_time()?,
+        leaked_at: row.opt_time()?,
+        leak_source: row.opt_text()?,
         last_used_at: row.opt_time()?,
         roles: roles::of_holder(row)?,
         owner_is_disabled: false,

@@ -64,6 +64,10 @@ const MIGRATIONS: &[Migration] = &[
     },
     // Nodes of an older version would let disabled keys in, and could not read a key of a customer.
     Migration::new(19, "keys_disabled", include_str!("../migrations/0019_keys_disabled.sql")),
+    Migration {
+        usable_from: 19,
+        ..Migration::new(22, "leaked_keys", include_str!("../migrations/0022_leaked_keys.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

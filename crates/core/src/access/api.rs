@@ -5,7 +5,7 @@ use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc, time::Duration}
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, scope::Scope};
+use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, leaks::LeakPolicy, scope::Scope};
 
 /// The identifier of an API: an absolute URI without a fragment. It is compared and written exactly as registered.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -236,6 +236,10 @@ pub struct ApiMetadata {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = KeyPrefix::default))]
     pub key_prefix: KeyPrefix,
+    /// What happens to a key that somebody found and handed in.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = LeakPolicy::default))]
+    pub leak_policy: LeakPolicy,
 }
 
 impl ApiMetadata {
@@ -250,6 +254,7 @@ impl ApiMetadata {
             signing_algorithm: Self::default_algorithm(),
             access_token_ttl: Self::default_ttl(),
             key_prefix: KeyPrefix::default(),
+            leak_policy: LeakPolicy::default(),
         }
     }
 

@@ -159,6 +159,7 @@ mod tests {
                 signing_algorithm: Algorithm::EdDSA,
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: KeyPrefix::default(),
+                leak_policy: Default::default(),
             },
         }
     }

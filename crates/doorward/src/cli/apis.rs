@@ -7,6 +7,7 @@ use doorward_core::{
     api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::{DEFAULT_PREFIX, KeyPrefix},
     jwk::Algorithm,
+    leaks::LeakPolicy,
     scope::Scope,
     secret::ExposeSecret,
 };
@@ -97,6 +98,9 @@ struct Changes {
     /// Prefix of its keys; those that exist keep theirs
     #[arg(long, value_name = "PREFIX", value_parser = KeyPrefix::parse)]
     key_prefix: Option<KeyPrefix>,
+    /// What happens to a key that somebody found and reported
+    #[arg(long, value_name = "POLICY", value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
+    leak_policy: Option<LeakPolicy>,
 }
 
 impl Changes {
@@ -125,6 +129,7 @@ impl Changes {
             signing_algorithm: self.algorithm.unwrap_or(to.signing_algorithm),
             access_token_ttl: self.access_token_ttl.unwrap_or(to.access_token_ttl),
             key_prefix: self.key_prefix.clone().unwrap_or(to.key_prefix),
+            leak_policy: self.leak_policy.unwrap_or(to.leak_policy),
             ..to
         })
     }
@@ -162,6 +167,10 @@ pub(super) struct CreateArgs {
     /// Prefix of its keys
     #[arg(long, value_name = "PREFIX", default_value = DEFAULT_PREFIX, value_parser = KeyPrefix::parse)]
     key_prefix: KeyPrefix,
+    /// What happens to a key that somebody found and reported
+    #[arg(long, value_name = "POLICY", default_value = LeakPolicy::default().as_str(),
+          value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
+    leak_policy: LeakPolicy,
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {
@@ -230,6 +239,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         signing_algorithm: args.algorithm,
         access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
         key_prefix: args.key_prefix,
+        leak_policy: args.leak_policy,
         ..ApiMetadata::new(args.name, args.identifier)
     };
     apis::create_shown(app, actor, metadata, |created| show(created, output)).await?;
@@ -261,6 +271,7 @@ fn describe(api: &ApiView) -> String {
         ("client_id", api.client_id.as_ref().map(ToString::to_string).unwrap_or_default()),
         ("tokens", format!("{form} {algorithm}, {} s", metadata.access_token_ttl.as_secs())),
         ("key prefix", metadata.key_prefix.as_str().to_owned()),
+        ("leaked keys", metadata.leak_policy.as_str().to_owned()),
         ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
         ("created", time(api.created_at)),
     ]);

@@ -11,6 +11,7 @@ use doorward_store::keys::{FindKey, KeyRecord};
 
 pub use doorward_core::new_api_key::Expiry;
 
+pub(crate) use self::leak::report_leak;
 pub(super) use self::update::prepare_update;
 pub use self::{
     creation::{CreatedKey, NewKey, create, create_shown},
@@ -24,6 +25,7 @@ use crate::{actor::Actor, app::App};
 
 mod creation;
 mod ending;
+mod leak;
 mod list;
 mod update;
 mod view;

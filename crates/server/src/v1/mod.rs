@@ -22,6 +22,7 @@ mod entity;
 mod grants;
 mod keys;
 pub(crate) mod keys_verify;
+mod leaks;
 mod list;
 mod members;
 mod openapi;
@@ -64,7 +65,7 @@ impl Management {
 struct Operations {
     /// What manages; [`access`] accepts its callers.
     managing: Router<Arc<App>>,
-    /// What APIs ask, which authenticate by their own credentials.
+    /// What APIs ask, which authenticate by their own credentials, and what anybody may report.
     asked: Router<Arc<App>>,
     description: Value,
 }
@@ -80,8 +81,11 @@ fn operations() -> Operations {
         .merge(sessions::routes())
         .merge(signing_keys::routes())
         .merge(users::routes());
-    let asked =
-        OpenApiRouter::new().merge(keys_verify::routes()).merge(requests_verify::routes()).merge(refusals::routes());
+    let asked = OpenApiRouter::new()
+        .merge(keys_verify::routes())
+        .merge(leaks::routes())
+        .merge(requests_verify::routes())
+        .merge(refusals::routes());
     let (managing, mut description) = managing.split_for_parts();
     let (asked, described) = asked.split_for_parts();
     description.merge(described);

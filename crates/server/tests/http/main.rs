@@ -21,6 +21,7 @@ mod followed_log;
 mod introspect;
 mod jwks;
 mod keys_verify;
+mod leaks;
 mod logout;
 mod manage;
 mod metadata;

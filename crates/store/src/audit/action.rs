@@ -68,6 +68,7 @@ actions! {
     KeyCreated "key.created",
     KeyDisabled "key.disabled",
     KeyEnabled "key.enabled",
+    KeyLeaked "key.leaked",
     KeyRevoked "key.revoked",
     KeyUpdated "key.updated",
     RefreshTokenRepeated "refresh_token.repeated",

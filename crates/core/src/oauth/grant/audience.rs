@@ -211,6 +211,7 @@ pub(crate) mod tests {
                 signing_algorithm: Algorithm::EdDSA,
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: Default::default(),
+                leak_policy: Default::default(),
             },
         })
     }
