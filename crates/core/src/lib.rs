@@ -18,7 +18,9 @@ mod refusals;
 mod state;
 mod values;
 
-pub use access::{api, holder, policy, principal, rights, scope};
+pub use access::{api, holder, leaks, policy, principal, rights, scope};
+#[cfg(feature = "scan")]
+pub use credentials::scan;
 pub use credentials::{
     access_token, allowed_addresses, api_key, checksummed, client_side, credential, id_token, jwk, jws, key_limits,
     key_rotation, legacy, new_access_token, new_api_key, own_api_key, query_key, signing,

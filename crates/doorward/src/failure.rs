@@ -12,9 +12,9 @@ use crate::output::{Output, shown};
 pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  done
-  1  refused, unknown, taken, or (token verify) not valid
+  1  refused, unknown, taken, (token verify) not valid, or (scan) something found
   2  error in the command line or the configuration
-  3  the data folder, the database or the network is unavailable
+  3  a file, the data folder, the database or the network is unavailable
   4  (apply --detailed-exit-code) something changed, or would change
 Errors go to standard error: as text, or with --json as {\"error\":\"…\",\"message\":\"…\"}";
 

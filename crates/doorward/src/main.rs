@@ -16,6 +16,7 @@ mod os_user;
 mod output;
 mod probe;
 mod reload;
+mod scan;
 mod serve;
 #[cfg_attr(not(feature = "otlp"), path = "traces_off.rs")]
 mod traces;

@@ -61,6 +61,11 @@ pub(crate) fn warn(text: &str) {
     let _ = writeln!(io::stderr(), "warning: {text}");
 }
 
+/// Says how a command went, for people only: programs read the result.
+pub(crate) fn note(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Whether the process was started without a standard output. Then the runtime has put the null device in its place, for
 /// reading and writing; who discards the output on purpose opens it for writing.
 fn is_closed() -> bool {

@@ -85,6 +85,8 @@ pub struct Throttle {
     pub free_failures_per_name: u32,
     /// Failed sign-ins that are free by address.
     pub free_failures_per_address: u32,
+    /// Reports of leaked keys that are free by address.
+    pub free_leak_reports_per_address: u32,
     /// The longest wait after failed attempts.
     pub max_wait: Duration,
     /// Failed client authentications that are free by address and minute.
@@ -171,6 +173,7 @@ impl Settings {
             throttle: Throttle {
                 free_failures_per_name: 5,
                 free_failures_per_address: 50,
+                free_leak_reports_per_address: 100,
                 max_wait: 15 * MINUTE,
                 client_failures_per_minute: 20,
             },

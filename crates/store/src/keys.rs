@@ -19,6 +19,7 @@ use crate::{
 mod budget;
 mod creation;
 mod ending;
+mod leak;
 mod list;
 mod rotation;
 mod update;
@@ -28,6 +29,7 @@ pub use self::{
     budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
+    leak::{Leak, ReportLeak},
     list::{KeyFilter, ListKeys, ListShownKeys},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
     update::UpdateKey,
@@ -59,6 +61,10 @@ pub struct KeyRecord {
     pub revoked_at: Option<Timestamp>,
     /// When it was disabled, if it is.
     pub disabled_at: Option<Timestamp>,
+    /// When somebody found and reported it, if so.
+    pub leaked_at: Option<Timestamp>,
+    /// Where it was found, as the reporter said.
+    pub leak_source: Option<String>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
     /// Whether its owner is disabled or gone.
@@ -137,7 +143,7 @@ impl Operation for FindShownKey {
 }
 
 const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, scope_given_at, \
-                       expires_at, revoked_at, disabled_at, last_used_at";
+                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client, or else somebody
 /// whom only the API knows.
@@ -171,6 +177,8 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         expires_at: row.opt_time()?,
         revoked_at: row.opt_time()?,
         disabled_at: row.opt_time()?,
+        leaked_at: row.opt_time()?,
+        leak_source: row.opt_text()?,
         last_used_at: row.opt_time()?,
         roles: roles::of_holder(row)?,
         owner_is_disabled: false,

@@ -76,6 +76,10 @@ const MIGRATIONS: &[Migration] = &[
         usable_from: 22,
         ..Migration::new(23, "key_rotations", include_str!("../migrations/0023_key_rotations.sql"))
     },
+    Migration {
+        usable_from: 22,
+        ..Migration::new(24, "leaked_keys", include_str!("../migrations/0024_leaked_keys.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc, time::Duration}
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, scope::Scope};
+use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, leaks::LeakPolicy, scope::Scope};
 
 /// The identifier of an API: an absolute URI without a fragment. It is compared and written exactly as registered.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -240,6 +240,10 @@ pub struct ApiMetadata {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = BTreeSet::<Scope>::new))]
     pub user_key_scopes: BTreeSet<Scope>,
+    /// What happens to a key that somebody found and handed in.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = LeakPolicy::default))]
+    pub leak_policy: LeakPolicy,
 }
 
 impl ApiMetadata {
@@ -255,6 +259,7 @@ impl ApiMetadata {
             access_token_ttl: Self::default_ttl(),
             key_prefix: KeyPrefix::default(),
             user_key_scopes: BTreeSet::new(),
+            leak_policy: LeakPolicy::default(),
         }
     }
 

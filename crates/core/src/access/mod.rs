@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod holder;
+pub mod leaks;
 pub mod policy;
 pub mod principal;
 pub mod rights;

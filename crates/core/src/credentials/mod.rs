@@ -17,4 +17,6 @@ pub mod new_access_token;
 pub mod new_api_key;
 pub mod own_api_key;
 pub mod query_key;
+#[cfg(feature = "scan")]
+pub mod scan;
 pub mod signing;

@@ -173,6 +173,7 @@ mod tests {
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: KeyPrefix::default(),
                 user_key_scopes: Default::default(),
+                leak_policy: Default::default(),
             },
         }
     }

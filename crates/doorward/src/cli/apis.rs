@@ -7,6 +7,7 @@ use doorward_core::{
     api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::{DEFAULT_PREFIX, KeyPrefix},
     jwk::Algorithm,
+    leaks::LeakPolicy,
     scope::Scope,
     secret::ExposeSecret,
 };
@@ -103,6 +104,9 @@ struct Changes {
     /// A scope that users may not give to new keys any more; repeatable
     #[arg(long = "remove-user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
     remove_user_key_scopes: Vec<Scope>,
+    /// What happens to a key that somebody found and reported
+    #[arg(long, value_name = "POLICY", value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
+    leak_policy: Option<LeakPolicy>,
 }
 
 impl Changes {
@@ -138,6 +142,7 @@ impl Changes {
             signing_algorithm: self.algorithm.unwrap_or(to.signing_algorithm),
             access_token_ttl: self.access_token_ttl.unwrap_or(to.access_token_ttl),
             key_prefix: self.key_prefix.clone().unwrap_or(to.key_prefix),
+            leak_policy: self.leak_policy.unwrap_or(to.leak_policy),
             ..to
         })
     }
@@ -178,6 +183,10 @@ pub(super) struct CreateArgs {
     /// A scope that users may give to keys of their own, which they make on the account page; repeatable
     #[arg(long = "user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
     user_key_scopes: Vec<Scope>,
+    /// What happens to a key that somebody found and reported
+    #[arg(long, value_name = "POLICY", default_value = LeakPolicy::default().as_str(),
+          value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
+    leak_policy: LeakPolicy,
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {
@@ -247,6 +256,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
         key_prefix: args.key_prefix,
         user_key_scopes: args.user_key_scopes.into_iter().collect(),
+        leak_policy: args.leak_policy,
         ..ApiMetadata::new(args.name, args.identifier)
     };
     apis::create_shown(app, actor, metadata, |created| show(created, output)).await?;
@@ -279,6 +289,7 @@ fn describe(api: &ApiView) -> String {
         ("tokens", format!("{form} {algorithm}, {} s", metadata.access_token_ttl.as_secs())),
         ("key prefix", metadata.key_prefix.as_str().to_owned()),
         ("scopes of users' keys", metadata.user_key_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")),
+        ("leaked keys", metadata.leak_policy.as_str().to_owned()),
         ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
         ("created", time(api.created_at)),
     ]);

@@ -324,6 +324,8 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
             ("disabled", time_or(key.disabled_at, "")),
             ("revoked", time_or(key.revoked_at, "")),
+            ("reported as leaked", time_or(key.leaked_at, "")),
+            ("found at", key.leak_source.clone().unwrap_or_default()),
             ("last used", time_or(key.last_used_at, "never")),
             ("rotation", rotation.and_then(|rotation| rotation.state).map(words_of).unwrap_or_default()),
             ("successor", id(rotation.and_then(|rotation| rotation.successor.as_ref()))),

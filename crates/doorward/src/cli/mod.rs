@@ -28,6 +28,7 @@ mod progress;
 mod reference;
 mod restore;
 mod roles;
+mod scan;
 mod sessions;
 mod sweep;
 mod tokens;
@@ -116,6 +117,8 @@ enum Command {
     Init(InitArgs),
     /// Check whether the running server can serve requests
     Health(health::HealthArgs),
+    /// Search files, Git history or standard input for API keys, tokens and client secrets
+    Scan(scan::ScanArgs),
     #[command(flatten)]
     OnStore(StoreCommand),
     /// Check the configuration, or list its keys
@@ -349,6 +352,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let new = init::New::at(args.dir.as_deref().unwrap_or(Path::new(".")), config, data)?;
             init::run(&new, &args.issuer, args.if_missing, output)?;
         }
+        Command::Scan(args) => return scan::run(&args, output),
         Command::Health(args) => return health::run(&args, &place()?, output),
         Command::Config(verb) => {
             if global.named.data {

@@ -182,6 +182,8 @@ pub(super) static KEYS: &[Key] = &[
         "Failed sign-ins with one name before further attempts must wait."),
     key("throttle.free_failures_per_address", K::Count(1..=100_000, |c| &mut c.server.throttle.free_failures_per_address), Fixed,
         "Failed sign-ins from one address before further attempts must wait."),
+    key("throttle.free_leak_reports_per_address", K::Count(1..=100_000, |c| &mut c.server.throttle.free_leak_reports_per_address), Fixed,
+        "Leaked keys that one address may report before further reports must wait. Reports count until there was none for 15 minutes."),
     key("throttle.max_wait", K::Duration(minutes(1)..=hours(1), |c| &mut c.server.throttle.max_wait), Fixed,
         "The longest wait. After 100 failures in a row with one name, each network gets one attempt per this time (15 minutes at most) until a sign-in succeeds."),
     key("throttle.client_failures_per_minute", K::Count(20..=100_000, |c| &mut c.server.throttle.client_failures_per_minute), Fixed,

@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 27] = [
+const CONTINUED: [&str; 28] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/keys.md",
@@ -33,6 +33,7 @@ const CONTINUED: [&str; 27] = [
     "docs/guide/legacy-credentials.md",
     "docs/guide/oauth.md",
     "docs/guide/keys-of-users.md",
+    "docs/guide/leaks.md",
     "docs/concepts.md",
     "docs/reference/http/README.md",
     "docs/reference/http/discovery.md",

@@ -21,6 +21,7 @@ mod log;
 mod manage_apis;
 mod nodes;
 mod printed;
+mod scan;
 mod serve;
 mod support;
 mod traces;

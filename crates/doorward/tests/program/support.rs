@@ -190,15 +190,18 @@ pub(crate) fn json(arguments: &[&str], data: &Path) -> Value {
 
 /// Runs a command with a line on its standard input.
 pub(crate) fn run_with_input(arguments: &[&str], data: &Path, input: &str) -> Output {
-    let mut command = program();
-    command.args(arguments).arg("--data").arg(data);
+    with_input(program().args(arguments).arg("--data").arg(data), input.as_bytes())
+}
+
+/// Runs a command that reads its standard input to the end before it prints much.
+pub(crate) fn with_input(command: &mut Command, input: &[u8]) -> Output {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("the program starts");
-    child.stdin.take().expect("standard input is piped").write_all(input.as_bytes()).expect("the line is written");
+    child.stdin.take().expect("standard input is piped").write_all(input).expect("the input is written");
     child.wait_with_output().expect("it ends")
 }
 

@@ -11,7 +11,7 @@ use doorward_store::keys::{FindShownKey, KeyRecord, ShownKey};
 
 pub use doorward_core::new_api_key::Expiry;
 
-pub(crate) use self::rotation::end_due;
+pub(crate) use self::{leak::report_leak, rotation::end_due};
 pub(super) use self::update::prepare_update;
 pub use self::{
     creation::{CreatedKey, NewKey, create, create_shown},
@@ -26,6 +26,7 @@ use crate::{actor::Actor, app::App};
 
 mod creation;
 mod ending;
+mod leak;
 mod list;
 pub mod own;
 mod rotation;

@@ -22,6 +22,7 @@ mod entity;
 mod grants;
 mod keys;
 pub(crate) mod keys_verify;
+mod leaks;
 mod legacy;
 pub(crate) mod legacy_uses;
 mod list;
@@ -66,7 +67,7 @@ impl Management {
 struct Operations {
     /// What manages; [`access`] accepts its callers.
     managing: Router<Arc<App>>,
-    /// What APIs ask, which authenticate by their own credentials.
+    /// What APIs ask, which authenticate by their own credentials, and what anybody may report.
     asked: Router<Arc<App>>,
     description: Value,
 }
@@ -85,6 +86,7 @@ fn operations() -> Operations {
         .merge(users::routes());
     let asked = OpenApiRouter::new()
         .merge(keys_verify::routes())
+        .merge(leaks::routes())
         .merge(requests_verify::routes())
         .merge(refusals::routes())
         .merge(legacy_uses::routes());

@@ -24,6 +24,7 @@ mod jwks;
 mod key_addresses;
 mod key_limits;
 mod keys_verify;
+mod leaks;
 mod legacy;
 mod logout;
 mod manage;

@@ -69,6 +69,7 @@ actions! {
     KeyDisabled "key.disabled",
     KeyEnabled "key.enabled",
     KeyExpiring "key.expiring",
+    KeyLeaked "key.leaked",
     KeyRevoked "key.revoked",
     KeyRotated "key.rotated",
     KeyRotationDue "key.rotation_due",

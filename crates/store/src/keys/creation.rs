@@ -25,7 +25,10 @@ impl Operation for CreateKey {
     async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
         let key = &self.key;
         tx.execute(
-            sql!("INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)", COLUMNS),
+            sql!(
+                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                COLUMNS
+            ),
             &[
                 key.id.as_str().into(),
                 key.digest.pepper.as_str().into(),
@@ -38,6 +41,8 @@ impl Operation for CreateKey {
                 key.expires_at.into(),
                 key.revoked_at.into(),
                 key.disabled_at.into(),
+                key.leaked_at.into(),
+                key.leak_source.clone().into(),
                 key.last_used_at.into(),
             ],
         )

@@ -36,6 +36,8 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         expires_at: None,
         revoked_at: None,
         disabled_at: None,
+        leaked_at: None,
+        leak_source: None,
         last_used_at: None,
         owner_is_disabled: false,
         owner_is_deleted: false,

@@ -52,6 +52,7 @@ async fn an_api() {
                 signing_algorithm: Algorithm::PS256,
                 access_token_ttl: Duration::from_secs(1),
                 key_prefix: doorward_core::api_key::KeyPrefix::parse("zz").unwrap(),
+                leak_policy: doorward_core::leaks::LeakPolicy::Flag,
             },
         };
         let create = |api: &Api| CreateApi {

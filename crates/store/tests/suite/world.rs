@@ -349,6 +349,7 @@ fn api(rng: &SeededRng, seed: u64) -> Api {
             signing_algorithm: Algorithm::EdDSA,
             access_token_ttl: Duration::from_secs(300),
             key_prefix: Default::default(),
+            leak_policy: Default::default(),
         },
     }
 }

@@ -34,6 +34,10 @@ macro_rules! management {
             sentence: "This `Idempotency-Key` was used for another request.",
             cause: "The same caller sent the same key with another method, path or body in the last 24 hours.",
             remedy: "No action needed. The caller must draw a new key for each new request." }
+        LeakReportsThrottled { code: "leak_reports_throttled", status: 429, error: "temporarily_unavailable", class: Request,
+            sentence: "Too many keys were reported from here. Wait, then try again.",
+            cause: "This network has reported more keys than `throttle.free_leak_reports_per_address`. The key was not noted.",
+            remedy: "No action needed. The caller must wait as long as `Retry-After` says. If a scanner reports many keys, raise the limit." }
         RightsExceeded { code: "rights_exceeded", status: 403, error: "", class: Permission,
             sentence: "You can't give, or change, rights that you don't have yourself.",
             cause: "The request would create or change something with management scopes, roles, limits or a lifetime beyond the caller's.",

@@ -139,6 +139,8 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         expires_at,
         revoked_at: None,
         disabled_at: None,
+        leaked_at: None,
+        leak_source: None,
         last_used_at: None,
         owner_is_disabled: false,
         owner_is_deleted: false,

@@ -128,6 +128,11 @@ pub struct KeyView {
     /// When it was disabled, if it is.
     #[serde(serialize_with = "times::optional")]
     pub disabled_at: Option<Timestamp>,
+    /// When somebody found it where it does not belong and reported it, if so.
+    #[serde(serialize_with = "times::optional")]
+    pub leaked_at: Option<Timestamp>,
+    /// Where it was found, as the reporter said.
+    pub leak_source: Option<String>,
     /// When it was last used, to the minute.
     #[serde(serialize_with = "times::optional")]
     pub last_used_at: Option<Timestamp>,
@@ -196,6 +201,8 @@ impl KeyView {
             never_expires: key.expires_at.is_none(),
             revoked_at: key.revoked_at,
             disabled_at: key.disabled_at,
+            leaked_at: key.leaked_at,
+            leak_source: key.leak_source,
             last_used_at: key.last_used_at,
         }
     }

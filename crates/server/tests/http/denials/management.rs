@@ -1,6 +1,6 @@
 //! What the management API refuses.
 
-use doorward_core::denial::Denial;
+use doorward_core::{api_key::ApiKey, denial::Denial, random::SeededRng};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -43,6 +43,16 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             let first = Some(robot("notes:read"));
             manager.send(Method::POST, "/v1/clients", &[key], first).await.expect(201);
             send(Method::POST, "/v1/clients", Some(key), Some(robot("notes:write"))).await
+        }
+        LeakReportsThrottled => {
+            // A key that does not exist counts too.
+            let key = ApiKey::generate(&Default::default(), Default::default(), &SeededRng::new(99));
+            loop {
+                let answer = send(Method::POST, "/v1/leaks", None, Some(json!({"key": key.reveal()}))).await;
+                if answer.status != 202 {
+                    break answer;
+                }
+            }
         }
         RightsExceeded => send(Method::POST, "/v1/clients", None, Some(robot("users:write"))).await,
         _ => return None,

@@ -26,6 +26,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("POST", "/v1/requests/verify"),
     ("POST", "/v1/audit/refusals"),
     ("POST", "/v1/audit/legacy-uses"),
+    ("POST", "/v1/leaks"),
     ("GET", "/sign-in"),
     ("POST", "/sign-in"),
     ("GET", "/account"),

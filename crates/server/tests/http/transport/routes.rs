@@ -27,6 +27,7 @@ async fn unknown_method_is_a_405_problem_with_the_allowed_ones() {
         (Method::GET, "/revoke", "POST"),
         (Method::GET, "/v1/keys/verify", "POST"),
         (Method::GET, "/v1/requests/verify", "POST"),
+        (Method::GET, "/v1/leaks", "POST"),
         (Method::POST, "/jwks", "GET,HEAD"),
         (Method::DELETE, "/authorize", "GET,HEAD,POST"),
         (Method::TRACE, "/userinfo", "GET,HEAD,POST"),

@@ -1,0 +1,52 @@
+//! Keys that somebody found and hands in.
+
+use std::net::IpAddr;
+
+use doorward_core::{
+    api_key::ApiKey,
+    denial::Denial,
+    leaks::{LeakPolicy, reported_source},
+    network::Network,
+    refusal::Refusal,
+    trace::TraceId,
+};
+use doorward_store::{
+    failures::{Counter, Reservation, ReserveAttempt},
+    keys::{FindKeyByDigest, Leak, ReportLeak},
+};
+
+use crate::{actor::Actor, app::App};
+
+/// Takes in a key that somebody found. The reporter learns nothing: a text that is no key, a key that is unknown, and one
+/// that was reported before are taken in like any other.
+///
+/// # Errors
+/// If the reporter's network has reported too many.
+pub(crate) async fn report_leak(
+    app: &App,
+    (address, trace_id): (IpAddr, TraceId),
+    text: &str,
+    source: &str,
+) -> Result<(), Refusal> {
+    // Anybody can compute the checksum, so that skipping the rest says nothing.
+    let Some(key) = ApiKey::parse(text.trim()) else { return Ok(()) };
+    let found = app.read(FindKeyByDigest { candidates: app.candidates(key.reveal()) }).await?;
+    let now = app.now();
+    let reporter = Actor { address: Some(address), trace_id: Some(trace_id), ..Actor::default() };
+    let leak = found.map(|key| {
+        let apis = app.snapshots.apis();
+        let policies = key.metadata.apis.iter().filter_map(|id| Some(apis.by_id(id)?.metadata.leak_policy));
+        let policy = LeakPolicy::of_all(policies);
+        Leak { id: key.id, policy, source: reported_source(source), now, audit: app.audit(&reporter) }
+    });
+    let throttle = &app.settings.throttle;
+    let subject = format!("leaks/{}", Network::of(address));
+    let counter = Counter { subject, free: throttle.free_leak_reports_per_address, slow: None };
+    let attempt = ReserveAttempt { counters: vec![counter], max_wait: throttle.max_wait, now };
+    match app.write(ReportLeak { attempt, leak }).await? {
+        Reservation::Go => Ok(()),
+        Reservation::Slow(wait) | Reservation::Wait(wait) => {
+            Err(Refusal::new(Denial::LeakReportsThrottled).retry_after(wait))
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! A key that leaked.
+//!
+//! Easy to get wrong: the reporter of a key must not learn by the time of the answer whether it exists. So each report
+//! counts as an attempt in the same transaction, and a report of an unknown key is committed like any other.
+
+use doorward_core::{clock::Timestamp, id::KeyId, leaks::LeakPolicy};
+
+use crate::{
+    ChangeKind, append_change,
+    audit::{AuditAction, AuditContext},
+    failures::{Reservation, ReserveAttempt},
+    tx::{Operation, Tx, TxError},
+};
+
+/// Takes in a report about a key, unless its reporter has to wait.
+#[derive(Clone, Debug)]
+pub struct ReportLeak {
+    /// The counter of the reporter.
+    pub attempt: ReserveAttempt,
+    /// What is to be noted; `None` if there is no such key.
+    pub leak: Option<Leak>,
+}
+
+/// A key that leaked.
+#[derive(Clone, Debug)]
+pub struct Leak {
+    /// The key; reporting it again changes nothing.
+    pub id: KeyId,
+    /// What becomes of it.
+    pub policy: LeakPolicy,
+    /// Where it was found, as the first reporter said.
+    pub source: Option<String>,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// The reporter's origin for the audit row of this change.
+    pub audit: AuditContext,
+}
+
+impl Operation for ReportLeak {
+    type Output = Reservation;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Reservation, TxError> {
+        let reservation = self.attempt.run(tx).await?;
+        if let (Reservation::Go, Some(leak)) = (reservation, &self.leak) {
+            leak.run(tx).await?;
+        }
+        Ok(reservation)
+    }
+}
+
+impl Operation for Leak {
+    type Output = ();
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<(), TxError> {
+        let id = self.id.as_str();
+        let sql = "UPDATE api_keys SET leaked_at = $2, leak_source = $3 WHERE id = $1 AND leaked_at IS NULL";
+        let is_new = tx.execute(sql, &[id.into(), self.now.into(), self.source.clone().into()]).await? > 0;
+        let sql = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
+        let revokes = self.policy == LeakPolicy::Revoke;
+        let is_revoked = revokes && tx.execute(sql, &[id.into(), self.now.into()]).await? > 0;
+        if !is_new && !is_revoked {
+            return Ok(());
+        }
+        let outcome = match (is_revoked, revokes) {
+            (true, _) => "revoked",
+            (false, true) => "revoked before",
+            (false, false) => "flagged",
+        };
+        let mut event = self.audit.event(AuditAction::KeyLeaked).about(id).with("outcome", outcome);
+        if let Some(source) = &self.source {
+            event = event.with("source", source);
+        }
+        event.append(tx).await?;
+        append_change(tx, ChangeKind::Key, id, self.now).await?;
+        Ok(())
+    }
+}
