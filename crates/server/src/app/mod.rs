@@ -39,8 +39,8 @@ mod trusted_clock;
 
 pub use self::task_health::TaskHealth;
 use self::{
-    caches::Caches, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses, legacy::Legacy, signing_keys::SigningKeys,
-    snapshots::Snapshots, trusted_clock::TrustedClock,
+    caches::Caches, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses, legacy::Legacy,
+    signing_keys::SigningKeys, snapshots::Snapshots, trusted_clock::TrustedClock,
 };
 pub(crate) use self::{commit::unavailable, snapshots::read_apis};
 

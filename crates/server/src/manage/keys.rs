@@ -11,7 +11,6 @@ use doorward_store::keys::{FindShownKey, KeyRecord, ShownKey};
 
 pub use doorward_core::new_api_key::Expiry;
 
-pub(crate) use self::{leak::report_leak, rotation::end_due};
 pub(super) use self::update::prepare_update;
 pub use self::{
     creation::{CreatedKey, NewKey, create, create_shown},
@@ -21,6 +20,7 @@ pub use self::{
     update::{KeySettings, update},
     view::{KeyState, KeyView, RotationView},
 };
+pub(crate) use self::{leak::report_leak, rotation::end_due};
 use super::ManageError;
 use crate::{actor::Actor, app::App};
 

@@ -15,8 +15,7 @@ use crate::{
     },
 };
 use doorward_core::{api::Api, clock::Timestamp, id::KeyId, refusal::Mistake, scope::Scope};
-use doorward_store::keys::{KeyFilter, KeyRecord, ListShownKeys, ShownKey};
-
+use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys, ListShownKeys, ShownKey};
 
 /// Which keys are listed. Each filter that is given leaves fewer.
 #[derive(Clone, Debug, Default)]

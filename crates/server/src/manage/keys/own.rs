@@ -104,6 +104,10 @@ pub async fn create(app: &App, actor: &Actor, user_id: &UserId, new: NewOwnKey) 
         environment: Environment::Live,
         expiry: Expiry::After(new.lifetime),
         metadata: Map::new(),
+        allowed_addresses: Vec::new(),
+        rate_limit: None,
+        quota: None,
+        uses: None,
     };
     let (mut operation, mut created) = prepare(app, &allowed(actor), asked).await?;
     operation.key.id = new.id.clone();

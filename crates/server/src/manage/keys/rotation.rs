@@ -126,6 +126,8 @@ fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Resu
         expires_at: None,
         revoked_at: None,
         disabled_at: None,
+        leaked_at: None,
+        leak_source: None,
         last_used_at: None,
         owner_is_disabled: false,
         owner_is_deleted: false,

@@ -83,7 +83,8 @@ async fn client_limited_to_owners_manages_only_their_things() {
         let (robot, path) = limited(server, &all, json!({"limited_to_owners": [format!("user:{ALICE}")]})).await;
         let shown = all.get(&path).await.json();
         assert!(shown["limited_to_owners"][0].as_str().unwrap().starts_with("usr_"), "{shown}");
-        let key = |owner: &str| json!({"apis": ["notes"], "name": format!("of {owner}"), "owner": format!("user:{owner}")});
+        let key =
+            |owner: &str| json!({"apis": ["notes"], "name": format!("of {owner}"), "owner": format!("user:{owner}")});
         robot.post("/v1/keys", key(ALICE)).await.expect(201);
         let beyond = robot.post("/v1/keys", key(BOB)).await;
         assert_eq!((refused(&beyond, 400), places(&beyond)), ("body_invalid".into(), vec!["/owner".into()]));
@@ -152,7 +153,9 @@ async fn limit_outlives_its_api_and_never_becomes_none() {
 async fn limits_need_scopes_of_the_management_api() {
     let server = TestServer::start().await;
     let all = Manager::of_all(&server).await;
-    let body = managing(json!({"scope": "notes:read", "limited_to": ["notes"], "limited_to_owners": [format!("user:{ALICE}")]}));
+    let body = managing(
+        json!({"scope": "notes:read", "limited_to": ["notes"], "limited_to_owners": [format!("user:{ALICE}")]}),
+    );
     assert_eq!(places(&all.post("/v1/clients", body).await), ["/limited_to", "/limited_to_owners"]);
     let (_, path) = limited(&server, &all, json!({"limited_to": ["notes"]})).await;
     let narrowed = all.patch(&path, json!({"scope": "notes:read"})).await;

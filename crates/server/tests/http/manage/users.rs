@@ -52,7 +52,9 @@ async fn user_is_created_changed_listed_and_deleted() {
         };
         assert_eq!(names("").await, [ALICE, BOB, "carla"]);
         assert_eq!(names("username=nobody").await, [""; 0]);
-        assert!(manager.act(&format!("{path}/disable")).await.expect(200).json()["disabled_at"].is_string());
+        assert!(
+            manager.act(&format!("{path}/disable?confirm=true")).await.expect(200).json()["disabled_at"].is_string()
+        );
         assert_eq!(names("disabled=true").await, ["carla"]);
         assert_eq!(names("disabled=false").await, [ALICE, BOB]);
         assert_eq!(names("disabled=false&username=carla").await, [""; 0]);
