@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_core::{
-    audit_bounds::AuditBounds, grant::refresh::RefreshLimits, session::SessionLimits, signing::RotationSchedule,
+    audit_bounds::AuditBounds, grant::refresh::RefreshLimits, key_usage::KeptAddress, session::SessionLimits,
+    signing::RotationSchedule,
 };
 use ipnet::IpNet;
 
@@ -30,6 +31,8 @@ pub struct Settings {
     pub listen: doorward_listen::Limits,
     /// How the audit is kept.
     pub audit: Audit,
+    /// What is remembered of the use of keys.
+    pub keys: Keys,
     /// What the server is called on its pages.
     pub name: String,
     /// The accent of the pages.
@@ -133,6 +136,15 @@ pub struct Audit {
     pub summarize_after: Duration,
 }
 
+/// What is remembered of the use of keys.
+#[derive(Clone, Debug)]
+pub struct Keys {
+    /// How long the counts of a day are kept.
+    pub usage_retention: Duration,
+    /// How much is kept of the address that a key was last used from.
+    pub last_used_address: KeptAddress,
+}
+
 impl Audit {
     pub(crate) fn bounds(&self) -> AuditBounds {
         let bytes = i64::try_from(self.max_bytes).unwrap_or(i64::MAX);
@@ -201,6 +213,7 @@ impl Settings {
             accent: Accent::default(),
             logo: None,
             links: Links::default(),
+            keys: Keys { usage_retention: 400 * DAY, last_used_address: KeptAddress::Full },
             trusted_proxies: Vec::new(),
         }
     }

@@ -23,7 +23,7 @@ mod leak;
 mod list;
 mod rotation;
 mod update;
-mod uses;
+mod usage;
 
 pub use self::{
     budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
@@ -33,7 +33,7 @@ pub use self::{
     list::{KeyFilter, ListKeys, ListShownKeys},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
     update::UpdateKey,
-    uses::TouchKeys,
+    usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},
 };
 
 /// An API key as it is remembered.
@@ -67,6 +67,8 @@ pub struct KeyRecord {
     pub leak_source: Option<String>,
     /// When it was last used, to the minute.
     pub last_used_at: Option<Timestamp>,
+    /// From where it was last used, as far as that is kept.
+    pub last_used_address: Option<String>,
     /// Whether its owner is disabled or gone.
     pub owner_is_disabled: bool,
     /// Whether its owner is gone.
@@ -143,7 +145,7 @@ impl Operation for FindShownKey {
 }
 
 const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, scope_given_at, \
-                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at";
+                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at, last_used_address";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client, or else somebody
 /// whom only the API knows.
@@ -180,6 +182,7 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         leaked_at: row.opt_time()?,
         leak_source: row.opt_text()?,
         last_used_at: row.opt_time()?,
+        last_used_address: row.opt_text()?,
         roles: roles::of_holder(row)?,
         owner_is_disabled: false,
         owner_is_deleted: false,

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use doorward_core::{clock::Timestamp, id::SessionId, throttle};
+use doorward_core::{clock::Timestamp, id::SessionId, key_usage::Day, throttle};
 
 use crate::{
     apis::RemoveDeletedApis,
@@ -33,6 +33,8 @@ pub struct Retention {
     pub refresh_grace: Duration,
     /// How long a session may live.
     pub session_absolute: Duration,
+    /// How long the counts of a day are kept.
+    pub key_usage: Duration,
 }
 
 macro_rules! swept {
@@ -70,6 +72,7 @@ swept! {
     Families "refresh_families",
     Grants "grants",
     KeptAnswers "kept_answers",
+    KeyUsage "key_usage",
     LegacyUses "legacy_uses",
     RefreshSeals "refresh_seals",
     RevokedTokens "revoked_tokens",
@@ -110,6 +113,7 @@ impl Operation for Sweep {
             Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
             Swept::Grants => (GRANTS, before(AFTERGLOW)),
             Swept::KeptAnswers => (KEPT_ANSWERS, self.now.into()),
+            Swept::KeyUsage => (KEY_USAGE, Day::of(self.now.minus(self.retention.key_usage)).0.into()),
             Swept::LegacyUses => (LEGACY_USES, before(LEGACY_REPORTED)),
             Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
             Swept::RevokedTokens => (REVOKED_TOKENS, before(SKEW)),
@@ -126,6 +130,8 @@ const ACCESS_TOKENS: &str =
     "DELETE FROM access_tokens WHERE digest IN (SELECT digest FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
 const KEPT_ANSWERS: &str =
     "DELETE FROM kept_answers WHERE digest IN (SELECT digest FROM kept_answers WHERE expires_at < $1 LIMIT $2)";
+const KEY_USAGE: &str = "DELETE FROM key_usage WHERE (key_id, day, outcome) IN
+    (SELECT key_id, day, outcome FROM key_usage WHERE day < $1 ORDER BY day LIMIT $2)";
 const LEGACY_USES: &str = "DELETE FROM legacy_uses WHERE last_at < $1 AND (key_id, api_id, way, route, network) IN
     (SELECT key_id, api_id, way, route, network FROM legacy_uses WHERE last_at < $1 LIMIT $2)";
 /// How long the report has a key that no longer comes by a legacy way.

@@ -22,7 +22,7 @@ pub struct Refusal {
     /// The user that it is about, if someone may have tried to act as the user.
     pub subject: Option<Box<UserId>>,
     /// The scopes that would have been enough (RFC 6750 section 3, `scope`).
-    pub required_scopes: Option<ScopeSet>,
+    pub required_scopes: Option<Box<ScopeSet>>,
     /// The required roles, if one is missing.
     pub required_roles: BTreeSet<Role>,
     /// When to try again (RFC 9110 section 10.2.3).
@@ -172,7 +172,7 @@ impl Refusal {
 
     /// Adds the scopes that would have been enough.
     pub fn required_scopes(mut self, scopes: ScopeSet) -> Self {
-        self.required_scopes = Some(scopes);
+        self.required_scopes = Some(Box::new(scopes));
         self
     }
 

@@ -7,6 +7,7 @@ use doorward_core::{
     api_key::Environment,
     holder::Owner,
     id::KeyId,
+    key_usage::Day,
     scope::{Scope, ScopeSet},
 };
 use doorward_server::{
@@ -15,8 +16,10 @@ use doorward_server::{
     manage::{
         apis,
         keys::{
-            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, RotationView, WhichKeys,
+            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, RotationView, UsageDays,
+            UsageView, WhichKeys,
         },
+        times,
     },
 };
 use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
@@ -48,6 +51,8 @@ pub(super) enum Verb {
     Enable(Id),
     /// Give a key a successor, print it once, and let both work until the old key is no longer in use
     Rotate(RotateArgs),
+    /// Show how often a key was used, by day and outcome
+    Usage(UsageArgs),
     /// Revoke a key; it stops working everywhere in under a second
     Revoke(Id),
 }
@@ -71,6 +76,21 @@ pub(super) struct RotateArgs {
     /// Replace the secret of a successor that nobody has used
     #[arg(long)]
     replace_unused: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct UsageArgs {
+    /// The key's id, or the key itself
+    key: String,
+    /// The first day of UTC, as 2026-11-01
+    #[arg(long, value_name = "DAY", value_parser = times::read_date)]
+    since: Option<Day>,
+    /// The last day of UTC [default: today]
+    #[arg(long, value_name = "DAY", value_parser = times::read_date)]
+    until: Option<Day>,
+    /// Maximum number of rows
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: u32,
 }
 
 #[derive(Args, Debug)]
@@ -215,6 +235,20 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             print(&keys::show(app, actor, &key).await?, output)?;
         }
         Verb::Rotate(args) => rotate(args, app, actor, output).await?,
+        Verb::Usage(args) => {
+            let (days, limit) = (UsageDays { since: args.since, until: args.until }, args.limit);
+            let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+            let found = keys::usage(app, actor, &args.key, days, None, limit).await?.items;
+            output.print(&found, || {
+                let row = |used: &UsageView| {
+                    let latencies = [used.within_1ms, used.within_10ms, used.within_100ms, used.slower];
+                    let [within_1ms, within_10ms, within_100ms, slower] = latencies.map(|count| count.to_string());
+                    let (day, outcome) = (used.day.clone(), used.outcome.clone());
+                    [day, outcome, used.count.to_string(), within_1ms, within_10ms, within_100ms, slower]
+                };
+                table(["DAY", "OUTCOME", "COUNT", "1 MS", "10 MS", "100 MS", "SLOWER"], found.iter().map(row))
+            })?;
+        }
         Verb::Revoke(Id { key }) => {
             let shown = keys::show(app, actor, &key).await?;
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
@@ -330,6 +364,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("rotation", rotation.and_then(|rotation| rotation.state).map(words_of).unwrap_or_default()),
             ("successor", id(rotation.and_then(|rotation| rotation.successor.as_ref()))),
             ("predecessor", id(rotation.and_then(|rotation| rotation.predecessor.as_ref()))),
+            ("from", key.last_used_address.clone().unwrap_or_default()),
         ])
     })
 }

@@ -7,7 +7,7 @@
 
 use std::{fmt, net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
-use doorward_core::{digest::MasterKey, secret::SecretString};
+use doorward_core::{digest::MasterKey, key_usage::KeptAddress, secret::SecretString};
 use doorward_listen::{ForwardedHeader, tls::Files};
 use doorward_server::Accent;
 use ipnet::IpNet;
@@ -74,7 +74,7 @@ pub(super) enum DefaultValue {
 pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("listen", "Addresses, proxies and TLS."),
     ("data", "Storage."),
-    ("keys", "The master key, which protects all stored data."),
+    ("keys", "The master key, which protects all stored data, and what is remembered of the use of API keys."),
     ("tokens", "Lifetimes of codes and tokens."),
     ("signing", "Rotation of signing keys."),
     ("session", "Lifetimes of browser sessions."),
@@ -91,6 +91,9 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
 /// What `listen.forwarded_header` takes, in the order of its words.
 const FORWARDED_HEADERS: [ForwardedHeader; 3] =
     [ForwardedHeader::Any, ForwardedHeader::Forwarded, ForwardedHeader::XForwardedFor];
+
+/// What `keys.last_used_address` takes, in the order of its words.
+const KEPT_ADDRESSES: [KeptAddress; 3] = [KeptAddress::Full, KeptAddress::Network, KeptAddress::None];
 
 use DefaultValue::{Described, Fixed, Required, Unset};
 use Kind as K;
@@ -132,6 +135,12 @@ pub(super) static KEYS: &[Key] = &[
         "The file with the master key: 32 bytes in base64url. Back it up separately from the database. Without it, the stored data is unusable."),
     key("keys.master_key", K::MasterKey(|c, v| c.program.master_key = Some(v)), Unset { example: "" },
         "The master key itself. It can be set only in the environment, not in the configuration file."),
+    key("keys.usage_retention", K::Duration(days(1)..=days(3650), |c| &mut c.server.keys.usage_retention), Fixed,
+        "How long the counts of a day are kept, that say how often an API key was used."),
+    key("keys.last_used_address", K::Choice(&["full", "network", "none"],
+            |c, v| c.server.keys.last_used_address = KEPT_ADDRESSES[v],
+            |c| KEPT_ADDRESSES.iter().position(|kept| *kept == c.server.keys.last_used_address).unwrap_or_default()), Fixed,
+        "How much is kept of the address that an API key was last used from: all of it, its network (an IPv4 /24, an IPv6 /48), or nothing."),
 
     key("tokens.access_token_ttl", K::Duration(seconds(30)..=hours(24), |c| &mut c.server.tokens.access_token_ttl), Fixed,
         "Lifetime of access tokens, unless their API sets another."),

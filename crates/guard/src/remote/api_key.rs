@@ -34,6 +34,8 @@ struct Question<'a> {
     /// So that a key without them loses none of its uses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<&'a Scope>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses: Option<u64>,
 }
 
 /// A key, and how it is used.
@@ -43,6 +45,8 @@ pub(super) struct Asked {
     pub(super) client: Option<IpAddr>,
     /// The scopes that the route always requires.
     pub(super) scopes: ScopeSet,
+    /// How often the guard has used its own copy of the last verdict.
+    pub(super) uses: u64,
 }
 
 /// What the issuer says about a key.
@@ -78,8 +82,13 @@ pub(super) async fn look_up(
     let endpoints = issuer.endpoints(now).await?;
     let key = &asked.key;
     let question = match endpoints.takes_address {
-        true => Question { key: key.reveal(), address: asked.client, scopes: asked.scopes.iter().collect() },
-        false => Question { key: key.reveal(), address: None, scopes: Vec::new() },
+        true => Question {
+            key: key.reveal(),
+            address: asked.client,
+            scopes: asked.scopes.iter().collect(),
+            uses: Some(asked.uses).filter(|uses| endpoints.takes_uses && *uses > 0),
+        },
+        false => Question { key: key.reveal(), address: None, scopes: Vec::new(), uses: None },
     };
     let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question, trace);
     let answer = answer.await.map_err(unavailable)?;

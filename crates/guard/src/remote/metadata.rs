@@ -18,6 +18,8 @@ pub(super) struct Endpoints {
     /// Whether key verification takes the caller's address and the scopes of the route. Older issuers refuse a question that has
     /// an address.
     pub(super) takes_address: bool,
+    /// Whether it takes how often the guard has used its own copy of a verdict since.
+    pub(super) takes_uses: bool,
     pub(super) refusals: Url,
 }
 
@@ -44,15 +46,17 @@ impl Endpoints {
             Some(stated) => Ok(stated),
             None => issuer.at(path).ok_or(InvalidMetadata::Missing(name)),
         };
+        let takes = |name| {
+            let members = document.get("doorward_key_verification_members_supported").and_then(Value::as_array);
+            members.is_some_and(|members| members.iter().any(|member| member == name))
+        };
         Ok(Self {
             jwks: endpoint(&document, "jwks_uri", issuer)?.ok_or(InvalidMetadata::Missing("jwks_uri"))?,
             introspection: endpoint(&document, "introspection_endpoint", issuer)?,
             key_verification: own("doorward_key_verification_endpoint", "/v1/keys/verify")?,
             legacy_uses: own("doorward_legacy_uses_endpoint", "/v1/audit/legacy-uses")?,
-            takes_address: document
-                .get("doorward_key_verification_members_supported")
-                .and_then(Value::as_array)
-                .is_some_and(|members| members.iter().any(|member| member == "address")),
+            takes_address: takes("address"),
+            takes_uses: takes("uses"),
             refusals: own("doorward_refusals_endpoint", "/v1/audit/refusals")?,
         })
     }
@@ -88,7 +92,7 @@ mod tests {
         let endpoints = parse(&json!({"issuer": ISSUER, "jwks_uri": "https://issuer.example/jwks"})).unwrap();
         assert_eq!(endpoints.key_verification.as_str(), "https://issuer.example/tenant/v1/keys/verify");
         assert_eq!(endpoints.refusals.as_str(), "https://issuer.example/tenant/v1/audit/refusals");
-        assert_eq!((endpoints.introspection, endpoints.takes_address), (None, false));
+        assert_eq!((endpoints.introspection, endpoints.takes_address, endpoints.takes_uses), (None, false, false));
     }
 
     #[test]

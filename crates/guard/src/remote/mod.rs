@@ -34,7 +34,7 @@ use doorward_core::{
     api_key::ApiKey,
     clock::{Clock, Timestamp},
     credential::Credential,
-    denial::Denial,
+    denial::{Class, Denial},
     digest::Digest,
     jwk::Algorithm,
     principal::Principal,
@@ -58,6 +58,8 @@ use crate::verifier::{BoxFuture, RequestContext, Verified, Verifier};
 /// How long a verdict that came over the network counts. A positive one must not outlive its key by more. A negative one is
 /// kept no longer, since a key that another server of the issuer created a moment ago must work within a second.
 const VERDICT_LIFETIME: Duration = Duration::from_millis(500);
+/// The most uses of one verdict in a question: the issuer refuses more.
+const MOST_USES: u64 = 1_000_000;
 /// How often the keys and the metadata are fetched again in the background.
 const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often the background looks whether something is due.
@@ -150,8 +152,16 @@ impl RemoteVerifier {
         let trace = TraceContext::of(context.headers);
         let client = context.client;
         let scopes = context.requirement.map(|requirement| requirement.scopes().clone()).unwrap_or_default();
-        let asked = api_key::Asked { key, client, scopes };
-        let ask = async move { api_key::look_up(&issuer, &audience, &asked, &trace, now).await };
+        let verdicts = self.verdicts.clone();
+        let ask = async move {
+            let uses = verdicts.take_uses(&digest).min(MOST_USES);
+            let asked = api_key::Asked { key, client, scopes, uses };
+            let found = api_key::look_up(&issuer, &audience, &asked, &trace, now).await;
+            if found.as_ref().is_err_and(|refusal| refusal.denial.class() == Class::Outage) {
+                verdicts.count_uses(&digest, uses);
+            }
+            found
+        };
         self.verdicts.find_or(digest, client, now, ask).await
     }
 

@@ -15,7 +15,10 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -72,11 +75,21 @@ fn is_for_one_use(answer: &Answer) -> bool {
 }
 
 /// The verdicts, and the questions under way.
+#[derive(Clone)]
 pub(super) struct VerdictCache(Arc<Inner>);
+
+/// A good verdict that is kept.
+#[derive(Clone)]
+struct Kept {
+    principal: Arc<Principal>,
+    at: Timestamp,
+    /// How often it was used without a question of which the issuer knows.
+    uses: Arc<AtomicU64>,
+}
 
 struct Inner {
     lifetime: Duration,
-    good: Cache<Digest, (Arc<Principal>, Timestamp)>,
+    good: Cache<Digest, Kept>,
     /// Apart from the good ones, so that a flood of invented keys pushes no good one out.
     bad: Cache<Digest, (Refusal, Timestamp)>,
     /// What was good the last time, however long ago, and how far that went.
@@ -150,10 +163,11 @@ impl VerdictCache {
         now: Timestamp,
         ask: impl Future<Output = Answer> + Send + 'static,
     ) -> Result<Verified, Refusal> {
-        if let Some((principal, at)) = self.0.good.get(&digest)
+        if let Some(Kept { principal, at, uses }) = self.0.good.get(&digest)
             && self.0.is_fresh(at, now)
             && principal.expires_at.is_none_or(|end| now < end)
         {
+            uses.fetch_add(1, Ordering::Relaxed);
             return Ok(principal.into());
         }
         if let Some((refusal, at)) = self.0.bad.get(&digest)
@@ -166,10 +180,27 @@ impl VerdictCache {
             Coming::Own(answer) => given(answer).await,
             Coming::Joined(answer, ask) => match given(answer).await {
                 of_another if is_for_one_use(&of_another) => given(self.0.ask_alone(digest, from, now, ask)).await,
-                shared => shared,
+                shared => {
+                    self.count_uses(&digest, 1);
+                    shared
+                }
             },
         };
         answer.map(|verdict| verdict.verified)
+    }
+}
+
+impl VerdictCache {
+    /// How often the verdict about a credential was used since this was asked last.
+    pub(super) fn take_uses(&self, digest: &Digest) -> u64 {
+        self.0.good.get(digest).map_or(0, |kept| kept.uses.swap(0, Ordering::Relaxed))
+    }
+
+    /// Counts uses of the verdict that is kept about a credential, if one is.
+    pub(super) fn count_uses(&self, digest: &Digest, uses: u64) {
+        if let Some(kept) = self.0.good.get(digest) {
+            kept.uses.fetch_add(uses, Ordering::Relaxed);
+        }
     }
 }
 
@@ -260,11 +291,12 @@ impl Inner {
             Ok(verdict) => {
                 self.bad.remove(&digest);
                 self.known.insert(digest, Holds::Moment);
-                self.good.insert(digest, (verdict.verified.principal.clone(), at));
+                let uses = self.good.get(&digest).map(|kept| kept.uses).unwrap_or_default();
+                self.good.insert(digest, Kept { principal: verdict.verified.principal.clone(), at, uses });
             }
             Err(refusal) => {
-                self.good.remove(&digest);
                 if is_miss(refusal) {
+                    self.good.remove(&digest);
                     self.known.remove(&digest);
                     self.bad.insert(digest, (refusal.clone(), at));
                 }
@@ -349,7 +381,7 @@ impl Drop for Turn {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
 
     use doorward_core::{
         api::ResourceIdentifier,
@@ -547,6 +579,31 @@ mod tests {
             }
             assert!(verdicts.0.asked().questions.is_empty());
         }
+    }
+
+    #[tokio::test]
+    async fn uses_of_a_kept_verdict_are_counted_until_they_are_taken() {
+        let (verdicts, issuer) = (VerdictCache::new(LIFETIME), Issuer::default());
+        let find = |ask| {
+            let verdicts = verdicts.clone();
+            tokio::spawn(async move { verdicts.find_or(digest("key"), Some(HONEST), NOW, ask).await })
+        };
+        let callers = [(); 3].map(|()| find(issuer.answer(Ok(principal()))));
+        settle().await;
+        issuer.answers.notify_waiters();
+        for caller in callers {
+            caller.await.unwrap().unwrap();
+        }
+        assert_eq!(verdicts.take_uses(&digest("key")), 2, "of three, one asked");
+        for _ in 0..5 {
+            find(issuer.answer(Ok(principal()))).await.unwrap().unwrap();
+        }
+        let later = NOW.plus(LIFETIME);
+        let away = verdicts.find_or(digest("key"), Some(HONEST), later, now(Err(unavailable("away")))).await;
+        assert!(away.is_err());
+        verdicts.find_or(digest("key"), Some(HONEST), later, now(Ok(principal()))).await.unwrap();
+        assert_eq!(verdicts.take_uses(&digest("key")), 5, "an outage and a new verdict lose none");
+        assert_eq!(verdicts.take_uses(&digest("key")), 0);
     }
 
     #[tokio::test]

@@ -1,6 +1,6 @@
 //! Keys about which the issuer's answer holds for one use only.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, routing::get};
 use doorward_core::clock::ManualClock;
@@ -85,6 +85,21 @@ async fn issuer_learns_the_scopes_so_that_a_refusal_uses_nothing_up() {
     assert_eq!((refused.status, refused.code()), (403, "insufficient_scope"));
     assert_eq!(refused.body["required_scopes"], json!(["notes:write"]));
     assert_eq!(issuer.last_question()["scopes"], json!(["notes:write"]));
+}
+
+#[tokio::test]
+async fn issuer_learns_how_often_its_last_answer_was_used() {
+    let issuer = FakeIssuer::start().await;
+    issuer.takes(&["address", "key", "scopes", "uses"]);
+    let api = Api::start(&issuer).await;
+    let key = issuer.api_key("notes:read", &[]);
+    for _ in 0..4 {
+        assert_eq!(api.get("/notes", &key).await.status, 200);
+    }
+    assert_eq!(issuer.last_question()["uses"], Value::Null);
+    api.advance(Duration::from_millis(500));
+    assert_eq!(api.get("/notes", &key).await.status, 200);
+    assert_eq!((issuer.asked(VERIFY), &issuer.last_question()["uses"]), (2, &json!(3)));
 }
 
 #[tokio::test]

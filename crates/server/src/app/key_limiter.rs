@@ -43,8 +43,10 @@ pub(crate) struct KeyLimiter {
     hasher: RandomState,
     /// A bucket that is not here is full.
     buckets: [Mutex<HashMap<KeyId, Bucket>>; SHARDS],
-    budgets: Mutex<HashMap<(KeyId, BudgetKind), Arc<AsyncMutex<Held>>>>,
+    budgets: Mutex<Budgets>,
 }
+
+type Budgets = HashMap<(KeyId, BudgetKind), Arc<AsyncMutex<Held>>>;
 
 /// The uses that this server has out of a budget.
 #[derive(Default)]
@@ -340,7 +342,7 @@ impl KeyLimiter {
         idle
     }
 
-    fn budgets(&self) -> MutexGuard<'_, HashMap<(KeyId, BudgetKind), Arc<AsyncMutex<Held>>>> {
+    fn budgets(&self) -> MutexGuard<'_, Budgets> {
         self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

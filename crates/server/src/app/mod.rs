@@ -29,7 +29,7 @@ mod gauges;
 
 mod health;
 pub(crate) mod key_limiter;
-mod key_uses;
+pub(crate) mod key_uses;
 mod legacy;
 mod notes;
 pub(crate) mod signing_keys;
@@ -69,7 +69,7 @@ pub struct App {
     audit_ids: Sequence,
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
-    pub(crate) uses: KeyUses,
+    pub(crate) uses: Arc<KeyUses>,
     pub(crate) legacy: Legacy,
     pub(crate) key_limiter: KeyLimiter,
     /// The counters and histograms of this process.

@@ -18,6 +18,7 @@ pub use self::{
     list::{WhichKeys, list},
     rotation::{RotationRequest, rotate_shown},
     update::{KeySettings, update},
+    usage::{UsageDays, UsageView, usage},
     view::{KeyState, KeyView, RotationView},
 };
 pub(crate) use self::{leak::report_leak, rotation::end_due};
@@ -31,6 +32,7 @@ mod list;
 pub mod own;
 mod rotation;
 mod update;
+mod usage;
 mod view;
 
 /// Whether somebody's rights reach a key.

@@ -1,6 +1,6 @@
 //! Times as views show them: RFC 3339, to the second.
 
-use doorward_core::clock::Timestamp;
+use doorward_core::{clock::Timestamp, key_usage::Day};
 use serde::{Serialize, Serializer};
 
 /// A time in RFC 3339, to the second.
@@ -13,6 +13,25 @@ pub fn read(text: &str) -> Result<Timestamp, InvalidTime> {
     let at = text.parse::<jiff::Timestamp>().map_err(|_| InvalidTime)?;
     Ok(Timestamp::from_millis(at.as_millisecond()))
 }
+
+/// A day in RFC 3339.
+pub fn date(day: Day) -> String {
+    rfc3339(Timestamp::from_secs(day.0 * 86_400)).chars().take_while(|c| *c != 'T').collect()
+}
+
+/// Reads a day in RFC 3339.
+pub fn read_date(text: &str) -> Result<Day, InvalidDate> {
+    let midnight = format!("{text}T00:00:00Z");
+    match text.len() {
+        10 => Ok(Day::of(read(&midnight).map_err(|_| InvalidDate)?)),
+        _ => Err(InvalidDate),
+    }
+}
+
+/// A text that is not a day.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("not a day of UTC, as in 2026-11-28")]
+pub struct InvalidDate;
 
 /// A text that is not a time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

@@ -25,17 +25,15 @@ use crate::{
 const TICK: Duration = Duration::from_secs(10);
 /// How often queued audit events are written.
 const FLUSH: Duration = Duration::from_millis(500);
-/// How often uses of keys that this server has taken out of their limits, and does not need, are put back.
-const RETURN: Duration = Duration::from_secs(1);
+/// How often uses of keys are written, and those that this server took out of their limits and does not need are put back.
+const KEYS: Duration = Duration::from_secs(1);
 
 /// How often what was measured is added up.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// The tasks that are due now: signing keys are created and deleted, uses of keys are written, and keys that were rotated
-/// end.
+/// The tasks that are due now: signing keys are created and deleted, and keys that were rotated end.
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
-    app.flush_uses().await?;
     app.flush_legacy_uses().await?;
     keys::end_due(app).await?;
     Ok(())
@@ -61,7 +59,7 @@ impl Tasks {
         let mut tasks = vec![
             supervised(app, "follow", move |app| follow::follow(app, position.clone())),
             supervised(app, "due", tick),
-            supervised(app, "key_limits", return_uses),
+            supervised(app, "keys", keep_keys),
             supervised(app, "sweep", sweep::sweep),
             supervised(app, "audit_bounds", audit::keep),
             supervised(app, "end_grants", sweep::end_grants),
@@ -133,11 +131,17 @@ async fn flush(app: Arc<App>, end: Arc<Notify>) {
     }
 }
 
-async fn return_uses(app: Arc<App>) {
-    let mut interval = interval(RETURN);
+async fn keep_keys(app: Arc<App>) {
+    let mut interval = interval(KEYS);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        interval.tick().await;
+        tokio::select! {
+            _ = interval.tick() => {}
+            () = app.uses.is_half_full.notified() => {}
+        }
+        if let Err(error) = app.flush_uses().await {
+            tracing::warn!(%error, "uses of keys are waiting: the store does not accept them");
+        }
         if let Err(error) = app.return_idle_uses().await {
             tracing::warn!(%error, "uses of keys could not be put back, and count as used");
         }

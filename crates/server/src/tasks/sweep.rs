@@ -87,6 +87,7 @@ async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
     let retention = Retention {
         refresh_grace: app.settings.tokens.refresh.grace_same_address,
         session_absolute: app.settings.session.absolute,
+        key_usage: app.settings.keys.usage_retention,
     };
     let mut left = Swept::ALL.to_vec();
     while !left.is_empty() {

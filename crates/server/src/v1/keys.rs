@@ -9,12 +9,13 @@ use doorward_core::{
     id::KeyId,
     json::{Map, Value, json},
     key_limits::{Quota, RateLimit},
+    key_usage::Day,
     refusal::Mistake,
     scope::Scope,
 };
 use doorward_store::idempotency::KeptAnswer;
 use http::Response;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -29,7 +30,11 @@ use crate::{
     app::App,
     manage::{
         ManageError,
-        keys::{self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, WhichKeys},
+        keys::{
+            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, UsageDays, UsageView,
+            WhichKeys,
+        },
+        times,
     },
     web::refused::ProblemError,
 };
@@ -42,6 +47,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(enable))
         .routes(routes!(revoke))
         .routes(routes!(rotate))
+        .routes(routes!(usage))
 }
 
 /// A key to be created.
@@ -342,6 +348,43 @@ async fn rotate(
 fn keep(keeper: &Keeper, created: &CreatedKey) -> Result<Option<KeptAnswer>, ManageError> {
     let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
     keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
+}
+
+/// Which days of a key's usage are shown.
+#[derive(Debug, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+struct Days {
+    /// Only this day of UTC and later ones, for example `2026-11-01`.
+    #[serde(default, deserialize_with = "day")]
+    #[param(value_type = Option<String>, format = Date)]
+    #[schema(value_type = Option<String>, format = Date)]
+    since: Option<Day>,
+    /// Only this day of UTC and earlier ones.
+    #[serde(default, deserialize_with = "day")]
+    #[param(value_type = Option<String>, format = Date)]
+    #[schema(value_type = Option<String>, format = Date)]
+    until: Option<Day>,
+}
+
+impl Document for Days {}
+
+fn day<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Day>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    text.map(|text| times::read_date(&text).map_err(D::Error::custom)).transpose()
+}
+
+/// Show how often an API key was used, by day and outcome
+#[utoipa::path(get, path = "/v1/keys/{key_id}/usage", tag = "keys", params(("key_id" = String, Path), Days, PageParameters),
+    security(("bearer" = ["keys:read"])),
+    responses((status = 200, description = "A page of the counts, the oldest day first", body = List<UsageView>)))]
+async fn usage(
+    State(app): State<Arc<App>>,
+    Caller(actor): Caller,
+    Id(id): Id,
+    query: ListQuery<Days>,
+) -> Result<Response<Body>, ProblemError> {
+    let (id, days) = (key_id(&id)?, UsageDays { since: query.filter.since, until: query.filter.until });
+    query.answer(&app, |after, limit| keys::usage(&app, &actor, id.as_str(), days, after, limit)).await
 }
 
 /// The id in a path. A key itself does not belong into a URL, where it would be logged.

@@ -15,7 +15,7 @@ use doorward_core::{
     key_limits::LimitStates,
     policy::Requirement,
     principal::Principal,
-    refusal::Refusal,
+    refusal::{Mistake, Refusal},
     rights::Rights,
     scope::{Scope, ScopeSet},
 };
@@ -58,14 +58,24 @@ struct VerifyRequest {
     /// The address that the caller sent it from. Without it, a key that is bound to addresses is refused.
     #[schema(value_type = Option<String>)]
     address: Option<IpAddr>,
+    /// How often the asker has used the last answer about the key for further requests. They count as `valid`.
+    #[schema(value_type = Option<u64>, maximum = 1_000_000)]
+    uses: u64,
 }
+
+/// The most uses of one answer that are believed.
+const MOST_USES: u64 = 1_000_000;
 
 impl VerifyRequest {
     fn read(body: Map<String, Value>) -> Result<Self, Refusal> {
         let mut members = Members::of(body, EXPECTED);
         let (key, scopes, address) = (members.text("key"), members.scopes(), members.address());
+        let uses = members.optional("uses").unwrap_or(0);
+        if uses > MOST_USES {
+            members.note(Mistake::at("uses", format!("at most {MOST_USES}")));
+        }
         members.finish()?;
-        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect(), address })
+        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect(), address, uses })
     }
 }
 
@@ -94,7 +104,7 @@ pub(crate) struct Verdict {
     retry_after: Option<u64>,
 }
 
-fn is_true(value: &bool) -> bool {
+pub(super) fn is_true(value: &bool) -> bool {
     *value
 }
 
@@ -168,9 +178,9 @@ fn uses_basic(head: &Parts) -> bool {
 }
 
 async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verified, Refusal> {
-    let VerifyRequest { key: text, scopes: needed, address } = asked;
+    let VerifyRequest { key: text, scopes: needed, address, uses } = asked;
     let requirement = Requirement::from(needed.clone());
-    let used = Use { address: *address, requirement: &requirement };
+    let used = Use { address: *address, requirement: &requirement, further_uses: *uses };
     match asker {
         Asker::Api(api) => api_key::verify(app, api, text, used).await,
         Asker::Management(rights) => {

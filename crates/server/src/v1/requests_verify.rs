@@ -32,8 +32,11 @@ use crate::{
     manage::times,
     oauth::client_authentication,
     origin::Origin,
-    v1::members::Members,
-    verify::request::{self, Passed, Presented, Refused},
+    v1::{keys_verify::is_true, members::Members},
+    verify::{
+        local::Found,
+        request::{self, Passed, Presented, Refused},
+    },
     web::{
         body,
         refused::{ProblemError, noting, traced},
@@ -109,6 +112,9 @@ enum Verdict {
         /// What the API adds to its own answer, if the key was in the query or has limits.
         #[serde(skip_serializing_if = "Option::is_none")]
         answer: Option<Additions>,
+        /// False if this holds for this request only. Otherwise the answer may be kept for a moment.
+        #[serde(skip_serializing_if = "is_true")]
+        reusable: bool,
     },
     /// It may not.
     Refused {
@@ -163,12 +169,12 @@ pub(crate) async fn verify_request(
     };
     let of_the_way = presented.way_headers(&Denial::CredentialInQuery.page(&app.settings.issuer));
     let Refused { refusal, principal } = match request::verify(&app, &api, &presented).await {
-        Ok(Passed { verified: Verified { principal, limits, .. }, uri }) => {
+        Ok(Passed { found: Found { verified: Verified { principal, limits, .. }, is_reusable: reusable }, uri }) => {
             let of_limits = limits.iter().flat_map(|limits| limits.headers());
             let headers: BTreeMap<_, _> = of_the_way.into_iter().chain(of_limits).collect();
             let principal = Box::new(Arc::unwrap_or_clone(principal));
             let answer = (!headers.is_empty()).then_some(Additions { headers });
-            let verdict = Verdict::Allowed { allowed: true, principal, uri, answer };
+            let verdict = Verdict::Allowed { allowed: true, principal, uri, answer, reusable };
             return Ok(respond::json_no_store(&verdict)?);
         }
         Err(refused) => refused,

@@ -1,6 +1,6 @@
 //! API keys, verified by the server that issued them.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use doorward_core::{
     api::Api,
@@ -13,7 +13,7 @@ use doorward_core::{
 };
 use doorward_store::keys::KeyRecord;
 
-use crate::app::App;
+use crate::app::{App, key_uses::KeyUse};
 
 /// A key that may be used at an API, and what it may do there.
 pub(crate) struct Verified {
@@ -30,31 +30,48 @@ pub(crate) struct Use<'a> {
     /// The caller's address, if it is known.
     pub(crate) address: Option<IpAddr>,
     pub(crate) requirement: &'a Requirement,
+    /// How often the asker has used the last answer by itself.
+    pub(crate) further_uses: u64,
 }
 
 /// Verifies a key for one API and one use. Counts the outcome, and notes the use.
 pub(crate) async fn verify(app: &App, api: &Api, text: &str, asked: Use<'_>) -> Result<Verified, Refusal> {
-    let verified = check(app, api, text, asked).await;
+    let (begun, address, further_uses) = (Instant::now(), asked.address, asked.further_uses);
+    let found = of_api(app, api, text).await;
+    let verified = match &found {
+        Ok(key) => admit(app, api, key, asked).await.map_err(|refusal| refusal.fact("key", &key.id)),
+        Err(refusal) => Err(refusal.clone()),
+    };
     app.metrics.verified_key(verified.as_ref().map_or_else(|refusal| refusal.denial.code(), |_| "valid"));
+    if let Ok(key) = &found {
+        let unmet = verified.as_ref().map(|verified| verified.unmet.as_ref()).unwrap_or_else(Some);
+        let outcome = unmet.map_or("valid", |refusal| refusal.denial.code());
+        let (is_good, took) = (verified.is_ok(), begun.elapsed());
+        app.note_use(&KeyUse { key, secret: text, address, is_good, outcome, took, further_uses });
+    }
     verified
 }
 
-async fn check(app: &App, api: &Api, text: &str, asked: Use<'_>) -> Result<Verified, Refusal> {
+/// A key of an API, in whatever state.
+async fn of_api(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refusal> {
     let key = ApiKey::parse(text).ok_or(Denial::KeyMistyped)?;
     let key = app.key_for(&api.id, key.reveal()).await?.ok_or_else(|| unknown(&key))?;
-    if !key.metadata.apis.contains(&api.id) {
-        return Err(of_another_api(&key));
+    match key.metadata.apis.contains(&api.id) {
+        true => Ok(key),
+        false => Err(of_another_api(&key)),
     }
-    key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &key.id))?;
-    key.metadata.check_address(asked.address).map_err(|refusal| refusal.fact("key", &key.id))?;
-    let principal = principal(app, api, &key);
+}
+
+async fn admit(app: &App, api: &Api, key: &Arc<KeyRecord>, asked: Use<'_>) -> Result<Verified, Refusal> {
+    key.facts().check(app.now())?;
+    key.metadata.check_address(asked.address)?;
+    let principal = principal(app, api, key);
     let unmet = policy::authorize(&principal, asked.requirement).err();
     let limits = match unmet {
-        None => app.take_use(&key).await.map_err(|refusal| refusal.fact("key", &key.id))?,
+        None => app.take_use(key).await?,
         Some(_) => LimitStates::default(),
     };
-    app.note_use(&key, text);
-    Ok(Verified { key, principal, unmet, limits })
+    Ok(Verified { key: key.clone(), principal, unmet, limits })
 }
 
 /// Whose key it is, and what it may do at this API.

@@ -26,6 +26,12 @@ pub struct LocalVerifier {
     audience: ResourceIdentifier,
 }
 
+/// A credential that is valid, and whether that holds for its next use too.
+pub(crate) struct Found {
+    pub(crate) verified: Verified,
+    pub(crate) is_reusable: bool,
+}
+
 impl LocalVerifier {
     /// A verifier for the API with this identifier.
     pub fn new(app: Arc<App>, audience: ResourceIdentifier) -> Self {
@@ -33,21 +39,22 @@ impl LocalVerifier {
     }
 
     /// Verifies a credential for one use. The requirement is not compared for tokens, whose uses nobody counts.
-    pub(super) async fn find(&self, credential: &Credential<'_>, asked: Use<'_>) -> Result<Verified, Refusal> {
+    pub(super) async fn find(&self, credential: &Credential<'_>, asked: Use<'_>) -> Result<Found, Refusal> {
         let app = &self.app;
         app.ensure_fresh()?;
         if let Credential::ApiKey(key) = credential {
             let apis = app.snapshots.apis();
             let api = apis.by_resource(self.audience.as_str()).ok_or(Denial::KeyOfAnotherApi)?;
             let found = api_key::verify(app, api, key.expose_secret(), asked).await?;
-            return Ok(Verified::from(Arc::new(found.principal)).with_limits(found.limits));
+            let verified = Verified::from(Arc::new(found.principal)).with_limits(found.limits);
+            return Ok(Found { verified, is_reusable: found.key.metadata.is_reusable() });
         }
         let token = access_token::read(app, credential).await?;
         access_token::check_use(app, &token, self.audience.as_str()).await?;
         let is_opaque = matches!(credential, Credential::Opaque(_));
         let principal = token.into_principal(self.audience.clone());
         let credential = if is_opaque { CredentialKind::AccessTokenOpaque } else { CredentialKind::AccessTokenJwt };
-        Ok(Arc::new(Principal { credential, ..principal }).into())
+        Ok(Found { verified: Arc::new(Principal { credential, ..principal }).into(), is_reusable: true })
     }
 }
 
@@ -60,7 +67,8 @@ impl Verifier for LocalVerifier {
         Box::pin(async move {
             let anything = policy::Requirement::authenticated();
             let requirement = request.requirement.map_or(&anything, Requirement::policy);
-            self.find(credential, Use { address: request.client, requirement }).await
+            let found = self.find(credential, Use { address: request.client, requirement, further_uses: 0 }).await?;
+            Ok(found.verified)
         })
     }
 }

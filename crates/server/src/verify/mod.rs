@@ -2,7 +2,7 @@
 
 pub(crate) mod access_token;
 pub(crate) mod api_key;
-mod local;
+pub(crate) mod local;
 pub(crate) mod request;
 
 pub use local::LocalVerifier;

@@ -18,9 +18,7 @@ use doorward_core::{
     secret::ExposeSecret,
 };
 
-use doorward_guard::Verified;
-
-use super::{LocalVerifier, api_key::Use};
+use super::{LocalVerifier, api_key::Use, local::Found};
 use crate::app::App;
 
 /// What an API passes on of its caller's request. Each header has all of its values.
@@ -101,7 +99,7 @@ impl Presented {
 /// A request that may pass.
 pub(crate) struct Passed {
     /// Who calls, and the limits of its key.
-    pub(crate) verified: Verified,
+    pub(crate) found: Found,
     /// The request target without the key, if the key was in its query.
     pub(crate) uri: Option<String>,
 }
@@ -121,18 +119,18 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let credential = credential::with_query_key(credential, in_query).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
-    let used = Use { address: presented.address, requirement: &presented.requirement };
-    let verified = verifier.find(&credential, used).await?;
-    let subject = &verified.principal.subject;
+    let used = Use { address: presented.address, requirement: &presented.requirement, further_uses: 0 };
+    let found = verifier.find(&credential, used).await?;
+    let principal = &found.verified.principal;
     if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
         let network = presented.address.map(Network::of);
-        let used = LegacyUse::one(LegacyWay::Query, subject, keys.route(), network, app.now());
+        let used = LegacyUse::one(LegacyWay::Query, &principal.subject, keys.route(), network, app.now());
         app.note_legacy_uses(&api.id, [used]);
     }
     let allowed = presented.check_sender(&credential);
-    match allowed.and_then(|()| policy::authorize(&verified.principal, &presented.requirement)) {
-        Ok(()) => Ok(Passed { verified, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
-        Err(refusal) => Err(Refused { refusal, principal: Some(verified.principal.subject.clone()) }),
+    match allowed.and_then(|()| policy::authorize(principal, &presented.requirement)) {
+        Ok(()) => Ok(Passed { found, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
+        Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject.clone()) }),
     }
 }
 

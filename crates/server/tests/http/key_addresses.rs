@@ -63,7 +63,8 @@ async fn answer_for_the_caller_is_403_without_a_challenge() {
         let body = json!({"headers": {"x-api-key": bound}, "method": "GET", "uri": "/notes", "address": address});
         ask(&server, "/v1/requests/verify", body).await
     };
-    assert_eq!(about(json!("192.0.2.1")).await["allowed"], true);
+    let inside = about(json!("192.0.2.1")).await;
+    assert_eq!((&inside["allowed"], &inside["reusable"]), (&json!(true), &json!(false)));
     for outside in [json!("192.0.3.1"), Value::Null] {
         let verdict = about(outside).await;
         assert_eq!((&verdict["allowed"], &verdict["code"]), (&json!(false), &json!("key_address_not_allowed")));

@@ -199,6 +199,7 @@ async fn caller_of_the_api_gets_the_headers() {
     };
     let allowed = about().await;
     let headers = json!({"ratelimit": "\"uses\";r=0", "ratelimit-policy": "\"uses\";q=1"});
+    assert_eq!(allowed["reusable"], false);
     assert_eq!((&allowed["allowed"], &allowed["answer"]), (&json!(true), &json!({"headers": headers})));
     let refused = about().await;
     assert_eq!((&refused["code"], &refused["answer"]["status"]), (&json!("key_uses_exhausted"), &json!(403)));

@@ -23,6 +23,7 @@ mod introspect;
 mod jwks;
 mod key_addresses;
 mod key_limits;
+mod key_usage;
 mod keys_verify;
 mod leaks;
 mod legacy;

@@ -26,7 +26,7 @@ impl Operation for CreateKey {
         let key = &self.key;
         tx.execute(
             sql!(
-                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
                 COLUMNS
             ),
             &[
@@ -44,6 +44,7 @@ impl Operation for CreateKey {
                 key.leaked_at.into(),
                 key.leak_source.clone().into(),
                 key.last_used_at.into(),
+                key.last_used_address.as_deref().into(),
             ],
         )
         .await?;

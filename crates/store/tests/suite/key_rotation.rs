@@ -13,7 +13,7 @@ use doorward_store::{
     keys::{
         CreateKey, DisableKey, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
         KeyRevocation, ListKeys, ListShownKeys, RevokeKey, RotateKey, ShownKey, TouchKeys,
-    },
+    , KeyTouch},
 };
 
 use crate::{
@@ -58,7 +58,7 @@ async fn works(world: &World, id: &KeyId) -> bool {
 }
 
 async fn touch(world: &World, id: &KeyId) {
-    world.write(TouchKeys { uses: vec![(id.clone(), world.now(), None)] }).await;
+    world.write(TouchKeys { uses: vec![KeyTouch { id: id.clone(), at: world.now(), address: None, digest: None }] }).await;
 }
 
 /// What the task of a server does. Gives why each rotation ended.
@@ -184,8 +184,9 @@ async fn reissued_successor_has_only_its_new_secret() {
         assert_eq!(shown(&world, &old.id).await.rotations.replaced.unwrap().successor, successor.id);
         assert!(find("lost").await.is_none());
         // A use of the lost secret that is written only now does not bring it back.
-        let stale = vec![(successor.id.clone(), world.now(), Some(world.peppers.digest("lost")))];
-        world.write(TouchKeys { uses: stale }).await;
+        let (id, digest) = (successor.id.clone(), Some(world.peppers.digest("lost")));
+        let stale = KeyTouch { id, at: world.now(), address: None, digest };
+        world.write(TouchKeys { uses: vec![stale] }).await;
         assert!(find("lost").await.is_none() && find("found").await.is_some());
     })
     .await;

@@ -2,6 +2,7 @@
 
 use doorward_core::{
     api_key::KeyMetadata,
+    clock::Timestamp,
     digest::{MasterKey, Peppers},
     holder::Owner,
     id::KeyId,
@@ -9,7 +10,10 @@ use doorward_core::{
 use doorward_store::{
     ChangeKind,
     clients::{ChangeClient, ClientChange},
-    keys::{CreateKey, DisableKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, ListKeys, RevokeKey, TouchKeys},
+    keys::{
+        CreateKey, DisableKey, FindKey, FindKeyByDigest, KeyRecord, KeyRevocation, KeyTouch, ListKeys, RevokeKey,
+        TouchKeys,
+    },
     users::{ChangeUser, UserChange},
 };
 
@@ -39,6 +43,7 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         leaked_at: None,
         leak_source: None,
         last_used_at: None,
+        last_used_address: None,
         owner_is_disabled: false,
         owner_is_deleted: false,
     }
@@ -47,6 +52,10 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
 pub(crate) async fn created(world: &World, key: KeyRecord) -> KeyRecord {
     world.write(CreateKey { key: key.clone(), audit: world.audit() }).await;
     key
+}
+
+fn touch(key: &KeyRecord, at: Timestamp, address: &str) -> KeyTouch {
+    KeyTouch { id: key.id.clone(), at, address: Some(address.to_owned()), digest: None }
 }
 
 async fn find(world: &World, secret: &str) -> Option<KeyRecord> {
@@ -98,7 +107,8 @@ async fn a_use_under_a_new_master_key_lets_the_old_pepper_go() {
         let world = World::new(&database).await;
         let created = created(&world, key(&world, "one")).await;
         let new = Peppers::new([&MasterKey::generate(&world.rng)]);
-        let uses = vec![(created.id.clone(), world.now(), Some(new.digest("one")))];
+        let digest = Some(new.digest("one"));
+        let uses = vec![KeyTouch { digest, ..touch(&created, world.now(), "192.0.2.1") }];
 
         world.write(TouchKeys { uses }).await;
 
@@ -119,15 +129,17 @@ async fn the_last_use_moves_forward_only_also_from_two_servers() {
         }
         let early = world.now();
         world.advance(60);
-        let forth: Vec<_> = keys.iter().map(|key| (key.id.clone(), world.now(), None)).collect();
-        let back: Vec<_> = keys.iter().rev().map(|key| (key.id.clone(), early, None)).collect();
+        let forth: Vec<_> = keys.iter().map(|key| touch(key, world.now(), "192.0.2.2")).collect();
+        let back: Vec<_> = keys.iter().rev().map(|key| touch(key, early, "192.0.2.1")).collect();
 
         for _ in 0..5 {
             race(&world, vec![TouchKeys { uses: forth.clone() }, TouchKeys { uses: back.clone() }]).await;
         }
 
         for key in keys {
-            assert_eq!(world.read(FindKey { id: key.id }).await.unwrap().last_used_at, Some(world.now()));
+            let found = world.read(FindKey { id: key.id }).await.unwrap();
+            assert_eq!(found.last_used_at, Some(world.now()));
+            assert_eq!(found.last_used_address.as_deref(), Some("192.0.2.2"));
         }
     })
     .await;

@@ -28,6 +28,7 @@ mod filter_plans;
 mod filters;
 mod grants;
 mod key_rotation;
+mod key_usage;
 mod keys;
 mod legacy;
 mod lists;

@@ -46,6 +46,8 @@ use crate::harness::Database;
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub(crate) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 pub(crate) const REDIRECT_URI: &str = "https://app.example/cb";
+/// How long the counts of a day are kept.
+pub(crate) const KEY_USAGE: Duration = Duration::from_secs(400 * 86_400);
 const START: Timestamp = Timestamp::from_secs(1_700_000_000);
 
 /// What one deployment knows, and two handles on its database, as two processes have them.
@@ -164,7 +166,7 @@ impl World {
     /// A step of one kind.
     pub(crate) fn sweep_of(&self, what: Swept) -> Sweep {
         let (refresh_grace, session_absolute) = (Duration::from_secs(60), Duration::from_secs(30 * 86_400));
-        Sweep { what, now: self.now(), retention: Retention { refresh_grace, session_absolute } }
+        Sweep { what, now: self.now(), retention: Retention { refresh_grace, session_absolute, key_usage: KEY_USAGE } }
     }
 
     pub(crate) fn session(&self) -> SessionRecord {

@@ -142,6 +142,7 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         leaked_at: None,
         leak_source: None,
         last_used_at: None,
+        last_used_address: None,
         owner_is_disabled: false,
         owner_is_deleted: false,
     };

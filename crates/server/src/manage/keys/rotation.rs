@@ -129,6 +129,7 @@ fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Resu
         leaked_at: None,
         leak_source: None,
         last_used_at: None,
+        last_used_address: None,
         owner_is_disabled: false,
         owner_is_deleted: false,
     };

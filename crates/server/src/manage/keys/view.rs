@@ -136,6 +136,8 @@ pub struct KeyView {
     /// When it was last used, to the minute.
     #[serde(serialize_with = "times::optional")]
     pub last_used_at: Option<Timestamp>,
+    /// From where it was last used, as far as the server keeps that.
+    pub last_used_address: Option<String>,
     /// Its rotation, if it is replaced, replaces another key, or is to be replaced.
     pub rotation: Option<RotationView>,
 }
@@ -204,6 +206,7 @@ impl KeyView {
             leaked_at: key.leaked_at,
             leak_source: key.leak_source,
             last_used_at: key.last_used_at,
+            last_used_address: key.last_used_address,
         }
     }
 }
