@@ -12,7 +12,9 @@ use doorward_core::{
     id::Sequence,
     random::{self, Rng},
 };
-use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::SealingMasterKeys};
+use doorward_store::{
+    Store, StoreError, peppers::NamedPeppers, signing_keys::SealingMasterKeys, webhooks::MasterKeysOfWebhooks,
+};
 
 use crate::{
     audit::{AuditQueue, Budgets},
@@ -20,6 +22,7 @@ use crate::{
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
+    webhooks::Sender,
 };
 
 mod caches;
@@ -68,6 +71,7 @@ pub struct App {
     pub(crate) layout: Layout,
     pub(crate) assets: Assets,
     pub(crate) uses: KeyUses,
+    pub(crate) webhooks: Sender,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -121,6 +125,7 @@ impl App {
             layout: Layout::new(settings.name.clone(), &assets).with_links(&settings.links),
             assets,
             uses: Default::default(),
+            webhooks: Sender::new(settings.webhooks.allow_loopback),
             settings,
             store,
             clock,
@@ -170,7 +175,8 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
             return Ok(Peppers::new(master_keys));
         }
     };
-    let sealed = store.read(SealingMasterKeys).await?;
+    let mut sealed = store.read(SealingMasterKeys).await?;
+    sealed.extend(store.read(MasterKeysOfWebhooks).await?);
     for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
         tracing::info!(master_key = unneeded, "this master key is no longer needed: its line can be removed");
     }

@@ -208,6 +208,8 @@ mod tests {
         "signing_keys",
         "trusted_clock",
         "users",
+        "webhook_deliveries",
+        "webhooks",
     ];
 
     #[test]

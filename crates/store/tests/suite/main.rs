@@ -40,4 +40,5 @@ mod sweep;
 mod tokens;
 mod updates;
 mod uses;
+mod webhooks;
 mod world;
