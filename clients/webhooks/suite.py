@@ -49,7 +49,7 @@ def follow(checks: Checks, page: Page, language: Language) -> None:
             followed.doorward("replay", followed.id, id)
             equal([message[0] for message in followed.printed(2)], [id, id])
 
-        with check("it refuses a body that was changed, and a message of somebody else"):
+        with check("it refuses messages without a signature of its secret"):
             equal(followed.forged(), (401, 401))
 
         with check("it still accepts messages while the old secret signs as well"):
