@@ -23,6 +23,9 @@ class Page:
         named = {re.fullmatch('file="([^"]+)"', role): body for role, body in self._roles.items()}
         return {match[1]: body for match, body in named.items() if match}
 
+    def block(self, role: str) -> str:
+        return self._roles[role]
+
     def json(self, role: str) -> dict:
         return json.loads(self._roles[role])
 

@@ -17,6 +17,7 @@ mod people;
 mod refusals;
 mod state;
 mod values;
+mod webhooks;
 
 pub use access::{api, holder, leaks, policy, principal, rights, scope};
 #[cfg(feature = "scan")]
@@ -33,5 +34,7 @@ pub use people::{password, session, throttle, user, username};
 pub use refusals::{challenge, cors, denial, event, refusal, trace};
 pub use state::{desired_state, state_plan};
 pub use values::{
-    audit_bounds, clock, cookie, digest, forwarded, id, json, network, plausible_time, random, seal, secret, text,
+    audit_bounds, clock, cookie, digest, forwarded, id, json, network, plausible_time, public_address, random, seal,
+    secret, text,
 };
+pub use webhooks::{webhook, webhook_event, webhook_retry, webhook_secret};

@@ -19,11 +19,14 @@ use crate::{
     client_metadata::{ClientKeys, ClientProfile, IdTokenClaims},
     clock::Timestamp,
     holder::{Holder, Owner},
-    id::{ApiId, AuditId, ClientId, GrantId, KeyId, SessionId, SigningKeyId, UserId},
+    id::{ApiId, AuditId, ClientId, EventId, GrantId, KeyId, SessionId, SigningKeyId, UserId, WebhookId},
     jwk::Algorithm,
     leaks::LeakPolicy,
     redirect_uri::RedirectUri,
     scope::{Scope, ScopeSet},
+    webhook::WebhookUrl,
+    webhook_event::EventType,
+    webhook_retry::DeliveryState,
 };
 
 macro_rules! texts {
@@ -57,6 +60,8 @@ texts! {
         "The id of a client, a key or a user.";
     Owner: "Owner", "^[^ ](.{0,126}[^ ])?$", "acme",
         "The id of a client or a user, or an id that the API has for a customer of its own.";
+    WebhookUrl: "WebhookUrl", "^https?://[!-\"$-~]{1,1992}$", "https://app.example/webhooks",
+        "Where events are sent: an `https` URL without user name and fragment.";
 }
 
 macro_rules! ids {
@@ -79,11 +84,13 @@ ids! {
     ApiId "The id of an API.";
     AuditId "The id of an event of the audit log.";
     ClientId "The id of a client: its `client_id`.";
+    EventId "The id of an event: the header `webhook-id` of its deliveries.";
     GrantId "The id of a grant.";
     KeyId "The id of an API key; it is not secret.";
     SessionId "The id of a session; it is not secret.";
     SigningKeyId "The id of a signing key: its `kid`.";
     UserId "The id of a user: the `sub` of its tokens.";
+    WebhookId "The id of an endpoint of webhooks.";
 }
 
 macro_rules! words {
@@ -105,6 +112,8 @@ words! {
         AuthenticationMethod::CONFIDENTIAL.into_iter().chain([AuthenticationMethod::None]).map(AuthenticationMethod::as_str),
         "How a client authenticates; `client_secret` allows Basic and post.";
     ClientProfile ClientProfile::ALL.map(ClientProfile::as_str), "What authorization requests must contain.";
+    DeliveryState DeliveryState::ALL.map(DeliveryState::as_str), "Whether an event was delivered, or is given up.";
+    EventType EventType::KNOWN.iter().copied(), "The type of an event.";
     Environment [Environment::Live, Environment::Test].map(Environment::as_str), "For real use, or for tests.";
     GrantType GrantType::ALL.map(GrantType::as_str), "A grant type (RFC 6749 section 1.3).";
     IdTokenClaims IdTokenClaims::ALL.map(IdTokenClaims::as_str), "The user claims in ID tokens.";

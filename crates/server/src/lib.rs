@@ -14,6 +14,7 @@ mod pages;
 pub mod passwords;
 pub mod settings;
 pub mod spans;
+mod webhooks;
 
 // The server, and what operators do with it.
 pub mod app;

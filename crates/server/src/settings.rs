@@ -33,6 +33,8 @@ pub struct Settings {
     pub audit: Audit,
     /// What is remembered of the use of keys.
     pub keys: Keys,
+    /// Where webhooks may be sent.
+    pub webhooks: Webhooks,
     /// What the server is called on its pages.
     pub name: String,
     /// The accent of the pages.
@@ -113,6 +115,17 @@ pub struct Limits {
     pub sessions_per_user: i64,
     /// Keys that one user may make and that are not revoked.
     pub keys_per_user: i64,
+    /// Endpoints of webhooks.
+    pub webhooks: i64,
+    /// Deliveries of one endpoint that are kept in one state.
+    pub webhook_deliveries: i64,
+}
+
+/// Where webhooks may be sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhooks {
+    /// Whether this machine itself may be an endpoint, also without TLS.
+    pub allow_loopback: bool,
 }
 
 /// How the audit is kept.
@@ -197,6 +210,8 @@ impl Settings {
                 audit_queue: 65_536,
                 sessions_per_user: 100,
                 keys_per_user: 100,
+                webhooks: 100,
+                webhook_deliveries: 10_000,
             },
             listen: doorward_listen::Limits::default(),
             audit: Audit {
@@ -209,6 +224,8 @@ impl Settings {
                 max_bytes: 8 << 30,
                 summarize_after: 7 * DAY,
             },
+            // A server without TLS is on this machine alone: somebody tries it out.
+            webhooks: Webhooks { allow_loopback: issuer.starts_with("http://") },
             name: "Doorward".into(),
             accent: Accent::default(),
             logo: None,

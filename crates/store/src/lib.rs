@@ -51,6 +51,7 @@ pub mod tokens;
 pub mod trusted_clock;
 pub mod users;
 pub mod uses;
+pub mod webhooks;
 
 pub use belonging::{Belonging, ChangeIssuer};
 pub use changes::{Change, ChangeKind, Committed, SweepChanges, append_change};

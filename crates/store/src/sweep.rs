@@ -13,6 +13,7 @@ use crate::{
     refresh::RemoveEndedFamilies,
     tx::{Operation, Tx, TxError, Urgency, Value},
     users::RemoveDeletedUsers,
+    webhooks::RemoveDeletedWebhooks,
 };
 
 /// Removes rows of one table that have ended, [`Sweep::STEP`] at most.
@@ -67,6 +68,7 @@ swept! {
     Codes "codes",
     DeletedApis "deleted_apis",
     DeletedUsers "deleted_users",
+    DeletedWebhooks "deleted_webhooks",
     Failures "failures",
     FailuresInARow "failures_in_a_row",
     Families "refresh_families",
@@ -78,6 +80,7 @@ swept! {
     RevokedTokens "revoked_tokens",
     SessionsEnded "ended_sessions",
     SessionsExpired "expired_sessions",
+    WebhookDeliveries "webhook_deliveries",
 }
 
 impl Sweep {
@@ -105,6 +108,7 @@ impl Operation for Sweep {
             Swept::Codes => (CODES, before(AFTERGLOW)),
             Swept::DeletedApis => return RemoveDeletedApis.run(tx).await,
             Swept::DeletedUsers => return RemoveDeletedUsers.run(tx).await,
+            Swept::DeletedWebhooks => return RemoveDeletedWebhooks.run(tx).await,
             Swept::Failures => (FAILURES, before(throttle::DECAY)),
             Swept::FailuresInARow => {
                 let row = [before(FEW_FORGOTTEN), MANY_FAILURES.into(), before(MANY_FORGOTTEN), Self::STEP.into()];
@@ -121,6 +125,7 @@ impl Operation for Sweep {
             Swept::SessionsExpired => {
                 (OLD_SESSIONS, SessionId::floor(self.now.minus(self.retention.session_absolute + AFTERGLOW)).into())
             }
+            Swept::WebhookDeliveries => (WEBHOOK_DELIVERIES, before(DELIVERIES_KEPT)),
         };
         tx.execute(sql, &[time, Self::STEP.into()]).await
     }
@@ -157,6 +162,12 @@ const FAILURES: &str = "DELETE FROM failures WHERE in_a_row = 0 AND last_at < $1
 const FAILURES_IN_A_ROW: &str = "DELETE FROM failures
     WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) AND subject IN
     (SELECT subject FROM failures WHERE in_a_row > 0 AND last_at < $1 AND (in_a_row < $2 OR last_at < $3) LIMIT $4)";
+
+const WEBHOOK_DELIVERIES: &str = "DELETE FROM webhook_deliveries WHERE finished_at < $1 AND (webhook_id, event_id) IN
+    (SELECT webhook_id, event_id FROM webhook_deliveries WHERE finished_at < $1 LIMIT $2)";
+
+/// How long what was sent to an endpoint, or given up, can be looked at and sent again.
+const DELIVERIES_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// Tokens are granted a skew of a minute, so they are remembered for longer than they say.
 const SKEW: Duration = Duration::from_secs(120);

@@ -23,7 +23,7 @@ pub const ADMIN: &str = "admin";
 pub const KEYS_VERIFY: &str = "keys:verify";
 
 /// The scopes of the management API: one for each resource and kind of verb, with the sentence of the consent page.
-pub const SCOPES: [(&str, &str); 18] = [
+pub const SCOPES: [(&str, &str); 20] = [
     ("apis:read", "See APIs"),
     ("apis:write", "Create, change and delete APIs"),
     ("audit:read", "See the audit log, and why requests were refused"),
@@ -42,6 +42,8 @@ pub const SCOPES: [(&str, &str); 18] = [
     ("signing_keys:write", "Create and withdraw the keys that sign tokens"),
     ("users:read", "See users"),
     ("users:write", "Create, change and delete users"),
+    ("webhooks:read", "See endpoints of webhooks and what was sent to them"),
+    ("webhooks:write", "Create, change and delete endpoints of webhooks, and send again"),
 ];
 
 /// Whether a scope is one of the management API's.
@@ -153,6 +155,16 @@ impl Rights {
             Self::Some(power) => {
                 power.limits.owners.is_empty() || power.limits.owners.iter().any(|owner| owner.as_str() == id)
             }
+            Self::Own => false,
+        }
+    }
+
+    /// Whether they reach something that has limits of its own, such as an endpoint of webhooks: all that it sees must be
+    /// within reach.
+    pub fn reach_within(&self, limits: &Limits) -> bool {
+        match self {
+            Self::All => true,
+            Self::Some(power) => limits.are_within(&power.limits),
             Self::Own => false,
         }
     }
@@ -298,6 +310,9 @@ mod tests {
         let of = |api: &ApiId| Belongs { apis: vec![api.clone()], owner: None };
         let rights = Rights::Some(Power { limits: limited(std::slice::from_ref(&notes)), ..Power::default() });
         assert!(rights.reach(&of(&notes)) && !rights.reach(&of(&mails)) && !rights.are_unlimited());
+        let within = |apis: &[ApiId]| rights.reach_within(&limited(apis));
+        assert!(within(std::slice::from_ref(&notes)) && !within(&[notes.clone(), mails.clone()]) && !within(&[]));
+        assert!(Rights::All.reach_within(&limited(&[])) && !Rights::Own.reach_within(&limited(&[])));
         assert!(Rights::All.reach(&of(&mails)) && Rights::All.are_unlimited());
         assert!(!Rights::Own.reach(&of(&notes)) && !Rights::Own.are_unlimited());
     }

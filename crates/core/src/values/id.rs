@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{
     clock::Timestamp,
+    digest::Digest,
     random::{self, Rng},
 };
 
@@ -114,6 +115,8 @@ ids! {
     AuditId "aud";
     /// A client of the authorization server, or the credential of an API.
     ClientId "cli";
+    /// An event that webhooks report.
+    EventId "evt";
     /// What a user allowed a client, once.
     GrantId "grt";
     /// An API key, but not its secret.
@@ -128,6 +131,8 @@ ids! {
     TokenId "tok";
     /// A user; the `sub` of their tokens.
     UserId "usr";
+    /// An endpoint that events are sent to.
+    WebhookId "whk";
 }
 
 /// Sorts the identifiers of one process in order of creation, even within a millisecond (RFC 9562 section 6.2, method
@@ -154,6 +159,17 @@ impl AuditId {
         let mut bytes: [u8; 10] = random::public_bytes(rng);
         bytes[..2].copy_from_slice(&place.to_be_bytes());
         let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid();
+        Self(format!("{}_{}", Self::PREFIX, uuid.simple()).into())
+    }
+}
+
+impl EventId {
+    /// The id of an event that an operation reports about one thing. It needs no random bytes: an operation that runs again
+    /// reports the same events. `operation` is the event of the audit that it writes.
+    pub fn derived(operation: &AuditId, event_type: &str, subject: &str) -> Self {
+        let digest = Digest::sha256(format!("{operation}\n{event_type}\n{subject}").as_bytes());
+        let bytes = digest.as_bytes().first_chunk().expect("a digest has 32 bytes");
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis(operation.made_at()), bytes).into_uuid();
         Self(format!("{}_{}", Self::PREFIX, uuid.simple()).into())
     }
 }
@@ -198,6 +214,22 @@ mod tests {
         let ids: Vec<_> = times.map(|at| AuditId::in_order(&sequence, Timestamp::from_millis(at), &rng)).collect();
         assert!(ids.is_sorted_by(|one, next| one < next));
         assert!(AuditId::parse(ids[0].as_str()).is_ok());
+    }
+
+    #[test]
+    fn derived_id_is_repeatable_and_has_the_time_of_its_operation() {
+        let operation = AuditId::new(Timestamp::from_millis(1_000), &SeededRng::new(1));
+        let other = AuditId::new(Timestamp::from_millis(1_000), &SeededRng::new(2));
+        let id = EventId::derived(&operation, "key.revoked", "key_1");
+        assert_eq!(id, EventId::derived(&operation, "key.revoked", "key_1"));
+        assert_eq!((id.made_at(), EventId::parse(id.as_str())), (operation.made_at(), Ok(id.clone())));
+        for different in [
+            EventId::derived(&operation, "key.revoked", "key_2"),
+            EventId::derived(&operation, "key.leaked", "key_1"),
+            EventId::derived(&other, "key.revoked", "key_1"),
+        ] {
+            assert_ne!(id, different);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod id;
 pub mod json;
 pub mod network;
 pub mod plausible_time;
+pub mod public_address;
 pub mod random;
 pub mod seal;
 pub mod secret;

@@ -33,6 +33,7 @@ mod sessions;
 mod sweep;
 mod tokens;
 mod users;
+mod webhooks;
 
 use std::{
     path::{Path, PathBuf},
@@ -185,6 +186,9 @@ enum ServerCommand {
     /// Manage grants: what users allowed clients
     #[command(subcommand)]
     Grant(grants::Verb),
+    /// Manage webhooks: endpoints that events are sent to
+    #[command(subcommand)]
+    Webhook(webhooks::Verb),
     /// Inspect tokens
     #[command(subcommand)]
     Token(tokens::Verb),
@@ -425,6 +429,7 @@ async fn run_on_server(command: ServerCommand, place: &Place, output: Output) ->
         ServerCommand::Sweep(args) => sweep::run(args, app, output).await,
         ServerCommand::Token(verb) => tokens::run(verb, app, output).await,
         ServerCommand::User(verb) => users::run(verb, app, &actor, output).await,
+        ServerCommand::Webhook(verb) => webhooks::run(verb, app, &actor, output).await,
     }
 }
 

@@ -83,6 +83,7 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("limits", "Limits on the resources that callers can use."),
     ("audit", "How long and how much the audit record remembers."),
     ("log", "Logging."),
+    ("webhooks", "Sending events to endpoints."),
     ("metrics", "Metrics for monitoring systems."),
     ("pages", "Appearance of the pages."),
     ("worker", "Threads that handle requests."),
@@ -224,6 +225,10 @@ pub(super) static KEYS: &[Key] = &[
         "Maximum number of sessions per user."),
     key("limits.keys_per_user", K::Count(1..=10_000, |c| &mut c.server.limits.keys_per_user), Fixed,
         "Maximum number of API keys that a user may make on the account page. Revoked ones do not count."),
+    key("limits.webhooks", K::Count(1..=10_000, |c| &mut c.server.limits.webhooks), Fixed,
+        "Maximum number of endpoints of webhooks."),
+    key("limits.webhook_deliveries", K::Count(100..=1_000_000, |c| &mut c.server.limits.webhook_deliveries), Fixed,
+        "Maximum number of events kept per endpoint that wait, that were delivered, and that were given up, each. Beyond it, the oldest ones that wait are given up, and the oldest others are deleted."),
     key("limits.cache_entries", K::Count(100..=100_000_000, |c| &mut c.server.limits.cache_entries), Fixed,
         "Maximum number of entries per cache."),
     key("limits.audit_queue", K::Count(100..=10_000_000, |c| &mut c.server.limits.audit_queue), Fixed,
@@ -251,6 +256,9 @@ pub(super) static KEYS: &[Key] = &[
     key("log.level", K::Choice(&["error", "warn", "info", "debug", "trace"],
             |c, v| c.program.log_level = LogLevel::ALL[v], |c| c.program.log_level as usize), Fixed,
         "Lowest level that is logged."),
+
+    key("webhooks.allow_loopback", K::Boolean(|c| &mut c.server.webhooks.allow_loopback), Fixed,
+        "Whether events may be sent to this machine itself, also without TLS. Private addresses are never allowed."),
 
     key("metrics.address", K::Addresses(|c| &mut c.program.metrics_addresses), Unset { example: "127.0.0.1:9464" },
         "The address, or a list of addresses, that serves `GET /metrics` over plain HTTP. Do not use a public address: anyone who reaches it can read the metrics."),

@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 28] = [
+const CONTINUED: [&str; 30] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/keys.md",
@@ -45,6 +45,7 @@ const CONTINUED: [&str; 28] = [
     "docs/reference/http/grants.md",
     "docs/reference/http/users.md",
     "docs/reference/http/keys.md",
+    "docs/reference/http/webhooks.md",
     "docs/reference/http/operations.md",
     "docs/reference/http/pages.md",
     "docs/operators/observability.md",
@@ -53,6 +54,7 @@ const CONTINUED: [&str; 28] = [
     "docs/operators/backup.md",
     "docs/operators/troubleshooting.md",
     "docs/operators/upgrade.md",
+    "docs/operators/webhooks.md",
     "docs/conformance.md",
 ];
 
@@ -67,8 +69,11 @@ const IGNORED: [(&str, usize); 6] = [
 ];
 
 /// Pages whose snippets a client suite runs.
-const OF_SUITES: [(&str, &str); 2] =
-    [("docs/operators/proxies.md", "clients/proxies"), ("docs/recipes/", "clients/recipes")];
+const OF_SUITES: [(&str, &str); 3] = [
+    ("docs/guide/webhooks.md", "clients/webhooks"),
+    ("docs/operators/proxies.md", "clients/proxies"),
+    ("docs/recipes/", "clients/recipes"),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

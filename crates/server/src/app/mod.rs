@@ -12,7 +12,9 @@ use doorward_core::{
     id::Sequence,
     random::{self, Rng},
 };
-use doorward_store::{Store, StoreError, peppers::NamedPeppers, signing_keys::SealingMasterKeys};
+use doorward_store::{
+    Store, StoreError, peppers::NamedPeppers, signing_keys::SealingMasterKeys, webhooks::MasterKeysOfWebhooks,
+};
 
 use crate::{
     audit::{AuditQueue, Budgets},
@@ -20,6 +22,7 @@ use crate::{
     pages::{Layout, assets::Assets},
     passwords::Passwords,
     settings::Settings,
+    webhooks::Sender,
 };
 
 mod caches;
@@ -72,6 +75,7 @@ pub struct App {
     pub(crate) uses: Arc<KeyUses>,
     pub(crate) legacy: Legacy,
     pub(crate) key_limiter: KeyLimiter,
+    pub(crate) webhooks: Sender,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -127,6 +131,7 @@ impl App {
             uses: Default::default(),
             legacy: Legacy::default(),
             key_limiter: KeyLimiter::default(),
+            webhooks: Sender::new(settings.webhooks.allow_loopback),
             settings,
             store,
             clock,
@@ -176,7 +181,8 @@ async fn needed_peppers(store: &Store, master_keys: &[MasterKey]) -> Result<Pepp
             return Ok(Peppers::new(master_keys));
         }
     };
-    let sealed = store.read(SealingMasterKeys).await?;
+    let mut sealed = store.read(SealingMasterKeys).await?;
+    sealed.extend(store.read(MasterKeysOfWebhooks).await?);
     for unneeded in older.iter().map(MasterKey::id).filter(|id| !named.contains(id) && !sealed.contains(id)) {
         tracing::info!(master_key = unneeded, "this master key is no longer needed: its line can be removed");
     }

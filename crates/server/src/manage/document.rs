@@ -11,6 +11,7 @@ use doorward_core::{
     json::{Map, Value, json},
     refusal::Mistake,
     user::UserMetadata,
+    webhook::WebhookMetadata,
 };
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
@@ -47,6 +48,12 @@ impl Document for ClientSettings {}
 impl Document for UserMetadata {
     fn smallest() -> Value {
         json!({"username": "a"})
+    }
+}
+
+impl Document for WebhookMetadata {
+    fn smallest() -> Value {
+        json!({"url": "https://a"})
     }
 }
 

@@ -93,7 +93,11 @@ impl<'a> Named<'a> {
 
     /// The API of this name in a member.
     pub(super) fn api(&mut self, member: &str, name: &str) -> Option<Arc<Api>> {
-        let at = |error| Mistake::at(member, error);
+        self.api_at(name, |error| Mistake::at(member, error))
+    }
+
+    /// The API of this name, whose place `at` knows.
+    pub(super) fn api_at(&mut self, name: &str, at: impl FnOnce(ManageError) -> Mistake) -> Option<Arc<Api>> {
         match super::apis::named(&self.known, name) {
             Ok(api) if self.actor.rights.reach_api(&api.id) => return Some(api.clone()),
             Ok(_) => self.mistakes.push(at(super::apis::unknown(name))),

@@ -30,6 +30,7 @@ pub mod times;
 pub mod tokens;
 pub mod users;
 pub mod uses;
+pub mod webhooks;
 
 /// Why an administrative operation failed.
 #[derive(Debug, thiserror::Error)]

@@ -38,7 +38,7 @@ pub struct InvalidDate;
 #[error("not a time with its zone, as in 2026-11-28T14:00:00Z")]
 pub struct InvalidTime;
 
-pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&rfc3339(*at))
 }
 

@@ -37,7 +37,10 @@ fn begin_at_zero() {
     for grant_type in GrantType::ALL {
         counter!(names::TOKENS, "grant_type" => grant_type.as_str()).absolute(0);
     }
-    for name in [names::AUDIT_EVENTS, names::AUDIT_BYTES, names::AUDIT_REFUSALS] {
+    for outcome in ["delivered", "failed", "dead"] {
+        counter!(names::WEBHOOK_ATTEMPTS, "outcome" => outcome).absolute(0);
+    }
+    for name in [names::AUDIT_EVENTS, names::AUDIT_BYTES, names::AUDIT_REFUSALS, names::WEBHOOKS_WAITING] {
         gauge!(name).set(f64::NAN);
     }
 }
@@ -92,6 +95,17 @@ impl Metrics {
     /// An API key that was verified: `valid`, or the code of the denial.
     pub(crate) fn verified_key(&self, outcome: &'static str) {
         self.record(|| counter!(names::KEYS, "outcome" => outcome).increment(1));
+    }
+
+    /// An attempt to deliver a webhook: `delivered`, `failed` and to be tried again, or `dead`.
+    pub(crate) fn delivered_webhook(&self, outcome: &'static str) {
+        self.record(|| counter!(names::WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1));
+    }
+
+    /// The deliveries of webhooks that wait.
+    pub(crate) fn webhooks_waiting(&self, waiting: i64) {
+        #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53")]
+        self.record(|| gauge!(names::WEBHOOKS_WAITING).set(waiting as f64));
     }
 
     /// An operation of the store.

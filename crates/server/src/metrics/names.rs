@@ -33,6 +33,8 @@ pub(crate) const AUDIT_REFUSALS: &str = "doorward_audit_refusals";
 pub(crate) const AUDIT_REFUSALS_MAX: &str = "doorward_audit_refusals_max";
 pub(crate) const SWEPT: &str = "doorward_swept_rows_total";
 pub(crate) const TASK_ENDS: &str = "doorward_task_unexpected_ends_total";
+pub(crate) const WEBHOOK_ATTEMPTS: &str = "doorward_webhook_attempts_total";
+pub(crate) const WEBHOOKS_WAITING: &str = "doorward_webhook_deliveries_waiting";
 pub(crate) const CERTIFICATE_DAYS: &str = "doorward_certificate_days_left";
 pub(crate) const BUILD: &str = "doorward_build_info";
 
@@ -76,6 +78,8 @@ const METRICS: &[(&str, Kind, &str)] = &[
     (AUDIT_REFUSALS_MAX, Gauge, "The most refusals that the audit keeps."),
     (SWEPT, Counter, "Rows that had ended and were removed, by kind."),
     (TASK_ENDS, Counter, "How often a background task ended unexpectedly and was started again."),
+    (WEBHOOK_ATTEMPTS, Counter, "Attempts to deliver a webhook, by outcome: delivered, failed, or dead."),
+    (WEBHOOKS_WAITING, Gauge, "Deliveries of webhooks that wait for an attempt, as of the last sweep."),
     (CERTIFICATE_DAYS, Gauge, "Days until the TLS certificate in use expires; negative afterwards."),
     (BUILD, Gauge, "1, with the version as a label."),
 ];

@@ -3,6 +3,7 @@
 mod audit;
 mod supervise;
 mod sweep;
+mod webhooks;
 
 use std::{
     sync::{Arc, atomic::AtomicI64},
@@ -49,7 +50,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Begins to follow the log of changes, to write the audit, to do what is due, and to sweep.
+    /// Begins to follow the log of changes, to write the audit, to do what is due, to deliver webhooks, and to sweep.
     pub async fn start(app: &Arc<App>) -> Result<Self, ManageError> {
         let position = Arc::new(AtomicI64::new(follow::position(app).await?));
         // What changed between the first read of the snapshots and this position is read again.
@@ -63,6 +64,7 @@ impl Tasks {
             supervised(app, "sweep", sweep::sweep),
             supervised(app, "audit_bounds", audit::keep),
             supervised(app, "end_grants", sweep::end_grants),
+            supervised(app, "webhooks", webhooks::deliver),
         ];
         if app.metrics.is_on() {
             tasks.push(supervised(app, "metrics", keep_metrics));

@@ -10,7 +10,7 @@ use doorward_store::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::audit;
+use super::{audit, webhooks};
 use crate::app::App;
 
 /// How often a round begins.
@@ -83,6 +83,7 @@ fn pause(round: Duration, step: Duration) -> Duration {
 
 async fn round(app: &App, pace: Pace) -> Result<bool, StoreError> {
     bound_requests(app, pace).await?;
+    webhooks::bound(app, pace).await?;
     let Some(now) = app.trusted_now().await? else { return Ok(false) };
     let retention = Retention {
         refresh_grace: app.settings.tokens.refresh.grace_same_address,

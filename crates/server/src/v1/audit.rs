@@ -80,7 +80,7 @@ fn address<'de, D: Deserializer<'de>>(value: D) -> Result<Option<IpNet>, D::Erro
     read(value, read_address)
 }
 
-fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::Error> {
+pub(super) fn time<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::Error> {
     read(value, times::read)
 }
 

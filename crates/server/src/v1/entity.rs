@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What says nothing about whether somebody changed a thing.
-const VOLATILE: [&str; 2] = ["last_used_at", "last_seen_at"];
+const VOLATILE: [&str; 4] = ["failing_since", "last_seen_at", "last_used_at", "previous_secret_ends_at"];
 
 /// The header that guards a change.
 #[derive(IntoParams)]

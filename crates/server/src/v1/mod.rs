@@ -35,6 +35,8 @@ mod roles;
 mod sessions;
 mod signing_keys;
 mod users;
+mod webhook_deliveries;
+mod webhooks;
 
 /// Writes a guard's refusals into the server's own audit.
 struct OwnAudit(Arc<App>);
@@ -83,7 +85,9 @@ fn operations() -> Operations {
         .merge(roles::routes())
         .merge(sessions::routes())
         .merge(signing_keys::routes())
-        .merge(users::routes());
+        .merge(users::routes())
+        .merge(webhook_deliveries::routes())
+        .merge(webhooks::routes());
     let asked = OpenApiRouter::new()
         .merge(keys_verify::routes())
         .merge(leaks::routes())

@@ -150,6 +150,10 @@ fn link(document: &mut Document) {
         if let Some((collection, _)) = path.split_once("/{") {
             let parameter = |part: &str| Some(part.strip_prefix('{')?.strip_suffix('}')?.to_owned());
             let parameters: Vec<_> = path.split('/').filter_map(parameter).collect();
+            // What was created does not know the ids of what is below it.
+            if parameters.iter().skip(1).any(|parameter| parameter.ends_with("_id")) {
+                continue;
+            }
             let names = operations(item).filter_map(|operation| operation.operation_id.clone());
             of_one.extend(names.map(|name| (collection.to_owned(), parameters.clone(), name)));
         }

@@ -42,3 +42,4 @@ mod store_away;
 mod token;
 mod transport;
 mod userinfo;
+mod webhooks;

@@ -95,6 +95,14 @@ actions! {
     UserEnabled "user.enabled",
     UserPasswordSet "user.password_set",
     UserUpdated "user.updated",
+    WebhookCreated "webhook.created",
+    WebhookDeleted "webhook.deleted",
+    WebhookDisabled "webhook.disabled",
+    WebhookEnabled "webhook.enabled",
+    WebhookReplayed "webhook.replayed",
+    WebhookSecretRotated "webhook.secret_rotated",
+    WebhookTested "webhook.tested",
+    WebhookUpdated "webhook.updated",
 }
 
 /// A text that is no action.

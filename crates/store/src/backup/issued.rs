@@ -214,6 +214,8 @@ mod tests {
         "signing_keys",
         "trusted_clock",
         "users",
+        "webhook_deliveries",
+        "webhooks",
     ];
 
     #[test]

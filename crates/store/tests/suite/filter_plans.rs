@@ -37,7 +37,13 @@ fn is_by(step: &str, table: &str, index: &str) -> bool {
 
 /// Asserts how a list is read: by this index of its table, without rows that it leaves out again, and without a sort but
 /// of what is equal in the index.
-async fn assert_reads_by(world: &World, database: &Database, list: impl Operation, table: &str, index: &str) {
+pub(crate) async fn assert_reads_by(
+    world: &World,
+    database: &Database,
+    list: impl Operation,
+    table: &str,
+    index: &str,
+) {
     let (_, statements) = world.read(Recorded(list)).await;
     for (sql, plan) in plans(world, database, statements).await {
         let context = format!("{table} by {index}: {sql}\n{plan:#?}");

@@ -12,8 +12,8 @@ use doorward_store::{
     audit::AuditFilter,
     keys::{
         CreateKey, DisableKey, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
-        KeyRevocation, ListKeys, ListShownKeys, RevokeKey, RotateKey, ShownKey, TouchKeys,
-    , KeyTouch},
+        KeyRevocation, KeyTouch, ListKeys, ListShownKeys, RevokeKey, RotateKey, ShownKey, TouchKeys,
+    },
 };
 
 use crate::{
@@ -58,7 +58,9 @@ async fn works(world: &World, id: &KeyId) -> bool {
 }
 
 async fn touch(world: &World, id: &KeyId) {
-    world.write(TouchKeys { uses: vec![KeyTouch { id: id.clone(), at: world.now(), address: None, digest: None }] }).await;
+    world
+        .write(TouchKeys { uses: vec![KeyTouch { id: id.clone(), at: world.now(), address: None, digest: None }] })
+        .await;
 }
 
 /// What the task of a server does. Gives why each rotation ended.

@@ -44,4 +44,5 @@ mod sweep;
 mod tokens;
 mod updates;
 mod uses;
+mod webhooks;
 mod world;

@@ -7,6 +7,7 @@ mod database;
 mod jwt;
 mod logs;
 mod raw;
+mod receiver;
 mod request;
 mod server;
 mod world;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     jwt::{claims, header, token},
     logs::Logs,
     raw::raw,
+    receiver::{Received, Receiver, Reply},
     request::{AuthorizationRequest, CHALLENGE, VERIFIER},
     server::{Stopped, TestServer, at_once, eventually, redemption},
     world::{ALICE, BOB, PASSWORD, Registered, basic_client, client, grants, key, new_key, operator, register, user},

@@ -288,7 +288,7 @@ pub(crate) struct Stopped {
     database: Database,
     folder: Option<TempDir>,
     master_key: SecretString,
-    settings: Settings,
+    pub(crate) settings: Settings,
 }
 
 impl Stopped {

@@ -18,3 +18,4 @@ mod sessions;
 mod signing_keys;
 mod state;
 mod users;
+mod webhooks;
