@@ -53,7 +53,7 @@ pub struct WebhookRecord {
 impl WebhookRecord {
     /// What a change of the endpoint may start from.
     pub fn seen(&self) -> Seen<WebhookMetadata> {
-        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at }
+        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at, roles: Vec::new() }
     }
 }
 
@@ -257,7 +257,7 @@ impl ChangesOne for ChangeWebhook {
         let sql = "UPDATE webhooks SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL
                    RETURNING metadata, disabled_at";
         let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
-        Ok(Some(Seen { metadata: row.json()?, disabled_at: row.opt_time()? }))
+        Ok(Some(Seen { metadata: row.json()?, disabled_at: row.opt_time()?, roles: Vec::new() }))
     }
 }
 
