@@ -161,7 +161,7 @@ async fn rotation_is_ended_once_over_several_servers() {
         world.write(rotate).await;
         touch(&world, &successor).await;
         world.advance(QUIET * HOUR);
-        assert_eq!(world.read(DueRotations { now: world.now(), limit: 10 }).await, [old.id.clone()]);
+        assert_eq!(world.read(DueRotations { now: world.now(), limit: 10 }).await, std::slice::from_ref(&old.id));
         let end = || EndRotation { id: old.id.clone(), now: world.now(), audit: world.audit() };
         let ends = race(&world, (0..8).map(|_| end()).collect()).await;
         assert_eq!(ends.iter().flatten().collect::<Vec<_>>(), [&RotationEnd::Quiet]);
