@@ -13,6 +13,15 @@ CREATE TABLE key_rotations (
 );
 CREATE INDEX key_rotations_to_check ON key_rotations (check_at) WHERE ended_at IS NULL;
 
+-- Who used a key while it was being replaced: the latest uses of each.
+CREATE TABLE key_old_uses (
+    key_id text NOT NULL,
+    address text NOT NULL,
+    user_agent text NOT NULL,
+    last_used_at bigint NOT NULL,
+    PRIMARY KEY (key_id, address, user_agent)
+);
+
 -- Keys for which a successor is due by the policy of one of their APIs.
 CREATE TABLE keys_due (
     key_id text NOT NULL PRIMARY KEY,

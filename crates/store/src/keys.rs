@@ -21,6 +21,8 @@ mod creation;
 mod ending;
 mod leak;
 mod list;
+mod notices;
+mod old_uses;
 mod rotation;
 mod update;
 mod usage;
@@ -30,7 +32,9 @@ pub use self::{
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
     leak::{Leak, ReportLeak},
-    list::{KeyFilter, ListKeys, ListShownKeys},
+    list::{KeyFilter, ListDueKeys, ListKeys, ListShownKeys},
+    notices::{DueBy, MarkDue, NoticeExpiring},
+    old_uses::{NoteOldUses, OldUse, RotatingKeys},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
     update::UpdateKey,
     usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},
@@ -140,7 +144,11 @@ impl Operation for FindShownKey {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Option<ShownKey>, TxError> {
         let found = tx.query_opt(sql!("{} WHERE id = $1", SHOWN), &[self.id.as_str().into()]).await?;
-        found.map(|mut row| shown_key(&mut row)).transpose()
+        let mut found = found.map(|mut row| shown_key(&mut row)).transpose()?;
+        if let Some(ShownKey { rotations, .. }) = found.as_mut().filter(|found| found.rotations.replaced.is_some()) {
+            rotations.old_uses = old_uses::of_key(tx, &self.id).await?;
+        }
+        Ok(found)
     }
 }
 

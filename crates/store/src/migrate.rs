@@ -72,15 +72,13 @@ const MIGRATIONS: &[Migration] = &[
     },
     // Nodes of an older version would let keys in from everywhere, and without a limit.
     Migration::new(22, "key_limits", include_str!("../migrations/0022_key_limits.sql")),
+    // Nodes of an older version would create keys that live for longer than their API allows.
+    Migration::new(23, "key_rotations", include_str!("../migrations/0023_key_rotations.sql")),
     Migration {
-        usable_from: 22,
-        ..Migration::new(23, "key_rotations", include_str!("../migrations/0023_key_rotations.sql"))
-    },
-    Migration {
-        usable_from: 22,
+        usable_from: 23,
         ..Migration::new(24, "leaked_keys", include_str!("../migrations/0024_leaked_keys.sql"))
     },
-    Migration { usable_from: 22, ..Migration::new(25, "webhooks", include_str!("../migrations/0025_webhooks.sql")) },
+    Migration { usable_from: 23, ..Migration::new(25, "webhooks", include_str!("../migrations/0025_webhooks.sql")) },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -5,7 +5,9 @@ use std::{borrow::Borrow, collections::BTreeSet, fmt, sync::Arc, time::Duration}
 use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
-use crate::{api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, leaks::LeakPolicy, scope::Scope};
+use crate::{
+    api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, key_policy::KeyPolicy, leaks::LeakPolicy, scope::Scope,
+};
 
 /// The identifier of an API: an absolute URI without a fragment. It is compared and written exactly as registered.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd, Deserialize, Serialize)]
@@ -244,6 +246,9 @@ pub struct ApiMetadata {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = LeakPolicy::default))]
     pub leak_policy: LeakPolicy,
+    /// How long its keys live and when they are rotated, if it demands that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_policy: Option<KeyPolicy>,
 }
 
 impl ApiMetadata {
@@ -260,6 +265,7 @@ impl ApiMetadata {
             key_prefix: KeyPrefix::default(),
             user_key_scopes: BTreeSet::new(),
             leak_policy: LeakPolicy::default(),
+            key_policy: None,
         }
     }
 

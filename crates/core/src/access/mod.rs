@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod holder;
+pub mod key_policy;
 pub mod leaks;
 pub mod policy;
 pub mod principal;

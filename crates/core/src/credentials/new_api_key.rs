@@ -63,6 +63,19 @@ impl Expiry {
             Self::Contradictory => Err(Mistake::at("never_expires", "can't be true beside expires_in")),
         }
     }
+
+    /// The same for a key of an API that bounds the lifetime of its keys. The default is no longer than that.
+    pub fn expires_at_within(self, now: Timestamp, most: Option<Duration>) -> Result<Option<Timestamp>, Mistake> {
+        let (expires_at, Some(most)) = (self.expires_at(now)?, most) else { return self.expires_at(now) };
+        let latest = now.plus(most);
+        let too_long = |member| Err(Mistake::at(member, format!("at most {} seconds at this API", most.as_secs())));
+        match self {
+            Self::Default => Ok(Some(expires_at.map_or(latest, |at| at.min(latest)))),
+            Self::Never => too_long("never_expires"),
+            Self::After(_) | Self::Contradictory if expires_at.is_none_or(|at| at > latest) => too_long("expires_in"),
+            Self::After(_) | Self::Contradictory => Ok(expires_at),
+        }
+    }
 }
 
 /// The roles that a key is given, each with its API.
@@ -321,6 +334,22 @@ mod tests {
         let all = ["/name", "/limited_to", "/scopes", "/roles/1", "/roles/2"].map(str::to_owned).to_vec();
         assert_eq!(asked.answer(true), Err(all));
         assert_eq!(asked.answer(false), Err(vec!["/name".to_owned()]), "an API is unknown: nobody can tell the rest");
+    }
+
+    #[test]
+    fn lifetime_is_no_longer_than_the_api_allows() {
+        let now = Timestamp::from_secs(1_000);
+        let within = |expiry: Expiry, most: u64| {
+            let most = Some(Duration::from_secs(most));
+            expiry.expires_at_within(now, most).map_err(|mistake| mistake.pointer)
+        };
+        let after = |secs: u64| Expiry::After(Duration::from_secs(secs));
+        let at = |secs: i64| Ok(Some(Timestamp::from_secs(1_000 + secs)));
+        assert_eq!((within(after(60), 60), within(after(61), 60)), (at(60), Err("/expires_in".to_owned())));
+        assert_eq!((within(Expiry::Default, 60), within(Expiry::Default, 91 * 86_400)), (at(60), at(90 * 86_400)));
+        assert_eq!(within(Expiry::Never, 60), Err("/never_expires".to_owned()));
+        assert_eq!(within(after(0), 60), Err("/expires_in".to_owned()));
+        assert_eq!(Expiry::Never.expires_at_within(now, None), Ok(None));
     }
 
     #[test]

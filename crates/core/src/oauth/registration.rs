@@ -17,6 +17,7 @@ use crate::{
     api::{ApiMetadata, DescribedScope, MANAGEMENT, is_api_name},
     grant::audience::Apis,
     id::reads_as_id,
+    key_policy::KeyPolicy,
     refusal::Mistake,
     scope::{Scope, ScopeSet},
     text::{is_name, is_presentable},
@@ -58,6 +59,8 @@ pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Re
     }
     mistakes.extend(mistakes_in_scopes(&api.scopes));
     mistakes.extend(mistakes_in_user_key_scopes(api));
+    let of_policy = api.key_policy.iter().flat_map(KeyPolicy::mistakes);
+    mistakes.extend(of_policy.map(|mistake| mistake.within("key_policy")));
     Mistake::none(mistakes)
 }
 
@@ -174,6 +177,7 @@ mod tests {
                 key_prefix: KeyPrefix::default(),
                 user_key_scopes: Default::default(),
                 leak_policy: Default::default(),
+                key_policy: None,
             },
         }
     }
@@ -198,11 +202,14 @@ mod tests {
             metadata: ApiMetadata { access_token_ttl: Duration::from_secs(secs), ..fits().metadata },
             ..fits()
         };
+        let with_policy =
+            |policy| Api { metadata: ApiMetadata { key_policy: Some(policy), ..fits().metadata }, ..fits() };
         for (api, what) in [
             (Api { metadata: ApiMetadata { name: "Mails".into(), ..fits().metadata }, ..fits() }, "name"),
             (api("mails", "https://notes.example/", "mails:read"), "identifier"),
             (ttl(0), "access_token_ttl"),
             (ttl(86_401), "access_token_ttl"),
+            (with_policy(KeyPolicy { quiet_for: 0, ..KeyPolicy::default() }), "key_policy/quiet_for"),
             (api("mails", "https://mails.example", "openid"), "scopes/0"),
         ] {
             assert_eq!(places(check_api(&api.metadata, &notes(), DAY)), [format!("/{what}")], "{api:?}");

@@ -7,6 +7,7 @@ use doorward_core::{
     api::{ApiMetadata, DescribedScope, ResourceIdentifier, Role, TokenFormat},
     api_key::{DEFAULT_PREFIX, KeyPrefix},
     jwk::Algorithm,
+    key_policy::KeyPolicy,
     leaks::LeakPolicy,
     scope::Scope,
     secret::ExposeSecret,
@@ -95,6 +96,12 @@ struct Changes {
     /// Lifetime of its access tokens
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     access_token_ttl: Option<Duration>,
+    /// How long its keys live and when they are rotated, as a JSON object, in seconds; keys that exist keep their end
+    #[arg(long, value_name = "JSON", value_parser = key_policy)]
+    key_policy: Option<KeyPolicy>,
+    /// Demand nothing of its keys any more
+    #[arg(long, conflicts_with = "key_policy")]
+    no_key_policy: bool,
     /// Prefix of its keys; those that exist keep theirs
     #[arg(long, value_name = "PREFIX", value_parser = KeyPrefix::parse)]
     key_prefix: Option<KeyPrefix>,
@@ -143,6 +150,7 @@ impl Changes {
             access_token_ttl: self.access_token_ttl.unwrap_or(to.access_token_ttl),
             key_prefix: self.key_prefix.clone().unwrap_or(to.key_prefix),
             leak_policy: self.leak_policy.unwrap_or(to.leak_policy),
+            key_policy: self.key_policy.or(to.key_policy).filter(|_| !self.no_key_policy),
             ..to
         })
     }
@@ -187,6 +195,13 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "POLICY", default_value = LeakPolicy::default().as_str(),
           value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
     leak_policy: LeakPolicy,
+    /// How long its keys live and when they are rotated, as a JSON object, in seconds
+    #[arg(long, value_name = "JSON", value_parser = key_policy)]
+    key_policy: Option<KeyPolicy>,
+}
+
+fn key_policy(text: &str) -> Result<KeyPolicy, String> {
+    serde_json::from_str(text).map_err(|error| format!("a JSON object such as {{\"max_lifetime\":7776000}}: {error}"))
 }
 
 fn described_scope(text: &str) -> Result<DescribedScope, String> {
@@ -257,6 +272,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         key_prefix: args.key_prefix,
         user_key_scopes: args.user_key_scopes.into_iter().collect(),
         leak_policy: args.leak_policy,
+        key_policy: args.key_policy,
         ..ApiMetadata::new(args.name, args.identifier)
     };
     apis::create_shown(app, actor, metadata, |created| show(created, output)).await?;
@@ -290,6 +306,7 @@ fn describe(api: &ApiView) -> String {
         ("key prefix", metadata.key_prefix.as_str().to_owned()),
         ("scopes of users' keys", metadata.user_key_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")),
         ("leaked keys", metadata.leak_policy.as_str().to_owned()),
+        ("key policy", metadata.key_policy.map(|policy| json!(policy).to_string()).unwrap_or_default()),
         ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),
         ("created", time(api.created_at)),
     ]);

@@ -16,8 +16,8 @@ use doorward_server::{
     manage::{
         apis,
         keys::{
-            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, RotationView, UsageDays,
-            UsageView, WhichKeys,
+            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, OldUseView, RotationRequest, RotationView,
+            UsageDays, UsageView, WhichKeys,
         },
         times,
     },
@@ -116,6 +116,9 @@ pub(super) struct ListArgs {
     /// Only keys that can be used and expire within this time
     #[arg(long, value_name = "TIME", value_parser = durations::parse)]
     expires_within: Option<Duration>,
+    /// Only keys that are due for rotation by the policy of their API
+    #[arg(long)]
+    rotation_due: bool,
     /// List only keys created after this one
     #[arg(long, value_name = "ID")]
     after: Option<String>,
@@ -257,6 +260,12 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                 true => format!("{} was already revoked.", shown.id),
                 false => format!("{} ({}…) is revoked.", shown.id, shown.hint),
             })?;
+            if let Some(successor) = shown.rotation.and_then(|rotation| rotation.successor) {
+                warn(&format!(
+                    "{successor} replaced this key and is not revoked. If the key leaked, check who created it: doorward key show \
+                     {successor}"
+                ));
+            }
         }
     }
     Ok(())
@@ -274,6 +283,7 @@ async fn found(args: ListArgs, app: &App, actor: &Actor) -> Result<Vec<KeyView>,
         state: args.state,
         unused_for: args.unused_for,
         expires_within: args.expires_within,
+        rotation_due: args.rotation_due,
     };
     let mut found = Vec::new();
     loop {
@@ -322,11 +332,21 @@ fn words(scopes: &[Scope]) -> String {
 
 /// Whether a key can be used, and where its rotation is.
 fn state(key: &KeyView) -> String {
-    let rotation = key.rotation.as_ref().and_then(|rotation: &RotationView| rotation.state);
-    match rotation.filter(|_| key.state == KeyState::Active) {
+    let rotation = key.rotation.as_ref().filter(|_| key.state == KeyState::Active);
+    let is_due = |rotation: &RotationView| rotation.due_since.map(|_| "rotation due");
+    match rotation.and_then(|rotation| rotation.state.or(is_due(rotation))) {
         Some(rotation) => format!("{}, {}", key.state.in_words(), words_of(rotation)),
         None => key.state.in_words(),
     }
+}
+
+/// Who uses a key that is being replaced, each by address and user agent.
+fn callers(rotation: Option<&RotationView>) -> String {
+    let caller = |used: &OldUseView| {
+        let parts = [used.address.as_deref(), used.user_agent.as_deref()];
+        format!("{} at {}", parts.into_iter().flatten().collect::<Vec<_>>().join(" "), time(used.last_used_at))
+    };
+    rotation.iter().flat_map(|rotation| &rotation.old_uses).map(caller).collect::<Vec<_>>().join(", ")
 }
 
 fn words_of(state: &str) -> String {
@@ -362,6 +382,8 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("found at", key.leak_source.clone().unwrap_or_default()),
             ("last used", time_or(key.last_used_at, "never")),
             ("rotation", rotation.and_then(|rotation| rotation.state).map(words_of).unwrap_or_default()),
+            ("rotation due", time_or(rotation.and_then(|rotation| rotation.due_since), "")),
+            ("still used by", callers(rotation)),
             ("successor", id(rotation.and_then(|rotation| rotation.successor.as_ref()))),
             ("predecessor", id(rotation.and_then(|rotation| rotation.predecessor.as_ref()))),
             ("from", key.last_used_address.clone().unwrap_or_default()),

@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 30] = [
+const CONTINUED: [&str; 31] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/keys.md",
@@ -46,6 +46,7 @@ const CONTINUED: [&str; 30] = [
     "docs/reference/http/users.md",
     "docs/reference/http/keys.md",
     "docs/reference/http/webhooks.md",
+    "docs/guide/key-rotation.md",
     "docs/reference/http/operations.md",
     "docs/reference/http/pages.md",
     "docs/operators/observability.md",

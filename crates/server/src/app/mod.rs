@@ -35,6 +35,7 @@ pub(crate) mod key_limiter;
 pub(crate) mod key_uses;
 mod legacy;
 mod notes;
+mod old_uses;
 pub(crate) mod signing_keys;
 mod snapshots;
 pub(crate) mod task_health;
@@ -76,6 +77,7 @@ pub struct App {
     pub(crate) legacy: Legacy,
     pub(crate) key_limiter: KeyLimiter,
     pub(crate) webhooks: Sender,
+    old_uses: old_uses::OldUses,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -132,6 +134,7 @@ impl App {
             legacy: Legacy::default(),
             key_limiter: KeyLimiter::default(),
             webhooks: Sender::new(settings.webhooks.allow_loopback),
+            old_uses: Default::default(),
             settings,
             store,
             clock,

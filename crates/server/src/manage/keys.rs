@@ -19,9 +19,13 @@ pub use self::{
     rotation::{RotationRequest, rotate_shown},
     update::{KeySettings, update},
     usage::{UsageDays, UsageView, usage},
-    view::{KeyState, KeyView, RotationView},
+    view::{KeyState, KeyView, OldUseView, RotationView},
 };
-pub(crate) use self::{leak::report_leak, rotation::end_due};
+pub(crate) use self::{
+    leak::report_leak,
+    notices::notice,
+    rotation::{end_due, rotate_self},
+};
 use super::ManageError;
 use crate::{actor::Actor, app::App};
 
@@ -29,6 +33,7 @@ mod creation;
 mod ending;
 mod leak;
 mod list;
+mod notices;
 pub mod own;
 mod rotation;
 mod update;

@@ -24,6 +24,8 @@ use crate::{
 
 /// How often [`run_due`] is called.
 const TICK: Duration = Duration::from_secs(10);
+/// How often [`notice_keys`] is called.
+const NOTICES: Duration = Duration::from_secs(60);
 /// How often queued audit events are written.
 const FLUSH: Duration = Duration::from_millis(500);
 /// How often uses of keys are written, and those that this server took out of their limits and does not need are put back.
@@ -36,8 +38,14 @@ const UPKEEP: Duration = Duration::from_secs(5);
 pub async fn run_due(app: &App) -> Result<(), ManageError> {
     signing_keys::rotate_due(app).await?;
     app.flush_legacy_uses().await?;
+    app.flush_callers().await?;
     keys::end_due(app).await?;
     Ok(())
+}
+
+/// Looks for keys that end soon, and for keys that are due for rotation.
+pub async fn notice_keys(app: &App) -> Result<(), ManageError> {
+    Ok(keys::notice(app).await?)
 }
 
 /// The tasks of a running server.
@@ -61,6 +69,7 @@ impl Tasks {
             supervised(app, "follow", move |app| follow::follow(app, position.clone())),
             supervised(app, "due", tick),
             supervised(app, "keys", keep_keys),
+            supervised(app, "key_notices", notice),
             supervised(app, "sweep", sweep::sweep),
             supervised(app, "audit_bounds", audit::keep),
             supervised(app, "end_grants", sweep::end_grants),
@@ -157,6 +166,17 @@ async fn tick(app: Arc<App>) {
         interval.tick().await;
         if let Err(error) = run_due(&app).await {
             tracing::warn!(%error, "the periodic tasks failed");
+        }
+    }
+}
+
+async fn notice(app: Arc<App>) {
+    let mut interval = interval(NOTICES);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = notice_keys(&app).await {
+            tracing::warn!(%error, "keys that end soon could not be looked for");
         }
     }
 }

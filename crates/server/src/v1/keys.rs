@@ -150,7 +150,7 @@ impl Document for KeySettings {
 
 /// A key with its secret, which is shown once.
 #[derive(Serialize, ToSchema)]
-struct KeyWithSecret {
+pub(super) struct KeyWithSecret {
     #[serde(flatten)]
     key: KeyView,
     /// The key itself, as callers send it.
@@ -175,6 +175,9 @@ struct Filter {
     unused_for: Option<u64>,
     /// Only keys that can be used and expire within so many seconds.
     expires_within: Option<u64>,
+    /// Only keys that are due for rotation.
+    #[serde(default)]
+    rotation_due: bool,
 }
 
 impl Document for Filter {}
@@ -189,6 +192,7 @@ impl Filter {
             state: self.state,
             unused_for: self.unused_for.map(Duration::from_secs),
             expires_within: self.expires_within.map(Duration::from_secs),
+            rotation_due: self.rotation_due,
         }
     }
 }
@@ -304,11 +308,13 @@ async fn revoke(
 /// How a key is rotated.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = RotateKey)]
-struct RotateRequest {
-    /// For how many seconds both keys work at most; 7 days if it is not given. Zero ends the old key at once.
+pub(super) struct RotateRequest {
+    /// For how many seconds both keys work at most; as the API's `key_policy` says, or 7 days, if it is not given. Zero ends the
+    /// old key at once.
     #[schema(maximum = 31_536_000)]
     overlap: Option<u64>,
-    /// For how many seconds the old key must be unused to end earlier, once its successor is used; a day if it is not given.
+    /// For how many seconds the old key must be unused to end earlier, once its successor is used; as
+    /// the API's `key_policy` says, or a day, if it is not given.
     #[schema(minimum = 300, maximum = 31_536_000)]
     quiet_for: Option<u64>,
     /// Whether a successor that nobody has used gets another secret, in place of a refusal.
@@ -345,7 +351,7 @@ async fn rotate(
 }
 
 /// Keeps the answer about a new key.
-fn keep(keeper: &Keeper, created: &CreatedKey) -> Result<Option<KeptAnswer>, ManageError> {
+pub(super) fn keep(keeper: &Keeper, created: &CreatedKey) -> Result<Option<KeptAnswer>, ManageError> {
     let (key, secret) = (created.view.clone(), created.key.reveal().to_owned());
     keeper.keep(format!("/v1/keys/{}", key.id), &created.view, &KeyWithSecret { key, secret })
 }

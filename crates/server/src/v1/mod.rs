@@ -20,6 +20,7 @@ mod clients;
 mod creation;
 mod entity;
 mod grants;
+mod key_holder;
 mod keys;
 pub(crate) mod keys_verify;
 mod leaks;
@@ -89,6 +90,7 @@ fn operations() -> Operations {
         .merge(webhook_deliveries::routes())
         .merge(webhooks::routes());
     let asked = OpenApiRouter::new()
+        .merge(key_holder::routes())
         .merge(keys_verify::routes())
         .merge(leaks::routes())
         .merge(requests_verify::routes())

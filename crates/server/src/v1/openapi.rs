@@ -20,6 +20,9 @@ use super::access::SCHEME;
 /// The scheme of an API's own credential.
 pub(super) const API_CREDENTIAL: &str = "api_credential";
 
+/// The scheme of an API key that a request is about.
+const API_KEY: &str = "api_key";
+
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -80,6 +83,11 @@ pub(super) fn base() -> Document {
         scopes.join("\n")
     )));
     components.add_security_scheme(SCHEME, SecurityScheme::Http(bearer.build()));
+    let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer);
+    let key = key.description(Some(
+        "The API key that the request is about, of any API; it may also come in the header `X-API-Key`.",
+    ));
+    components.add_security_scheme(API_KEY, SecurityScheme::Http(key.build()));
     let basic = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
     let basic = basic.description(Some("The credential of an API: its `client_id` and secret."));
     components.add_security_scheme(API_CREDENTIAL, SecurityScheme::Http(basic.build()));

@@ -9,10 +9,11 @@ use doorward_core::{
     credential::Credential,
     denial::Denial,
     policy,
-    principal::{CredentialKind, Principal},
+    principal::{CredentialKind, Principal, PrincipalKind},
     refusal::Refusal,
 };
 use doorward_guard::{BoxFuture, RequestContext, Requirement, Verified, Verifier};
+use http::header::USER_AGENT;
 
 use super::{
     access_token,
@@ -68,6 +69,11 @@ impl Verifier for LocalVerifier {
             let anything = policy::Requirement::authenticated();
             let requirement = request.requirement.map_or(&anything, Requirement::policy);
             let found = self.find(credential, Use { address: request.client, requirement, further_uses: 0 }).await?;
+            let principal = &found.verified.principal;
+            if principal.kind == PrincipalKind::Key {
+                let user_agent = request.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));
+                self.app.note_caller(&principal.subject, request.client, user_agent.as_deref());
+            }
             Ok(found.verified)
         })
     }

@@ -13,6 +13,7 @@ use doorward_core::{
     legacy::{LegacyUse, LegacyWay},
     network::Network,
     policy::{self, Requirement},
+    principal::PrincipalKind,
     query_key::{QueryKeys, TakenKey},
     refusal::Refusal,
     secret::ExposeSecret,
@@ -126,6 +127,9 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
         let network = presented.address.map(Network::of);
         let used = LegacyUse::one(LegacyWay::Query, &principal.subject, keys.route(), network, app.now());
         app.note_legacy_uses(&api.id, [used]);
+    }
+    if principal.kind == PrincipalKind::Key {
+        app.note_caller(&principal.subject, presented.address, presented.user_agent.first().map(String::as_str));
     }
     let allowed = presented.check_sender(&credential);
     match allowed.and_then(|()| policy::authorize(principal, &presented.requirement)) {

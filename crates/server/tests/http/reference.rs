@@ -50,13 +50,15 @@ fn in_source(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The paths that the OpenAPI description has; those that APIs ask, and those open to anybody, are in the table as well.
+/// The paths that the OpenAPI description has; those that APIs and holders of keys ask, and those open to anybody, are in the
+/// table as well.
 async fn described() -> (BTreeSet<String>, BTreeSet<String>) {
     let server = TestServer::start().await;
     let description = server.caller.get("/openapi.json").await.expect(200).json();
     let paths = description["paths"].as_object().unwrap();
     let is_in_table = |item: &serde_json::Value| {
-        item.to_string().contains("api_credential") || item["post"]["security"] == serde_json::json!([{}])
+        ["api_credential", "api_key"].iter().any(|scheme| item.to_string().contains(scheme))
+            || item["post"]["security"] == serde_json::json!([{}])
     };
     let of_apis = paths.iter().filter(|(_, item)| is_in_table(item)).map(|(path, _)| path.clone());
     (paths.keys().cloned().collect(), of_apis.collect())

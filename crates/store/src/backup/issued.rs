@@ -203,6 +203,7 @@ mod tests {
         "failures",
         "kept_answers",
         "key_budgets",
+        "key_old_uses",
         "key_rotations",
         "key_searches",
         "key_usage",

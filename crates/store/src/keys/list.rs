@@ -80,5 +80,26 @@ impl Operation for ListShownKeys {
     }
 }
 
+/// Keys that are due for rotation, in order of creation.
+#[derive(Clone, Debug)]
+pub struct ListDueKeys {
+    /// Only keys created after this one.
+    pub after: Option<KeyId>,
+    /// Maximum number of rows.
+    pub limit: i64,
+}
+
+impl Operation for ListDueKeys {
+    type Output = Vec<ShownKey>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ShownKey>, TxError> {
+        let sql =
+            sql!("{} JOIN keys_due due ON due.key_id = id WHERE due.key_id > $1 ORDER BY due.key_id LIMIT $2", SHOWN);
+        let after = [self.after.as_ref().map_or_else(String::new, KeyId::to_string)];
+        let page = Page { kind: "key", sql, after, limit: self.limit, filter: Vec::new() };
+        readable_page(tx, page, shown_key).await
+    }
+}
+
 /// As a range of both columns, so that PostgreSQL does not walk the primary key for an owner of many keys.
 const OF_OWNER: &str = "owner IS NOT NULL AND (owner, id) > ($3, $1) AND owner <= $3";

@@ -13,7 +13,7 @@ use doorward_core::{
     key_rotation::{self, Overlap, RotatedKey, Rotation, RotationEnd, RotationStep},
 };
 
-use super::{CreateKey, FindShownKey, KeyRecord, ShownKey};
+use super::{CreateKey, FindShownKey, KeyRecord, OldUse, ShownKey};
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
@@ -73,6 +73,8 @@ pub struct KeyRotations {
     pub predecessor_is_open: bool,
     /// Since when a successor is due by the policy of one of its APIs.
     pub due_since: Option<Timestamp>,
+    /// Who used the key since its rotation, the latest first. Lists leave it out.
+    pub old_uses: Vec<OldUse>,
 }
 
 /// The fields that [`rotations`] reads.
@@ -116,7 +118,7 @@ pub(super) fn rotations(row: &mut Row) -> Result<KeyRotations, TxError> {
     };
     let (predecessor, predecessor_ended_at): (Option<KeyId>, _) = (row.opt_parsed()?, row.opt_time()?);
     let predecessor_is_open = predecessor.is_some() && predecessor_ended_at.is_none();
-    Ok(KeyRotations { replaced, predecessor, predecessor_is_open, due_since: row.opt_time()? })
+    Ok(KeyRotations { replaced, predecessor, predecessor_is_open, due_since: row.opt_time()?, old_uses: Vec::new() })
 }
 
 /// Gives a key a successor, or the successor that nobody has used another secret. [`TxError::Conflict`], and nothing is
@@ -205,6 +207,7 @@ impl Operation for RotateKey {
         ];
         tx.execute(sql, &row).await?;
         tx.execute("UPDATE api_keys SET expires_at = $1 WHERE id = $2", &[deadline.into(), id.into()]).await?;
+        tx.execute("DELETE FROM key_old_uses WHERE key_id = $1", &[id.into()]).await?;
         tx.execute("DELETE FROM keys_due WHERE key_id = $1", &[id.into()]).await?;
         let event = self.audit.event(AuditAction::KeyRotated).about(id).with("successor", &successor.id);
         let event = event.with("deadline", deadline.as_secs()).with("is_reissue", step == RotationStep::Reissue);

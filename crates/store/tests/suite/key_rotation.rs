@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_core::{
     id::KeyId,
+    key_policy::KeyPolicy,
     key_rotation::{Overlap, RotationEnd, RotationState},
     random::{self, SeededRng},
 };
@@ -11,8 +12,9 @@ use doorward_store::{
     StoreError,
     audit::AuditFilter,
     keys::{
-        CreateKey, DisableKey, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
-        KeyRevocation, KeyTouch, ListKeys, ListShownKeys, RevokeKey, RotateKey, ShownKey, TouchKeys,
+        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
+        KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue, NoticeExpiring, RevokeKey, RotateKey,
+        ShownKey, TouchKeys,
     },
 };
 
@@ -190,6 +192,69 @@ async fn reissued_successor_has_only_its_new_secret() {
         let stale = KeyTouch { id, at: world.now(), address: None, digest };
         world.write(TouchKeys { uses: vec![stale] }).await;
         assert!(find("lost").await.is_none() && find("found").await.is_some());
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_end_soon_are_found_once_over_several_servers() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let ahead = Duration::from_secs(14 * 24 * HOUR);
+        let notice = || NoticeExpiring { ahead, now: world.now(), audits: (0..8).map(|_| world.audit()).collect() };
+        assert!(!world.write(notice()).await, "a search begins with the keys that end later");
+        for number in 0..30 {
+            let expires_at = world.now().plus(ahead + Duration::from_secs(HOUR + number % 3));
+            let key = KeyRecord { expires_at: Some(expires_at), ..keys::key(&world, &format!("{number}")) };
+            keys::created(&world, key).await;
+        }
+        assert!(!world.write(notice()).await);
+        world.advance(2 * HOUR);
+        for _ in 0..3 {
+            race(&world, (0..4).map(|_| notice()).collect()).await;
+        }
+        let events = world.newest_events(AuditFilter::default(), 200).await;
+        let told = events.iter().filter(|event| event.action.as_str() == "key.expiring");
+        let mut subjects: Vec<_> = told.map(|event| event.subject.clone()).collect();
+        assert_eq!(subjects.len(), 30);
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), 30, "each key once");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_marked_as_due_once_over_several_servers() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let policy = KeyPolicy { rotate_after: 10 * HOUR, rotate_ahead: 5 * HOUR, ..KeyPolicy::default() };
+        let mark = |by| MarkDue {
+            api: world.api.id.clone(),
+            policy,
+            by,
+            now: world.now(),
+            audits: (0..8).map(|_| world.audit()).collect(),
+        };
+        for number in 0..30_u64 {
+            // Every third is due by its end, and the others by their age.
+            let expires_at = (number % 3 == 0).then(|| world.now().plus(Duration::from_secs(12 * HOUR)));
+            keys::created(&world, KeyRecord { expires_at, ..keys::key(&world, &format!("{number}")) }).await;
+        }
+        let due = async || world.read(ListDueKeys { after: None, limit: 100 }).await.len();
+        let mut counts = Vec::new();
+        for hours in [6, 1, 2, 2] {
+            world.advance(hours * HOUR);
+            for by in [DueBy::Age, DueBy::End] {
+                for _ in 0..2 {
+                    race(&world, (0..4).map(|_| mark(by)).collect()).await;
+                }
+            }
+            counts.push(due().await);
+        }
+        assert_eq!(counts, [0, 0, 10, 30]);
+        let events = world.newest_events(AuditFilter::default(), 200).await;
+        assert_eq!(events.iter().filter(|event| event.action.as_str() == "key.rotation_due").count(), 30);
     })
     .await;
 }

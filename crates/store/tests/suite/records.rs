@@ -53,6 +53,7 @@ async fn an_api() {
                 access_token_ttl: Duration::from_secs(1),
                 key_prefix: doorward_core::api_key::KeyPrefix::parse("zz").unwrap(),
                 leak_policy: doorward_core::leaks::LeakPolicy::Flag,
+                key_policy: Some(doorward_core::key_policy::KeyPolicy::default()),
             },
         };
         let create = |api: &Api| CreateApi {

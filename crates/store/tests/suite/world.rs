@@ -352,6 +352,7 @@ fn api(rng: &SeededRng, seed: u64) -> Api {
             access_token_ttl: Duration::from_secs(300),
             key_prefix: Default::default(),
             leak_policy: Default::default(),
+            key_policy: None,
         },
     }
 }

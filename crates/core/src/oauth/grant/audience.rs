@@ -213,6 +213,7 @@ pub(crate) mod tests {
                 key_prefix: Default::default(),
                 user_key_scopes: Default::default(),
                 leak_policy: Default::default(),
+                key_policy: None,
             },
         })
     }

@@ -15,6 +15,7 @@ use doorward_core::{
     id::{ApiId, KeyId},
     json::{Map, Value},
     key_limits::{KeyLimits, Quota, RateLimit, Uses},
+    key_policy::KeyPolicy,
     new_api_key::{Expiry, NewApiKey},
     refusal::{Mistake, Refusal},
     rights::{Belongs, Power},
@@ -113,7 +114,9 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         allowed_addresses: &new.allowed_addresses,
         use_limits: KeyLimits { rate_limit: new.rate_limit, quota: new.quota, uses },
     };
-    let expires_at = new.expiry.expires_at(now).map_err(|mistake| vec![mistake]);
+    let policy = KeyPolicy::strictest(apis.iter().filter_map(|api| api.metadata.key_policy.as_ref()));
+    let most = policy.and_then(|policy| policy.max_lifetime());
+    let expires_at = new.expiry.expires_at_within(now, most).map_err(|mistake| vec![mistake]);
     let checked = Mistake::none_in_both(asked.checked(), expires_at);
     let (known, ((metadata, roles), expires_at)) = Mistake::none_in_both(named.finish(), checked)?;
     let expires_at = match new.expiry {

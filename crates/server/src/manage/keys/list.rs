@@ -15,7 +15,7 @@ use crate::{
     },
 };
 use doorward_core::{api::Api, clock::Timestamp, id::KeyId, refusal::Mistake, scope::Scope};
-use doorward_store::keys::{KeyFilter, KeyRecord, ListKeys, ListShownKeys, ShownKey};
+use doorward_store::keys::{KeyFilter, KeyRecord, ListDueKeys, ListKeys, ListShownKeys, ShownKey};
 
 /// Which keys are listed. Each filter that is given leaves fewer.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,8 @@ pub struct WhichKeys {
     pub unused_for: Option<Duration>,
     /// Only those that can be used and expire within this time.
     pub expires_within: Option<Duration>,
+    /// Only those that are due for rotation.
+    pub rotation_due: bool,
 }
 
 /// A page of the keys, in the order of their creation.
@@ -66,14 +68,23 @@ pub async fn list(
         }
         (revoked, state) => revoked.or(state.map(|state| state == KeyState::Revoked)),
     };
-    let filter = KeyFilter { owner, revoked };
+    let (filter, is_due) = (KeyFilter { owner, revoked }, which.rotation_due);
     let read = |after, limit| {
-        let list = ListShownKeys(ListKeys { filter: filter.clone(), after, limit });
-        async move { Ok(app.store.read(list).await?) }
+        let list = ListKeys { filter: filter.clone(), after, limit };
+        async move {
+            // Those that are due have an index of their own, and are few.
+            match (is_due, list) {
+                (true, ListKeys { after, limit, .. }) => Ok(app.store.read(ListDueKeys { after, limit }).await?),
+                (false, list) => Ok(app.store.read(ListShownKeys(list)).await?),
+            }
+        }
     };
     let show = |found: ShownKey| {
         let key = &found.key;
-        let is_meant = reaches(actor, key) && is_for(key, api.as_ref()) && is_unused(key, which.unused_for, now);
+        let is_meant = reaches(actor, key)
+            && is_in(key, &filter)
+            && is_for(key, api.as_ref())
+            && is_unused(key, which.unused_for, now);
         let view = is_meant.then(|| KeyView::of(found, &known, now))?;
         which.mean(&view, now).then_some(view)
     };
@@ -82,6 +93,12 @@ pub async fn list(
         key.show_what_is_left(app, now).await?;
     }
     Ok(page)
+}
+
+/// Whether a key is one that the store would choose: those that are due come without a choice.
+fn is_in(key: &KeyRecord, filter: &KeyFilter) -> bool {
+    (filter.owner.is_none() || filter.owner == key.owner)
+        && filter.revoked.is_none_or(|revoked| revoked == key.revoked_at.is_some())
 }
 
 fn is_for(key: &KeyRecord, api: Option<&Arc<Api>>) -> bool {
@@ -97,7 +114,11 @@ impl WhichKeys {
     fn mean(&self, key: &KeyView, now: Timestamp) -> bool {
         let has_scope = self.scope.as_ref().is_none_or(|scope| key.scopes.contains(scope));
         let is_in_state = self.state.is_none_or(|state| key.state == state);
-        has_scope && is_in_state && self.expires_within.is_none_or(|time| ends_soon(key, now.plus(time)))
+        let is_due = key.rotation.as_ref().is_some_and(|rotation| rotation.due_since.is_some());
+        has_scope
+            && is_in_state
+            && (is_due || !self.rotation_due)
+            && self.expires_within.is_none_or(|time| ends_soon(key, now.plus(time)))
     }
 }
 

@@ -4,8 +4,10 @@ use doorward_core::{
     api_key::{ApiKey, KeyMetadata},
     denial::Denial,
     grant::audience::Apis,
-    id::KeyId,
+    id::{ApiId, KeyId},
+    key_policy::KeyPolicy,
     key_rotation::{self, Overlap, RotationRefused, RotationStep, successor_end},
+    refusal::Refusal,
 };
 use doorward_store::{
     StoreError,
@@ -56,37 +58,95 @@ async fn prepare(
     id: &str,
     asked: RotationRequest,
 ) -> Result<(RotateKey, CreatedKey), ManageError> {
-    let (from, apis, now) = (find_to_change(app, actor, id).await?, apis::all(app).await?, app.now());
-    let overlap = Overlap::default().requested(asked.overlap, asked.quiet_for)?;
-    let successor = from.rotations.replaced.as_ref().map(|replaced| replaced.of(&from.key).successor);
-    let step = key_rotation::rotate(&from.key.facts(), successor.as_ref(), asked.replace_unused, now);
-    let step = step.map_err(|refused| refusal(refused, &from))?;
-    let (key, mut record) = successor_of(app, &from, &apis)?;
-    record.expires_at = match (step, &from.rotations.replaced) {
-        (RotationStep::Reissue, Some(replaced)) => {
-            record.id = replaced.successor.clone();
-            record.created_at = replaced.successor_created_at;
-            successor_end(now, replaced.successor_created_at, replaced.successor_expires_at)
-        }
-        _ => successor_end(now, from.key.created_at, from.key.expires_at),
-    };
-    let power = |record: &KeyRecord| power(&record.metadata, record.expires_at);
-    record.expires_at = actor.rights.end_by_default(&power(&record));
-    actor.rights.check_gives(&power(&record))?;
+    let (from, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
+    let mut planned = Planned::of(app, &from, asked, &apis)?;
+    let record = &mut planned.record;
+    record.expires_at = actor.rights.end_by_default(&power(&record.metadata, record.expires_at));
+    actor.rights.check_gives(&power(&record.metadata, record.expires_at))?;
     check_gives_roles(actor, &record.roles, &apis)?;
-    let rotations =
-        KeyRotations { predecessor: Some(from.key.id.clone()), predecessor_is_open: true, ..KeyRotations::default() };
-    let view = KeyView::of(ShownKey { key: record.clone(), rotations }, &apis, now);
-    let operation = RotateKey {
-        from: Box::new(from),
-        replace_unused: asked.replace_unused,
-        successor: Box::new(record),
-        overlap,
-        now,
-        audit: app.audit(actor),
-        audit_of_successor: app.audit(actor),
+    Ok(planned.finish(app, actor, from, &apis))
+}
+
+/// The same for a key that asks for its own successor. Its rights are the key itself, which the policy of each of its APIs must
+/// allow; the successor is bounded by their maximum lifetime, and not by the end of the key.
+pub(crate) async fn rotate_self(
+    app: &App,
+    actor: &Actor,
+    from: ShownKey,
+    asked: RotationRequest,
+    show: impl FnOnce(&CreatedKey) -> Result<Option<KeptAnswer>, ManageError>,
+) -> Result<(), ManageError> {
+    let apis = apis::all(app).await?;
+    let allows = |id: &ApiId| {
+        apis.by_id(id).is_none_or(|api| api.metadata.key_policy.is_some_and(|policy| policy.self_rotation))
     };
-    Ok((operation, CreatedKey { key, view }))
+    if !from.key.metadata.apis.iter().all(allows) {
+        return Err(Refusal::new(Denial::SelfRotationForbidden).fact("key", &from.key.id).into());
+    }
+    // A key that could begin the next rotation before its predecessor has ended could make any number of keys.
+    if let Some(predecessor) = from.rotations.predecessor.as_ref().filter(|_| from.rotations.predecessor_is_open) {
+        return Err(ManageError::Conflict(format!(
+            "this key replaces {predecessor}, which has not ended; try again once it has"
+        )));
+    }
+    let planned = Planned::of(app, &from, asked, &apis)?;
+    let (operation, created) = planned.finish(app, actor, from, &apis);
+    let answer = show(&created)?;
+    app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))
+}
+
+/// A rotation that the rules allow, before anybody's rights are looked at.
+struct Planned {
+    key: ApiKey,
+    record: KeyRecord,
+    overlap: Overlap,
+    replace_unused: bool,
+}
+
+impl Planned {
+    fn of(app: &App, from: &ShownKey, asked: RotationRequest, apis: &Apis) -> Result<Self, ManageError> {
+        let now = app.now();
+        let policy = policy_of(&from.key, apis);
+        let overlap = policy.unwrap_or_default().overlap().requested(asked.overlap, asked.quiet_for)?;
+        let successor = from.rotations.replaced.as_ref().map(|replaced| replaced.of(&from.key).successor);
+        let step = key_rotation::rotate(&from.key.facts(), successor.as_ref(), asked.replace_unused, now);
+        let step = step.map_err(|refused| refusal(refused, from))?;
+        let (key, mut record) = successor_of(app, from, apis)?;
+        let end = match (step, &from.rotations.replaced) {
+            (RotationStep::Reissue, Some(replaced)) => {
+                record.id = replaced.successor.clone();
+                record.created_at = replaced.successor_created_at;
+                successor_end(now, replaced.successor_created_at, replaced.successor_expires_at)
+            }
+            _ => successor_end(now, from.key.created_at, from.key.expires_at),
+        };
+        let latest = policy.and_then(|policy| policy.max_lifetime()).map(|most| now.plus(most));
+        record.expires_at = [end, latest].into_iter().flatten().min();
+        Ok(Self { key, record, overlap, replace_unused: asked.replace_unused })
+    }
+
+    fn finish(self, app: &App, actor: &Actor, from: ShownKey, apis: &Apis) -> (RotateKey, CreatedKey) {
+        let Self { key, record, overlap, replace_unused } = self;
+        let (predecessor, now) = (Some(from.key.id.clone()), app.now());
+        let rotations = KeyRotations { predecessor, predecessor_is_open: true, ..KeyRotations::default() };
+        let view = KeyView::of(ShownKey { key: record.clone(), rotations }, apis, now);
+        let operation = RotateKey {
+            from: Box::new(from),
+            replace_unused,
+            successor: Box::new(record),
+            overlap,
+            now,
+            audit: app.audit(actor),
+            audit_of_successor: app.audit(actor),
+        };
+        (operation, CreatedKey { key, view })
+    }
+}
+
+/// The policy of a key: the strictest of its APIs.
+pub(super) fn policy_of(key: &KeyRecord, apis: &Apis) -> Option<KeyPolicy> {
+    let apis = key.metadata.apis.iter().filter_map(|id| apis.by_id(id));
+    KeyPolicy::strictest(apis.filter_map(|api| api.metadata.key_policy.as_ref()))
 }
 
 fn refusal(refused: RotationRefused, from: &ShownKey) -> ManageError {

@@ -9,13 +9,15 @@ use doorward_core::{
     id::{ApiId, KeyId},
     json::{Map, Value},
     key_limits::{KeyLimits, Quota, RateLimit},
+    key_policy::KeyPolicy,
     refusal::Refusal,
     scope::Scope,
 };
-use doorward_store::keys::{KeyRecord, KeyRotations, ReservedUses, ShownKey};
+use doorward_store::keys::{KeyRecord, KeyRotations, OldUse, ReservedUses, ShownKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::rotation::policy_of;
 use crate::{
     app::{App, key_limiter},
     manage::{roles, times},
@@ -155,17 +157,48 @@ pub struct RotationView {
     /// When it ends at the latest, since it is replaced.
     #[serde(serialize_with = "times::optional")]
     pub deadline: Option<Timestamp>,
+    /// Since when a successor is due, by the policy of one of its APIs.
+    #[serde(serialize_with = "times::optional")]
+    pub due_since: Option<Timestamp>,
+    /// Who used it since its rotation, the latest first: at most 10. Lists leave it out.
+    pub old_uses: Vec<OldUseView>,
+}
+
+/// A use of a key that is being replaced.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = OldKeyUse)]
+pub struct OldUseView {
+    /// The caller's address, if the API said it.
+    pub address: Option<String>,
+    /// The caller's user agent, if the API said it.
+    pub user_agent: Option<String>,
+    /// When it was last used so.
+    #[serde(serialize_with = "times::serialize")]
+    pub last_used_at: Timestamp,
+}
+
+impl From<OldUse> for OldUseView {
+    fn from(OldUse { address, user_agent, last_used_at }: OldUse) -> Self {
+        let said = |text: String| (!text.is_empty()).then_some(text);
+        Self { address: said(address), user_agent: said(user_agent), last_used_at }
+    }
 }
 
 impl RotationView {
-    fn of(key: &KeyRecord, rotations: KeyRotations, now: Timestamp) -> Option<Self> {
-        let KeyRotations { replaced, predecessor, .. } = rotations;
-        let has_any = replaced.is_some() || predecessor.is_some();
+    fn of(key: &KeyRecord, rotations: KeyRotations, apis: &Apis, now: Timestamp) -> Option<Self> {
+        let KeyRotations { replaced, predecessor, due_since, old_uses, .. } = rotations;
+        // A policy that was removed or relaxed meanwhile demands nothing.
+        let demands = |policy: KeyPolicy| policy.due_at(key.created_at, key.expires_at) <= now;
+        let is_due = due_since.is_some() && policy_of(key, apis).is_some_and(demands) && key.facts().check(now).is_ok();
+        let due_since = due_since.filter(|_| is_due);
+        let has_any = replaced.is_some() || predecessor.is_some() || due_since.is_some();
         has_any.then(|| Self {
             state: replaced.as_ref().map(|replaced| replaced.of(key).state(now).as_str()),
             deadline: replaced.as_ref().map(|replaced| replaced.deadline),
             successor: replaced.map(|replaced| replaced.successor),
             predecessor,
+            due_since,
+            old_uses: old_uses.into_iter().map(OldUseView::from).collect(),
         })
     }
 }
@@ -178,7 +211,7 @@ impl KeyView {
         let name = |id: &ApiId| Some(apis.by_id(id)?.metadata.name.clone());
         let name_or_id = |id: &ApiId| name(id).unwrap_or_else(|| id.to_string());
         Self {
-            rotation: RotationView::of(&key, rotations, now),
+            rotation: RotationView::of(&key, rotations, apis, now),
             state: state(&key, apis, now),
             id: key.id,
             hint: key.hint,

@@ -55,6 +55,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
             }
         }
         RightsExceeded => send(Method::POST, "/v1/clients", None, Some(robot("users:write"))).await,
+        SelfRotationForbidden => send(Method::POST, "/v1/keys/self/rotate", None, Some(json!({}))).await,
         _ => return None,
     })
 }

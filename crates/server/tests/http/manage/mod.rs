@@ -7,6 +7,7 @@ mod clients;
 mod dry_run;
 mod grants;
 mod if_match;
+mod key_policy;
 mod key_rotation;
 mod keys;
 pub(crate) mod manager;

@@ -22,6 +22,7 @@ const CLOSED: &[(&str, &str)] = &[
     ("GET", "/authorize"),
     ("POST", "/authorize"),
     ("POST", "/introspect"),
+    ("POST", "/v1/keys/self/rotate"),
     ("POST", "/v1/keys/verify"),
     ("POST", "/v1/requests/verify"),
     ("POST", "/v1/audit/refusals"),
