@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use url::{Position, Url};
 
 use crate::{
-    api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, key_policy::KeyPolicy, leaks::LeakPolicy, scope::Scope,
+    api_key::KeyPrefix, clock::Timestamp, id::ApiId, jwk::Algorithm, key_policy::KeyPolicy, leaks::LeakPolicy,
+    scope::Scope,
 };
 
 /// The identifier of an API: an absolute URI without a fragment. It is compared and written exactly as registered.

@@ -16,8 +16,8 @@ use doorward_server::{
     manage::{
         apis,
         keys::{
-            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, OldUseView, RotationRequest, RotationView,
-            UsageDays, UsageView, WhichKeys,
+            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, OldUseView, RotationRequest,
+            RotationView, UsageDays, UsageView, WhichKeys,
         },
         times,
     },
