@@ -19,6 +19,7 @@ use crate::{
 mod budget;
 mod creation;
 mod ending;
+mod events;
 mod leak;
 mod list;
 mod notices;

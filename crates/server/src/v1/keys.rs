@@ -260,30 +260,34 @@ async fn update(
 
 /// Disable an API key until it is enabled
 #[utoipa::path(post, path = "/v1/keys/{key_id}/disable", tag = "keys",
-    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    params(("key_id" = String, Path), IfMatchHeader), security(("bearer" = ["keys:write"])),
     responses((status = 200, description = "The key; one that is revoked stays so", body = KeyView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
     let id = key_id(&id)?;
+    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
     keys::disable(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
 
 /// Enable a disabled API key
 #[utoipa::path(post, path = "/v1/keys/{key_id}/enable", tag = "keys",
-    params(("key_id" = String, Path)), security(("bearer" = ["keys:write"])),
+    params(("key_id" = String, Path), IfMatchHeader), security(("bearer" = ["keys:write"])),
     responses((status = 200, description = "The key; one that is revoked stays so", body = KeyView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
     let id = key_id(&id)?;
+    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
     keys::enable(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
@@ -333,7 +337,7 @@ impl From<RotateRequest> for RotationRequest {
 
 /// Rotate an API key: a successor works beside it until it ends
 #[utoipa::path(post, path = "/v1/keys/{key_id}/rotate", tag = "keys",
-    params(("key_id" = String, Path), IdempotencyKeyHeader), security(("bearer" = ["keys:write"])),
+    params(("key_id" = String, Path), IdempotencyKeyHeader, IfMatchHeader), security(("bearer" = ["keys:write"])),
     request_body = RotateRequest,
     responses((status = 201, description = "The successor; the secret is shown once", body = KeyWithSecret)))]
 async fn rotate(
@@ -341,10 +345,12 @@ async fn rotate(
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
     creation: Creation,
 ) -> Result<Response<Body>, ProblemError> {
     let (server, caller, id) = (&app, &actor, key_id(&id)?);
     let rotate = |asked: RotateRequest, keeper: Keeper| async move {
+        if_match.check(&keys::show(server, caller, id.as_str()).await?)?;
         keys::rotate_shown(server, caller, id.as_str(), asked.into(), |created| keep(&keeper, created)).await.map(drop)
     };
     creation.answer(&app, &actor, rotate).await

@@ -16,7 +16,7 @@ use super::{
     access::Caller,
     audit::time,
     document::{Document, read_query},
-    entity::{Id, answer},
+    entity::{Id, IfMatch, IfMatchHeader, answer},
     list::{List, ListQuery, NoQuery, PageParameters, pairs, query_invalid},
 };
 use crate::{
@@ -116,27 +116,31 @@ async fn show_delivery(
 ///
 /// Whatever became of it. One that waits already stays as it is.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/deliveries/{event_id}/replay", tag = "webhooks",
-    params(("webhook_id" = String, Path), ("event_id" = String, Path)), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), ("event_id" = String, Path), IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "The delivery, which waits", body = DeliveryView)))]
 async fn replay_delivery(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Named(id, event): Named,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::delivery(&app, &actor, &id, &event).await?)?;
     answer(&webhooks::replay(&app, &actor, &id, &event).await?)
 }
 
 /// Send all events to an endpoint again that were given up
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/replay", tag = "webhooks",
-    params(("webhook_id" = String, Path), Replay), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), Replay, IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "How many", body = Replayed)))]
 async fn replay_dead(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     Replay { since }: Replay,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     let replayed = webhooks::replay_dead(&app, &actor, &id, since).await?;
     Ok(respond::json_no_store(&Replayed { replayed })?)
 }
@@ -145,13 +149,15 @@ async fn replay_dead(
 ///
 /// It gets it whatever its `events` are.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/test", tag = "webhooks",
-    params(("webhook_id" = String, Path)), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "The delivery, which waits", body = DeliveryView)))]
 async fn test(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     answer(&webhooks::test(&app, &actor, &id).await?)
 }

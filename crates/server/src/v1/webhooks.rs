@@ -162,14 +162,16 @@ async fn delete(
 ///
 /// Nothing is sent to it any more. What waits for it is given up when it is due, and can be replayed later.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/disable", tag = "webhooks",
-    params(("webhook_id" = String, Path)), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "The endpoint", body = WebhookView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     answer(&webhooks::disable(&app, &actor, &id).await?)
 }
 
@@ -177,14 +179,16 @@ async fn disable(
 ///
 /// Events of the meantime are not sent.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/enable", tag = "webhooks",
-    params(("webhook_id" = String, Path)), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "The endpoint", body = WebhookView)))]
 async fn enable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     _: NoQuery,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     answer(&webhooks::enable(&app, &actor, &id).await?)
 }
 
@@ -192,14 +196,16 @@ async fn enable(
 ///
 /// Old and new sign side by side until `previous_secret_ends_at`.
 #[utoipa::path(post, path = "/v1/webhooks/{webhook_id}/rotate-secret", tag = "webhooks",
-    params(("webhook_id" = String, Path), Rotation), security(("bearer" = ["webhooks:write"])),
+    params(("webhook_id" = String, Path), Rotation, IfMatchHeader), security(("bearer" = ["webhooks:write"])),
     responses((status = 200, description = "The new secret, shown once", body = WebhookSecret)))]
 async fn rotate_secret(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
     Rotation { overlap }: Rotation,
+    if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
+    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     let overlap = overlap.map_or(webhooks::OVERLAP, Duration::from_secs);
     let NewSecret { secret, previous_ends_at } = webhooks::rotate_secret(&app, &actor, &id, overlap).await?;
     let secret = secret.expose_secret().to_owned();

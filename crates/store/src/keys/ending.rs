@@ -1,6 +1,8 @@
 //! The end of a key, for good or until it is enabled again.
 
-use doorward_core::{clock::Timestamp, id::KeyId};
+use doorward_core::{clock::Timestamp, id::KeyId, webhook_event::EventType};
+
+use super::events::report;
 
 use crate::{
     ChangeKind, append_change,
@@ -41,6 +43,7 @@ impl Operation for RevokeKey {
             return Ok(if exists.is_empty() { KeyRevocation::Unknown } else { KeyRevocation::Before });
         }
         self.audit.event(AuditAction::KeyRevoked).about(id).append(tx).await?;
+        report(tx, &self.id, &self.audit, EventType::KeyRevoked).await?;
         append_change(tx, ChangeKind::Key, id, self.now).await?;
         Ok(KeyRevocation::Now)
     }

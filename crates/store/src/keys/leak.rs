@@ -3,7 +3,9 @@
 //! Easy to get wrong: the reporter of a key must not learn by the time of the answer whether it exists. So each report
 //! counts as an attempt in the same transaction, and a report of an unknown key is committed like any other.
 
-use doorward_core::{clock::Timestamp, id::KeyId, leaks::LeakPolicy};
+use doorward_core::{clock::Timestamp, id::KeyId, leaks::LeakPolicy, webhook_event::EventType};
+
+use super::events::report;
 
 use crate::{
     ChangeKind, append_change,
@@ -71,6 +73,10 @@ impl Operation for Leak {
             event = event.with("source", source);
         }
         event.append(tx).await?;
+        report(tx, &self.id, &self.audit, EventType::KeyLeaked).await?;
+        if is_revoked {
+            report(tx, &self.id, &self.audit, EventType::KeyRevoked).await?;
+        }
         append_change(tx, ChangeKind::Key, id, self.now).await?;
         Ok(())
     }

@@ -10,12 +10,14 @@ use doorward_core::{
     clock::Timestamp,
     id::{ApiId, KeyId},
     key_policy::KeyPolicy,
+    webhook_event::EventType,
 };
 
-use super::{FindShownKey, ShownKey};
+use super::{FindShownKey, ShownKey, events};
 use crate::{
     audit::{AuditAction, AuditContext},
     tx::{Operation, Tx, TxError, Urgency, Value},
+    webhooks::enqueue,
 };
 
 /// How far a search has come: behind the keys of this time and id.
@@ -97,9 +99,12 @@ impl Operation for NoticeExpiring {
             let is_replaced = |shown: &ShownKey| shown.rotations.replaced.is_some();
             let Some(ShownKey { key, .. }) = key.filter(|shown| !is_replaced(shown)) else { continue };
             if key.facts().check(self.now).is_ok() {
+                let days_ahead = self.ahead.as_secs() / 86_400;
                 let event = audit.event(AuditAction::KeyExpiring).about(id).with("name", &key.metadata.name);
                 let event = event.with("expires_at", expires_at.as_secs());
-                event.with("days_ahead", self.ahead.as_secs() / 86_400).append(tx).await?;
+                event.with("days_ahead", days_ahead).append(tx).await?;
+                let event = events::event(&key, audit, EventType::KeyExpiring);
+                enqueue(tx, &event.with("days_ahead", days_ahead)).await?;
             }
         }
         finish(tx, &search, found, self.audits.len(), until.max(position.time)).await
@@ -191,6 +196,8 @@ impl MarkDue {
             if tx.execute(sql, &[id.as_str().into(), self.now.into()]).await? > 0 {
                 let event = audit.event(AuditAction::KeyRotationDue).about(id).with("name", &key.metadata.name);
                 event.with("api", &self.api).append(tx).await?;
+                let event = events::event(&key, audit, EventType::KeyRotationDue);
+                enqueue(tx, &event.with("api_id", self.api.as_str())).await?;
             }
         }
         Ok(())

@@ -27,6 +27,7 @@ mod failures;
 mod filter_plans;
 mod filters;
 mod grants;
+mod key_events;
 mod key_rotation;
 mod key_usage;
 mod keys;

@@ -66,7 +66,7 @@ fn record(world: &World) -> WebhookRecord {
     }
 }
 
-async fn created(world: &World, edit: impl FnOnce(&mut WebhookMetadata)) -> WebhookRecord {
+pub(crate) async fn created(world: &World, edit: impl FnOnce(&mut WebhookMetadata)) -> WebhookRecord {
     let mut webhook = record(world);
     edit(&mut webhook.metadata);
     assert!(world.write(CreateWebhook { webhook: webhook.clone(), most: 100, audit: world.audit() }).await);

@@ -209,6 +209,7 @@ impl TestServer {
     /// Does what is due, and learns of it as any server does.
     pub(crate) async fn run_due(&self) {
         let position = self.app.store.position().await.unwrap();
+        self.app.flush_uses().await.unwrap();
         tasks::run_due(&self.app).await.unwrap();
         self.app.catch_up(position).await.unwrap();
     }

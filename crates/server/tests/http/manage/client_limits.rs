@@ -160,7 +160,7 @@ async fn limits_need_scopes_of_the_management_api() {
     let (_, path) = limited(&server, &all, json!({"limited_to": ["notes"]})).await;
     let narrowed = all.patch(&path, json!({"scope": "notes:read"})).await;
     assert_eq!(places(&narrowed), ["/limited_to"], "a limit is not dropped on the quiet");
-    let wrong = managing(json!({"client_name": " ", "limited_to": ["gone"], "limited_to_owners": ["nobody"]}));
+    let wrong = managing(json!({"client_name": " ", "limited_to": ["gone"], "limited_to_owners": ["usr_1"]}));
     let answer = all.post("/v1/clients", wrong).await;
     assert_eq!(places(&answer), ["/client_name", "/limited_to/0", "/limited_to_owners/0"]);
     assert_eq!(places(&all.post("/v1/clients", managing(json!({"limits": {}}))).await), ["/limits"]);

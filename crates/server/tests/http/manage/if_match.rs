@@ -91,12 +91,16 @@ async fn every_operation_on_one_thing_honours_if_match() {
         ("api", role["api_id"].as_str().unwrap().to_owned()),
         ("role", "admin".to_owned()),
     ];
+    let webhook = manager.post("/v1/webhooks", json!({"url": "https://hooks.example/"})).await.expect(201).text("id");
+    let event = manager.act(&format!("/v1/webhooks/{webhook}/test")).await.expect(200).text("id");
+    let ids: Vec<_> = ids.into_iter().chain([("webhook_id", webhook), ("event_id", event)]).collect();
     let before = manager.get("/v1/audit?limit=1").await.json()["items"][0]["id"].clone();
     for (method, path, is_described) in operations_on_one(&server, &ids).await {
         assert!(is_described, "{method} {path} does not describe If-Match");
         let body = match (&method, path.ends_with("/password")) {
             (_, true) => Some(json!({"password": "a fine long password"})),
             (&Method::PATCH, _) => Some(json!({})),
+            _ if path.ends_with("/rotate") => Some(json!({})),
             _ => None,
         };
         let stale = [("if-match", "\"stale\"")];

@@ -67,6 +67,8 @@ struct Scene<'a> {
     of_owners: Manager<'a>,
     /// A client that both callers may change.
     client: String,
+    /// An endpoint of webhooks that both may change.
+    webhook: String,
     /// A key of the API `boards`, which neither reaches.
     key_of_boards: String,
     /// An owner beside Alice and the client: the client of the tests.
@@ -97,7 +99,9 @@ impl<'a> Scene<'a> {
             .iter()
             .find_map(|api| (api["name"] == "notes").then(|| api["id"].as_str().unwrap().to_owned()));
         let (notes, boards, other_client) = (notes.unwrap(), boards.to_owned(), server.world.web.id.clone());
-        Self { server, all, of_apis, of_owners, client, key_of_boards, other_client, bob, notes, boards }
+        let webhook = json!({"url": "https://hooks.example/", "apis": [notes], "owners": [client]});
+        let webhook = all.post("/v1/webhooks", webhook).await.expect(201).text("id");
+        Self { server, all, of_apis, of_owners, client, webhook, key_of_boards, other_client, bob, notes, boards }
     }
 
     /// The bodies that name something of others by a member, each as the members that differ from [`Self::right`], and
@@ -122,7 +126,8 @@ impl<'a> Scene<'a> {
             ("KeyVerification", "key") => each(Of::Api, vec![json!(self.key_of_boards)]),
             ("NewKey", "apis") => each(Of::Api, boards.map(|api| json!(["doorward", api])).to_vec()),
             ("NewKey", "api") => {
-                let body = |api| json!({"apis": null, "api": api});
+                let bare = json!({"apis": null, "scopes": [], "limited_to": [], "limited_to_owners": []});
+                let body = |api| with(bare.clone(), &json!({ "api": api }));
                 Some((Of::Api, boards.map(body).to_vec()))
             }
             ("NewKey", "owner") => each(Of::Owner, others.map(|owner| json!(owner)).to_vec()),
@@ -131,18 +136,27 @@ impl<'a> Scene<'a> {
                 let scopes = ["clients:read", "boards:read"];
                 Some((Of::Api, vec![json!({"apis": ["doorward", "boards"], "scopes": scopes})]))
             }
+            ("WebhookMetadata", "apis") => each(Of::Api, vec![json!([self.notes, self.boards])]),
+            ("WebhookMetadata", "owners") => {
+                let others = [self.bob.as_str(), self.other_client.as_str(), "acme"];
+                each(Of::Owner, others.map(|owner| json!([self.client, owner])).to_vec())
+            }
             ("NewRoleGrant", "api") => each(Of::Api, boards.map(|api| json!(api)).to_vec()),
             ("NewRoleGrant", "holder") => each(Of::Owner, holders.map(|holder| json!(holder)).to_vec()),
             // Names and scopes of an API are nobody else's: they are refused to everybody where they are taken.
             ("ApiMetadata", "access_token_ttl" | "identifier" | "key_prefix" | "name" | "roles" | "scopes")
             | ("ApiMetadata", "signing_algorithm" | "token_format" | "user_key_scopes")
+            | ("ApiMetadata", "key_policy" | "leak_policy")
             | ("ClientSettings", "assertion_for_token_endpoint" | "client_name" | "client_uri" | "grant_types" | "jwks")
             | ("ClientSettings", "id_token_claims" | "id_token_signed_response_alg" | "post_logout_redirect_uris")
             | ("ClientSettings", "profile" | "redirect_uris" | "token_endpoint_auth_method")
             // A key keeps its APIs, and the scopes and roles are theirs.
-            | ("KeySettings", "metadata" | "name" | "roles" | "scopes")
-            | ("KeyVerification", "scopes")
-            | ("NewKey", "environment" | "expires_in" | "metadata" | "name" | "never_expires")
+            | ("KeySettings", "allowed_addresses" | "metadata" | "name" | "quota" | "rate_limit" | "roles" | "scopes" | "uses")
+            | ("KeyVerification", "address" | "scopes" | "uses")
+            | ("NewKey", "allowed_addresses" | "environment" | "expires_in" | "metadata" | "name" | "never_expires")
+            | ("NewKey", "quota" | "rate_limit" | "uses")
+            | ("RotateKey", "overlap" | "quiet_for" | "replace_unused")
+            | ("WebhookMetadata", "description" | "events" | "url")
             | ("NewPassword", "password")
             | ("NewRoleGrant", "role")
             | ("NewSigningKey", "alg")
@@ -155,6 +169,7 @@ impl<'a> Scene<'a> {
     /// The path of an operation, and a body without something of others.
     fn right(&self, operation: &Operation) -> (String, Value) {
         let path = operation.path.replace("{api_id}", &self.notes).replace("{client_id}", &self.client);
+        let path = path.replace("{webhook_id}", &self.webhook);
         let body = match (operation.method.as_str(), operation.path.as_str()) {
             ("PATCH", "/v1/apis/{api_id}") => json!({"access_token_ttl": 60}),
             ("POST", "/v1/clients") => json!({
@@ -168,8 +183,13 @@ impl<'a> Scene<'a> {
             }),
             ("POST", "/v1/keys/verify") => json!({"key": self.server.world.key}),
             ("POST", "/v1/roles") => json!({"holder": self.client, "api": "notes", "role": "admin"}),
+            ("POST", "/v1/webhooks") => {
+                json!({"url": "https://hooks.example/", "apis": [self.notes], "owners": [self.client]})
+            }
+            ("PATCH", "/v1/webhooks/{webhook_id}") => json!({"description": "Other"}),
             // No member of these names something of others.
             ("POST", "/v1/apis" | "/v1/signing-keys" | "/v1/users")
+            | ("POST", "/v1/keys/{key_id}/rotate")
             | ("PATCH", "/v1/keys/{key_id}" | "/v1/users/{user_id}")
             | ("POST", "/v1/users/{user_id}/password") => json!({}),
             unknown => panic!("say here what a body of this operation is: {unknown:?}"),
@@ -185,7 +205,7 @@ impl<'a> Scene<'a> {
             loop {
                 let page = self.all.get(&format!("{path}?limit=200{cursor}")).await.expect(200).json();
                 for mut item in page["items"].as_array().unwrap().clone() {
-                    item.as_object_mut().unwrap().remove("last_used_at");
+                    item.as_object_mut().unwrap().retain(|member, _| !member.starts_with("last_used_"));
                     found.push(item);
                 }
                 match page["next"].as_str() {

@@ -264,6 +264,7 @@ async fn runs_at_the_same_time_create_nothing_twice() {
 #[tokio::test]
 async fn limits_of_clients_are_exported_by_name_and_applied() {
     on_each_engine(async |server| {
+        let (alice, bob) = (format!("user:{ALICE}"), format!("user:{BOB}"));
         let robot = |owners: &[&str]| {
             state(json!({
                 "api": [{"name": "boards", "identifier": "urn:boards"}],
@@ -274,8 +275,8 @@ async fn limits_of_clients_are_exported_by_name_and_applied() {
             }))
         };
         let keeps = How { prunes: false, ..CONFIRMED };
-        assert_eq!(apply(server, &robot(&[ALICE]), keeps).await.changes.len(), 2);
-        assert!(apply(server, &robot(&[ALICE]), keeps).await.changes.is_empty());
+        assert_eq!(apply(server, &robot(&[&alice]), keeps).await.changes.len(), 2);
+        assert!(apply(server, &robot(&[&alice]), keeps).await.changes.is_empty());
         let found = exported(server).await;
         let client =
             found.client.iter().flatten().find(|client| client.settings.metadata.client_name == "Robot").unwrap();
@@ -284,7 +285,7 @@ async fn limits_of_clients_are_exported_by_name_and_applied() {
         assert!(alice.starts_with("usr_"), "{alice}");
         assert!(apply(server, &found, keeps).await.changes.is_empty());
 
-        let changes = apply(server, &robot(&[BOB]), keeps).await.changes;
+        let changes = apply(server, &robot(&[&bob]), keeps).await.changes;
         assert_eq!(changes[0].members.iter().map(|member| &*member.member).collect::<Vec<_>>(), ["limited_to_owners"]);
         let missing = format!("usr_{}", "7".repeat(32));
         let refused = state::apply(&server.app, &operator(), &robot(&[&missing]), keeps).await;
