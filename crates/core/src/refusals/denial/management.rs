@@ -40,7 +40,7 @@ macro_rules! management {
             remedy: "No action needed. The caller must wait as long as `Retry-After` says. If a scanner reports many keys, raise the limit." }
         SelfRotationForbidden { code: "self_rotation_forbidden", status: 403, error: "", class: Permission,
             sentence: "This API key can't be rotated by its holder. Ask the operator of the API for a new one.",
-            cause: "An API of the key has no `key_policy`, or one that says `\"self_rotation\": false`.",
+            cause: "An API of the key has no `key_policy`, or one that says `\"self_rotation\": false`, or somebody reported the key as leaked.",
             remedy: "Rotate it: `doorward key rotate`. To let holders do so, give the API a policy: `doorward api update --key-policy`." }
         RightsExceeded { code: "rights_exceeded", status: 403, error: "", class: Permission,
             sentence: "You can't give, or change, rights that you don't have yourself.",

@@ -80,8 +80,11 @@ pub(crate) async fn rotate_self(
     let allows = |id: &ApiId| {
         apis.by_id(id).is_none_or(|api| api.metadata.key_policy.is_some_and(|policy| policy.self_rotation))
     };
-    if !from.key.metadata.apis.iter().all(allows) {
-        return Err(Refusal::new(Denial::SelfRotationForbidden).fact("key", &from.key.id).into());
+    // A leaked key would fetch one that nobody has reported.
+    let is_leaked = from.key.leaked_at.is_some();
+    if is_leaked || !from.key.metadata.apis.iter().all(allows) {
+        let refusal = Refusal::new(Denial::SelfRotationForbidden).fact("key", &from.key.id);
+        return Err(if is_leaked { refusal.fact("reported", "leaked") } else { refusal }.into());
     }
     // A key that could begin the next rotation before its predecessor has ended could make any number of keys.
     if let Some(predecessor) = from.rotations.predecessor.as_ref().filter(|_| from.rotations.predecessor_is_open) {

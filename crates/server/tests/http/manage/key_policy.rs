@@ -161,6 +161,27 @@ async fn only_a_key_that_works_fetches_a_successor() {
 }
 
 #[tokio::test]
+async fn stolen_key_fetches_no_successor() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    set_policy(&manager, json!({})).await.expect(200);
+    let bound = created(&manager, json!({"allowed_addresses": ["192.0.2.0/24"]})).await.expect(201);
+    let answer = rotate_self(&server, &bound.text("secret"), None).await;
+    assert_eq!(refused(&answer, 403), "key_address_not_allowed");
+    let key = created(&manager, json!({})).await.expect(201).text("secret");
+    let browser = server.caller.request(Method::POST, "/v1/keys/self/rotate").bearer_auth(&key).json(&json!({}));
+    let answer = server.caller.send(browser.header("origin", "https://app.example")).await;
+    assert_eq!(refused(&answer, 403), "key_in_browser");
+    let apis = manager.get("/v1/apis?limit=100").await.json()["items"].clone();
+    let notes = apis.as_array().unwrap().iter().find(|api| api["name"] == "notes").unwrap().clone();
+    let path = format!("/v1/apis/{}", notes["id"].as_str().unwrap());
+    manager.patch(&path, json!({"leak_policy": "flag"})).await.expect(200);
+    let report = server.caller.request(Method::POST, "/v1/leaks").json(&json!({"key": key}));
+    server.caller.send(report).await.expect(202);
+    assert_eq!(refused(&rotate_self(&server, &key, None).await, 403), "self_rotation_forbidden");
+}
+
+#[tokio::test]
 async fn rotated_key_shows_who_still_uses_it() {
     on_each_engine(async |server| {
         let manager = Manager::of_all(server).await;
