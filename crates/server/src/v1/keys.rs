@@ -172,8 +172,12 @@ struct Filter {
     /// Only keys in this state.
     state: Option<KeyState>,
     /// Only keys that were not used for so many seconds, and existed that long.
+    #[param(maximum = 3_153_600_000_i64)]
+    #[schema(maximum = 3_153_600_000_i64)]
     unused_for: Option<u64>,
     /// Only keys that can be used and expire within so many seconds.
+    #[param(maximum = 3_153_600_000_i64)]
+    #[schema(maximum = 3_153_600_000_i64)]
     expires_within: Option<u64>,
     /// Only keys that are due for rotation.
     #[serde(default)]

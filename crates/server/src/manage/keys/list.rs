@@ -5,6 +5,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use doorward_core::{api::Api, clock::Timestamp, id::KeyId, new_api_key::MAX_LIFETIME, refusal::Mistake, scope::Scope};
+use doorward_store::keys::{KeyFilter, KeyRecord, ListDueKeys, ListKeys, ListShownKeys, ShownKey};
+
 use super::{KeyView, reaches, view::KeyState};
 use crate::{
     actor::Actor,
@@ -14,8 +17,6 @@ use crate::{
         page::{Page, page},
     },
 };
-use doorward_core::{api::Api, clock::Timestamp, id::KeyId, refusal::Mistake, scope::Scope};
-use doorward_store::keys::{KeyFilter, KeyRecord, ListDueKeys, ListKeys, ListShownKeys, ShownKey};
 
 /// Which keys are listed. Each filter that is given leaves fewer.
 #[derive(Clone, Debug, Default)]
@@ -55,6 +56,7 @@ pub async fn list(
         },
         None => None,
     };
+    which.check_times()?;
     let (known, now) = (apis::all(app).await?, app.now());
     let api = match which.api.as_deref().map(|name| apis::named(&known, name)) {
         Some(Ok(api)) => Some(api.clone()),
@@ -111,6 +113,15 @@ fn is_unused(key: &KeyRecord, time: Option<Duration>, now: Timestamp) -> bool {
 }
 
 impl WhichKeys {
+    /// Refuses times that are longer than any key lives.
+    fn check_times(&self) -> Result<(), ManageError> {
+        let times = [("unused_for", self.unused_for), ("expires_within", self.expires_within)];
+        let is_too_long = |(_, time): &(&str, Option<Duration>)| time.is_some_and(|time| time > MAX_LIFETIME);
+        let mistakes =
+            times.into_iter().filter(is_too_long).map(|(name, _)| Mistake::at(name, "at most a hundred years"));
+        Ok(Mistake::none(mistakes.collect())?)
+    }
+
     fn mean(&self, key: &KeyView, now: Timestamp) -> bool {
         let has_scope = self.scope.as_ref().is_none_or(|scope| key.scopes.contains(scope));
         let is_in_state = self.state.is_none_or(|state| key.state == state);

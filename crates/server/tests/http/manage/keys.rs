@@ -145,6 +145,8 @@ async fn keys_are_found_by_what_they_are_for_and_how_they_are_used() {
             ("state=lost", "?state"),
             ("scope=a%22", "?scope"),
             ("unused_for=-1", "?unused_for"),
+            ("expires_within=3153600001", "/expires_within"),
+            ("unused_for=9223372036854775808", "/unused_for"),
             ("state=active&revoked=true", "/state"),
         ] {
             assert_eq!(places(&manager.get(&format!("/v1/keys?{query}")).await), [place], "{query}");
