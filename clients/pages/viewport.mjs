@@ -24,7 +24,7 @@ function misfits() {
     if (isForHearingOnly(element) || !element.getClientRects().length) continue;
     if (sticksOut(element.getBoundingClientRect())) faults.push(`sticks out: ${name(element)}`);
     const { overflowX, overflowY } = getComputedStyle(element);
-    const isText = !element.matches("input, svg, svg *");
+    const isText = !element.matches("input, select, select *, svg, svg *");
     const clips = isText && (overflowX !== "visible" || overflowY !== "visible");
     if (clips && (element.scrollWidth > element.clientWidth + 1 || element.scrollHeight > element.clientHeight + 1)) {
       faults.push(`cut off: ${name(element)}`);
@@ -42,7 +42,7 @@ function misfits() {
       if (sticksOut(rect) || leavesBox) faults.push(`text leaves its place: ${textContent.trim()}`);
     }
   }
-  for (const control of document.querySelectorAll("a[href], button, input:not([type=hidden]), summary")) {
+  for (const control of document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")) {
     if (isForHearingOnly(control)) continue;
     // A label is part of its box's target. A link within a sentence is as high as the sentence is.
     const [own, ...labels] = [control, ...(control.type === "checkbox" ? control.labels : [])]
@@ -62,7 +62,7 @@ function misfits() {
 /** Controls whose edge can't be seen, and things that move. */
 function edgeless() {
   const canvas = getComputedStyle(document.body).backgroundColor;
-  const controls = [...document.querySelectorAll("button, .button, input:not([type=hidden])")];
+  const controls = [...document.querySelectorAll("button, .button, input:not([type=hidden]), select")];
   const isForHearingOnly = (element) => getComputedStyle(element).clipPath !== "none";
   return controls.filter((control) => {
     const style = getComputedStyle(control);
@@ -158,7 +158,7 @@ export async function viewport(check, name, reached) {
     }
     assert.deepEqual(keys[1], keys[0]);
     assert.deepEqual(keys[2], keys[0]);
-    const reachable = "a[href], button:not([aria-hidden=true]), input:not([type=hidden]):not(:disabled), summary";
+    const reachable = "a[href], button:not([aria-hidden=true]), input:not([type=hidden]):not(:disabled), select, summary";
     assert.equal(keys[0].length, await page.locator(reachable).count(), keys[0].join(" "));
   });
 

@@ -66,21 +66,21 @@ async fn user_makes_renames_and_revokes_a_key() {
         assert_eq!(verdict_of_key["principal"]["owner"], alice.to_string());
 
         let list = browser.get("/account/keys").await.expect(200);
-        assert!(list.body.contains("<h3>ci</h3>") && !list.body.contains(&key), "{}", list.body);
+        assert!(list.body.contains("<h2>ci</h2>") && !list.body.contains(&key), "{}", list.body);
         let id = hidden(&page, "id");
         let shown = browser.get(&format!("/account/keys/{id}")).await.expect(200);
         let rename = Form::to(&shown, "/account/keys/rename", &id);
         let renamed = browser.submit(&rename, &[("key", &id), ("name", "build")]).await.expect(303);
         let list = browser.follow(renamed).await.expect(200);
         assert!(
-            list.body.contains("<h3>build</h3>") && list.body.contains("The key has its new name."),
+            list.body.contains("<h2>build</h2>") && list.body.contains("The key has its new name."),
             "{}",
             list.body
         );
 
         let revoke = Form::to(&shown, "/account/keys/revoke", &id);
         let list = browser.follow(browser.submit(&revoke, &[("key", &id)]).await.expect(303)).await.expect(200);
-        assert!(list.body.contains("The key is revoked.") && !list.body.contains("<h3>build</h3>"), "{}", list.body);
+        assert!(list.body.contains("The key is revoked.") && !list.body.contains("<h2>build</h2>"), "{}", list.body);
         assert_eq!(verdict(server, &key).await["code"], "key_revoked");
         let account = browser.get("/account").await.expect(200);
         assert!(
@@ -99,7 +99,7 @@ async fn form_that_is_sent_twice_makes_one_key() {
         let again = send(&browser, &page, &[("scope", "notes:read")]).await.expect(200);
         assert!(again.body.contains("This key exists") && !again.body.contains(&secret(&first)), "{}", again.body);
         let list = browser.get("/account/keys").await.expect(200);
-        assert_eq!(list.body.matches("<h3>").count(), 1, "{}", list.body);
+        assert_eq!(list.body.matches("<h2>").count(), 1, "{}", list.body);
     })
     .await;
 }
