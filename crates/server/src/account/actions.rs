@@ -83,10 +83,7 @@ pub(super) async fn act(
     let done = async {
         let parameters = form.parameters()?;
         visitor.check_form(app, &parameters)?;
-        let done = action(session, form.origin.actor(session.user.id.as_str()), &parameters).await?;
-        let mut response = respond::redirect(done.leads_to())?;
-        done.carry(app, response.headers_mut());
-        Ok(response)
+        action(session, form.origin.actor(session.user.id.as_str()), &parameters).await?.answer(app)
     };
     done.await.map_err(|refusal: Refusal| PageError::from(refusal).leading("/account", "Back to your account"))
 }

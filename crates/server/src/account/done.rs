@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use doorward_core::{id::ClientId, refusal::Refusal};
-use http::HeaderMap;
+use http::{HeaderMap, Response};
 
-use crate::{app::App, browser::Cookie};
+use crate::{app::App, browser::Cookie, web::respond};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Done {
@@ -30,7 +31,7 @@ pub(crate) enum Done {
 
 impl Done {
     /// The page that says so.
-    pub(super) fn leads_to(&self) -> &'static str {
+    fn leads_to(&self) -> &'static str {
         match self {
             Self::Disconnected(_) | Self::OtherSessionsEnded | Self::PasswordChanged | Self::SessionEnded => "/account",
             Self::KeyRenamed | Self::KeyRevoked => "/account/keys",
@@ -38,8 +39,15 @@ impl Done {
         }
     }
 
+    /// Leads to the page that says so.
+    pub(super) fn answer(&self, app: &App) -> Result<Response<Body>, Refusal> {
+        let mut response = respond::redirect(self.leads_to())?;
+        self.carry(app, response.headers_mut());
+        Ok(response)
+    }
+
     /// Sends it along with the redirect; after a sign-out there is no session to send it along with.
-    pub(super) fn carry(&self, app: &App, headers: &mut HeaderMap) {
+    fn carry(&self, app: &App, headers: &mut HeaderMap) {
         let value = match self {
             Self::SignedOut => return Cookie::Session.clear(app, headers),
             Self::Disconnected(client_id) => client_id.to_string(),

@@ -31,7 +31,6 @@ use crate::{
     web::{
         body::Form,
         refused::{PageError, noting, status},
-        respond,
     },
 };
 
@@ -92,7 +91,7 @@ pub(super) async fn rename(
         let actor = form.origin.actor(user_id.as_str());
         let name = parameters.optional("name")?.unwrap_or_default();
         match own::rename(&app, &actor, user_id, &id, name).await {
-            Ok(_) => done(&app, &Done::KeyRenamed),
+            Ok(_) => Done::KeyRenamed.answer(&app),
             Err(ManageError::Mistakes(mistakes)) => again(&app, &visitor, user_id, &id, mistakes).await,
             Err(error) => Err(error.into()),
         }
@@ -111,12 +110,6 @@ pub(super) async fn revoke(State(app): State<Arc<App>>, signed_in: SignedIn, for
 
 fn key_of(form: &Parameters<'_>) -> Result<KeyId, Refusal> {
     KeyId::parse(form.required("key")?).map_err(|_| Refusal::new(Denial::ParameterInvalid).parameter("key"))
-}
-
-fn done(app: &App, done: &Done) -> Result<Response<Body>, Refusal> {
-    let mut response = respond::redirect(done.leads_to())?;
-    done.carry(app, response.headers_mut());
-    Ok(response)
 }
 
 /// Shows the page of a key again, with the mistake in its form.

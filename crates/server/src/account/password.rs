@@ -149,9 +149,7 @@ pub(super) async fn submit(
         }
         Err(refusal) => return Ok(refused(&app, &visitor, &session, Problem::ChangedMeanwhile, refusal)?),
     }
-    let mut response = respond::redirect(Done::PasswordChanged.leads_to())?;
-    Done::PasswordChanged.carry(&app, response.headers_mut());
-    Ok(response)
+    Ok(Done::PasswordChanged.answer(&app)?)
 }
 
 /// Shows the page again where the current password was not accepted, for which `wrong` is the reason.

@@ -27,6 +27,7 @@ use super::{
     list::{List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
+    actor::Actor,
     app::App,
     manage::{
         ManageError,
@@ -273,8 +274,7 @@ async fn disable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = key_id(&id)?;
-    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
+    let id = known(&app, &actor, &id, &if_match).await?;
     keys::disable(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
@@ -290,8 +290,7 @@ async fn enable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = key_id(&id)?;
-    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
+    let id = known(&app, &actor, &id, &if_match).await?;
     keys::enable(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
@@ -307,8 +306,7 @@ async fn revoke(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = key_id(&id)?;
-    if_match.check(&keys::show(&app, &actor, id.as_str()).await?)?;
+    let id = known(&app, &actor, &id, &if_match).await?;
     keys::revoke(&app, &actor, id.as_str()).await?;
     answer(&keys::show(&app, &actor, id.as_str()).await?)
 }
@@ -401,6 +399,13 @@ async fn usage(
 ) -> Result<Response<Body>, ProblemError> {
     let (id, days) = (key_id(&id)?, UsageDays { since: query.filter.since, until: query.filter.until });
     query.answer(&app, |after, limit| keys::usage(&app, &actor, id.as_str(), days, after, limit)).await
+}
+
+/// The key that a path names, if it is as the caller knows it.
+async fn known(app: &App, actor: &Actor, id: &str, if_match: &IfMatch) -> Result<KeyId, ProblemError> {
+    let id = key_id(id)?;
+    if_match.check(&keys::show(app, actor, id.as_str()).await?)?;
+    Ok(id)
 }
 
 /// The id in a path. A key itself does not belong into a URL, where it would be logged.

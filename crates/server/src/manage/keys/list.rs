@@ -91,9 +91,7 @@ pub async fn list(
         which.mean(&view, now).then_some(view)
     };
     let mut page = page(after, limit, read, |found: &ShownKey| found.key.id.clone(), show).await?;
-    for key in &mut page.items {
-        key.show_what_is_left(app, now).await?;
-    }
+    KeyView::show_what_is_left_of(&mut page.items, app, now).await?;
     Ok(page)
 }
 

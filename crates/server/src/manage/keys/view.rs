@@ -247,13 +247,27 @@ impl KeyView {
 impl KeyView {
     /// Shows how many uses of its limits are left at `now`. Before, it shows them as unused.
     pub(super) async fn show_what_is_left(&mut self, app: &App, now: Timestamp) -> Result<(), Refusal> {
-        let [quota, uses] = key_limiter::budgets(&self.id, &self.use_limits, now);
-        for (shown, counted) in [(&mut self.quota_left, quota), (&mut self.uses_left, uses)] {
-            let Some((budget, max)) = counted else { continue };
-            let budgets = vec![budget];
-            let held = app.held_uses(&budgets).await.into_iter().sum::<u64>();
-            let reserved = app.read(ReservedUses { budgets }).await?.into_iter().sum::<u64>();
-            *shown = Some((max.saturating_sub(reserved) + held).min(max));
+        Self::show_what_is_left_of(std::slice::from_mut(self), app, now).await
+    }
+
+    /// The same for several keys, by one read of the store.
+    pub(super) async fn show_what_is_left_of(keys: &mut [Self], app: &App, now: Timestamp) -> Result<(), Refusal> {
+        let (mut shown, mut budgets) = (Vec::new(), Vec::new());
+        for key in keys {
+            let [quota, uses] = key_limiter::budgets(&key.id, &key.use_limits, now);
+            for (left, counted) in [(&mut key.quota_left, quota), (&mut key.uses_left, uses)] {
+                let Some((budget, max)) = counted else { continue };
+                shown.push((left, max));
+                budgets.push(budget);
+            }
+        }
+        if budgets.is_empty() {
+            return Ok(());
+        }
+        let held = app.held_uses(&budgets).await;
+        let reserved = app.read(ReservedUses { budgets }).await?;
+        for (((left, max), held), reserved) in shown.into_iter().zip(held).zip(reserved) {
+            *left = Some((max.saturating_sub(reserved) + held).min(max));
         }
         Ok(())
     }
