@@ -132,7 +132,7 @@ impl Members {
     pub(super) fn check(&self) -> Result<(), Refusal> {
         let Some(first) = self.mistakes.first() else { return Ok(()) };
         let name = first.pointer.rsplit('/').find(|part| part.parse::<usize>().is_err()).unwrap_or_default();
-        let refusal = Refusal::new(Denial::BodyMalformed).fact("expected", self.expected).parameter(name);
+        let refusal = Refusal::new(Denial::BodyInvalid).fact("expected", self.expected).parameter(name);
         Err(refusal.mistakes(&self.mistakes))
     }
 

@@ -76,11 +76,11 @@ async fn leave_no_secret(server: &TestServer) {
     let new = json!({"username": "managed", "password": managed});
     let created = manager.send(Method::POST, "/v1/users", &key, Some(new)).await.expect(201);
     errors.push(manager.post("/v1/users", json!({"username": "managed", "password": managed})).await.expect(409).body);
-    errors.push(manager.post("/v1/users", json!({"username": 5, "password": [managed]})).await.expect(400).body);
+    errors.push(manager.post("/v1/users", json!({"username": 5, "password": [managed]})).await.expect(422).body);
     let set = canaries.add("a password that is set", "canary-set-password-6677889900");
     let path = format!("/v1/users/{}/password", created.text("id"));
     errors.push(manager.post(&path, json!({"password": set})).await.expect(200).body);
-    errors.push(manager.post(&path, json!({"password": set, "colour": set})).await.expect(400).body);
+    errors.push(manager.post(&path, json!({"password": set, "colour": set})).await.expect(422).body);
     errors.push(created.body);
     let browser = server.browser();
     let wrong = canaries.add("a wrong password", "canary-wrong-password-9876543210");

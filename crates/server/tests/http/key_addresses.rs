@@ -119,9 +119,9 @@ async fn each_address_that_is_none_has_its_place() {
     let manager = Manager::of_all(&server).await;
     let list = json!(["192.0.2.1/24", "192.0.2.1", "host.example"]);
     let body = json!({"api": "notes", "name": "ci", "allowed_addresses": list});
-    let refused = manager.post("/v1/keys", body).await.expect(400);
+    let refused = manager.post("/v1/keys", body).await.expect(422);
     assert_eq!(places(&refused), ["/allowed_addresses/0", "/allowed_addresses/2"]);
     let many: Vec<_> = (0..65).map(|number| format!("192.0.2.{number}")).collect();
     let body = json!({"api": "notes", "name": "ci", "allowed_addresses": many});
-    assert_eq!(places(&manager.post("/v1/keys", body).await.expect(400)), ["/allowed_addresses"]);
+    assert_eq!(places(&manager.post("/v1/keys", body).await.expect(422)), ["/allowed_addresses"]);
 }

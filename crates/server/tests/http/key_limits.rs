@@ -182,7 +182,7 @@ async fn limits_out_of_bounds_have_their_places() {
     let create = async |members: Value| {
         let mut body = json!({"api": "notes", "name": "ci"});
         body.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
-        places(&manager.post("/v1/keys", body).await.expect(400))
+        places(&manager.post("/v1/keys", body).await.expect(422))
     };
     let all = json!({"rate_limit": {"requests": 0, "seconds": 86_401}, "quota": {"requests": 0, "per": "day"},
         "uses": 1_000_000_000_001_u64});

@@ -81,7 +81,7 @@ async fn uses_of_kept_answers_are_counted_with_the_next_question() {
     };
     ask(json!(7)).await.expect(200);
     ask(Value::Null).await.expect(200);
-    assert_eq!(places(&ask(json!(1_000_001)).await.expect(400)), ["/uses"]);
+    assert_eq!(places(&ask(json!(1_000_001)).await.expect(422)), ["/uses"]);
     manager.act(&format!("{}/disable", counted.path)).await.expect(200);
     ask(json!(2)).await.expect(200);
     server.app.flush_uses().await.unwrap();

@@ -188,28 +188,25 @@ async fn unreadable_input_is_refused_by_its_kind() {
         server.caller.send(request.header("content-type", content_type)).await
     };
     let nested = |depth: usize| [vec![b'['; depth], vec![b']'; depth]].concat();
-    for body in [
-        &b"{"[..],
-        b"[]",
-        br#""key""#,
-        b"{}",
-        br#"{"key":"a","key":"b"}"#,
-        br#"{"key":1}"#,
-        br#"{"key":"a","scopes":"notes:read"}"#,
-        br#"{"key":"a","scopes":["\""]}"#,
-        br#"{"key":"a","owner":"b"}"#,
-        b"{\"key\":\"\xff\"}",
-        br#"{"key":"a"} {}"#,
-        &nested(17),
-        &nested(30_000),
+    let malformed = (400, "body_malformed".to_owned());
+    let invalid = (422, "body_invalid".to_owned());
+    for (body, expected) in [
+        (&b"{"[..], &malformed),
+        (b"[]", &malformed),
+        (br#""key""#, &malformed),
+        (br#"{"key":"a","key":"b"}"#, &malformed),
+        (b"{\"key\":\"\xff\"}", &malformed),
+        (br#"{"key":"a"} {}"#, &malformed),
+        (&nested(17), &malformed),
+        (&nested(30_000), &malformed),
+        (b"{}", &invalid),
+        (br#"{"key":1}"#, &invalid),
+        (br#"{"key":"a","scopes":"notes:read"}"#, &invalid),
+        (br#"{"key":"a","scopes":["\""]}"#, &invalid),
+        (br#"{"key":"a","owner":"b"}"#, &invalid),
     ] {
         let answer = post("application/json", body.to_vec()).await;
-        assert_eq!(
-            answer.problem(),
-            (400, "body_malformed".into()),
-            "{}",
-            String::from_utf8_lossy(&body[..body.len().min(50)])
-        );
+        assert_eq!(&answer.problem(), expected, "{}", String::from_utf8_lossy(&body[..body.len().min(50)]));
     }
     assert_eq!(post("text/plain", b"{}".to_vec()).await.problem(), (415, "content_type_unsupported".into()));
     let large = format!(r#"{{"key":"{}"}}"#, "a".repeat(70_000)).into_bytes();
@@ -234,7 +231,7 @@ async fn member_that_can_not_be_taken_is_named() {
         (json!({"key": key, "scopes": "notes:read"}), "scopes"),
     ] {
         let answer = ask(body.clone()).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{body}");
+        assert_eq!(answer.problem(), (422, "body_invalid".into()), "{body}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
     let answer = ask(json!({"scopes": key, "owner": "b", "scope": "notes:read"})).await;

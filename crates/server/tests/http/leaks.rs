@@ -148,7 +148,7 @@ async fn malformed_report_is_refused_with_its_mistakes() {
         (json!({"key": "x", "id": "y"}), "/id"),
     ] {
         let answer = report(&server.caller, body).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()));
+        assert_eq!(answer.problem(), (422, "body_invalid".into()));
         assert_eq!(answer.json()["errors"][0]["pointer"], pointer);
     }
     let large = json!({"key": "x", "source": "x".repeat(1 << 20)});

@@ -113,7 +113,7 @@ async fn route_without_a_real_condition_is_a_mistake_of_the_api() {
         ("route", json!("")),
         ("colour", json!("red")),
     ] {
-        let answer = ask(&server, &uri, ADDRESS, conditions(&server, name, value.clone())).await.expect(400);
+        let answer = ask(&server, &uri, ADDRESS, conditions(&server, name, value.clone())).await.expect(422);
         assert_eq!(answer.json()["errors"][0]["pointer"], "/allow_keys_in_query", "{name} {value}");
     }
 }
@@ -170,7 +170,7 @@ async fn api_reports_uses_of_keys_that_exist_within_bounds() {
     let many = |count| json!(vec![short.clone(); count]);
     assert_eq!(deliver(&server, &server.world.notes, &many(500)).await.status, 204);
     assert_eq!(deliver(&server, &server.world.notes, &many(501)).await.status, 400);
-    assert_eq!(deliver(&server, &server.world.notes, &json!([{"way": "query"}])).await.status, 400);
+    assert_eq!(deliver(&server, &server.world.notes, &json!([{"way": "query"}])).await.status, 422);
     let nobody = server.caller.request(Method::POST, "/v1/audit/legacy-uses").json(&json!([]));
     assert_eq!(server.caller.send(nobody).await.status, 401);
     let limited = keys::NewKey { limited_to: vec!["notes".into()], ..new_key("doorward", "audit:read") };

@@ -107,9 +107,14 @@ async fn malformed_refusals_fail_and_unknown_codes_are_skipped() {
     unknown["code"] = "of_a_newer_guard".into();
     deliver(&server, &server.world.notes, &json!([unknown, event(&server)])).await.expect(204);
     assert_eq!(server.explain(TRACE).await.len(), 1);
-    for body in [json!({}), json!([{}]), json!([1]), json!([{"trace_id": "x"}])] {
+    for (body, problem) in [
+        (json!({}), (400, "body_malformed")),
+        (json!([1]), (400, "body_malformed")),
+        (json!([{}]), (422, "body_invalid")),
+        (json!([{"trace_id": "x"}]), (422, "body_invalid")),
+    ] {
         let answer = deliver(&server, &server.world.notes, &body).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{body}");
+        assert_eq!(answer.problem(), (problem.0, problem.1.into()), "{body}");
     }
     let short = json!({"trace_id": TRACE, "at_ms": 0, "code": "not_found", "at": "", "method": "", "path": ""});
     let many = vec![short; 501];
@@ -135,7 +140,7 @@ async fn member_of_a_refusal_that_is_wrong_is_named() {
         let mut body = event(&server);
         body[member] = wrong;
         let answer = deliver(&server, &server.world.notes, &json!([event(&server), body])).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert_eq!(answer.problem(), (422, "body_invalid".into()), "{member}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
 }

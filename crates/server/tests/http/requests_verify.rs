@@ -132,7 +132,7 @@ async fn route_accepts_live_keys_from_browsers_with_a_reason_only() {
     assert_eq!(ask(json!("an extension for our staff")).await.json()["allowed"], true);
     assert_eq!(ask(json!(null)).await.json()["code"], "key_in_browser");
     for reason in [json!(""), json!(" "), json!(true), json!("x".repeat(201))] {
-        let answer = ask(reason).await.expect(400);
+        let answer = ask(reason).await.expect(422);
         assert_eq!(answer.json()["errors"][0]["pointer"], "/allow_keys_in_browsers");
     }
 }
@@ -180,7 +180,7 @@ async fn member_that_is_unknown_or_missing_is_named() {
         let mut body = whole.clone();
         body[member] = value;
         let answer = ask_about(&server, body).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert_eq!(answer.problem(), (422, "body_invalid".into()), "{member}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
     let body = json!({"headers": {"cookie": "a", "authorization": 1}, "uri": "/", "scopes": ["notes:read", "no:such"]});
@@ -193,7 +193,7 @@ async fn member_that_is_unknown_or_missing_is_named() {
     {
         let name = headers.as_object().unwrap().keys().next().unwrap().to_ascii_lowercase();
         let answer = ask(&server, headers, &[]).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()));
+        assert_eq!(answer.problem(), (422, "body_invalid".into()));
         assert!(answer.text("detail").ends_with(&format!(": {name}.")), "{}", answer.body);
     }
 }
@@ -241,7 +241,7 @@ async fn roles_are_demanded_and_unknown_names_are_the_apis_mistake() {
     assert_eq!(refused(&asked("roles", json!(["admin"])).await).0, 403);
     for member in ["scopes", "roles"] {
         let answer = asked(member, json!(["notes:raed"])).await;
-        assert_eq!(answer.problem(), (400, "body_malformed".into()), "{member}");
+        assert_eq!(answer.problem(), (422, "body_invalid".into()), "{member}");
         assert!(answer.text("detail").ends_with(&format!(": {member}.")), "{}", answer.body);
     }
 }

@@ -275,5 +275,5 @@ async fn private_address_is_refused_when_it_is_sent_to() {
     assert_eq!(refusal["last_error"], "refused: 127.0.0.1 is not a public address");
     assert!(receiver.received().is_empty());
     let created = manager.post("/v1/webhooks", json!({"url": receiver.url})).await;
-    assert_eq!(refused(&created, 400), "body_invalid");
+    assert_eq!(refused(&created, 422), "body_invalid");
 }

@@ -2,8 +2,8 @@
 
 macro_rules! management {
     ($next:ident, $($rest:tt)*) => { $next! { $($rest)*
-        BodyInvalid { code: "body_invalid", status: 400, error: "invalid_request", class: Request,
-            sentence: "The body can't be accepted: `errors` says where and why.",
+        BodyInvalid { code: "body_invalid", status: 422, error: "invalid_request", class: Request,
+            sentence: "Members of the body can't be accepted, as `errors` says.",
             cause: "Members of the body are unknown, missing or wrong, or don't go together.",
             remedy: "No action needed. The answer names each mistake by a JSON pointer, and what would be accepted." }
         QueryInvalid { code: "query_invalid", status: 400, error: "invalid_request", class: Request,

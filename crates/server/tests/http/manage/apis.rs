@@ -77,28 +77,28 @@ async fn wrong_or_taken_members_of_an_api_are_named() {
     let server = TestServer::start().await;
     let manager = Manager::of_all(&server).await;
     let answer = manager.post("/v1/apis", json!({"identifier": "tasks", "token_format": "xml", "colour": "red"})).await;
-    assert_eq!(refused(&answer, 400), "body_invalid");
+    assert_eq!(refused(&answer, 422), "body_invalid");
     assert_eq!(places(&answer), ["/colour", "/identifier", "/token_format", "/name"]);
     let scopes = json!([{"scope": "a:b", "description": "x", "colour": 1}]);
     let answer = manager.post("/v1/apis", json!({"name": "a", "identifier": "urn:a", "scopes": scopes})).await;
     assert_eq!(
-        (refused(&answer, 400).as_str(), places(&answer)),
+        (refused(&answer, 422).as_str(), places(&answer)),
         ("body_invalid", vec!["/scopes/0/colour".to_owned()])
     );
     assert_eq!(refused(&manager.post("/v1/apis", new_api("notes")).await, 409), "conflict");
     let path = path_of(&server, "notes").await;
     for (patch, status) in [
-        (json!({"identifier": "https://other.example"}), 400),
+        (json!({"identifier": "https://other.example"}), 422),
         (json!({"name": "mails"}), 409),
-        (json!({"access_token_ttl": 1_000_000}), 400),
+        (json!({"access_token_ttl": 1_000_000}), 422),
     ] {
         assert_eq!(manager.patch(&path, patch.clone()).await.status, status, "{patch}");
     }
     let management = path_of(&server, "doorward").await;
     for patch in [json!({"name": "other"}), json!({"scopes": []}), json!({"roles": []})] {
-        assert_eq!(refused(&manager.patch(&management, patch).await, 400), "body_invalid");
+        assert_eq!(refused(&manager.patch(&management, patch).await, 422), "body_invalid");
     }
-    assert_eq!(refused(&manager.delete(&management).await, 400), "body_invalid");
+    assert_eq!(refused(&manager.delete(&management).await, 422), "body_invalid");
     assert_eq!(refused(&manager.get("/v1/apis/notes").await, 404), "id_unknown", "an id and not a name");
 }
 
@@ -217,7 +217,7 @@ async fn issuer_and_other_spellings_identify_no_new_api() {
     };
     for same in [issuer.clone(), format!("{issuer}/")] {
         let answer = manager.post("/v1/apis", with(same)).await;
-        assert_eq!(refused(&answer, 400), "body_invalid");
+        assert_eq!(refused(&answer, 422), "body_invalid");
         assert_eq!(places(&answer), ["/identifier"]);
     }
     for same in [format!("{issuer}/v1/"), format!("{}/v1", issuer.replacen("http", "HTTP", 1))] {

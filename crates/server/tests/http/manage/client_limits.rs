@@ -87,7 +87,7 @@ async fn client_limited_to_owners_manages_only_their_things() {
             |owner: &str| json!({"apis": ["notes"], "name": format!("of {owner}"), "owner": format!("user:{owner}")});
         robot.post("/v1/keys", key(ALICE)).await.expect(201);
         let beyond = robot.post("/v1/keys", key(BOB)).await;
-        assert_eq!((refused(&beyond, 400), places(&beyond)), ("body_invalid".into(), vec!["/owner".into()]));
+        assert_eq!((refused(&beyond, 422), places(&beyond)), ("body_invalid".into(), vec!["/owner".into()]));
         assert_eq!(names(&robot, "/v1/keys?limit=200", "name").await, ["of alice"]);
         assert!(!names(&all, "/v1/keys?limit=200", "name").await.contains(&"of bob".to_owned()));
     })
@@ -104,7 +104,7 @@ async fn nobody_gives_a_client_wider_limits_than_their_own() {
         assert_eq!(refused(&caller.post("/v1/clients", managing(json!({}))).await, 403), "rights_exceeded");
         for api in ["mails", "nothing"] {
             let unknown = caller.post("/v1/clients", managing(json!({"limited_to": ["notes", api]}))).await;
-            assert_eq!(refused(&unknown, 400), "body_invalid");
+            assert_eq!(refused(&unknown, 422), "body_invalid");
             assert_eq!(unknown.json()["errors"][0]["detail"], format!("there is no API {api:?}"));
             assert_eq!(places(&unknown), ["/limited_to/1"]);
         }
@@ -114,7 +114,7 @@ async fn nobody_gives_a_client_wider_limits_than_their_own() {
         let path = mine.header("location").unwrap();
         assert_eq!(refused(&caller.patch(path, json!({"limited_to": []})).await, 403), "rights_exceeded");
         let wider = caller.patch(path, json!({"limited_to": ["notes", "mails"]})).await;
-        assert_eq!((refused(&wider, 400), places(&wider)), ("body_invalid".into(), vec!["/limited_to/1".into()]));
+        assert_eq!((refused(&wider, 422), places(&wider)), ("body_invalid".into(), vec!["/limited_to/1".into()]));
         let robot = Manager::as_client(server, &registered(&mine), SCOPES).await;
         for patch in [json!({"limited_to": []}), json!({"limited_to": ["doorward"]})] {
             assert_eq!(refused(&robot.patch(path, patch).await, 404), "id_unknown", "it does not reach itself");

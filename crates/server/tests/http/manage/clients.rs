@@ -56,7 +56,7 @@ async fn every_mistake_of_a_body_is_named_at_once() {
     let manager = Manager::of_all(&server).await;
     let body = json!({"client_name": 5, "redirect_uris": ["https://a.example/cb", "/cb"], "colour": "red"});
     let answer = manager.post("/v1/clients", body).await;
-    assert_eq!(refused(&answer, 400), "body_invalid");
+    assert_eq!(refused(&answer, 422), "body_invalid");
     assert_eq!(places(&answer), ["/client_name", "/colour", "/redirect_uris/1"]);
     let answer = manager.post("/v1/clients", json!({"client_name": "One"})).await;
     assert_eq!(places(&answer), ["/grant_types", "/scope"]);
@@ -68,7 +68,7 @@ async fn every_mistake_of_a_body_is_named_at_once() {
     assert_eq!(places(&manager.post("/v1/clients", wrong.clone()).await), rules);
     let created = manager.post("/v1/clients", new_client("One")).await.expect(201);
     let changed = manager.patch(created.header("location").unwrap(), wrong).await;
-    assert_eq!(refused(&changed, 400), "body_invalid");
+    assert_eq!(refused(&changed, 422), "body_invalid");
     assert_eq!(
         places(&changed),
         ["/client_name", "/client_uri", "/redirect_uris", "/grant_types", "/scope", "/default_scope"]
@@ -223,9 +223,9 @@ async fn limited_caller_makes_no_client_of_other_apis() {
     let unknown = of_notes.post("/v1/clients", robot("nothing:read")).await;
     for scope in ["mails:read", "notes:read mails:read"] {
         let other = of_notes.post("/v1/clients", robot(scope)).await;
-        assert_eq!((refused(&other, 400), places(&other)), (refused(&unknown, 400), places(&unknown)), "{scope}");
+        assert_eq!((refused(&other, 422), places(&other)), (refused(&unknown, 422), places(&unknown)), "{scope}");
         let other = of_notes.patch(&path, json!({ "scope": scope })).await;
-        assert_eq!((refused(&other, 400), places(&other)), ("body_invalid".into(), vec!["/scope".into()]), "{scope}");
+        assert_eq!((refused(&other, 422), places(&other)), ("body_invalid".into(), vec!["/scope".into()]), "{scope}");
     }
     let of_alice = Manager::by(&server, limited(&[], &[ALICE])).await;
     assert_eq!(refused(&of_alice.post("/v1/clients", robot("notes:read")).await, 403), "rights_exceeded");

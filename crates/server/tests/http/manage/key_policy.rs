@@ -61,7 +61,7 @@ async fn policy_bounds_the_lifetime_of_new_keys_only() {
     let successor = manager.post(&format!("{path}/rotate"), json!({})).await.expect(201);
     assert_eq!(successor.json()["expires_at"], longest.json()["expires_at"]);
     let wrong = set_policy(&manager, json!({"quiet_for": 1, "colour": "red"})).await;
-    assert_eq!(refused(&wrong, 400), "body_invalid");
+    assert_eq!(refused(&wrong, 422), "body_invalid");
     assert_eq!(places(&set_policy(&manager, json!({"quiet_for": 1})).await), ["/key_policy/quiet_for"]);
     let removed = set_policy(&manager, Value::Null).await.expect(200);
     assert_eq!(removed.json().get("key_policy"), None);

@@ -211,7 +211,7 @@ async fn every_mistake_of_a_new_key_is_named() {
         (with(json!({"limited_to": ["notes"]})), &["/limited_to"]),
     ] {
         let answer = manager.post("/v1/keys", body.clone()).await;
-        assert_eq!(refused(&answer, 400), "body_invalid", "{body}");
+        assert_eq!(refused(&answer, 422), "body_invalid", "{body}");
         assert_eq!(places(&answer), expected, "{body}");
     }
     let default = manager.post("/v1/keys", new()).await.expect(201).json();
@@ -226,7 +226,7 @@ async fn other_apis_and_owners_are_unknown_to_a_limited_caller() {
     let manager = Manager::by(&server, limited("keys:read keys:write")).await;
     manager.post("/v1/keys", new()).await.expect(201);
     let same = |answer: &Answer, name: &str| {
-        assert_eq!(refused(answer, 400), "body_invalid");
+        assert_eq!(refused(answer, 422), "body_invalid");
         answer.json()["errors"].to_string().replace(name, "…")
     };
     for member in ["apis", "limited_to"] {

@@ -71,7 +71,7 @@ async fn names_that_no_role_has_are_mistakes() {
         (role(BOB, "notes", "other"), &["/role"]),
     ] {
         let answer = manager.post("/v1/roles", body).await;
-        assert_eq!(refused(&answer, 400), "body_invalid");
+        assert_eq!(refused(&answer, 422), "body_invalid");
         assert_eq!(places(&answer), expected);
     }
 }

@@ -59,7 +59,7 @@ async fn key_of_an_unused_or_unknown_algorithm_is_refused() {
     let manager = Manager::of_all(&server).await;
     for body in [json!({"alg": "PS256"}), json!({"alg": "none"}), json!({})] {
         let answer = manager.post("/v1/signing-keys", body).await;
-        assert_eq!(refused(&answer, 400), "body_invalid");
+        assert_eq!(refused(&answer, 422), "body_invalid");
         assert_eq!(places(&answer), ["/alg"]);
     }
 }

@@ -84,7 +84,7 @@ async fn password_that_is_set_ends_sessions_and_is_not_repeated() {
     let set = async |password: Value| manager.post(&format!("{path}/password"), json!({"password": password})).await;
     for wrong in [json!(8_361_940_275_u64), json!("short73"), json!(null)] {
         let answer = set(wrong.clone()).await;
-        assert_eq!(refused(&answer, 400), "body_invalid");
+        assert_eq!(refused(&answer, 422), "body_invalid");
         assert_eq!(places(&answer), ["/password"]);
         assert!(wrong.is_null() || !answer.body.contains(wrong.to_string().trim_matches('"')), "{wrong}");
     }
@@ -101,7 +101,7 @@ async fn every_mistake_about_a_user_is_named_at_once() {
     let server = TestServer::start().await;
     let manager = Manager::of_all(&server).await;
     let answer = manager.post("/v1/users", json!({"username": 5, "password": 836_194, "colour": "red"})).await;
-    assert_eq!(refused(&answer, 400), "body_invalid");
+    assert_eq!(refused(&answer, 422), "body_invalid");
     assert_eq!(places(&answer), ["/colour", "/password", "/username"]);
     assert!(!answer.body.contains("836194"), "{}", answer.body);
     let answer = manager.post("/v1/users", json!({"username": " ", "password": "short"})).await;

@@ -55,7 +55,7 @@ async fn every_mistake_of_an_endpoint_is_named_at_once() {
     let body = json!({"url": "https://10.0.0.1/", "events": ["key.revoked", "key.painted"], "apis": [unknown],
                       "owners": ["usr_00000000000000000000000000000000"]});
     let answer = manager.post("/v1/webhooks", body).await;
-    assert_eq!(refused(&answer, 400), "body_invalid");
+    assert_eq!(refused(&answer, 422), "body_invalid");
     assert_eq!(places(&answer), ["/url", "/events/1", "/apis/0", "/owners/0"]);
     let body = json!({"url": "http://hooks.example/", "events": "all", "apis": ["notes"], "colour": "red"});
     assert_eq!(places(&manager.post("/v1/webhooks", body).await), ["/apis/0", "/colour", "/events", "/url"]);
