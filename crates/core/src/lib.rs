@@ -19,7 +19,7 @@ mod state;
 mod values;
 mod webhooks;
 
-pub use access::{api, holder, key_policy, leaks, policy, principal, rights, scope};
+pub use access::{api, holder, key_policy, leaks, partner_alerts, policy, principal, rights, scope};
 #[cfg(feature = "scan")]
 pub use credentials::scan;
 pub use credentials::{

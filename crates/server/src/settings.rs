@@ -33,6 +33,8 @@ pub struct Settings {
     pub audit: Audit,
     /// What is remembered of the use of keys.
     pub keys: Keys,
+    /// Who else reports leaked keys.
+    pub leaks: Leaks,
     /// Where webhooks may be sent.
     pub webhooks: Webhooks,
     /// What the server is called on its pages.
@@ -119,6 +121,13 @@ pub struct Limits {
     pub webhooks: i64,
     /// Deliveries of one endpoint that are kept in one state.
     pub webhook_deliveries: i64,
+}
+
+/// Who reports leaked keys, beside those who find them.
+#[derive(Clone, Debug, Default)]
+pub struct Leaks {
+    /// Where GitHub publishes the keys that its secret scanning signs with; `None`: its messages are refused.
+    pub github_keys_url: Option<String>,
 }
 
 /// Where webhooks may be sent.
@@ -225,6 +234,7 @@ impl Settings {
                 summarize_after: 7 * DAY,
             },
             // A server without TLS is on this machine alone: somebody tries it out.
+            leaks: Leaks::default(),
             webhooks: Webhooks { allow_loopback: issuer.starts_with("http://") },
             name: "Doorward".into(),
             accent: Accent::default(),

@@ -81,6 +81,11 @@ pub struct KeyRecord {
 }
 
 impl KeyRecord {
+    /// The key as which its uses are counted against its limits: of a successor, the first key of its rotations.
+    pub fn counted_as(&self) -> &KeyId {
+        self.metadata.counted_as.as_ref().unwrap_or(&self.id)
+    }
+
     /// What decides whether it may be used.
     pub fn facts(&self) -> KeyFacts {
         KeyFacts {

@@ -4,6 +4,7 @@ pub mod api;
 pub mod holder;
 pub mod key_policy;
 pub mod leaks;
+pub mod partner_alerts;
 pub mod policy;
 pub mod principal;
 pub mod rights;

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    allowed_addresses::AllowedAddresses,
     client_metadata::ClientMetadata,
     clock::Timestamp,
     denial::Denial,
@@ -96,6 +97,8 @@ pub struct Power {
     pub scopes: ScopeSet,
     /// What it is limited to.
     pub limits: Limits,
+    /// From where it can be used; from everywhere if empty.
+    pub addresses: AllowedAddresses,
     /// When its power ends; `None`: never.
     pub expires_at: Option<Timestamp>,
 }
@@ -193,6 +196,10 @@ impl Rights {
         if !power.limits.are_within(&own.limits) {
             return Err(Refusal::new(Denial::RightsExceeded).fact("limits", "wider than the caller's"));
         }
+        if !power.addresses.are_within(&own.addresses) {
+            let why = "usable from more addresses than the caller's credential";
+            return Err(Refusal::new(Denial::RightsExceeded).fact("allowed_addresses", why));
+        }
         Ok(())
     }
 
@@ -238,6 +245,10 @@ mod tests {
         Limits { apis: apis.to_vec(), owners: Vec::new() }
     }
 
+    fn from(network: &str) -> AllowedAddresses {
+        AllowedAddresses::read(&[network.to_owned()]).unwrap()
+    }
+
     #[test]
     fn limits_to_apis_admit_only_what_is_for_those_alone() {
         let [notes, mails] = apis();
@@ -265,12 +276,16 @@ mod tests {
         let own = Power {
             scopes: scopes("keys:write"),
             limits: limited(std::slice::from_ref(&notes)),
+            addresses: from("192.0.2.0/24"),
             expires_at: Some(end),
         };
         let rights = Rights::Some(own.clone());
         let gives = |power: &Power| rights.check_gives(power).map_err(|refusal| refusal.denial);
         let refused = Err(Denial::RightsExceeded);
         assert_eq!(gives(&own), Ok(()));
+        assert_eq!(gives(&Power { addresses: from("192.0.2.128/25"), ..own.clone() }), Ok(()));
+        assert_eq!(gives(&Power { addresses: from("192.0.0.0/16"), ..own.clone() }), refused);
+        assert_eq!(gives(&Power { addresses: AllowedAddresses::default(), ..own.clone() }), refused);
         assert_eq!(gives(&Power { scopes: scopes("keys:write users:write"), ..own.clone() }), refused);
         assert_eq!(gives(&Power { limits: Limits::default(), ..own.clone() }), refused);
         assert_eq!(gives(&Power { limits: limited(&[notes, mails]), ..own.clone() }), refused);

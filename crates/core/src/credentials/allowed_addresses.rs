@@ -58,6 +58,12 @@ impl AllowedAddresses {
         self.0.iter().map(IpNet::to_string).collect()
     }
 
+    /// Whether who may use a key from these addresses may do so from the others too.
+    pub fn are_within(&self, others: &Self) -> bool {
+        let is_within = |one: &IpNet| others.0.iter().any(|other| other.contains(one));
+        others.is_empty() || (!self.is_empty() && self.0.iter().all(is_within))
+    }
+
     /// Whether a caller with this address may use the key. `None`: the address is not known.
     pub fn admit(&self, address: Option<IpAddr>) -> bool {
         let address = address.map(|address| address.to_canonical());

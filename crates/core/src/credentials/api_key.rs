@@ -12,7 +12,7 @@ use crate::{
     clock::Timestamp,
     denial::Denial,
     holder::Owner,
-    id::ApiId,
+    id::{ApiId, KeyId},
     json::{Map, Value},
     key_limits::KeyLimits,
     random::Rng,
@@ -168,6 +168,10 @@ pub struct KeyMetadata {
     /// How often it may be used. Older programs did not count.
     #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
     pub use_limits: KeyLimits,
+    /// Of a successor: the first key of its rotations. What limits its uses is counted for all of them together, so that a
+    /// rotation fills nothing up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_as: Option<KeyId>,
 }
 
 impl KeyMetadata {

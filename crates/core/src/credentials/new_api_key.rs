@@ -143,6 +143,7 @@ impl NewApiKey<'_> {
             metadata: self.metadata.clone(),
             allowed_addresses,
             use_limits: self.use_limits,
+            counted_as: None,
         };
         Ok((metadata, roles.into_iter().flatten().collect()))
     }

@@ -83,6 +83,7 @@ pub(super) static SECTIONS: &[(&str, &str)] = &[
     ("limits", "Limits on the resources that callers can use."),
     ("audit", "How long and how much the audit record remembers."),
     ("log", "Logging."),
+    ("leaks", "Who reports leaked API keys, beside those who find them."),
     ("webhooks", "Sending events to endpoints."),
     ("metrics", "Metrics for monitoring systems."),
     ("pages", "Appearance of the pages."),
@@ -256,6 +257,9 @@ pub(super) static KEYS: &[Key] = &[
     key("log.level", K::Choice(&["error", "warn", "info", "debug", "trace"],
             |c, v| c.program.log_level = LogLevel::ALL[v], |c| c.program.log_level as usize), Fixed,
         "Lowest level that is logged."),
+
+    key("leaks.github_keys_url", K::Link(|c| &mut c.server.leaks.github_keys_url), Unset { example: "https://api.github.com/meta/public_keys/secret_scanning" },
+        "Where GitHub publishes the keys that its secret scanning signs messages with. It turns `POST /v1/leaks/github` on."),
 
     key("webhooks.allow_loopback", K::Boolean(|c| &mut c.server.webhooks.allow_loopback), Fixed,
         "Whether events may be sent to this machine itself, also without TLS. Private addresses are never allowed."),

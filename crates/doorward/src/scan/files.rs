@@ -1,8 +1,16 @@
-//! Files and folders, several at once. Hidden and binary files are searched too; `.gitignore` is followed on request.
+//! Files and folders, several at once. Hidden and binary files are searched too; `.gitignore` is followed on request. A file
+//! that Git tracks is searched all the same: Git publishes it.
 //!
 //! Symbolic links inside a folder are not followed, as in Git: what they lead to is in the folder, or not part of it.
 
-use std::{fs::File, path::Path, path::PathBuf, thread};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    process::Command,
+    thread,
+};
 
 use doorward_core::scan::{Scanner, Stream};
 use ignore::{DirEntry, WalkBuilder, WalkState};
@@ -14,7 +22,8 @@ use crate::output::{shown, warn};
 pub(crate) fn search(scanner: &Scanner, paths: &[PathBuf], follow_gitignore: bool, collector: &Collector) {
     let [first, others @ ..] = paths else { return };
     let mut walk = WalkBuilder::new(first);
-    others.iter().for_each(|path| {
+    let tracked = paths.iter().filter(|_| follow_gitignore).flat_map(|path| tracked_though_ignored(path));
+    others.iter().cloned().chain(tracked).for_each(|path| {
         walk.add(path);
     });
     walk.standard_filters(false)
@@ -59,6 +68,21 @@ fn search_entry(stream: &mut Stream<'_>, entry: &DirEntry, collector: &Collector
         }
         Err(error) => collector.unread(format!("{name}: {error}")),
     }
+}
+
+/// The files in a folder that Git tracks although `.gitignore` names them; none if it is no folder of a repository, or there
+/// is no Git.
+fn tracked_though_ignored(folder: &Path) -> Vec<PathBuf> {
+    if !folder.is_dir() {
+        return Vec::new();
+    }
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).args(["ls-files", "-z", "--cached", "--ignored", "--exclude-standard"]);
+    let listed = git.output().ok().filter(|listed| listed.status.success());
+    let listed = listed.map(|listed| listed.stdout).unwrap_or_default();
+    let names = listed.split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let files = names.map(|name| folder.join(OsStr::from_bytes(name)));
+    files.filter(|file| file.symlink_metadata().is_ok_and(|metadata| metadata.is_file())).collect()
 }
 
 /// Whether an entry is the folder of Git's objects. They are compressed, so that nothing would be found in them; `--git`

@@ -88,8 +88,8 @@ fn command(lines: Lines<'_>, paths: &[PathBuf]) -> Command {
     git
 }
 
-/// Of a merge: the lines that no parent has.
-const COMMITS: [&str; 4] = ["-c", "--no-notes", "--no-show-signature", "--format=commit %H"];
+/// Of a merge: the lines that no parent has. With paths, git would leave out sides of the history that a merge undid.
+const COMMITS: [&str; 5] = ["-c", "--full-history", "--no-notes", "--no-show-signature", "--format=commit %H"];
 
 fn search_diff(scanner: &Scanner, mut diff: impl BufRead, collector: &Collector) -> io::Result<()> {
     let (mut added, mut stream, mut piece) = (AddedLines::default(), Stream::new(scanner, BUFFER), Vec::new());

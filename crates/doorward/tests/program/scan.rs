@@ -131,6 +131,18 @@ fn gitignored_file_is_searched_on_request_only() {
 }
 
 #[test]
+fn gitignored_file_that_git_tracks_is_searched() {
+    let folder = repository();
+    let root = folder.path();
+    fs::create_dir(root.join("conf")).expect("a folder");
+    commit(root, &[(".gitignore", b"*.env\n"), ("conf/tracked.env", key(1).as_bytes())]);
+    assert!(git(root, &["add", "--force", "conf/tracked.env"]).status.success());
+    commit(root, &[("other.env", key(2).as_bytes())]);
+    assert_eq!(paths(&findings(root, &["."])), ["./conf/tracked.env"]);
+    assert_eq!(paths(&findings(root, &["conf"])), ["conf/tracked.env"]);
+}
+
+#[test]
 fn what_cannot_be_read_is_named_and_changes_the_exit_code() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let root = folder.path();
@@ -231,6 +243,21 @@ fn merge_that_adds_a_key_of_its_own_is_found() {
     let merge = commit(root, &[("a", format!("two\n{}\nthree\n", key(1)).as_bytes())]);
     let found = findings(root, &["--git", &format!("{before}..HEAD")]);
     assert_eq!((found.len(), &found[0]["commit"], &found[0]["line"]), (1, &json!(merge), &json!(2)));
+}
+
+#[test]
+fn key_that_a_merged_branch_removed_again_is_found_by_its_path() {
+    let folder = repository();
+    let root = folder.path();
+    fs::create_dir(root.join("src")).expect("a folder");
+    let before = commit(root, &[("src/a", b"one\n")]);
+    assert!(git(root, &["checkout", "--quiet", "-b", "side"]).status.success());
+    commit(root, &[("src/conf", key(1).as_bytes())]);
+    fs::remove_file(root.join("src/conf")).expect("a file");
+    commit(root, &[("src/a", b"one\n")]);
+    assert!(git(root, &["checkout", "--quiet", "main"]).status.success());
+    assert!(git(root, &["merge", "--quiet", "--no-ff", "--no-edit", "side"]).status.success());
+    assert_eq!(paths(&findings(root, &["--git", &format!("{before}..HEAD"), "src"])), ["src/conf"]);
 }
 
 #[test]

@@ -72,23 +72,23 @@ struct Counted {
 impl App {
     /// Takes a use of a key out of all of its limits. Returns what is left, or refuses and takes nothing.
     pub(crate) async fn take_use(&self, key: &KeyRecord) -> Result<LimitStates, Refusal> {
-        let (limits, now) = (key.metadata.use_limits, self.now());
+        let (limits, now, counted_as) = (key.metadata.use_limits, self.now(), key.counted_as());
         let mut states = LimitStates::default();
         if limits.is_empty() {
             return Ok(states);
         }
         let limiter = &self.key_limiter;
         if let Some(rate) = limits.rate_limit {
-            let (state, taken) = limiter.take_from_bucket(&key.id, rate, now)?;
+            let (state, taken) = limiter.take_from_bucket(counted_as, rate, now)?;
             states.rate_limit =
                 Some(Limited { requests: rate.requests.into(), seconds: Some(rate.seconds.into()), state });
             taken.map_err(|wait| Refusal::new(Denial::KeyRateLimited).retry_after(wait).limits(states))?;
         }
-        let counted = self.take_counted(&key.id, &limits, &mut states, now).await;
+        let counted = self.take_counted(counted_as, &limits, &mut states, now).await;
         if counted.is_err()
             && let Some(rate) = limits.rate_limit
         {
-            limiter.put_back_into_bucket(&key.id, rate);
+            limiter.put_back_into_bucket(counted_as, rate);
         }
         counted.map_err(|refusal| refusal.limits(states))?;
         Ok(states)
@@ -192,7 +192,7 @@ fn uses(key: &KeyId, limits: &KeyLimits) -> Option<Counted> {
     Some(Counted { budget, max: uses.granted, from: None, until: None })
 }
 
-/// The budgets of a key at `now`, each with its size: that of its quota, and that of its number of uses.
+/// The budgets of a key that is counted as this one at `now`, each with its size: that of its quota, and that of its number of uses.
 pub(crate) fn budgets(key: &KeyId, limits: &KeyLimits, now: Timestamp) -> [Option<(Budget, u64)>; 2] {
     [quota(key, limits, now), uses(key, limits)].map(|counted| counted.map(|counted| (counted.budget, counted.max)))
 }

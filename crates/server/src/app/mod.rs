@@ -29,7 +29,7 @@ mod caches;
 mod commit;
 pub(crate) mod follow;
 mod gauges;
-
+pub(crate) mod github_keys;
 mod health;
 pub(crate) mod key_limiter;
 pub(crate) mod key_uses;
@@ -43,8 +43,8 @@ mod trusted_clock;
 
 pub use self::task_health::TaskHealth;
 use self::{
-    caches::Caches, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses, legacy::Legacy,
-    signing_keys::SigningKeys, snapshots::Snapshots, trusted_clock::TrustedClock,
+    caches::Caches, github_keys::GithubKeys, health::Health, key_limiter::KeyLimiter, key_uses::KeyUses,
+    legacy::Legacy, signing_keys::SigningKeys, snapshots::Snapshots, trusted_clock::TrustedClock,
 };
 pub(crate) use self::{commit::unavailable, snapshots::read_apis};
 
@@ -77,6 +77,7 @@ pub struct App {
     pub(crate) legacy: Legacy,
     pub(crate) key_limiter: KeyLimiter,
     pub(crate) webhooks: Sender,
+    pub(crate) github_keys: GithubKeys,
     old_uses: old_uses::OldUses,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
@@ -134,6 +135,7 @@ impl App {
             legacy: Legacy::default(),
             key_limiter: KeyLimiter::default(),
             webhooks: Sender::new(settings.webhooks.allow_loopback),
+            github_keys: GithubKeys::default(),
             old_uses: Default::default(),
             settings,
             store,

@@ -22,7 +22,7 @@ pub use self::{
     view::{KeyState, KeyView, OldUseView, RotationView},
 };
 pub(crate) use self::{
-    leak::report_leak,
+    leak::{report_leak, report_leaks},
     notices::notice,
     rotation::{end_due, rotate_self},
 };
@@ -50,7 +50,7 @@ pub async fn show(app: &App, actor: &Actor, id: &str) -> Result<KeyView, ManageE
     let key = find_reached(app, actor, id).await?;
     let now = app.now();
     let mut view = KeyView::of(key, &super::apis::all(app).await?, now);
-    view.show_what_is_left(app, now).await?;
+    view.show_what_is_left(app).await?;
     Ok(view)
 }
 
@@ -71,7 +71,8 @@ async fn find_to_change(app: &App, actor: &Actor, id: &str) -> Result<ShownKey, 
 
 /// What a key could do at the management API.
 fn power(metadata: &KeyMetadata, expires_at: Option<Timestamp>) -> Power {
-    Power { limits: metadata.limits(), expires_at, ..Power::of_scopes(&metadata.scope) }
+    let (limits, addresses) = (metadata.limits(), metadata.allowed_addresses.clone());
+    Power { limits, addresses, expires_at, ..Power::of_scopes(&metadata.scope) }
 }
 
 pub(super) async fn find(app: &App, id: &str) -> Result<ShownKey, ManageError> {

@@ -121,7 +121,8 @@ async fn present_power(app: &App, principal: &Principal) -> Result<Power, Refusa
         key.facts().check(app.now())?;
         let registered = app.snapshots.apis().living(&key.metadata.scope, key.scope_given_at);
         let scopes = granted.filtered(|scope| registered.contains(scope.as_str()));
-        return Ok(Power { scopes, limits: key.metadata.limits(), expires_at: principal.expires_at });
+        let (limits, addresses) = (key.metadata.limits(), key.metadata.allowed_addresses.clone());
+        return Ok(Power { scopes, limits, addresses, expires_at: principal.expires_at });
     }
     let id = principal.client_id.as_deref().and_then(|id| ClientId::parse(id).ok());
     let id = id.ok_or(Denial::InsufficientPermission)?;
@@ -132,7 +133,7 @@ async fn present_power(app: &App, principal: &Principal) -> Result<Power, Refusa
     let registered = client.registered_scope(&app.snapshots.apis());
     let scopes = granted.filtered(|scope| registered.contains(scope.as_str()));
     // A token is gone in minutes, but the client that got it lasts: what it gives may last as well.
-    Ok(Power { scopes, limits: client.metadata.limits(), expires_at: None })
+    Ok(Power { scopes, limits: client.metadata.limits(), ..Power::default() })
 }
 
 /// Refuses a user who does not have the role at the management API.

@@ -1,5 +1,11 @@
 //! `POST /v1/leaks`: somebody hands in a key, and learns nothing.
 
+use aws_lc_rs::{
+    encoding::AsDer,
+    rand::SystemRandom,
+    signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_core::{api_key::ApiKey, random::SeededRng};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -153,4 +159,86 @@ async fn malformed_report_is_refused_with_its_mistakes() {
     }
     let large = json!({"key": "x", "source": "x".repeat(1 << 20)});
     assert_eq!(report(&server.caller, large).await.problem(), (413, "body_too_large".into()));
+}
+
+/// GitHub, with a key pair of its own, whose public key it publishes.
+struct Github {
+    pair: EcdsaKeyPair,
+    url: String,
+    asked: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Github {
+    async fn start() -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
+        let der = STANDARD.encode(pair.public_key().as_der().unwrap().as_ref());
+        let pem = format!("-----BEGIN PUBLIC KEY-----\n{der}\n-----END PUBLIC KEY-----\n");
+        let document = json!({"public_keys": [{"key_identifier": "one", "key": pem, "is_current": true}]}).to_string();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/keys", listener.local_addr().unwrap());
+        let asked = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+        let counted = asked.clone();
+        let answer = move || {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            std::future::ready(document.clone())
+        };
+        let router = axum::Router::new().route("/keys", axum::routing::get(answer));
+        let serve = doorward_listen::Serve { router, ..doorward_listen::Serve::default() };
+        tokio::spawn(doorward_listen::serve(vec![listener], serve, std::future::pending()));
+        Self { pair, url, asked }
+    }
+
+    fn sign(&self, body: &str) -> String {
+        STANDARD.encode(self.pair.sign(&SystemRandom::new(), body.as_bytes()).unwrap())
+    }
+}
+
+async fn send_signed(server: &TestServer, identifier: &str, signature: &str, body: &str) -> Answer {
+    let request = server.caller.request(Method::POST, "/v1/leaks/github").header("content-type", "application/json");
+    let request = request.header("github-public-key-identifier", identifier);
+    server.caller.send(request.header("github-public-key-signature", signature).body(body.to_owned())).await
+}
+
+#[tokio::test]
+async fn keys_that_github_found_are_revoked_if_github_signed() {
+    let github = Github::start().await;
+    let url = github.url.clone();
+    let server = TestServer::start_with(|settings| settings.leaks.github_keys_url = Some(url)).await;
+    let manager = Manager::of_all(&server).await;
+    let (path, key) = new_key(&manager).await;
+    let body = json!([{"token": "nothing", "type": "doorward", "url": "", "source": "commit"},
+        {"token": key, "type": "doorward", "url": SOURCE, "source": "commit"}])
+    .to_string();
+    let signature = github.sign(&body);
+    for (identifier, signature, body) in [
+        ("one", "", &*body),
+        ("one", &*github.sign("[]"), &*body),
+        ("one", &*signature, &*body.replace("nothing", "something")),
+        ("two", &*signature, &*body),
+        ("", &*signature, &*body),
+    ] {
+        let answer = send_signed(&server, identifier, signature, body).await;
+        assert_eq!(answer.problem(), (401, "partner_signature_invalid".into()), "{identifier}");
+    }
+    assert_eq!(code(&manager, &key).await, "valid");
+    let answer = send_signed(&server, "one", &signature, &body).await;
+    assert_eq!((answer.status, answer.body.as_str()), (202, ""));
+    assert_eq!(code(&manager, &key).await, "key_revoked");
+    assert_eq!(manager.get(&path).await.json()["leak_source"], SOURCE);
+    let asked = || github.asked.load(std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(asked(), 1, "strangers who name unknown keys cause no requests");
+    server.advance_secs(60);
+    send_signed(&server, "two", &signature, &body).await;
+    assert_eq!(asked(), 2, "GitHub may have a new key");
+}
+
+#[tokio::test]
+async fn github_is_not_believed_unless_the_operator_says_so() {
+    let (github, server) = (Github::start().await, TestServer::start().await);
+    let answer = send_signed(&server, "one", &github.sign("[]"), "[]").await;
+    assert_eq!(answer.problem(), (401, "partner_signature_invalid".into()));
+    let gone =
+        TestServer::start_with(|settings| settings.leaks.github_keys_url = Some("http://127.0.0.1:9/keys".into()));
+    let answer = send_signed(&gone.await, "one", &github.sign("[]"), "[]").await;
+    assert_eq!(answer.problem(), (503, "unavailable".into()));
 }

@@ -170,10 +170,6 @@ impl Operation for RotateKey {
             (RotationStep::Begin, _) => {
                 let audit = self.audit_of_successor.clone().with("predecessor", id);
                 CreateKey { key: KeyRecord::clone(successor), audit }.run(tx).await?;
-                // Otherwise a rotation would fill up quotas and numbers of uses.
-                let sql = "INSERT INTO key_budgets (key_id, budget, period, reserved)
-                           SELECT $1, budget, period, reserved FROM key_budgets WHERE key_id = $2";
-                tx.execute(sql, &[successor.id.as_str().into(), id.into()]).await?;
             }
             (RotationStep::Reissue, Some(replaced)) if replaced.successor == successor.id => {
                 lock(tx, &successor.id).await?;

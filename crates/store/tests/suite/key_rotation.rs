@@ -12,9 +12,9 @@ use doorward_store::{
     StoreError,
     audit::AuditFilter,
     keys::{
-        Budget, BudgetKind, CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest,
-        FindShownKey, KeyRecord, KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue,
-        NoticeExpiring, ReserveUses, ReservedUses, RevokeKey, RotateKey, ShownKey, TouchKeys,
+        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
+        KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue, NoticeExpiring, RevokeKey, RotateKey,
+        ShownKey, TouchKeys,
     },
 };
 
@@ -124,28 +124,6 @@ async fn key_rotated_many_times_at_once_gets_one_successor() {
         assert_eq!(shown(&world, &old.id).await.rotations.replaced.unwrap().successor, successors[0]);
         let keys = world.read(ListKeys { filter: Default::default(), after: None, limit: 10 }).await;
         assert_eq!(keys.len(), 2, "a successor that lost was rolled back");
-    })
-    .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn successor_has_the_uses_that_the_old_key_had_left() {
-    on_each_engine(async |database| {
-        let world = World::new(&database).await;
-        let old = keys::created(&world, keys::key(&world, "old")).await;
-        let budget = Budget { key: old.id.clone(), kind: BudgetKind::Uses, period: world.now() };
-        let take = ReserveUses { budget: budget.clone(), max: 3, returned: 0, now: world.now() };
-        for _ in 0..2 {
-            assert_eq!(world.write(take.clone()).await.taken, 1);
-        }
-        let rotate = rotation(&world, &old.id, "new", false).await;
-        let of_successor = Budget { key: rotate.successor.id.clone(), ..budget.clone() };
-        world.write(rotate).await;
-        let budgets = vec![budget, of_successor.clone()];
-        assert_eq!(world.read(ReservedUses { budgets }).await, [2, 2]);
-        let take = ReserveUses { budget: of_successor, ..take };
-        assert_eq!(world.write(take.clone()).await.taken, 1);
-        assert_eq!(world.write(take).await.taken, 0, "a rotation fills nothing up");
     })
     .await;
 }

@@ -38,13 +38,17 @@ macro_rules! management {
             sentence: "Too many keys were reported from here. Wait, then try again.",
             cause: "This network has reported more keys than `throttle.free_leak_reports_per_address`. The key was not noted.",
             remedy: "No action needed. The caller must wait as long as `Retry-After` says. If a scanner reports many keys, raise the limit." }
+        PartnerSignatureInvalid { code: "partner_signature_invalid", status: 401, error: "", class: Credential,
+            sentence: "GitHub's signature of this message is missing or wrong.",
+            cause: "`Github-Public-Key-Signature` does not fit the body and the key of `Github-Public-Key-Identifier`, or `leaks.github_keys_url` is not set.",
+            remedy: "If GitHub sent it, check that no proxy changes the body, and that this server reaches `leaks.github_keys_url`." }
         SelfRotationForbidden { code: "self_rotation_forbidden", status: 403, error: "", class: Permission,
             sentence: "This API key can't be rotated by its holder. Ask the operator of the API for a new one.",
             cause: "An API of the key has no `key_policy`, or one that says `\"self_rotation\": false`, or somebody reported the key as leaked.",
             remedy: "Rotate it: `doorward key rotate`. To let holders do so, give the API a policy: `doorward api update --key-policy`." }
         RightsExceeded { code: "rights_exceeded", status: 403, error: "", class: Permission,
             sentence: "You can't give, or change, rights that you don't have yourself.",
-            cause: "The request would create or change something with management scopes, roles, limits or a lifetime beyond the caller's.",
+            cause: "The request would create or change something with management scopes, roles, limits, addresses or a lifetime beyond the caller's.",
             remedy: "Use a credential that has these rights, or the command line." }
     } };
 }

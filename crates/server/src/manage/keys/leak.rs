@@ -7,6 +7,7 @@ use doorward_core::{
     denial::Denial,
     leaks::{LeakPolicy, reported_source},
     network::Network,
+    partner_alerts::PartnerAlert,
     refusal::Refusal,
     trace::TraceId,
 };
@@ -28,6 +29,26 @@ pub(crate) async fn report_leak(
     text: &str,
     source: &str,
 ) -> Result<(), Refusal> {
+    let subject = format!("leaks/{}", Network::of(address));
+    let counter = Counter { subject, free: app.settings.throttle.free_leak_reports_per_address, slow: None };
+    take_in(app, (address, trace_id), text, source, vec![counter]).await
+}
+
+/// The same for reports of somebody who is known, and may report any number.
+pub(crate) async fn report_leaks(app: &App, from: (IpAddr, TraceId), leaks: &[PartnerAlert]) -> Result<(), Refusal> {
+    for leak in leaks {
+        take_in(app, from, &leak.token, leak.place(), Vec::new()).await?;
+    }
+    Ok(())
+}
+
+async fn take_in(
+    app: &App,
+    (address, trace_id): (IpAddr, TraceId),
+    text: &str,
+    source: &str,
+    counters: Vec<Counter>,
+) -> Result<(), Refusal> {
     // Anybody can compute the checksum, so that skipping the rest says nothing.
     let Some(key) = ApiKey::parse(text.trim()) else { return Ok(()) };
     let found = app.read(FindKeyByDigest { candidates: app.candidates(key.reveal()) }).await?;
@@ -39,10 +60,7 @@ pub(crate) async fn report_leak(
         let policy = LeakPolicy::of_all(policies);
         Leak { id: key.id, policy, source: reported_source(source), now, audit: app.audit(&reporter) }
     });
-    let throttle = &app.settings.throttle;
-    let subject = format!("leaks/{}", Network::of(address));
-    let counter = Counter { subject, free: throttle.free_leak_reports_per_address, slow: None };
-    let attempt = ReserveAttempt { counters: vec![counter], max_wait: throttle.max_wait, now };
+    let attempt = ReserveAttempt { counters, max_wait: app.settings.throttle.max_wait, now };
     match app.write(ReportLeak { attempt, leak }).await? {
         Reservation::Go => Ok(()),
         Reservation::Slow(wait) | Reservation::Wait(wait) => {

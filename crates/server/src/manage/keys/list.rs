@@ -91,7 +91,7 @@ pub async fn list(
         which.mean(&view, now).then_some(view)
     };
     let mut page = page(after, limit, read, |found: &ShownKey| found.key.id.clone(), show).await?;
-    KeyView::show_what_is_left_of(&mut page.items, app, now).await?;
+    KeyView::show_what_is_left_of(&mut page.items, app).await?;
     Ok(page)
 }
 

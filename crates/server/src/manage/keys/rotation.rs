@@ -64,7 +64,7 @@ async fn prepare(
     record.expires_at = actor.rights.end_by_default(&power(&record.metadata, record.expires_at));
     actor.rights.check_gives(&power(&record.metadata, record.expires_at))?;
     check_gives_roles(actor, &record.roles, &apis)?;
-    Ok(planned.finish(app, actor, from, &apis))
+    Ok(planned.finish(app, actor, from, &apis).await?)
 }
 
 /// The same for a key that asks for its own successor. Its rights are the key itself, which the policy of each of its APIs must
@@ -93,7 +93,7 @@ pub(crate) async fn rotate_self(
         )));
     }
     let planned = Planned::of(app, &from, asked, &apis)?;
-    let (operation, created) = planned.finish(app, actor, from, &apis);
+    let (operation, created) = planned.finish(app, actor, from, &apis).await?;
     let answer = show(&created)?;
     app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))
 }
@@ -128,11 +128,18 @@ impl Planned {
         Ok(Self { key, record, overlap, replace_unused: asked.replace_unused })
     }
 
-    fn finish(self, app: &App, actor: &Actor, from: ShownKey, apis: &Apis) -> (RotateKey, CreatedKey) {
+    async fn finish(
+        self,
+        app: &App,
+        actor: &Actor,
+        from: ShownKey,
+        apis: &Apis,
+    ) -> Result<(RotateKey, CreatedKey), Refusal> {
         let Self { key, record, overlap, replace_unused } = self;
         let (predecessor, now) = (Some(from.key.id.clone()), app.now());
         let rotations = KeyRotations { predecessor, predecessor_is_open: true, ..KeyRotations::default() };
-        let view = KeyView::of(ShownKey { key: record.clone(), rotations }, apis, now);
+        let mut view = KeyView::of(ShownKey { key: record.clone(), rotations }, apis, now);
+        view.show_what_is_left(app).await?;
         let operation = RotateKey {
             from: Box::new(from),
             replace_unused,
@@ -142,7 +149,7 @@ impl Planned {
             audit: app.audit(actor),
             audit_of_successor: app.audit(actor),
         };
-        (operation, CreatedKey { key, view })
+        Ok((operation, CreatedKey { key, view }))
     }
 }
 
@@ -181,7 +188,12 @@ fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Resu
         id: KeyId::new(now, &*app.rng),
         digest: app.peppers.digest(new.reveal()),
         hint: new.hint(),
-        metadata: KeyMetadata { apis: living, scope, ..key.metadata.clone() },
+        metadata: KeyMetadata {
+            apis: living,
+            scope,
+            counted_as: Some(key.counted_as().clone()),
+            ..key.metadata.clone()
+        },
         owner: key.owner.clone(),
         roles: key.roles.iter().filter(is_role).cloned().collect(),
         created_at: now,

@@ -81,7 +81,7 @@ pub async fn update(
         let now = app.now();
         let (found, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
         let mut before = KeyView::of(found.clone(), &apis, now);
-        before.show_what_is_left(app, now).await?;
+        before.show_what_is_left(app).await?;
         let ShownKey { key, rotations } = found;
         let settings = edit(&before)?;
         if settings == KeySettings::of(&before) {
@@ -106,7 +106,7 @@ pub async fn update(
         let outcome = outcome(app.commit(operation).await?, after, unknown)?;
         match outcome {
             Some(mut after) => {
-                after.show_what_is_left(app, now).await?;
+                after.show_what_is_left(app).await?;
                 Ok(Some(after))
             }
             None => Ok(None),
@@ -176,7 +176,8 @@ fn changed(
         use_limits: metadata.use_limits,
         ..key.metadata.clone()
     };
-    if !to.scope.iter().all(|scope| before.scopes.contains(scope)) {
+    let has_more_scopes = !to.scope.iter().all(|scope| before.scopes.contains(scope));
+    if has_more_scopes || !to.allowed_addresses.are_within(&key.metadata.allowed_addresses) {
         actor.rights.check_gives(&power(&to, key.expires_at))?;
     }
     let given: Vec<_> = roles.iter().filter(|role| !key.roles.contains(role)).cloned().collect();

@@ -8,12 +8,12 @@ use doorward_core::{
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
-    key_limits::{KeyLimits, Quota, RateLimit},
+    key_limits::{Quota, RateLimit},
     key_policy::KeyPolicy,
     refusal::Refusal,
     scope::Scope,
 };
-use doorward_store::keys::{KeyRecord, KeyRotations, OldUse, ReservedUses, ShownKey};
+use doorward_store::keys::{Budget, KeyRecord, KeyRotations, OldUse, ReservedUses, ShownKey};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -115,7 +115,7 @@ pub struct KeyView {
     /// How many uses are left at all, if it has a number of uses; likewise.
     pub uses_left: Option<u64>,
     #[serde(skip)]
-    pub(super) use_limits: KeyLimits,
+    counted: [Option<(Budget, u64)>; 2],
     /// When it was created.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
@@ -209,6 +209,7 @@ impl KeyView {
         // APIs that were deleted are left out. A limit to one stays: without it the key would look unlimited.
         let known = |id: &&ApiId| apis.by_id(id).is_some();
         let name = |id: &ApiId| Some(apis.by_id(id)?.metadata.name.clone());
+        let counted = key_limiter::budgets(key.counted_as(), &key.metadata.use_limits, now);
         let name_or_id = |id: &ApiId| name(id).unwrap_or_else(|| id.to_string());
         Self {
             rotation: RotationView::of(&key, rotations, apis, now),
@@ -230,7 +231,7 @@ impl KeyView {
             quota: key.metadata.use_limits.quota,
             quota_left: key.metadata.use_limits.quota.map(|quota| quota.requests),
             uses_left: key.metadata.use_limits.uses.map(|uses| uses.granted),
-            use_limits: key.metadata.use_limits,
+            counted,
             created_at: key.created_at,
             expires_at: key.expires_at,
             never_expires: key.expires_at.is_none(),
@@ -245,16 +246,16 @@ impl KeyView {
 }
 
 impl KeyView {
-    /// Shows how many uses of its limits are left at `now`. Before, it shows them as unused.
-    pub(super) async fn show_what_is_left(&mut self, app: &App, now: Timestamp) -> Result<(), Refusal> {
-        Self::show_what_is_left_of(std::slice::from_mut(self), app, now).await
+    /// Shows how many uses of its limits are left. Before, it shows them as unused.
+    pub(super) async fn show_what_is_left(&mut self, app: &App) -> Result<(), Refusal> {
+        Self::show_what_is_left_of(std::slice::from_mut(self), app).await
     }
 
     /// The same for several keys, by one read of the store.
-    pub(super) async fn show_what_is_left_of(keys: &mut [Self], app: &App, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) async fn show_what_is_left_of(keys: &mut [Self], app: &App) -> Result<(), Refusal> {
         let (mut shown, mut budgets) = (Vec::new(), Vec::new());
         for key in keys {
-            let [quota, uses] = key_limiter::budgets(&key.id, &key.use_limits, now);
+            let [quota, uses] = key.counted.clone();
             for (left, counted) in [(&mut key.quota_left, quota), (&mut key.uses_left, uses)] {
                 let Some((budget, max)) = counted else { continue };
                 shown.push((left, max));

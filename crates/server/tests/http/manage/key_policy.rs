@@ -136,6 +136,8 @@ async fn key_fetches_its_own_successor_where_the_policy_allows_it() {
         assert_eq!(refused(&rotate_self(server, &new.text("secret"), None).await, 409), "conflict");
         pass_days(server, 3).await;
         assert_eq!(refused(&rotate_self(server, &old.text("secret"), None).await, 401), "key_expired");
+        let other = Some("5f9c2f1e-6d0b-4f0e-9c57-000000000004");
+        assert_eq!(refused(&rotate_self(server, &old.text("secret"), other).await, 401), "key_expired");
         rotate_self(server, &new.text("secret"), None).await.expect(201);
     })
     .await;
@@ -215,4 +217,21 @@ async fn rotated_key_shows_who_still_uses_it() {
         assert_eq!((uses.as_array().unwrap().len(), &uses[0]["user_agent"]), (10, &json!("agent/19")));
     })
     .await;
+}
+
+#[tokio::test]
+async fn lost_answer_is_given_again_after_the_old_key_has_ended() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    set_policy(&manager, json!({})).await.expect(200);
+    let old = created(&manager, json!({})).await.expect(201);
+    let rotate = async || {
+        let request = server.caller.request(Method::POST, "/v1/keys/self/rotate").bearer_auth(old.text("secret"));
+        let key = "5f9c2f1e-6d0b-4f0e-9c57-000000000005";
+        server.caller.send(request.header("idempotency-key", key).json(&json!({"overlap": 0}))).await
+    };
+    let new = rotate().await.expect(201);
+    assert_eq!(rotate().await.expect(201).body, new.body);
+    manager.act(&format!("/v1/keys/{}/revoke", old.text("id"))).await.expect(200);
+    assert_eq!(refused(&rotate().await, 401), "key_revoked", "whoever revokes a key does not trust its holder");
 }

@@ -184,3 +184,43 @@ async fn scopes_removed_from_the_api_stay_out_of_the_successor() {
     let successor = manager.get(&format!("/v1/keys/{}", successor["id"].as_str().unwrap())).await.json();
     assert_eq!(successor["scopes"], json!(["notes:read"]));
 }
+
+#[tokio::test]
+async fn limits_count_for_all_keys_of_a_rotation() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let members = json!({"uses": 4, "quota": {"requests": 100, "per": "day"}});
+        let (mut path, mut secret) = created(&manager, members).await;
+        for left in [3, 2, 1] {
+            let old = std::mem::take(&mut secret);
+            assert_eq!(code(&manager, &old).await, "valid");
+            let answer = rotated(&manager, &path, json!({"overlap": 0})).await.expect(201);
+            assert_eq!(answer.json()["uses_left"], left);
+            path = answer.header("location").unwrap().to_owned();
+            let shown = manager.get(&path).await.expect(200);
+            assert_eq!((&shown.json()["uses_left"], &shown.json()["quota_left"]), (&json!(left), &json!(96 + left)));
+            assert_eq!(shown.header("etag"), answer.header("etag"));
+            secret = answer.text("secret");
+        }
+        let last = rotated(&manager, &path, json!({})).await.expect(201).text("secret");
+        assert_eq!(code(&manager, &secret).await, "valid");
+        assert_eq!(code(&manager, &last).await, "key_uses_exhausted", "both keys take from the same number");
+        assert_eq!(code(&manager, &secret).await, "key_uses_exhausted");
+        manager.patch(&path, json!({"uses": 1})).await.expect(200);
+        assert_eq!(
+            (code(&manager, &secret).await, code(&manager, &last).await),
+            ("valid".into(), "key_uses_exhausted".into())
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn rate_limit_counts_for_both_keys_of_a_rotation() {
+    let server = TestServer::start().await;
+    let manager = Manager::of_all(&server).await;
+    let (path, old) = created(&manager, json!({"rate_limit": {"requests": 2, "seconds": 60}})).await;
+    let new = rotated(&manager, &path, json!({})).await.expect(201).text("secret");
+    assert_eq!((code(&manager, &old).await, code(&manager, &new).await), ("valid".into(), "valid".into()));
+    assert_eq!(code(&manager, &old).await, "key_rate_limited");
+}

@@ -284,6 +284,34 @@ async fn key_gets_no_rights_that_its_creator_lacks() {
 }
 
 #[tokio::test]
+async fn key_bound_to_addresses_gives_no_rights_to_others() {
+    let server = TestServer::start().await;
+    let bound = NewKey {
+        allowed_addresses: vec!["127.0.0.0/8".into(), "::1".into()],
+        ..new_key("doorward", "keys:read keys:write clients:write")
+    };
+    let manager = Manager::by(&server, bound).await;
+    let managing = |addresses: Value| {
+        let mut body = with(json!({ "allowed_addresses": addresses }));
+        (body["apis"], body["scopes"]) = (json!(["doorward"]), json!(["keys:read"]));
+        body
+    };
+    let inside = manager.post("/v1/keys", managing(json!(["127.0.0.1"]))).await.expect(201);
+    let path = inside.header("location").unwrap();
+    for addresses in [json!([]), json!(["127.0.0.1", "192.0.2.1"]), json!(["0.0.0.0/0"])] {
+        let created = manager.post("/v1/keys", managing(addresses.clone())).await;
+        let changed = manager.patch(path, json!({ "allowed_addresses": addresses })).await;
+        assert_eq!(
+            (refused(&created, 403), refused(&changed, 403)),
+            ("rights_exceeded".into(), "rights_exceeded".into())
+        );
+    }
+    let client = json!({"client_name": "a", "grant_types": ["client_credentials"], "scope": "keys:read"});
+    assert_eq!(refused(&manager.post("/v1/clients", client).await, 403), "rights_exceeded");
+    manager.post("/v1/keys", new()).await.expect(201);
+}
+
+#[tokio::test]
 async fn stale_or_repeated_requests_about_keys_change_nothing() {
     let server = TestServer::start().await;
     let manager = Manager::of_all(&server).await;
