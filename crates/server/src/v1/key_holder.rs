@@ -9,6 +9,7 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use doorward_core::{
+    api_key::KeyMetadata,
     client_side,
     credential::{self, Credential},
     denial::Denial,
@@ -69,7 +70,8 @@ async fn holder(head: &Parts, app: &App) -> Result<ShownKey, Refusal> {
             let key = app.read(FindShownKey { id: found.id.clone() }).await?.ok_or(Denial::KeyUnknown)?;
             key.key.facts().check(app.now()).map_err(|denial| Refusal::new(denial).fact("key", &found.id))?;
             key.key.metadata.check_address(Some(Origin::of(head).address))?;
-            client_side::check(key.key.metadata.environment, values("origin"), values("user-agent"))?;
+            let KeyMetadata { kind, environment, .. } = &key.key.metadata;
+            client_side::check(kind.credential(), *environment, values("origin"), values("user-agent"))?;
             Ok(key)
         }
         Some(_) => Err(Denial::CredentialMalformed.into()),
