@@ -107,7 +107,8 @@ impl<V> GuardBuilder<V> {
     /// the log at startup.
     ///
     /// A request counts as a browser's or an app's by its `Origin` and `User-Agent` ([`client_side`]). Callers choose
-    /// these headers, so the check stops mistakes and no attacker. Test keys and access tokens are not affected.
+    /// these headers, so the check stops mistakes and no attacker. Test keys, publishable keys and access tokens are not
+    /// affected.
     ///
     /// ```
     /// # use doorward_guard::{Guard, ResourceIdentifier};

@@ -276,10 +276,12 @@ fn values<'r>(request: &'r Parts, name: &'static str) -> impl Iterator<Item = &'
     request.headers.get_all(name).iter().map(HeaderValue::as_bytes)
 }
 
-/// Refuses an API key that a browser or an app sent. The key is valid, so the audit names it: it has to be rotated.
+/// Refuses a secret API key that a browser or an app sent. The key is valid, so the audit names it: it has to be rotated. A
+/// publishable key is meant for browsers, and the verifier has compared its origin.
 fn check_sender(principal: &Principal, request: &Parts) -> Result<(), Refusal> {
+    let (origin, user_agent) = (values(request, "origin"), values(request, "user-agent"));
     match principal.environment() {
-        Some(environment) => client_side::check(environment, values(request, "origin"), values(request, "user-agent")),
+        Some(environment) => client_side::check(principal.credential, environment, origin, user_agent),
         None => Ok(()),
     }
 }

@@ -37,6 +37,7 @@ use crate::{
 };
 use doorward_core::{
     access_token::{self, Claims, Expectation},
+    allowed_origins::{self, AllowedOrigins},
     api::{ResourceIdentifier, Role},
     api_key::{ApiKey, Environment, KeyPrefix},
     checksummed::{self, ACCESS_TOKEN_PREFIX},
@@ -53,6 +54,7 @@ use doorward_core::{
     scope::ScopeSet,
     secret::ExposeSecret,
 };
+use http::{HeaderValue, header::ORIGIN};
 use serde_json::{Map, Value};
 
 /// The `iss` of every test issuer.
@@ -149,12 +151,17 @@ impl TestIssuer {
         self.0.clock.advance(by);
     }
 
-    fn look_up(&self, credential: &str, unknown: Denial, expired: Denial, now: Timestamp) -> Verdict {
-        let principal = self.known().get(&Digest::sha256(credential.as_bytes())).cloned().unwrap_or(Err(unknown))?;
-        match principal.expires_at {
-            Some(end) if end <= now => Err(expired.into()),
-            _ => Ok(principal),
+    fn look_up(&self, credential: &str, unknown: Denial, expired: Denial, request: &RequestContext<'_>) -> Verdict {
+        let known = self.known().get(&Digest::sha256(credential.as_bytes())).cloned().unwrap_or(Err(unknown))?;
+        let Issued { principal, origins } = known;
+        if principal.expires_at.is_some_and(|end| end <= request.now) {
+            return Err(expired.into());
         }
+        if let Some(origins) = origins {
+            let sent = request.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes);
+            origins.check(allowed_origins::sent(sent))?;
+        }
+        Ok(principal)
     }
 
     fn verify_jwt(&self, token: &str, now: Timestamp) -> Verdict {
@@ -178,8 +185,15 @@ impl TestIssuer {
 }
 
 /// What was issued, and what of it was revoked.
-type Known = HashMap<Digest, Result<Arc<principal::Principal>, Denial>>;
+type Known = HashMap<Digest, Result<Issued, Denial>>;
 type Verdict = Result<Arc<principal::Principal>, Refusal>;
+
+#[derive(Clone)]
+struct Issued {
+    principal: Arc<principal::Principal>,
+    /// Of a publishable key: the origins of the pages that it may be used from.
+    origins: Option<AllowedOrigins>,
+}
 
 impl Verifier for TestIssuer {
     fn verify<'a>(
@@ -191,10 +205,10 @@ impl Verifier for TestIssuer {
         let verdict = match credential {
             Credential::Jwt(token) => self.verify_jwt(token.expose_secret(), now),
             Credential::Opaque(token) => {
-                self.look_up(token.expose_secret(), Denial::TokenUnknown, Denial::TokenUnknown, now)
+                self.look_up(token.expose_secret(), Denial::TokenUnknown, Denial::TokenUnknown, request)
             }
             Credential::ApiKey(key) => match ApiKey::parse(key.expose_secret()) {
-                Some(key) => self.look_up(key.reveal(), Denial::KeyUnknown, Denial::KeyExpired, now),
+                Some(key) => self.look_up(key.reveal(), Denial::KeyUnknown, Denial::KeyExpired, request),
                 None => Err(Denial::KeyMistyped.into()),
             },
         };
@@ -276,16 +290,34 @@ impl Mint<'_> {
     pub fn opaque(self) -> String {
         let token = checksummed::generate(ACCESS_TOKEN_PREFIX, self.issuer.rng()).expose_secret().to_owned();
         let kind = if self.subject == self.client_id { PrincipalKind::Client } else { PrincipalKind::User };
-        self.remember(token, kind, CredentialKind::AccessTokenOpaque)
+        self.remember(token, kind, CredentialKind::AccessTokenOpaque, None)
     }
 
     /// Creates an API key.
     pub fn api_key(self) -> String {
         let key = ApiKey::generate(&KeyPrefix::default(), self.environment, self.issuer.rng()).reveal().to_owned();
-        self.remember(key, PrincipalKind::Key, CredentialKind::ApiKey)
+        self.remember(key, PrincipalKind::Key, CredentialKind::ApiKey, None)
     }
 
-    fn remember(self, text: String, kind: PrincipalKind, credential: CredentialKind) -> String {
+    /// Creates a publishable API key for the pages of an origin, such as `https://app.example.com`. It has no roles.
+    ///
+    /// # Panics
+    /// If `origin` is not as browsers send it.
+    pub fn publishable_key(mut self, origin: &str) -> String {
+        let origins = AllowedOrigins::read(&[origin.to_owned()]).expect("the origin of a test is an origin");
+        self.roles.clear();
+        let prefix = KeyPrefix::publishable();
+        let key = ApiKey::generate(&prefix, self.environment, self.issuer.rng()).reveal().to_owned();
+        self.remember(key, PrincipalKind::Key, CredentialKind::PublishableKey, Some(origins))
+    }
+
+    fn remember(
+        self,
+        text: String,
+        kind: PrincipalKind,
+        credential: CredentialKind,
+        origins: Option<AllowedOrigins>,
+    ) -> String {
         let principal = principal::Principal {
             kind,
             client_id: (kind != PrincipalKind::Key).then_some(self.client_id),
@@ -301,7 +333,9 @@ impl Mint<'_> {
             expires_at: Some(self.issuer.0.clock.now().plus(LIFETIME)),
             claims: self.claims,
         };
-        self.issuer.known().insert(Digest::sha256(text.as_bytes()), Ok(Arc::new(principal)));
+        self.issuer
+            .known()
+            .insert(Digest::sha256(text.as_bytes()), Ok(Issued { principal: Arc::new(principal), origins }));
         text
     }
 }

@@ -243,6 +243,10 @@ pub struct ApiMetadata {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = BTreeSet::<Scope>::new))]
     pub user_key_scopes: BTreeSet<Scope>,
+    /// The scopes that publishable keys may have: what the whole world may do; none: there are no such keys.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = BTreeSet::<Scope>::new))]
+    pub public_scopes: BTreeSet<Scope>,
     /// What happens to a key that somebody found and handed in.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = LeakPolicy::default))]
@@ -265,6 +269,7 @@ impl ApiMetadata {
             access_token_ttl: Self::default_ttl(),
             key_prefix: KeyPrefix::default(),
             user_key_scopes: BTreeSet::new(),
+            public_scopes: BTreeSet::new(),
             leak_policy: LeakPolicy::default(),
             key_policy: None,
         }

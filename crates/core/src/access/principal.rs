@@ -35,6 +35,8 @@ pub enum CredentialKind {
     AccessTokenOpaque,
     /// An API key, known by its digest.
     ApiKey,
+    /// An API key that is public. It says from which page a request comes, and not who sends it.
+    PublishableKey,
 }
 
 /// A verified party. In an API, only the guard creates one.

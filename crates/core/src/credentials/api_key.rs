@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     allowed_addresses::AllowedAddresses,
+    allowed_origins::AllowedOrigins,
     checksummed::{self, checksum_holds, is_body},
     clock::Timestamp,
     denial::Denial,
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_kind::{KeyKind, PUBLISHABLE_PREFIX},
     key_limits::KeyLimits,
     random::Rng,
     refusal::Refusal,
@@ -64,6 +66,11 @@ impl KeyPrefix {
             && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
             && text != "dw";
         valid.then(|| Self(text.to_owned())).ok_or(InvalidKeyPrefix)
+    }
+
+    /// The prefix of publishable keys.
+    pub fn publishable() -> Self {
+        Self(PUBLISHABLE_PREFIX.to_owned())
     }
 
     /// The prefix as text.
@@ -155,6 +162,9 @@ pub struct KeyMetadata {
     /// limit a key so.
     #[serde(default)]
     pub limited_to_owners: Vec<Owner>,
+    /// What kind of key it is. Older programs knew secret ones only.
+    #[serde(default)]
+    pub kind: KeyKind,
     /// What it may be used for.
     pub scope: ScopeSet,
     /// For real use or for tests.
@@ -165,6 +175,9 @@ pub struct KeyMetadata {
     /// From where it may be used. Older programs let it in from everywhere.
     #[serde(default, skip_serializing_if = "AllowedAddresses::is_empty")]
     pub allowed_addresses: AllowedAddresses,
+    /// The origins of the pages that a publishable key may be used from; others have none.
+    #[serde(default, skip_serializing_if = "AllowedOrigins::is_empty")]
+    pub allowed_origins: AllowedOrigins,
     /// How often it may be used. Older programs did not count.
     #[serde(default, skip_serializing_if = "KeyLimits::is_empty")]
     pub use_limits: KeyLimits,
@@ -182,7 +195,16 @@ impl KeyMetadata {
 
     /// Whether what is said about one use of the key holds for the next one too, from wherever it comes.
     pub fn is_reusable(&self) -> bool {
-        self.allowed_addresses.is_empty() && self.use_limits.is_empty()
+        self.kind == KeyKind::Secret && self.allowed_addresses.is_empty() && self.use_limits.is_empty()
+    }
+
+    /// Refuses a publishable key from a page of another origin, or without an origin. `origin` is what
+    /// [`sent`](crate::allowed_origins::sent) found. A secret key may come from anywhere.
+    pub fn check_origin(&self, origin: Option<&str>) -> Result<(), Refusal> {
+        match self.kind {
+            KeyKind::Publishable => self.allowed_origins.check(origin),
+            KeyKind::Secret => Ok(()),
+        }
     }
 
     /// Refuses a caller from an address that the key may not be used from. `None`: the address is not known.
@@ -289,6 +311,32 @@ mod tests {
             assert_eq!(KeyMetadata::default().check_address(address), Ok(()));
         }
         assert!(!listed.is_reusable() && KeyMetadata::default().is_reusable());
+    }
+
+    #[test]
+    fn publishable_key_without_its_origin_is_refused() {
+        let origin = "https://app.example.com";
+        let allowed_origins = AllowedOrigins::read(&[origin.to_owned()]).unwrap();
+        let publishable = KeyMetadata { kind: KeyKind::Publishable, allowed_origins, ..KeyMetadata::default() };
+        assert_eq!(publishable.check_origin(Some(origin)), Ok(()));
+        for sent in [None, Some("https://other.example")] {
+            assert_eq!(publishable.check_origin(sent).unwrap_err().denial, Denial::KeyOriginNotAllowed);
+            assert_eq!(KeyMetadata::default().check_origin(sent), Ok(()));
+        }
+        assert!(!publishable.is_reusable(), "the next use can come from another page");
+        let unbound = KeyMetadata { kind: KeyKind::Publishable, ..KeyMetadata::default() };
+        assert!(unbound.check_origin(Some(origin)).is_err(), "no list is no permission");
+    }
+
+    #[test]
+    fn kind_of_a_stored_key_reads_back_and_older_keys_are_secret() {
+        let written =
+            serde_json::to_value(KeyMetadata { kind: KeyKind::Publishable, ..KeyMetadata::default() }).unwrap();
+        assert_eq!(written["kind"], "publishable");
+        assert_eq!(serde_json::from_value::<KeyMetadata>(written.clone()).unwrap().kind, KeyKind::Publishable);
+        let mut older = written;
+        older.as_object_mut().unwrap().remove("kind");
+        assert_eq!(serde_json::from_value::<KeyMetadata>(older).unwrap().kind, KeyKind::Secret);
     }
 
     #[test]

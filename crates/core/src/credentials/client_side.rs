@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 
-use crate::{api_key::Environment, denial::Denial, refusal::Refusal};
+use crate::{api_key::Environment, denial::Denial, principal::CredentialKind, refusal::Refusal};
 
 /// What a browser's `User-Agent` has besides `Mozilla/` at its beginning: the engine. PowerShell and many scripts begin
 /// with `Mozilla/` as well, and have none.
@@ -25,14 +25,15 @@ const APPS_FIRST: [&str; 4] = ["Dalvik/", "Dart/", "okhttp/", "UnityPlayer/"];
 /// Libraries of apps that stand behind the app's own name.
 const APPS_ANYWHERE: [&str; 3] = ["Alamofire/", "CFNetwork/", "Cronet/"];
 
-/// Refuses an API key for real use that a browser or an app sent. `origin` and `user_agent` are the values of the headers
-/// of these names. An empty header is none.
+/// Refuses an API key for real use that a browser or an app sent, unless it is publishable. `origin` and `user_agent` are the
+/// values of the headers of these names. An empty header is none.
 pub fn check<'a>(
+    credential: CredentialKind,
     environment: Environment,
     origin: impl IntoIterator<Item = &'a [u8]>,
     user_agent: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<(), Refusal> {
-    if environment == Environment::Test {
+    if environment == Environment::Test || credential == CredentialKind::PublishableKey {
         return Ok(());
     }
     let is_sent = |value: &&[u8]| !value.trim_ascii().is_empty();
@@ -71,7 +72,12 @@ mod tests {
     fn live(origin: &[&str], user_agent: &[&str]) -> Result<(), Refusal> {
         let bytes = |values: &[&str]| values.iter().map(|value| value.as_bytes().to_vec()).collect::<Vec<_>>();
         let (origin, user_agent) = (bytes(origin), bytes(user_agent));
-        check(Environment::Live, origin.iter().map(Vec::as_slice), user_agent.iter().map(Vec::as_slice))
+        check(
+            CredentialKind::ApiKey,
+            Environment::Live,
+            origin.iter().map(Vec::as_slice),
+            user_agent.iter().map(Vec::as_slice),
+        )
     }
 
     const BROWSERS: [&str; 6] = [
@@ -141,7 +147,13 @@ mod tests {
     #[test]
     fn key_for_tests_passes_from_everywhere() {
         let (origin, agent) = ("https://app.example".as_bytes(), BROWSERS[0].as_bytes());
-        assert_eq!(check(Environment::Test, [origin], [agent]), Ok(()));
+        assert_eq!(check(CredentialKind::ApiKey, Environment::Test, [origin], [agent]), Ok(()));
+    }
+
+    #[test]
+    fn publishable_key_passes_from_everywhere() {
+        let (origin, agent) = ("https://app.example".as_bytes(), BROWSERS[0].as_bytes());
+        assert_eq!(check(CredentialKind::PublishableKey, Environment::Live, [origin], [agent]), Ok(()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod access_token;
 pub mod allowed_addresses;
+pub mod allowed_origins;
 pub mod api_key;
 pub mod checksummed;
 pub mod client_side;
@@ -9,6 +10,7 @@ pub mod credential;
 pub mod id_token;
 pub mod jwk;
 pub mod jws;
+pub mod key_kind;
 pub mod key_limits;
 pub mod key_rotation;
 pub mod key_usage;

@@ -4,12 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     allowed_addresses::AllowedAddresses,
+    allowed_origins::AllowedOrigins,
     api::{Api, MANAGEMENT, Role},
     api_key::{ApiKey, Environment, KeyMetadata},
     clock::Timestamp,
     holder::Owner,
     id::ApiId,
     json::{Map, Value},
+    key_kind::KeyKind,
     key_limits::KeyLimits,
     random::Rng,
     refusal::Mistake,
@@ -98,12 +100,16 @@ pub struct NewApiKey<'a> {
     pub scope: &'a ScopeSet,
     /// Its roles, as `api:role`, or `role` alone where it names one API.
     pub roles: &'a [String],
+    /// What kind of key it is.
+    pub kind: KeyKind,
     /// For real use or for tests.
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: &'a Map<String, Value>,
     /// From which addresses and networks it may be used; from everywhere if empty.
     pub allowed_addresses: &'a [String],
+    /// Of a publishable key: the origins of the pages that it may be used from.
+    pub allowed_origins: &'a [String],
     /// How often it may be used.
     pub use_limits: KeyLimits,
 }
@@ -122,6 +128,10 @@ impl NewApiKey<'_> {
             mistakes.extend(found);
             AllowedAddresses::default()
         });
+        let allowed_origins = AllowedOrigins::read(self.allowed_origins).unwrap_or_else(|found| {
+            mistakes.extend(found);
+            AllowedOrigins::default()
+        });
         match self.first() {
             _ if !self.are_all_known => {}
             Err(mistake) => mistakes.push(mistake),
@@ -129,6 +139,8 @@ impl NewApiKey<'_> {
                 mistakes.extend(self.mistake_in_limits());
                 mistakes.extend(self.mistake_in_scopes());
                 mistakes.extend(roles.iter().filter_map(|role| role.as_ref().err().cloned()));
+                let has = (!self.roles.is_empty(), !self.allowed_origins.is_empty());
+                mistakes.extend(self.kind.mistakes(self.apis.iter().map(AsRef::as_ref), self.scope, has));
             }
         }
         Mistake::none(mistakes)?;
@@ -138,10 +150,12 @@ impl NewApiKey<'_> {
             apis: ids(self.apis),
             limited_to: ids(self.limited_to),
             limited_to_owners: self.limited_to_owners.to_vec(),
+            kind: self.kind,
             scope: self.scope.clone(),
             environment: self.environment,
             metadata: self.metadata.clone(),
             allowed_addresses,
+            allowed_origins,
             use_limits: self.use_limits,
             counted_as: None,
         };
@@ -151,7 +165,7 @@ impl NewApiKey<'_> {
     /// Makes the key itself.
     pub fn generate(&self, rng: &dyn Rng) -> Result<ApiKey, Vec<Mistake>> {
         let first = self.first().map_err(|mistake| vec![mistake])?;
-        Ok(ApiKey::generate(&first.metadata.key_prefix, self.environment, rng))
+        Ok(ApiKey::generate(&self.kind.prefix(&first.metadata.key_prefix), self.environment, rng))
     }
 
     /// The API that gives the key its prefix.
@@ -230,15 +244,29 @@ mod tests {
         roles: Vec<String>,
         metadata: Map<String, Value>,
         allowed_addresses: Vec<String>,
+        kind: KeyKind,
+        allowed_origins: Vec<String>,
         use_limits: KeyLimits,
     }
 
     impl Asked {
         fn of(apis: Vec<Arc<Api>>) -> Self {
-            let (roles, allowed_addresses) = (Vec::new(), Vec::new());
+            let (roles, allowed_addresses, allowed_origins) = (Vec::new(), Vec::new(), Vec::new());
             let metadata = Map::new();
             let (name, limited_to, scope, use_limits) = ("key", Vec::new(), "", KeyLimits::default());
-            Self { name, apis, limited_to, scope, roles, metadata, allowed_addresses, use_limits }
+            let kind = KeyKind::Secret;
+            Self {
+                name,
+                apis,
+                limited_to,
+                scope,
+                roles,
+                metadata,
+                allowed_addresses,
+                kind,
+                allowed_origins,
+                use_limits,
+            }
         }
 
         /// What is registered and given, or where the mistakes are.
@@ -252,15 +280,18 @@ mod tests {
                 limited_to_owners: &[],
                 scope: &scope,
                 roles: &self.roles,
+                kind: self.kind,
                 environment: Environment::Live,
                 metadata: &self.metadata,
                 allowed_addresses: &self.allowed_addresses,
+                allowed_origins: &self.allowed_origins,
                 use_limits: self.use_limits,
             };
             let checked = new.checked();
             if checked.is_ok() {
                 let key = new.generate(&SeededRng::new(1)).unwrap();
-                assert!(key.reveal().starts_with(&format!("{}_live_", self.apis[0].metadata.key_prefix.as_str())));
+                let prefix = self.kind.prefix(&self.apis[0].metadata.key_prefix);
+                assert!(key.reveal().starts_with(&format!("{}_live_", prefix.as_str())));
             }
             checked.map_err(|mistakes| mistakes.into_iter().map(|mistake| mistake.pointer).collect())
         }
@@ -296,6 +327,9 @@ mod tests {
             (Asked { name: " ", ..one() }, "name"),
             (Asked { metadata: with_text(MAX_METADATA - 7), ..one() }, "metadata"),
             (Asked { allowed_addresses: vec!["::1".into(), "::1/64".into()], ..one() }, "allowed_addresses/1"),
+            (Asked { allowed_origins: vec!["https://a.example".into()], ..one() }, "allowed_origins"),
+            (Asked { kind: KeyKind::Publishable, ..one() }, "allowed_origins"),
+            (Asked { allowed_origins: vec!["*".into()], kind: KeyKind::Publishable, ..one() }, "allowed_origins/0"),
             (Asked { use_limits: nothing_a_day, ..one() }, "quota/requests"),
             (Asked::of(vec![]), "apis"),
             (Asked { limited_to: vec![notes.clone()], ..one() }, "limited_to"),

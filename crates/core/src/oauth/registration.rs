@@ -6,7 +6,7 @@ mod client;
 mod identifier;
 mod update;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 pub use self::{
     client::{MAX_REDIRECT_URIS, checked_client, checked_client_update},
@@ -17,6 +17,7 @@ use crate::{
     api::{ApiMetadata, DescribedScope, MANAGEMENT, is_api_name},
     grant::audience::Apis,
     id::reads_as_id,
+    key_kind::PUBLISHABLE_PREFIX,
     key_policy::KeyPolicy,
     refusal::Mistake,
     scope::{Scope, ScopeSet},
@@ -58,7 +59,12 @@ pub fn check_api(api: &ApiMetadata, others: &Apis, retire_after: Duration) -> Re
         mistakes.push(Mistake::at("access_token_ttl", why));
     }
     mistakes.extend(mistakes_in_scopes(&api.scopes));
-    mistakes.extend(mistakes_in_user_key_scopes(api));
+    if api.key_prefix.as_str() == PUBLISHABLE_PREFIX {
+        let why = format!("{PUBLISHABLE_PREFIX} is the prefix of publishable keys, of every API");
+        mistakes.push(Mistake::at("key_prefix", why));
+    }
+    mistakes.extend(mistakes_in_key_scopes(api, "user_key_scopes", &api.user_key_scopes));
+    mistakes.extend(mistakes_in_key_scopes(api, "public_scopes", &api.public_scopes));
     let of_policy = api.key_policy.iter().flat_map(KeyPolicy::mistakes);
     mistakes.extend(of_policy.map(|mistake| mistake.within("key_policy")));
     Mistake::none(mistakes)
@@ -84,14 +90,15 @@ fn mistakes_in_scopes(scopes: &[DescribedScope]) -> Vec<Mistake> {
     mistakes
 }
 
-fn mistakes_in_user_key_scopes(api: &ApiMetadata) -> Vec<Mistake> {
+/// Of scopes that keys of some kind may have: those that the API does not have. The management API has no such keys.
+fn mistakes_in_key_scopes(api: &ApiMetadata, member: &str, scopes: &BTreeSet<Scope>) -> Vec<Mistake> {
     let is_own = |scope: &Scope| api.scopes.iter().any(|described| described.scope == *scope);
-    let foreign = api.user_key_scopes.iter().enumerate().filter(|(_, scope)| !is_own(scope));
+    let foreign = scopes.iter().enumerate().filter(|(_, scope)| !is_own(scope));
     let mut mistakes: Vec<_> = foreign
-        .map(|(index, scope)| Mistake::at_element("user_key_scopes", index, format!("{scope} is no scope of this API")))
+        .map(|(index, scope)| Mistake::at_element(member, index, format!("{scope} is no scope of this API")))
         .collect();
-    if api.name == MANAGEMENT && !api.user_key_scopes.is_empty() {
-        mistakes.push(Mistake::at("user_key_scopes", format!("users make no keys for the API {MANAGEMENT:?}")));
+    if api.name == MANAGEMENT && !scopes.is_empty() {
+        mistakes.push(Mistake::at(member, format!("there are no such keys for the API {MANAGEMENT:?}")));
     }
     mistakes
 }
@@ -176,6 +183,7 @@ mod tests {
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: KeyPrefix::default(),
                 user_key_scopes: Default::default(),
+                public_scopes: Default::default(),
                 leak_policy: Default::default(),
                 key_policy: None,
             },
@@ -202,6 +210,15 @@ mod tests {
             metadata: ApiMetadata { access_token_ttl: Duration::from_secs(secs), ..fits().metadata },
             ..fits()
         };
+        let with_prefix = |prefix| {
+            let key_prefix = KeyPrefix::parse(prefix).unwrap();
+            Api { metadata: ApiMetadata { key_prefix, ..fits().metadata }, ..fits() }
+        };
+        let with_public = |api: &Api, scope| {
+            let public_scopes = [Scope::parse(scope).unwrap()].into();
+            Api { metadata: ApiMetadata { public_scopes, ..api.metadata.clone() }, ..api.clone() }
+        };
+        let management = || Api { metadata: ApiMetadata { name: MANAGEMENT.into(), ..fits().metadata }, ..fits() };
         let with_policy =
             |policy| Api { metadata: ApiMetadata { key_policy: Some(policy), ..fits().metadata }, ..fits() };
         for (api, what) in [
@@ -211,6 +228,9 @@ mod tests {
             (ttl(86_401), "access_token_ttl"),
             (with_policy(KeyPolicy { quiet_for: 0, ..KeyPolicy::default() }), "key_policy/quiet_for"),
             (api("mails", "https://mails.example", "openid"), "scopes/0"),
+            (with_prefix("pk"), "key_prefix"),
+            (with_public(&fits(), "notes:read"), "public_scopes/0"),
+            (with_public(&management(), "mails:read"), "public_scopes"),
         ] {
             assert_eq!(places(check_api(&api.metadata, &notes(), DAY)), [format!("/{what}")], "{api:?}");
         }

@@ -111,6 +111,12 @@ struct Changes {
     /// A scope that users may not give to new keys any more; repeatable
     #[arg(long = "remove-user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
     remove_user_key_scopes: Vec<Scope>,
+    /// A scope that publishable keys may have from now on; repeatable
+    #[arg(long = "add-public-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    add_public_scopes: Vec<Scope>,
+    /// A scope that publishable keys may not have any more; those that have it lose it; repeatable
+    #[arg(long = "remove-public-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    remove_public_scopes: Vec<Scope>,
     /// What happens to a key that somebody found and reported
     #[arg(long, value_name = "POLICY", value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
     leak_policy: Option<LeakPolicy>,
@@ -124,6 +130,7 @@ impl Changes {
             let at = to.scopes.iter().position(|described| described.scope == *scope);
             to.scopes.remove(at.ok_or_else(|| lacks(before, "scope", scope.as_str()))?);
             to.user_key_scopes.remove(scope);
+            to.public_scopes.remove(scope);
         }
         for added in &self.add_scopes {
             match to.scopes.iter_mut().find(|described| described.scope == added.scope) {
@@ -143,6 +150,12 @@ impl Changes {
             }
         }
         to.user_key_scopes.extend(self.add_user_key_scopes.iter().cloned());
+        for scope in &self.remove_public_scopes {
+            if !to.public_scopes.remove(scope) {
+                return Err(lacks(before, "public scope", scope.as_str()));
+            }
+        }
+        to.public_scopes.extend(self.add_public_scopes.iter().cloned());
         Ok(ApiMetadata {
             name: self.name.clone().unwrap_or(to.name),
             token_format: self.token_format.unwrap_or(to.token_format),
@@ -191,6 +204,9 @@ pub(super) struct CreateArgs {
     /// A scope that users may give to keys of their own, which they make on the account page; repeatable
     #[arg(long = "user-key-scope", value_name = "SCOPE", value_parser = Scope::parse)]
     user_key_scopes: Vec<Scope>,
+    /// A scope that publishable keys may have: what the whole world may do; repeatable
+    #[arg(long = "public-scope", value_name = "SCOPE", value_parser = Scope::parse)]
+    public_scopes: Vec<Scope>,
     /// What happens to a key that somebody found and reported
     #[arg(long, value_name = "POLICY", default_value = LeakPolicy::default().as_str(),
           value_parser = word(&LeakPolicy::ALL, LeakPolicy::as_str))]
@@ -271,6 +287,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         access_token_ttl: args.access_token_ttl.unwrap_or(app.settings.tokens.access_token_ttl),
         key_prefix: args.key_prefix,
         user_key_scopes: args.user_key_scopes.into_iter().collect(),
+        public_scopes: args.public_scopes.into_iter().collect(),
         leak_policy: args.leak_policy,
         key_policy: args.key_policy,
         ..ApiMetadata::new(args.name, args.identifier)
@@ -305,6 +322,7 @@ fn describe(api: &ApiView) -> String {
         ("tokens", format!("{form} {algorithm}, {} s", metadata.access_token_ttl.as_secs())),
         ("key prefix", metadata.key_prefix.as_str().to_owned()),
         ("scopes of users' keys", metadata.user_key_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")),
+        ("public scopes", metadata.public_scopes.iter().map(Scope::as_str).collect::<Vec<_>>().join(" ")),
         ("leaked keys", metadata.leak_policy.as_str().to_owned()),
         ("key policy", metadata.key_policy.map(|policy| json!(policy).to_string()).unwrap_or_default()),
         ("roles", metadata.roles.iter().map(Role::as_str).collect::<Vec<_>>().join(" ")),

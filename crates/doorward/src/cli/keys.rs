@@ -7,6 +7,7 @@ use doorward_core::{
     api_key::Environment,
     holder::Owner,
     id::KeyId,
+    key_kind::KeyKind,
     key_usage::Day,
     scope::{Scope, ScopeSet},
 };
@@ -153,6 +154,10 @@ pub(super) struct CreateArgs {
     /// For a key of the API "doorward": an owner whose things it may manage; repeatable [default: all]
     #[arg(long = "limit-to-owner", value_name = "OWNER")]
     limited_to_owners: Vec<String>,
+    /// Kind of key: `secret` for servers, `publishable` for pages in browsers
+    #[arg(long, value_name = "KIND", default_value = KeyKind::default().as_str(),
+          value_parser = word(&KeyKind::ALL, KeyKind::as_str))]
+    kind: KeyKind,
     /// Mark the key as a test key
     #[arg(long)]
     test: bool,
@@ -168,6 +173,9 @@ pub(super) struct CreateArgs {
     /// Address or network (CIDR) that it may be used from; repeatable [default: everywhere]
     #[arg(long = "allow-address", value_name = "CIDR")]
     allowed_addresses: Vec<String>,
+    /// For a publishable key: origin of the pages that it may be used from, as https://app.example.com; repeatable
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed_origins: Vec<String>,
     #[command(flatten)]
     limits: NewLimits,
 }
@@ -199,6 +207,9 @@ pub(super) struct UpdateArgs {
     /// An address or network (CIDR) that it may be used from, from now on; repeatable; everywhere with ""
     #[arg(long = "allow-address", value_name = "CIDR")]
     allowed_addresses: Option<Vec<String>>,
+    /// For a publishable key: an origin of the pages that it may be used from, from now on; repeatable
+    #[arg(long = "allow-origin", value_name = "ORIGIN")]
+    allowed_origins: Option<Vec<String>>,
     #[command(flatten)]
     limits: ChangedLimits,
 }
@@ -316,6 +327,7 @@ async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> R
             roles: args.roles.as_ref().map_or(present.roles, named),
             metadata: args.metadata.clone().unwrap_or(present.metadata),
             allowed_addresses: args.allowed_addresses.as_ref().map_or(present.allowed_addresses, named),
+            allowed_origins: args.allowed_origins.as_ref().map_or(present.allowed_origins, named),
             ..present
         })
     };
@@ -362,6 +374,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("key", format!("{}…", key.hint)),
             ("id", key.id.to_string()),
             ("name", key.name.clone()),
+            ("kind", key.kind.as_str().to_owned()),
             ("state", key.state.in_words()),
             ("api", key.apis.join(" ")),
             ("scopes", words(&key.scopes)),
@@ -371,6 +384,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             ("owner", key.owner.as_ref().map(ToString::to_string).unwrap_or_default()),
             ("metadata", if key.metadata.is_empty() { String::new() } else { json!(key.metadata).to_string() }),
             ("only from", key.allowed_addresses.join(" ")),
+            ("only in pages of", key.allowed_origins.join(" ")),
             rate_limit,
             quota,
             uses,
@@ -412,6 +426,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         owner: args.owner,
         limited_to: args.limited_to,
         limited_to_owners: args.limited_to_owners,
+        kind: args.kind,
         environment: if args.test { Environment::Test } else { Environment::Live },
         expiry: match args.expires_in {
             Some(lifetime) => Expiry::After(lifetime),
@@ -420,6 +435,7 @@ async fn create(args: CreateArgs, app: &App, actor: &Actor, output: Output) -> R
         },
         metadata: args.metadata.unwrap_or_default(),
         allowed_addresses: args.allowed_addresses,
+        allowed_origins: args.allowed_origins,
         rate_limit: args.limits.rate_limit,
         quota: args.limits.quota,
         uses: args.limits.uses,

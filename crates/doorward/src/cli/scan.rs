@@ -19,10 +19,10 @@ use crate::{
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  nothing was found, and everything was read
-  1  something was found
+  0  nothing was found except publishable keys, and everything was read
+  1  a secret was found
   2  error in the command line
-  3  nothing was found, but not everything could be read, or the server could not be asked";
+  3  no secret was found, but not everything could be read, or the server could not be asked";
 
 #[derive(Args, Debug)]
 #[command(after_help = AFTER_HELP)]
@@ -76,10 +76,12 @@ pub(super) fn run(args: &ScanArgs, output: Output) -> Result<ExitCode, Failure> 
         failure.report(output);
         report.unread += 1;
     }
-    Ok(ExitCode::from(match (report.findings.is_empty(), report.unread) {
-        (false, _) => 1,
-        (true, 0) => 0,
-        (true, _) => 3,
+    // Those beyond the list are not looked at one by one.
+    let has_secrets = report.more > 0 || report.findings.iter().any(|finding| finding.kind.is_secret());
+    Ok(ExitCode::from(match (has_secrets, report.unread) {
+        (true, _) => 1,
+        (false, 0) => 0,
+        (false, _) => 3,
     }))
 }
 

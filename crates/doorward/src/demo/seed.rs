@@ -189,6 +189,8 @@ fn new_key(name: &str, api: &str, scope: &str) -> NewKey {
         owner: None,
         limited_to: Vec::new(),
         limited_to_owners: Vec::new(),
+        kind: Default::default(),
+        allowed_origins: Vec::new(),
         environment: Default::default(),
         expiry: Default::default(),
     }

@@ -46,14 +46,22 @@ fn rule(kind: Kind) -> Value {
     json!({
         "id": kind.as_str(),
         "shortDescription": {"text": format!("A Doorward {} is in the text", kind.title())},
-        "help": {"text": "Revoke it, and issue a new one. Removing it from the text is not enough: others may have copied it."},
+        "help": {"text": help(kind)},
         "defaultConfiguration": {"level": level(kind)},
     })
+}
+
+fn help(kind: Kind) -> &'static str {
+    match kind.is_secret() {
+        true => "Revoke it, and issue a new one. Removing it from the text is not enough: others may have copied it.",
+        false => "No action needed. A publishable key is public, and works in the pages of its own origins only.",
+    }
 }
 
 fn level(kind: Kind) -> &'static str {
     match kind {
         Kind::AccessToken | Kind::ClientSecret | Kind::LiveKey | Kind::RefreshToken => "error",
+        Kind::PublishableKey => "note",
         Kind::TestKey => "warning",
     }
 }

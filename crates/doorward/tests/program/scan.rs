@@ -168,6 +168,23 @@ fn what_cannot_be_read_is_named_and_changes_the_exit_code() {
 }
 
 #[test]
+fn publishable_key_is_noted_and_fails_no_check() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let root = folder.path();
+    let public = ApiKey::generate(&KeyPrefix::publishable(), Environment::Live, &SeededRng::new(1));
+    fs::write(root.join("page.html"), public.reveal()).expect("a file");
+    let scanned = scan(root, &["."]);
+    let (stdout, stderr) = printed(&scanned);
+    assert_eq!(code(&scanned), Some(0), "{stderr}");
+    assert_eq!(stdout.trim(), format!("./page.html:1:1: publishable API key {}…", public.hint()));
+    let sarif: Value = serde_json::from_str(&printed(&scan(root, &[".", "--sarif"])).0).expect("JSON");
+    let result = &sarif["runs"][0]["results"][0];
+    assert_eq!((&result["ruleId"], &result["level"]), (&json!("publishable_api_key"), &json!("note")));
+    fs::write(root.join("server.env"), key(1)).expect("a file");
+    assert_eq!(code(&scan(root, &["."])), Some(1));
+}
+
+#[test]
 fn standard_input_is_searched_to_its_end() {
     let key = key(1);
     // Longer than any buffer, on one line.

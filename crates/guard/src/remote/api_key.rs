@@ -31,6 +31,8 @@ struct Question<'a> {
     key: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    origin: Option<&'a str>,
     /// So that a key without them loses none of its uses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     scopes: Vec<&'a Scope>,
@@ -43,6 +45,8 @@ pub(super) struct Asked {
     pub(super) key: ApiKey,
     /// Where it came from, if that is known.
     pub(super) client: Option<IpAddr>,
+    /// The origin of the page that sent it, if one did.
+    pub(super) origin: Option<String>,
     /// The scopes that the route always requires.
     pub(super) scopes: ScopeSet,
     /// How often the guard has used its own copy of the last verdict.
@@ -85,10 +89,11 @@ pub(super) async fn look_up(
         true => Question {
             key: key.reveal(),
             address: asked.client,
+            origin: asked.origin.as_deref().filter(|_| endpoints.takes_origin),
             scopes: asked.scopes.iter().collect(),
             uses: Some(asked.uses).filter(|uses| endpoints.takes_uses && *uses > 0),
         },
-        false => Question { key: key.reveal(), address: None, scopes: Vec::new(), uses: None },
+        false => Question { key: key.reveal(), address: None, origin: None, scopes: Vec::new(), uses: None },
     };
     let answer = issuer.client().post_json(endpoints.key_verification.clone(), &question, trace);
     let answer = answer.await.map_err(unavailable)?;
@@ -121,14 +126,14 @@ fn read(answer: &[u8], audience: &ResourceIdentifier, now: Timestamp) -> Result<
 /// The refusal for the issuer's code. Only what can be said of a key is taken from outside.
 fn no(code: &str) -> Refusal {
     use Denial::{
-        KeyAddressNotAllowed, KeyDisabled, KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOwnerDisabled,
-        KeyQuotaExhausted, KeyRateLimited, KeyRevoked, KeyUnknown, KeyUsesExhausted,
+        KeyAddressNotAllowed, KeyDisabled, KeyExpired, KeyMistyped, KeyOfAnotherApi, KeyOriginNotAllowed,
+        KeyOwnerDisabled, KeyQuotaExhausted, KeyRateLimited, KeyRevoked, KeyUnknown, KeyUsesExhausted,
     };
     match Denial::from_code(code) {
         Some(
             denial @ (KeyAddressNotAllowed | KeyDisabled | KeyExpired | KeyMistyped | KeyOfAnotherApi
-            | KeyOwnerDisabled | KeyQuotaExhausted | KeyRateLimited | KeyRevoked | KeyUnknown
-            | KeyUsesExhausted),
+            | KeyOriginNotAllowed | KeyOwnerDisabled | KeyQuotaExhausted | KeyRateLimited | KeyRevoked
+            | KeyUnknown | KeyUsesExhausted),
         ) => denial.into(),
         _ => Refusal::new(KeyUnknown).fact("verdict", code),
     }
@@ -158,6 +163,7 @@ mod tests {
             ("key_expired", Denial::KeyExpired),
             ("key_address_not_allowed", Denial::KeyAddressNotAllowed),
             ("key_disabled", Denial::KeyDisabled),
+            ("key_origin_not_allowed", Denial::KeyOriginNotAllowed),
             ("key_quota_exhausted", Denial::KeyQuotaExhausted),
             ("key_rate_limited", Denial::KeyRateLimited),
             ("key_uses_exhausted", Denial::KeyUsesExhausted),

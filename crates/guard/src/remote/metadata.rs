@@ -18,6 +18,8 @@ pub(super) struct Endpoints {
     /// Whether key verification takes the caller's address and the scopes of the route. Older issuers refuse a question that has
     /// an address.
     pub(super) takes_address: bool,
+    /// Whether it takes the origin of the page that sent the key. Older issuers have no publishable keys.
+    pub(super) takes_origin: bool,
     /// Whether it takes how often the guard has used its own copy of a verdict since.
     pub(super) takes_uses: bool,
     pub(super) refusals: Url,
@@ -56,6 +58,7 @@ impl Endpoints {
             key_verification: own("doorward_key_verification_endpoint", "/v1/keys/verify")?,
             legacy_uses: own("doorward_legacy_uses_endpoint", "/v1/audit/legacy-uses")?,
             takes_address: takes("address"),
+            takes_origin: takes("origin"),
             takes_uses: takes("uses"),
             refusals: own("doorward_refusals_endpoint", "/v1/audit/refusals")?,
         })
@@ -93,6 +96,7 @@ mod tests {
         assert_eq!(endpoints.key_verification.as_str(), "https://issuer.example/tenant/v1/keys/verify");
         assert_eq!(endpoints.refusals.as_str(), "https://issuer.example/tenant/v1/audit/refusals");
         assert_eq!((endpoints.introspection, endpoints.takes_address, endpoints.takes_uses), (None, false, false));
+        assert!(!endpoints.takes_origin);
     }
 
     #[test]

@@ -30,6 +30,7 @@ use std::{
 
 use doorward_core::{
     access_token::{self, Expectation},
+    allowed_origins,
     api::ResourceIdentifier,
     api_key::ApiKey,
     clock::{Clock, Timestamp},
@@ -41,6 +42,8 @@ use doorward_core::{
     refusal::Refusal,
     secret::SecretString,
 };
+
+use http::{HeaderValue, header::ORIGIN};
 
 pub(crate) use self::{
     delivery::DeliverySink,
@@ -151,11 +154,13 @@ impl RemoteVerifier {
         let (issuer, audience) = (self.issuer.clone(), self.audience.clone());
         let trace = TraceContext::of(context.headers);
         let client = context.client;
+        let origin = allowed_origins::sent(context.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
+        let origin = origin.map(str::to_owned);
         let scopes = context.requirement.map(|requirement| requirement.scopes().clone()).unwrap_or_default();
         let verdicts = self.verdicts.clone();
         let ask = async move {
             let uses = verdicts.take_uses(&digest).min(MOST_USES);
-            let asked = api_key::Asked { key, client, scopes, uses };
+            let asked = api_key::Asked { key, client, origin, scopes, uses };
             let found = api_key::look_up(&issuer, &audience, &asked, &trace, now).await;
             if found.as_ref().is_err_and(|refusal| refusal.denial.class() == Class::Outage) {
                 verdicts.count_uses(&digest, uses);

@@ -7,10 +7,11 @@ use doorward_core::{clock::ManualClock, denial::Denial};
 use doorward_guard::{Guard, GuardError, Principal, scope};
 use http::{HeaderValue, StatusCode};
 use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::{
     api::{Answer, Api, Recorder, builder},
-    fake_issuer::{CLIENT_ID, CLIENT_SECRET, FakeIssuer, NOW},
+    fake_issuer::{API, CLIENT_ID, CLIENT_SECRET, FakeIssuer, NOW},
 };
 
 const ORIGIN: (&str, &str) = ("origin", "https://app.example");
@@ -58,6 +59,33 @@ async fn tokens_and_test_keys_may_come_from_browsers() {
             assert_eq!(send(&api, &credential, header).await.status, 200, "{header:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn publishable_key_may_come_from_the_page_of_its_origin() {
+    let issuer = FakeIssuer::start().await;
+    issuer.takes(&["address", "key", "origin", "scopes"]);
+    let api = Api::start(&issuer).await;
+    let key = issuer.live_key("notes:read");
+    let principal = json!({"kind": "key", "sub": "key_1", "credential": "publishable_key", "audience": API,
+        "scope": "notes:read"});
+    issuer.answer(&key, json!({"valid": true, "reusable": false, "principal": principal}));
+    assert_eq!(send(&api, &key, ORIGIN).await.status, 200);
+    assert_eq!(issuer.last_question()["origin"], ORIGIN.1);
+    issuer.answer(&key, json!({"valid": false, "code": "key_origin_not_allowed", "reusable": false}));
+    let refused = send(&api, &key, ("origin", "https://other.example")).await;
+    assert_eq!((refused.status, refused.code()), (403, "key_origin_not_allowed"));
+    assert_eq!(refused.header("www-authenticate"), None);
+    assert_eq!(issuer.last_question()["origin"], "https://other.example");
+}
+
+#[tokio::test]
+async fn older_issuer_is_not_asked_about_origins() {
+    let issuer = FakeIssuer::start().await;
+    issuer.takes(&["address", "key", "scopes"]);
+    let api = Api::start(&issuer).await;
+    assert_eq!(send(&api, &issuer.api_key("notes:read", &[]), ORIGIN).await.status, 200);
+    assert_eq!(issuer.last_question()["origin"], Value::Null);
 }
 
 /// `/notes` on routes that accept live keys from browsers as `build` and `allows` say.

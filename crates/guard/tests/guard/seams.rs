@@ -9,7 +9,7 @@ use axum::{
 use doorward_core::{credential::Credential, denial::Denial, principal::Principal, refusal::Refusal};
 use doorward_guard::{
     Action, Authorizer, BoxFuture, Decision, Guard, RequestContext, Resource, ResourceIdentifier, Verified, Verifier,
-    scope, testing::TestIssuer,
+    authenticated, scope, testing::TestIssuer,
 };
 use reqwest::Method;
 
@@ -110,6 +110,22 @@ async fn authorizer_sees_only_principals_that_meet_the_requirement() {
 }
 
 /// As those of a real issuer: a handler that asks who is calling can be tried with each.
+#[tokio::test]
+async fn publishable_key_of_a_test_issuer_is_bound_to_its_origin() {
+    let issuer = TestIssuer::new("https://api.example");
+    let key = issuer.mint("notes:read").role("admin").live().publishable_key("https://app.example.com");
+    let status = async |origin: Option<&str>| {
+        let request = http::Request::get("/notes").header("x-api-key", &key);
+        let request = origin.into_iter().fold(request, |request, origin| request.header("origin", origin));
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let found = issuer.guard().authorize(&head, &authenticated()).await;
+        found.map(|principal| principal.roles.len()).map_err(|problem| problem.refusal().denial)
+    };
+    assert_eq!(status(Some("https://app.example.com")).await, Ok(0));
+    assert_eq!(status(Some("https://other.example.com")).await, Err(Denial::KeyOriginNotAllowed));
+    assert_eq!(status(None).await, Err(Denial::KeyOriginNotAllowed));
+}
+
 #[tokio::test]
 async fn principal_of_what_a_test_issuer_mints_is_of_its_kind() {
     let issuer = TestIssuer::new(API);

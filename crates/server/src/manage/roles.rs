@@ -9,11 +9,13 @@ use doorward_core::{
     grant::audience::Apis,
     holder::Holder,
     id::ApiId,
+    key_kind::KeyKind,
     refusal::{Mistake, Refusal},
     rights::{ADMIN, Belongs, Power},
 };
 use doorward_store::{
     idempotency::KeptAnswer,
+    keys::FindKey,
     roles::{ChangeRole, ListRoleGrants, RoleFilter, RoleGrant},
 };
 use serde::Serialize;
@@ -53,6 +55,7 @@ pub async fn grant_shown(
     let assignment = Assignment::find(app, actor, holder, api, role).await?;
     assignment.check_defined()?;
     assignment.check_may_change(actor)?;
+    assignment.check_holder(app).await?;
     let now = app.now();
     let view = match assignment.existing(app).await? {
         Some(view) => view,
@@ -215,6 +218,17 @@ impl Assignment {
         match is_of_admin(&self.api, &self.role) {
             true => actor.rights.check_covers(&Power::of_admin()),
             false => Ok(()),
+        }
+    }
+
+    /// A publishable key has no roles, and one that it was given would not count.
+    async fn check_holder(&self, app: &App) -> Result<(), ManageError> {
+        let Holder::Key(id) = &self.holder else { return Ok(()) };
+        match app.read(FindKey { id: id.clone() }).await? {
+            Some(key) if key.metadata.kind == KeyKind::Publishable => {
+                Err(vec![Mistake::at("holder", "a publishable key has no roles")].into())
+            }
+            _ => Ok(()),
         }
     }
 

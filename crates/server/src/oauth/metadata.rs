@@ -57,7 +57,7 @@ fn authorization_server(app: &App) -> Value {
         "introspection_endpoint": settings.url("/introspect"),
         "jwks_uri": settings.url("/jwks"),
         "doorward_key_verification_endpoint": settings.url("/v1/keys/verify"),
-        "doorward_key_verification_members_supported": ["address", "key", "scopes", "uses"],
+        "doorward_key_verification_members_supported": ["address", "key", "origin", "scopes", "uses"],
         "doorward_request_verification_endpoint": settings.url("/v1/requests/verify"),
         "doorward_legacy_uses_endpoint": settings.url("/v1/audit/legacy-uses"),
         "doorward_refusals_endpoint": settings.url("/v1/audit/refusals"),

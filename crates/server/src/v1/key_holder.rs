@@ -9,6 +9,7 @@ use axum::{
     extract::{FromRequestParts, State},
 };
 use doorward_core::{
+    api_key::KeyMetadata,
     client_side,
     credential::{self, Credential},
     denial::Denial,
@@ -105,6 +106,7 @@ fn check(head: &Parts, app: &App, ShownKey { key, rotations }: &ShownKey) -> Res
     };
     let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
     key.metadata.check_address(Some(Origin::of(head).address))?;
-    client_side::check(key.metadata.environment, values("origin"), values("user-agent"))?;
+    let KeyMetadata { kind, environment, .. } = &key.metadata;
+    client_side::check(kind.credential(), *environment, values("origin"), values("user-agent"))?;
     Ok(ended)
 }

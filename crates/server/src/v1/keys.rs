@@ -8,6 +8,7 @@ use doorward_core::{
     denial::Denial,
     id::KeyId,
     json::{Map, Value, json},
+    key_kind::KeyKind,
     key_limits::{Quota, RateLimit},
     key_usage::Day,
     refusal::Mistake,
@@ -77,6 +78,9 @@ struct KeyRequest {
     /// Whether it never expires.
     #[serde(default)]
     never_expires: bool,
+    /// What kind of key it is; it never changes.
+    #[serde(default)]
+    kind: KeyKind,
     /// For real use, or for tests.
     #[serde(default)]
     environment: Environment,
@@ -92,6 +96,10 @@ struct KeyRequest {
     /// From which addresses and networks (CIDR) it may be used, 64 at most; from everywhere if empty.
     #[serde(default)]
     allowed_addresses: Vec<String>,
+    /// Of a publishable key: the origins of the pages that it may be used from, as browsers send them (RFC 6454 section 6.2):
+    /// 1 to 32. Others have none.
+    #[serde(default)]
+    allowed_origins: Vec<String>,
     /// At most so many uses at once, refilled evenly: `{"requests": 100, "seconds": 60}`.
     rate_limit: Option<RateLimit>,
     /// At most so many uses in a day or month of UTC: `{"requests": 10000, "per": "day"}`.
@@ -132,10 +140,12 @@ impl From<KeyRequest> for NewKey {
             owner: asked.owner,
             limited_to: asked.limited_to,
             limited_to_owners: asked.limited_to_owners,
+            kind: asked.kind,
             environment: asked.environment,
             expiry: Expiry::requested(asked.expires_in, asked.never_expires),
             metadata: asked.metadata,
             allowed_addresses: asked.allowed_addresses,
+            allowed_origins: asked.allowed_origins,
             rate_limit: asked.rate_limit,
             quota: asked.quota,
             uses: asked.uses,

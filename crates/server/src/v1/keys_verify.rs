@@ -7,6 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{Extension, body::Body, extract::State};
 use doorward_core::{
+    allowed_origins,
     api::Api,
     denial::Class,
     holder::Owner,
@@ -58,6 +59,8 @@ struct VerifyRequest {
     /// The address that the caller sent it from. Without it, a key that is bound to addresses is refused.
     #[schema(value_type = Option<String>)]
     address: Option<IpAddr>,
+    /// The header `Origin` that the caller sent. Without it, a publishable key is refused.
+    origin: Option<String>,
     /// How often the asker has used the last answer about the key for further requests. They count as `valid`.
     #[schema(value_type = Option<u64>, maximum = 1_000_000)]
     uses: u64,
@@ -70,16 +73,17 @@ impl VerifyRequest {
     fn read(body: Map<String, Value>) -> Result<Self, Refusal> {
         let mut members = Members::of(body, EXPECTED);
         let (key, scopes, address) = (members.text("key"), members.scopes(), members.address());
+        let origin = members.optional("origin");
         let uses = members.optional("uses").unwrap_or(0);
         if uses > MOST_USES {
             members.note(Mistake::at("uses", format!("at most {MOST_USES}")));
         }
         members.finish()?;
-        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect(), address, uses })
+        Ok(Self { key: key.trim().to_owned(), scopes: scopes.into_iter().collect(), address, origin, uses })
     }
 }
 
-const EXPECTED: &str = r#"{"key":"…","scopes":["…"],"address":"…"}"#;
+const EXPECTED: &str = r#"{"key":"…","scopes":["…"],"address":"…","origin":"…"}"#;
 
 /// The answer about a key.
 #[derive(Serialize, ToSchema)]
@@ -178,9 +182,10 @@ fn uses_basic(head: &Parts) -> bool {
 }
 
 async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verified, Refusal> {
-    let VerifyRequest { key: text, scopes: needed, address, uses } = asked;
+    let VerifyRequest { key: text, scopes: needed, address, origin, uses } = asked;
+    let origin = allowed_origins::sent(origin.iter().map(String::as_bytes));
     let requirement = Requirement::from(needed.clone());
-    let used = Use { address: *address, requirement: &requirement, further_uses: *uses };
+    let used = Use { address: *address, origin, requirement: &requirement, further_uses: *uses };
     match asker {
         Asker::Api(api) => api_key::verify(app, api, text, used).await,
         Asker::Management(rights) => {

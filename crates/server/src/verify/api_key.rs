@@ -8,7 +8,7 @@ use doorward_core::{
     denial::Denial,
     key_limits::LimitStates,
     policy::{self, Requirement},
-    principal::{CredentialKind, Principal, PrincipalKind},
+    principal::{Principal, PrincipalKind},
     refusal::Refusal,
 };
 use doorward_store::keys::KeyRecord;
@@ -29,6 +29,8 @@ pub(crate) struct Verified {
 pub(crate) struct Use<'a> {
     /// The caller's address, if it is known.
     pub(crate) address: Option<IpAddr>,
+    /// The origin of the page that sent it, as [`sent`](doorward_core::allowed_origins::sent) found it.
+    pub(crate) origin: Option<&'a str>,
     pub(crate) requirement: &'a Requirement,
     /// How often the asker has used the last answer by itself.
     pub(crate) further_uses: u64,
@@ -65,6 +67,7 @@ async fn of_api(app: &App, api: &Api, text: &str) -> Result<Arc<KeyRecord>, Refu
 async fn admit(app: &App, api: &Api, key: &Arc<KeyRecord>, asked: Use<'_>) -> Result<Verified, Refusal> {
     key.facts().check(app.now())?;
     key.metadata.check_address(asked.address)?;
+    key.metadata.check_origin(asked.origin)?;
     let principal = principal(app, api, key);
     let unmet = policy::authorize(&principal, asked.requirement).err();
     let limits = match unmet {
@@ -76,22 +79,19 @@ async fn admit(app: &App, api: &Api, key: &Arc<KeyRecord>, asked: Use<'_>) -> Re
 
 /// Whose key it is, and what it may do at this API.
 fn principal(app: &App, api: &Api, key: &KeyRecord) -> Principal {
+    let kind = key.metadata.kind;
     Principal {
         kind: PrincipalKind::Key,
         subject: key.id.to_string(),
         client_id: None,
         owner: key.owner.as_ref().map(ToString::to_string),
         name: Some(key.metadata.name.clone()),
-        credential: CredentialKind::ApiKey,
+        credential: kind.credential(),
         credential_id: Some(key.id.to_string()),
         grant_id: None,
         audience: api.metadata.identifier.clone(),
-        scopes: app
-            .snapshots
-            .apis()
-            .living(&key.metadata.scope, key.scope_given_at)
-            .filtered(|scope| api.has_scope(scope)),
-        roles: api.roles_among(&key.roles),
+        scopes: kind.scopes_at(api, &app.snapshots.apis().living(&key.metadata.scope, key.scope_given_at)),
+        roles: kind.roles_at(api, &key.roles),
         expires_at: key.expires_at,
         claims: Default::default(),
     }

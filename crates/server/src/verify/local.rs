@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use doorward_core::{
+    allowed_origins,
     api::ResourceIdentifier,
     credential::Credential,
     denial::Denial,
@@ -13,7 +14,10 @@ use doorward_core::{
     refusal::Refusal,
 };
 use doorward_guard::{BoxFuture, RequestContext, Requirement, Verified, Verifier};
-use http::header::USER_AGENT;
+use http::{
+    HeaderValue,
+    header::{ORIGIN, USER_AGENT},
+};
 
 use super::{
     access_token,
@@ -68,7 +72,9 @@ impl Verifier for LocalVerifier {
         Box::pin(async move {
             let anything = policy::Requirement::authenticated();
             let requirement = request.requirement.map_or(&anything, Requirement::policy);
-            let found = self.find(credential, Use { address: request.client, requirement, further_uses: 0 }).await?;
+            let origin = allowed_origins::sent(request.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
+            let used = Use { address: request.client, origin, requirement, further_uses: 0 };
+            let found = self.find(credential, used).await?;
             let principal = &found.verified.principal;
             if principal.kind == PrincipalKind::Key {
                 let user_agent = request.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()));

@@ -6,6 +6,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use doorward_core::{
+    allowed_origins,
     api::Api,
     client_side,
     credential::{self, Credential},
@@ -13,7 +14,7 @@ use doorward_core::{
     legacy::{LegacyUse, LegacyWay},
     network::Network,
     policy::{self, Requirement},
-    principal::PrincipalKind,
+    principal::{Principal, PrincipalKind},
     query_key::{QueryKeys, TakenKey},
     refusal::Refusal,
     secret::ExposeSecret,
@@ -89,11 +90,16 @@ impl Presented {
         }
     }
 
-    /// Refuses an API key that a browser or an app sent.
-    fn check_sender(&self, credential: &Credential<'_>) -> Result<(), Refusal> {
+    /// Refuses a secret API key that a browser or an app sent. A publishable one is meant for browsers.
+    fn check_sender(&self, credential: &Credential<'_>, principal: &Principal) -> Result<(), Refusal> {
         let Some(environment) = credential.environment().filter(|_| !self.keys_in_browsers) else { return Ok(()) };
         let (origin, user_agent) = (self.origin.iter(), self.user_agent.iter());
-        client_side::check(environment, origin.map(String::as_bytes), user_agent.map(String::as_bytes))
+        client_side::check(
+            principal.credential,
+            environment,
+            origin.map(String::as_bytes),
+            user_agent.map(String::as_bytes),
+        )
     }
 }
 
@@ -120,7 +126,8 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let credential = credential::with_query_key(credential, in_query).map_err(Refusal::from)?;
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
-    let used = Use { address: presented.address, requirement: &presented.requirement, further_uses: 0 };
+    let origin = allowed_origins::sent(presented.origin.iter().map(String::as_bytes));
+    let used = Use { address: presented.address, origin, requirement: &presented.requirement, further_uses: 0 };
     let found = verifier.find(&credential, used).await?;
     let principal = &found.verified.principal;
     if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
@@ -131,7 +138,7 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     if principal.kind == PrincipalKind::Key {
         app.note_caller(&principal.subject, presented.address, presented.user_agent.first().map(String::as_str));
     }
-    let allowed = presented.check_sender(&credential);
+    let allowed = presented.check_sender(&credential, principal);
     match allowed.and_then(|()| policy::authorize(principal, &presented.requirement)) {
         Ok(()) => Ok(Passed { found, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject.clone()) }),

@@ -238,7 +238,7 @@ async fn member_that_can_not_be_taken_is_named() {
     let errors = answer.json()["errors"].clone();
     let places: Vec<_> = errors.as_array().unwrap().iter().map(|error| error["pointer"].clone()).collect();
     assert_eq!(places, ["/key", "/scopes", "/owner", "/scope"], "all at once");
-    assert_eq!(errors[2]["detail"], "is unknown; known are key, scopes, address, uses");
+    assert_eq!(errors[2]["detail"], "is unknown; known are key, scopes, address, origin, uses");
     assert!(!answer.body.contains(key.as_str()), "what may be a secret is not repeated: {}", answer.body);
     // What is null is absent, and white space around a key does not count.
     for body in

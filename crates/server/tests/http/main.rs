@@ -32,6 +32,7 @@ mod manage;
 mod metadata;
 mod metrics;
 mod pages;
+mod publishable_keys;
 mod reference;
 mod refusals;
 mod requests_verify;

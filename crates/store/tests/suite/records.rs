@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_core::{
+    allowed_origins::AllowedOrigins,
     api::{Api, ApiMetadata, Role, TokenFormat},
     api_key::{Environment, KeyMetadata},
     client::{AuthenticationMethod, Client},
@@ -11,6 +12,7 @@ use doorward_core::{
     id::UserId,
     jwk::Algorithm,
     jwk::SigningKey,
+    key_kind::KeyKind,
     random::SeededRng,
     scope::ScopeSet,
     secret::ExposeSecret,
@@ -44,6 +46,7 @@ async fn an_api() {
             created_at: world.now(),
             metadata: ApiMetadata {
                 user_key_scopes: Default::default(),
+                public_scopes: Default::default(),
                 name: "bare".to_owned(),
                 identifier: doorward_core::api::ResourceIdentifier::parse("urn:example:bare").unwrap(),
                 scopes: vec![],
@@ -178,6 +181,8 @@ async fn a_key() {
                 limited_to: vec![world.api.id.clone()],
                 limited_to_owners: vec![],
                 environment: Environment::Test,
+                kind: KeyKind::Publishable,
+                allowed_origins: AllowedOrigins::read(&["https://app.example".to_owned()]).unwrap(),
                 ..keys::key(&world, "full").metadata
             },
             roles: vec![(world.api.id.clone(), Role::parse("admin").unwrap())],

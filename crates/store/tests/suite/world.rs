@@ -343,6 +343,7 @@ fn api(rng: &SeededRng, seed: u64) -> Api {
         created_at: START,
         metadata: ApiMetadata {
             user_key_scopes: Default::default(),
+            public_scopes: Default::default(),
             name: format!("notes{seed}"),
             identifier: ResourceIdentifier::parse(&format!("https://notes{seed}.example")).unwrap(),
             scopes: vec![described("read"), described("write")],

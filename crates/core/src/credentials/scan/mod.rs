@@ -20,6 +20,7 @@ pub use self::stream::{Place, Stream};
 use crate::{
     api_key::ApiKey,
     checksummed::{ACCESS_TOKEN_PREFIX, CLIENT_SECRET_PREFIX, REFRESH_TOKEN_PREFIX, is_well_formed},
+    key_kind::PUBLISHABLE_PREFIX,
     secret::{ExposeSecret, SecretString},
 };
 
@@ -32,6 +33,8 @@ pub enum Kind {
     ClientSecret,
     /// An API key for real use.
     LiveKey,
+    /// An API key that is public: see [`crate::key_kind`].
+    PublishableKey,
     /// A refresh token.
     RefreshToken,
     /// An API key for tests.
@@ -40,8 +43,11 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] =
-        [Self::AccessToken, Self::ClientSecret, Self::LiveKey, Self::RefreshToken, Self::TestKey];
+    pub const ALL: [Self; 6] =
+        [Self::AccessToken, Self::ClientSecret, Self::LiveKey, Self::PublishableKey, Self::RefreshToken, Self::TestKey];
+
+    /// Those that have a mark of their own.
+    const MARKED: [Self; 5] = [Self::AccessToken, Self::ClientSecret, Self::LiveKey, Self::RefreshToken, Self::TestKey];
 
     /// The name for programs.
     pub const fn as_str(self) -> &'static str {
@@ -49,6 +55,7 @@ impl Kind {
             Self::AccessToken => "access_token",
             Self::ClientSecret => "client_secret",
             Self::LiveKey => "live_api_key",
+            Self::PublishableKey => "publishable_api_key",
             Self::RefreshToken => "refresh_token",
             Self::TestKey => "test_api_key",
         }
@@ -60,6 +67,7 @@ impl Kind {
             Self::AccessToken => "access token",
             Self::ClientSecret => "client secret",
             Self::LiveKey => "live API key",
+            Self::PublishableKey => "publishable API key",
             Self::RefreshToken => "refresh token",
             Self::TestKey => "test API key",
         }
@@ -67,7 +75,17 @@ impl Kind {
 
     /// Whether it is an API key, which [`ApiKey`] parses.
     pub const fn is_key(self) -> bool {
-        matches!(self, Self::LiveKey | Self::TestKey)
+        matches!(self, Self::LiveKey | Self::PublishableKey | Self::TestKey)
+    }
+
+    /// Whether it has to be kept secret.
+    pub const fn is_secret(self) -> bool {
+        !matches!(self, Self::PublishableKey)
+    }
+
+    /// The kind of a key with this prefix, whose mark is one of this kind.
+    fn with_prefix(self, prefix: &str) -> Self {
+        if prefix == PUBLISHABLE_PREFIX { Self::PublishableKey } else { self }
     }
 
     /// The text right before the random part of each secret of this kind.
@@ -75,7 +93,8 @@ impl Kind {
         match self {
             Self::AccessToken => ACCESS_TOKEN_PREFIX,
             Self::ClientSecret => CLIENT_SECRET_PREFIX,
-            Self::LiveKey => "_live_",
+            // One for tests has the other mark, and is publishable as well.
+            Self::LiveKey | Self::PublishableKey => "_live_",
             Self::RefreshToken => REFRESH_TOKEN_PREFIX,
             Self::TestKey => "_test_",
         }
@@ -134,7 +153,7 @@ impl Scanner {
     /// A scanner for every kind of secret in every encoding.
     pub fn new() -> Self {
         let forms =
-            || Kind::ALL.into_iter().flat_map(|kind| encoding::forms(kind.mark()).map(move |form| (kind, form)));
+            || Kind::MARKED.into_iter().flat_map(|kind| encoding::forms(kind.mark()).map(move |form| (kind, form)));
         let marks = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostFirst)
             .build(forms().map(|(_, (form, _))| form))
@@ -178,19 +197,21 @@ impl Default for Scanner {
 /// The secret around a mark, if there is one.
 fn secret(kind: Kind, mark_at: usize, encoding: Encoding, around: &Around) -> Option<Found> {
     let rest = format!("{}{}", kind.mark(), std::str::from_utf8(&around.body).ok()?);
-    let found = |text: String, begin| Found {
+    let found = |kind, text: String, begin| Found {
         kind,
         range: begin..around.end,
         is_wide: encoding == Encoding::Wide,
         secret: text.into(),
     };
     if !kind.is_key() {
-        return is_well_formed(&rest, kind.mark()).then(|| found(rest, mark_at));
+        return is_well_formed(&rest, kind.mark()).then(|| found(kind, rest, mark_at));
     }
     let prefix = |length: usize| around.before[..length].iter().rev().map(|(byte, _)| char::from(*byte)).collect();
-    let with_prefix = |length: usize| (prefix(length), around.before[length - 1].1);
-    let keys = (1..=around.before.len()).rev().map(with_prefix).map(|(text, begin): (String, _)| (text + &rest, begin));
-    keys.into_iter().find(|(text, _)| ApiKey::parse(text).is_some()).map(|(text, begin)| found(text, begin))
+    let mut prefixes = (1..=around.before.len()).rev().map(|length| (prefix(length), around.before[length - 1].1));
+    prefixes.find_map(|(prefix, begin): (String, _)| {
+        let text = format!("{prefix}{rest}");
+        ApiKey::parse(&text).map(|_| found(kind.with_prefix(&prefix), text, begin))
+    })
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ fn secret_of(kind: Kind, prefix: &str, seed: u64) -> String {
     let key = |environment| ApiKey::generate(&KeyPrefix::parse(prefix).unwrap(), environment, &rng).reveal().to_owned();
     match kind {
         Kind::LiveKey => key(Environment::Live),
+        Kind::PublishableKey => {
+            ApiKey::generate(&KeyPrefix::publishable(), Environment::Live, &rng).reveal().to_owned()
+        }
         Kind::TestKey => key(Environment::Test),
         token => checksummed::generate(token.mark(), &rng).expose_secret().to_owned(),
     }
@@ -102,7 +105,7 @@ proptest! {
         kind in kinds(), writing in writings(), prefix in "[a-z][a-z0-9]{0,11}", seed: u64,
         before in vec(any::<u8>(), 0..80), behind in vec(any::<u8>(), 0..80),
     ) {
-        prop_assume!(prefix != "dw");
+        prop_assume!(prefix != "dw" && prefix != "pk");
         let secret = secret_of(kind, &prefix, seed);
         let text = written(&before, &secret, &behind, writing);
         let found: Vec<_> = Scanner::new().find(&text).collect();
@@ -210,6 +213,20 @@ fn prefixes_that_are_marks_of_their_own_are_found() {
             assert_eq!(found.iter().map(|found| found.reveal()).collect::<Vec<_>>(), [key.as_str()]);
         }
     }
+}
+
+#[test]
+fn publishable_key_is_found_as_what_it_is() {
+    for environment in [Environment::Live, Environment::Test] {
+        let key = ApiKey::generate(&KeyPrefix::publishable(), environment, &SeededRng::new(3));
+        for text in [key.reveal().to_owned(), format!("xpk{}", key.reveal()), format!(r#""\npk={}""#, key.reveal())] {
+            let found = Scanner::new().find(text.as_bytes()).next().unwrap();
+            assert_eq!((found.kind, found.reveal()), (Kind::PublishableKey, key.reveal()), "{text}");
+            assert!(!found.kind.is_secret());
+        }
+    }
+    let secret = Scanner::new().find(secret_of(Kind::LiveKey, "apk", 3).as_bytes()).next().unwrap().kind;
+    assert!(secret == Kind::LiveKey && Kind::ALL.iter().filter(|kind| !kind.is_secret()).count() == 1);
 }
 
 #[test]

@@ -212,6 +212,7 @@ pub(crate) mod tests {
                 access_token_ttl: Duration::from_secs(300),
                 key_prefix: Default::default(),
                 user_key_scopes: Default::default(),
+                public_scopes: Default::default(),
                 leak_policy: Default::default(),
                 key_policy: None,
             },

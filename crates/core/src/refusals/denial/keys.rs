@@ -30,6 +30,12 @@ macro_rules! keys {
             sentence: "This API key can't be used from this address.",
             cause: "The caller's address is not among those that the key may be used from, or it is not known.",
             remedy: "Add the address: `doorward key update --allow-address`. If it is not known, have the API pass its caller's address on." }
+        KeyOriginNotAllowed { code: "key_origin_not_allowed", status: 403, error: "", class: Permission,
+            sentence: "This publishable key can't be used from here. It works in the pages of its own origins only.",
+            cause: "The request has no `Origin` header, or that of a page whose origin is not among those that the key is bound to. \
+                    The facts say which.",
+            remedy: "Add the origin of the page: `doorward key update --allow-origin`. On a server, use a secret key. If the header \
+                     was sent and is not known, have the API pass it on." }
         KeyRateLimited { code: "key_rate_limited", status: 429, error: "", class: Request,
             sentence: "This API key is used too often. Wait as long as Retry-After says.",
             cause: "The key's rate limit is reached.",

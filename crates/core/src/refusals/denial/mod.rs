@@ -204,6 +204,7 @@ impl Denial {
                 | KeyInBrowser
                 | KeyMistyped
                 | KeyOfAnotherApi
+                | KeyOriginNotAllowed
                 | KeyOwnerDisabled
                 | KeyQuotaExhausted
                 | KeyRateLimited
@@ -232,8 +233,11 @@ impl Denial {
 
     /// Whether it says something about one use of a credential that is good otherwise: the next use can be accepted.
     pub const fn is_about_one_use(self) -> bool {
-        use Denial::{KeyAddressNotAllowed, KeyQuotaExhausted, KeyRateLimited, KeyUsesExhausted};
-        matches!(self, KeyAddressNotAllowed | KeyQuotaExhausted | KeyRateLimited | KeyUsesExhausted)
+        use Denial::{KeyAddressNotAllowed, KeyOriginNotAllowed, KeyQuotaExhausted, KeyRateLimited, KeyUsesExhausted};
+        matches!(
+            self,
+            KeyAddressNotAllowed | KeyOriginNotAllowed | KeyQuotaExhausted | KeyRateLimited | KeyUsesExhausted
+        )
     }
 
     /// The page about the caller's code, below the issuer's URL. The issuer serves it.

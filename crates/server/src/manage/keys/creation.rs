@@ -14,6 +14,7 @@ use doorward_core::{
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_kind::KeyKind,
     key_limits::{KeyLimits, Quota, RateLimit, Uses},
     key_policy::KeyPolicy,
     new_api_key::{Expiry, NewApiKey},
@@ -43,6 +44,8 @@ pub struct NewKey {
     pub limited_to: Vec<String>,
     /// Of a management key: the owners whose things it may manage, named likewise; all if empty.
     pub limited_to_owners: Vec<String>,
+    /// What kind of key it is.
+    pub kind: KeyKind,
     /// For real use or for tests.
     pub environment: Environment,
     /// When the key expires, if ever.
@@ -51,6 +54,8 @@ pub struct NewKey {
     pub metadata: Map<String, Value>,
     /// From which addresses and networks it may be used; from everywhere if empty.
     pub allowed_addresses: Vec<String>,
+    /// Of a publishable key: the origins of the pages that it may be used from.
+    pub allowed_origins: Vec<String>,
     /// At most so many uses at once.
     pub rate_limit: Option<RateLimit>,
     /// At most so many uses in a day or month.
@@ -109,9 +114,11 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         limited_to_owners: &limited_to_owners,
         scope: &new.scopes,
         roles: &new.roles,
+        kind: new.kind,
         environment: new.environment,
         metadata: &new.metadata,
         allowed_addresses: &new.allowed_addresses,
+        allowed_origins: &new.allowed_origins,
         use_limits: KeyLimits { rate_limit: new.rate_limit, quota: new.quota, uses },
     };
     let policy = KeyPolicy::strictest(apis.iter().filter_map(|api| api.metadata.key_policy.as_ref()));

@@ -54,7 +54,8 @@ async fn take_in(
     let found = app.read(FindKeyByDigest { candidates: app.candidates(key.reveal()) }).await?;
     let now = app.now();
     let reporter = Actor { address: Some(address), trace_id: Some(trace_id), ..Actor::default() };
-    let leak = found.map(|key| {
+    // What everybody may read can't leak.
+    let leak = found.filter(|key| key.metadata.kind.can_leak()).map(|key| {
         let apis = app.snapshots.apis();
         let policies = key.metadata.apis.iter().filter_map(|id| Some(apis.by_id(id)?.metadata.leak_policy));
         let policy = LeakPolicy::of_all(policies);

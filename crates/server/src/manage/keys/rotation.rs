@@ -80,6 +80,12 @@ pub(crate) async fn rotate_self(
     let allows = |id: &ApiId| {
         apis.by_id(id).is_none_or(|api| api.metadata.key_policy.is_some_and(|policy| policy.self_rotation))
     };
+    // Everybody who sees the page would replace the key of the page.
+    let kind = from.key.metadata.kind;
+    if !kind.rotates_itself() {
+        let refusal = Refusal::new(Denial::SelfRotationForbidden).fact("key", &from.key.id);
+        return Err(refusal.fact("kind", kind.as_str()).into());
+    }
     // A leaked key would fetch one that nobody has reported.
     let is_leaked = from.key.leaked_at.is_some();
     if is_leaked || !from.key.metadata.apis.iter().all(allows) {
@@ -180,7 +186,8 @@ fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Resu
     let living = key.metadata.apis.iter().filter(|id| apis.by_id(id).is_some()).cloned().collect::<Vec<_>>();
     let first = living.first().and_then(|id| apis.by_id(id));
     let first = first.ok_or_else(|| ManageError::Conflict("the APIs of this key are deleted".to_owned()))?;
-    let new = ApiKey::generate(&first.metadata.key_prefix, key.metadata.environment, &*app.rng);
+    let new =
+        ApiKey::generate(&key.metadata.kind.prefix(&first.metadata.key_prefix), key.metadata.environment, &*app.rng);
     let scope = apis.living(&key.metadata.scope, key.scope_given_at);
     let scope_given_at = apis.given_again(&scope, now);
     let is_role = |(api, role): &&(_, _)| apis.by_id(api).is_some_and(|api| api.metadata.roles.contains(role));

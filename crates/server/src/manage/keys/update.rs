@@ -44,6 +44,9 @@ pub struct KeySettings {
     /// From which addresses and networks it may be used; from everywhere if empty.
     #[serde(default)]
     pub allowed_addresses: Vec<String>,
+    /// Of a publishable key: the origins of the pages that it may be used from.
+    #[serde(default)]
+    pub allowed_origins: Vec<String>,
     /// At most so many uses at once, refilled evenly.
     pub rate_limit: Option<RateLimit>,
     /// At most so many uses in a day or month of UTC.
@@ -62,6 +65,7 @@ impl KeySettings {
             roles: key.roles.clone(),
             metadata: key.metadata.clone(),
             allowed_addresses: key.allowed_addresses.clone(),
+            allowed_origins: key.allowed_origins.clone(),
             rate_limit: key.rate_limit,
             quota: key.quota,
             uses: key.uses_left,
@@ -162,9 +166,11 @@ fn changed(
         limited_to_owners: &key.metadata.limited_to_owners,
         scope: &settings.scopes.into_iter().collect(),
         roles: &settings.roles,
+        kind: key.metadata.kind,
         environment: key.metadata.environment,
         metadata: &settings.metadata,
         allowed_addresses: &settings.allowed_addresses,
+        allowed_origins: &settings.allowed_origins,
         use_limits: KeyLimits { rate_limit: settings.rate_limit, quota: settings.quota, uses },
     };
     let (metadata, roles) = asked.checked()?;
@@ -173,6 +179,7 @@ fn changed(
         scope: metadata.scope,
         metadata: metadata.metadata,
         allowed_addresses: metadata.allowed_addresses,
+        allowed_origins: metadata.allowed_origins,
         use_limits: metadata.use_limits,
         ..key.metadata.clone()
     };

@@ -8,6 +8,7 @@ use doorward_core::{
     holder::Owner,
     id::{ApiId, KeyId},
     json::{Map, Value},
+    key_kind::KeyKind,
     key_limits::{Quota, RateLimit},
     key_policy::KeyPolicy,
     refusal::Refusal,
@@ -100,12 +101,16 @@ pub struct KeyView {
     pub roles: Vec<String>,
     /// Whom it belongs to.
     pub owner: Option<Owner>,
+    /// What kind of key it is.
+    pub kind: KeyKind,
     /// For real use or for tests.
     pub environment: Environment,
     /// What its service keeps with it.
     pub metadata: Map<String, Value>,
     /// From which networks it may be used; from everywhere if empty.
     pub allowed_addresses: Vec<String>,
+    /// Of a publishable key: the origins of the pages that it may be used from.
+    pub allowed_origins: Vec<String>,
     /// At most so many uses at once, refilled evenly, at each server.
     pub rate_limit: Option<RateLimit>,
     /// At most so many uses in a day or month of UTC.
@@ -224,9 +229,11 @@ impl KeyView {
             scopes: apis.living(&key.metadata.scope, key.scope_given_at).iter().cloned().collect(),
             roles: roles::shown(&key.roles, apis),
             owner: key.owner,
+            kind: key.metadata.kind,
             environment: key.metadata.environment,
             metadata: key.metadata.metadata,
             allowed_addresses: key.metadata.allowed_addresses.texts(),
+            allowed_origins: key.metadata.allowed_origins.texts(),
             rate_limit: key.metadata.use_limits.rate_limit,
             quota: key.metadata.use_limits.quota,
             quota_left: key.metadata.use_limits.quota.map(|quota| quota.requests),

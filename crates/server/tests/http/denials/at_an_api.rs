@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use doorward_core::{
+    api::ApiMetadata,
     api_key::{ApiKey, Environment, KeyPrefix},
     denial::Denial,
     jwk::{Algorithm, SigningKey},
     jws,
+    key_kind::KeyKind,
     key_limits::{Per, Quota, RateLimit},
+    scope::Scope,
     secret::ExposeSecret,
 };
 use doorward_guard::SystemRng;
 use doorward_server::manage::{
+    apis,
     keys::{self, Expiry, NewKey},
     users,
 };
@@ -71,6 +75,17 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
         KeyAddressNotAllowed => {
             let bound = NewKey { allowed_addresses: vec!["192.0.2.0/24".into()], ..management_key() };
             by_key(scene, &key(&server.app, bound).await).await
+        }
+        KeyOriginNotAllowed => {
+            let edit = |api: &apis::ApiView| {
+                let public_scopes = [Scope::parse("notes:read").unwrap()].into();
+                Ok(ApiMetadata { public_scopes, ..api.metadata.clone() })
+            };
+            apis::update(&server.app, &operator(), "notes", false, edit).await.unwrap();
+            let (kind, allowed_origins) = (KeyKind::Publishable, vec!["https://app.example".into()]);
+            let of_a_page = key(&server.app, NewKey { kind, allowed_origins, ..new_key("notes", "notes:read") }).await;
+            let headers = [("x-api-key", of_a_page.as_str()), ("origin", "https://other.example")];
+            scene.get(&scene.api.caller, "/me", &headers).await
         }
         KeyRateLimited => {
             let rate_limit = Some(RateLimit { requests: 1, seconds: 60 });

@@ -145,16 +145,17 @@ impl<'a> Scene<'a> {
             ("NewRoleGrant", "holder") => each(Of::Owner, holders.map(|holder| json!(holder)).to_vec()),
             // Names and scopes of an API are nobody else's: they are refused to everybody where they are taken.
             ("ApiMetadata", "access_token_ttl" | "identifier" | "key_prefix" | "name" | "roles" | "scopes")
-            | ("ApiMetadata", "signing_algorithm" | "token_format" | "user_key_scopes")
+            | ("ApiMetadata", "public_scopes" | "signing_algorithm" | "token_format" | "user_key_scopes")
             | ("ApiMetadata", "key_policy" | "leak_policy")
             | ("ClientSettings", "assertion_for_token_endpoint" | "client_name" | "client_uri" | "grant_types" | "jwks")
             | ("ClientSettings", "id_token_claims" | "id_token_signed_response_alg" | "post_logout_redirect_uris")
             | ("ClientSettings", "profile" | "redirect_uris" | "token_endpoint_auth_method")
             // A key keeps its APIs, and the scopes and roles are theirs.
+            | ("KeySettings", "allowed_origins")
             | ("KeySettings", "allowed_addresses" | "metadata" | "name" | "quota" | "rate_limit" | "roles" | "scopes" | "uses")
-            | ("KeyVerification", "address" | "scopes" | "uses")
+            | ("KeyVerification", "address" | "origin" | "scopes" | "uses")
             | ("NewKey", "allowed_addresses" | "environment" | "expires_in" | "metadata" | "name" | "never_expires")
-            | ("NewKey", "quota" | "rate_limit" | "uses")
+            | ("NewKey", "allowed_origins" | "kind" | "quota" | "rate_limit" | "uses")
             | ("RotateKey", "overlap" | "quiet_for" | "replace_unused")
             | ("WebhookMetadata", "description" | "events" | "url")
             | ("NewPassword", "password")
