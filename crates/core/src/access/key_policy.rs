@@ -113,6 +113,11 @@ impl KeyPolicy {
         })
     }
 
+    /// Whether a key may fetch its own successor: each of its APIs must have a policy that allows it.
+    pub fn all_allow_self_rotation(policies: impl IntoIterator<Item = Option<Self>>) -> bool {
+        policies.into_iter().all(|policy| policy.is_some_and(|policy| policy.self_rotation))
+    }
+
     /// When a key is due for rotation.
     pub fn due_at(&self, created_at: Timestamp, expires_at: Option<Timestamp>) -> Timestamp {
         let by_age = created_at.plus(Duration::from_secs(self.rotate_after));
@@ -165,6 +170,14 @@ mod tests {
         assert_eq!(both, expected);
         assert_eq!(KeyPolicy::strictest([&KeyPolicy::default(), &strict]).unwrap().max_lifetime, Some(9));
         assert_eq!(KeyPolicy::strictest([]), None);
+    }
+
+    #[test]
+    fn each_api_must_allow_that_a_key_rotates_itself() {
+        let allows = |policies: &[Option<KeyPolicy>]| KeyPolicy::all_allow_self_rotation(policies.iter().copied());
+        let (yes, no) = (KeyPolicy::default(), KeyPolicy { self_rotation: false, ..KeyPolicy::default() });
+        assert!(allows(&[Some(yes)]) && allows(&[Some(yes), Some(yes)]));
+        assert!(!allows(&[Some(yes), Some(no)]) && !allows(&[Some(yes), None]) && !allows(&[None]));
     }
 
     #[test]

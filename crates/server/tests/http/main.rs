@@ -8,6 +8,7 @@
 mod harness;
 
 mod account;
+mod account_key_rotation;
 mod account_keys;
 mod account_password;
 mod audit_bounds;
