@@ -26,6 +26,7 @@ mod notices;
 mod old_uses;
 mod own_rotation;
 mod rotation;
+mod unusual_uses;
 mod update;
 mod usage;
 
@@ -39,6 +40,7 @@ pub use self::{
     old_uses::{NoteOldUses, OldUse, RotatingKeys},
     own_rotation::{OwnKeyRotation, RotateOwnKey},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
+    unusual_uses::{KeyNetworkUse, NoteKeyNetworks, ReportUnusualUses, UnusualKeyUse},
     update::UpdateKey,
     usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},
 };

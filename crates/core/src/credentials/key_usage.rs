@@ -95,8 +95,8 @@ impl KeptAddress {
         let address = address.to_canonical();
         match (self, address) {
             (Self::Full, address) => Some(address.to_string()),
-            (Self::Network, IpAddr::V4(_)) => Some(format!("{}/24", Network::of(address).around()[1])),
-            (Self::Network, IpAddr::V6(_)) => Some(format!("{}/48", Network::of(address).around()[0])),
+            (Self::Network, IpAddr::V4(_)) => Some(format!("{}/24", Network::of(address).of_customer())),
+            (Self::Network, IpAddr::V6(_)) => Some(format!("{}/48", Network::of(address).of_customer())),
             (Self::None, _) => None,
         }
     }

@@ -21,3 +21,4 @@ pub mod query_key;
 #[cfg(feature = "scan")]
 pub mod scan;
 pub mod signing;
+pub mod unusual_use;

@@ -40,6 +40,7 @@ pub(crate) mod signing_keys;
 mod snapshots;
 pub(crate) mod task_health;
 mod trusted_clock;
+mod unusual_uses;
 
 pub use self::task_health::TaskHealth;
 use self::{
@@ -78,6 +79,7 @@ pub struct App {
     pub(crate) key_limiter: KeyLimiter,
     pub(crate) webhooks: Sender,
     old_uses: old_uses::OldUses,
+    unusual_uses: unusual_uses::UnusualUses,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -135,6 +137,7 @@ impl App {
             key_limiter: KeyLimiter::default(),
             webhooks: Sender::new(settings.webhooks.allow_loopback),
             old_uses: Default::default(),
+            unusual_uses: Default::default(),
             settings,
             store,
             clock,

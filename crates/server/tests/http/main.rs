@@ -42,5 +42,6 @@ mod sign_in;
 mod store_away;
 mod token;
 mod transport;
+mod unusual_uses;
 mod userinfo;
 mod webhooks;

@@ -175,6 +175,10 @@ impl Operation for RotateKey {
                 let sql = "INSERT INTO key_budgets (key_id, budget, period, reserved)
                            SELECT $1, budget, period, reserved FROM key_budgets WHERE key_id = $2";
                 tx.execute(sql, &[successor.id.as_str().into(), id.into()]).await?;
+                // Otherwise the first use of the successor would be from a known network, wherever that is.
+                let sql = "INSERT INTO key_networks (key_id, network, last_used_at)
+                           SELECT $1, network, last_used_at FROM key_networks WHERE key_id = $2";
+                tx.execute(sql, &[successor.id.as_str().into(), id.into()]).await?;
             }
             (RotationStep::Reissue, Some(replaced)) if replaced.successor == successor.id => {
                 lock(tx, &successor.id).await?;
