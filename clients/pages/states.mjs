@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { demo } from "../harness/checks.mjs";
 import { ask, native, redeem, refresh, web } from "./asking.mjs";
+import { KEY_STATES } from "./key_states.mjs";
 import { allowTooLate, changePasswordTooLate } from "./late.mjs";
 import { whileLocked } from "./locked.mjs";
 
@@ -11,20 +12,6 @@ const WRONG = "certainly not this one";
 /** So many failures are free for one name, and fifty for the one address that the suite has. */
 const FREE_FAILURES = 5;
 const ADMIN = { username: demo.admin_username, password: demo.admin_password };
-
-/** Fills in the form of a new key and sends it. */
-async function fillInKey(visitor, { name = "backup script", scope = "notes:read", password = demo.password } = {}) {
-  await visitor.page.fill("#name", name);
-  if (scope) await visitor.page.check(`[id="scope-${scope}"]`);
-  await visitor.page.fill("#password", password);
-  await visitor.press("#create-key");
-}
-
-async function createKey(visitor) {
-  await visitor.openAccount();
-  await visitor.open("/account/keys/new");
-  await fillInKey(visitor);
-}
 
 const strangersName = () => `nobody-${randomBytes(6).toString("hex")}`;
 
@@ -154,72 +141,7 @@ export const STATES = {
     assert.ok(await visitor.page.locator("#end-others").count());
   },
 
-  "API keys, none": async (visitor) => {
-    await visitor.openAccount(ADMIN);
-    await visitor.open("/account/keys");
-    assert.match(await visitor.page.innerText("main"), /You have no keys\. A key that you create appears here/);
-  },
-
-  "new API key": async (visitor) => {
-    await visitor.openAccount();
-    await visitor.open("/account/keys/new");
-    assert.equal(await visitor.page.locator("[name=scope]:checked").count(), 0, "people choose what it may do");
-  },
-
-  "new API key, after a wrong password": async (visitor) => {
-    await visitor.openAccount();
-    await visitor.open("/account/keys/new");
-    await fillInKey(visitor, { password: WRONG });
-    assert.equal(visitor.status(), 401);
-    assert.match(await visitor.page.title(), /^Wrong password – /);
-    assert.equal(await visitor.page.isChecked('[id="scope-notes:read"]'), true, "as it was ticked");
-  },
-
-  "new API key, without a scope": async (visitor) => {
-    await visitor.openAccount();
-    await visitor.open("/account/keys/new");
-    await fillInKey(visitor, { scope: null });
-    assert.equal(visitor.status(), 400);
-    assert.match(await visitor.page.innerText("#scope-mistake"), /choose at least one/);
-  },
-
-  "API key, shown once": async (visitor) => {
-    await createKey(visitor);
-    assert.match(await visitor.page.innerText("#secret"), /^sk_live_[0-9A-Za-z]{38}$/);
-  },
-
-  "API key, sent twice": async (visitor) => {
-    await createKey(visitor);
-    await visitor.landing(() => visitor.page.reload());
-    assert.equal(await visitor.heading(), "This key exists");
-  },
-
-  "API keys": async (visitor) => {
-    await createKey(visitor);
-    await visitor.press("#done");
-    assert.ok((await visitor.page.locator("[id^=key-]").count()) >= 1);
-  },
-
-  "API key, to be changed": async (visitor) => {
-    await createKey(visitor);
-    await visitor.press("#done");
-    await visitor.landing(() => visitor.page.locator("[id^=key-]").first().click({ noWaitAfter: true }));
-    assert.equal(await visitor.page.locator("#revoke").count(), 1);
-  },
-
-  "API key after a wrong name": async (visitor) => {
-    await STATES["API key, to be changed"](visitor);
-    await visitor.page.fill("#name", " ");
-    await visitor.press("#rename");
-    assert.equal(visitor.status(), 400);
-    assert.ok(await visitor.page.locator("#name-mistake").count());
-  },
-
-  "API keys after revoking one": async (visitor) => {
-    await STATES["API key, to be changed"](visitor);
-    await visitor.press("#revoke");
-    assert.match(await visitor.page.innerText("#notice"), /The key is revoked\./);
-  },
+  ...KEY_STATES,
 
   "account after disconnecting": async (visitor) => {
     await visitor.allow(ask(native));

@@ -22,6 +22,7 @@ use crate::{
     id::{ApiId, AuditId, ClientId, EventId, GrantId, KeyId, SessionId, SigningKeyId, UserId, WebhookId},
     jwk::Algorithm,
     key_kind::KeyKind,
+    key_policy::NewNetwork,
     leaks::LeakPolicy,
     redirect_uri::RedirectUri,
     scope::{Scope, ScopeSet},
@@ -119,6 +120,8 @@ words! {
     GrantType GrantType::ALL.map(GrantType::as_str), "A grant type (RFC 6749 section 1.3).";
     IdTokenClaims IdTokenClaims::ALL.map(IdTokenClaims::as_str), "The user claims in ID tokens.";
     KeyKind KeyKind::ALL.map(KeyKind::as_str), "The kind of an API key: for servers, or for pages in browsers.";
+    NewNetwork NewNetwork::ALL.map(NewNetwork::as_str),
+        "What is done when a key is used from a network that it was never used from before.";
     LeakPolicy LeakPolicy::ALL.map(LeakPolicy::as_str), "What happens to a key of the API that leaked.";
     TokenFormat TokenFormat::ALL.map(TokenFormat::as_str), "The form of access tokens.";
 }

@@ -24,7 +24,9 @@ mod leak;
 mod list;
 mod notices;
 mod old_uses;
+mod own_rotation;
 mod rotation;
+mod unusual_uses;
 mod update;
 mod usage;
 
@@ -32,11 +34,13 @@ pub use self::{
     budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
     ending::{DisableKey, KeyRevocation, RevokeKey},
-    leak::{Leak, ReportLeak},
+    leak::{Leak, ListLeakedKeys, ReportLeak},
     list::{KeyFilter, ListDueKeys, ListKeys, ListShownKeys},
     notices::{DueBy, MarkDue, NoticeExpiring},
     old_uses::{NoteOldUses, OldUse, RotatingKeys},
+    own_rotation::{OwnKeyRotation, RotateOwnKey},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
+    unusual_uses::{KeyNetworkUse, NoteKeyNetworks, ReportUnusualUses, UnusualKeyUse},
     update::UpdateKey,
     usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},
 };

@@ -79,6 +79,10 @@ const MIGRATIONS: &[Migration] = &[
         ..Migration::new(24, "leaked_keys", include_str!("../migrations/0024_leaked_keys.sql"))
     },
     Migration { usable_from: 23, ..Migration::new(25, "webhooks", include_str!("../migrations/0025_webhooks.sql")) },
+    Migration {
+        usable_from: 23,
+        ..Migration::new(28, "unusual_key_uses", include_str!("../migrations/0028_unusual_key_uses.sql"))
+    },
 ];
 
 /// The first migration that notes from where on it can be used.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use doorward_core::{clock::Timestamp, id::SessionId, key_usage::Day, throttle};
+use doorward_core::{clock::Timestamp, id::SessionId, key_usage::Day, throttle, unusual_use::REPORTED_EVERY};
 
 use crate::{
     apis::RemoveDeletedApis,
@@ -74,6 +74,7 @@ swept! {
     Families "refresh_families",
     Grants "grants",
     KeptAnswers "kept_answers",
+    KeyUnusualUses "key_unusual_uses",
     KeyUsage "key_usage",
     LegacyUses "legacy_uses",
     RefreshSeals "refresh_seals",
@@ -117,6 +118,7 @@ impl Operation for Sweep {
             Swept::Families => return RemoveEndedFamilies { now: self.now }.run(tx).await,
             Swept::Grants => (GRANTS, before(AFTERGLOW)),
             Swept::KeptAnswers => (KEPT_ANSWERS, self.now.into()),
+            Swept::KeyUnusualUses => (KEY_UNUSUAL_USES, before(REPORTED_EVERY)),
             Swept::KeyUsage => (KEY_USAGE, Day::of(self.now.minus(self.retention.key_usage)).0.into()),
             Swept::LegacyUses => (LEGACY_USES, before(LEGACY_REPORTED)),
             Swept::RefreshSeals => (REFRESH_SEALS, before(self.retention.refresh_grace)),
@@ -135,6 +137,8 @@ const ACCESS_TOKENS: &str =
     "DELETE FROM access_tokens WHERE digest IN (SELECT digest FROM access_tokens WHERE expires_at < $1 LIMIT $2)";
 const KEPT_ANSWERS: &str =
     "DELETE FROM kept_answers WHERE digest IN (SELECT digest FROM kept_answers WHERE expires_at < $1 LIMIT $2)";
+const KEY_UNUSUAL_USES: &str = "DELETE FROM key_unusual_uses WHERE (key_id, reason) IN
+    (SELECT key_id, reason FROM key_unusual_uses WHERE reported_at < $1 ORDER BY reported_at LIMIT $2)";
 const KEY_USAGE: &str = "DELETE FROM key_usage WHERE (key_id, day, outcome) IN
     (SELECT key_id, day, outcome FROM key_usage WHERE day < $1 ORDER BY day LIMIT $2)";
 const LEGACY_USES: &str = "DELETE FROM legacy_uses WHERE last_at < $1 AND (key_id, api_id, way, route, network) IN

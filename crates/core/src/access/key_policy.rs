@@ -11,6 +11,30 @@ use crate::{clock::Timestamp, key_rotation::Overlap, new_api_key::MAX_LIFETIME, 
 
 const DAY: u64 = 86_400;
 
+/// What is done when a key is used from a network that it was never used from before.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NewNetwork {
+    /// Nothing. The networks are not remembered.
+    #[default]
+    Ignore,
+    /// It is reported in the audit and by webhook.
+    Report,
+}
+
+impl NewNetwork {
+    /// Both, the default first.
+    pub const ALL: [Self; 2] = [Self::Ignore, Self::Report];
+
+    /// The name in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ignore => "ignore",
+            Self::Report => "report",
+        }
+    }
+}
+
 /// The policy of an API for its keys. Durations are in seconds.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -40,6 +64,10 @@ pub struct KeyPolicy {
     #[serde(default = "KeyPolicy::default_self_rotation")]
     #[cfg_attr(feature = "openapi", schema(default = KeyPolicy::default_self_rotation))]
     pub self_rotation: bool,
+    /// What is done when a key is used at the API from a network that it was never used from before.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(default = NewNetwork::default))]
+    pub new_network: NewNetwork,
 }
 
 impl Default for KeyPolicy {
@@ -51,6 +79,7 @@ impl Default for KeyPolicy {
             overlap: Self::default_overlap(),
             quiet_for: Self::default_quiet_for(),
             self_rotation: Self::default_self_rotation(),
+            new_network: NewNetwork::default(),
         }
     }
 }
@@ -110,7 +139,13 @@ impl KeyPolicy {
             overlap: one.overlap.min(other.overlap),
             quiet_for: one.quiet_for.min(other.quiet_for),
             self_rotation: one.self_rotation && other.self_rotation,
+            new_network: if one.new_network == NewNetwork::Report { NewNetwork::Report } else { other.new_network },
         })
+    }
+
+    /// Whether a key may fetch its own successor: each of its APIs must have a policy that allows it.
+    pub fn all_allow_self_rotation(policies: impl IntoIterator<Item = Option<Self>>) -> bool {
+        policies.into_iter().all(|policy| policy.is_some_and(|policy| policy.self_rotation))
     }
 
     /// When a key is due for rotation.
@@ -151,6 +186,7 @@ mod tests {
             max_lifetime: Some(8),
             overlap: 2,
             quiet_for: 400,
+            new_network: NewNetwork::Report,
             ..KeyPolicy::default()
         };
         let both = KeyPolicy::strictest([&strict, &ahead]).unwrap();
@@ -161,10 +197,20 @@ mod tests {
             overlap: 2,
             quiet_for: 400,
             self_rotation: false,
+            new_network: NewNetwork::Report,
         };
         assert_eq!(both, expected);
+        assert_eq!(KeyPolicy::strictest([&ahead, &strict]), Some(expected));
         assert_eq!(KeyPolicy::strictest([&KeyPolicy::default(), &strict]).unwrap().max_lifetime, Some(9));
         assert_eq!(KeyPolicy::strictest([]), None);
+    }
+
+    #[test]
+    fn each_api_must_allow_that_a_key_rotates_itself() {
+        let allows = |policies: &[Option<KeyPolicy>]| KeyPolicy::all_allow_self_rotation(policies.iter().copied());
+        let (yes, no) = (KeyPolicy::default(), KeyPolicy { self_rotation: false, ..KeyPolicy::default() });
+        assert!(allows(&[Some(yes)]) && allows(&[Some(yes), Some(yes)]));
+        assert!(!allows(&[Some(yes), Some(no)]) && !allows(&[Some(yes), None]) && !allows(&[None]));
     }
 
     #[test]
@@ -178,6 +224,7 @@ mod tests {
             overlap: 31_536_001,
             quiet_for: 299,
             self_rotation: true,
+            new_network: NewNetwork::Ignore,
         };
         let places: Vec<_> = wrong.mistakes().into_iter().map(|mistake| mistake.pointer).collect();
         assert_eq!(places, ["/overlap", "/quiet_for", "/rotate_after", "/rotate_ahead", "/max_lifetime"]);
@@ -191,5 +238,11 @@ mod tests {
         assert_eq!(KeyPolicy::default().overlap(), Overlap::default());
         let limited: KeyPolicy = serde_json::from_str(r#"{"max_lifetime":60}"#).unwrap();
         assert_eq!(limited.max_lifetime(), Some(Duration::from_secs(60)));
+        assert_eq!(limited.new_network, NewNetwork::Ignore);
+        let watched: KeyPolicy = serde_json::from_str(r#"{"new_network":"report"}"#).unwrap();
+        assert_eq!(watched.new_network, NewNetwork::Report);
+        for known in NewNetwork::ALL {
+            assert_eq!(serde_json::to_value(known).unwrap(), known.as_str());
+        }
     }
 }

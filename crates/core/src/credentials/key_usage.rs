@@ -17,6 +17,40 @@ impl Day {
     }
 }
 
+/// How often a key was used on a day.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DailyUse {
+    /// The day.
+    pub day: Day,
+    /// Uses that were allowed.
+    pub allowed: u64,
+    /// Uses that were refused, for whatever reason.
+    pub refused: u64,
+}
+
+impl DailyUse {
+    /// The outcome of a use that is allowed. Every other one is the code of a denial.
+    pub const ALLOWED: &str = "valid";
+
+    /// The days up to `last`, the first one first, from counts by day and outcome.
+    pub fn of_days<'a>(last: Day, number: u16, counts: impl IntoIterator<Item = (Day, &'a str, u64)>) -> Vec<Self> {
+        let first = last.0 - i64::from(number) + 1;
+        let mut days: Vec<_> = (first..=last.0).map(|day| Self { day: Day(day), allowed: 0, refused: 0 }).collect();
+        for (day, outcome, count) in counts {
+            let place = usize::try_from(day.0 - first).ok();
+            let Some(of_day) = place.and_then(|place| days.get_mut(place)) else { continue };
+            let sum = if outcome == Self::ALLOWED { &mut of_day.allowed } else { &mut of_day.refused };
+            *sum = sum.saturating_add(count);
+        }
+        days
+    }
+
+    /// Uses in all.
+    pub fn total(&self) -> u64 {
+        self.allowed.saturating_add(self.refused)
+    }
+}
+
 /// How many took at most a millisecond, at most 10, at most 100, and longer. Counts of several servers add up.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Latencies(pub [u64; 4]);
@@ -61,8 +95,8 @@ impl KeptAddress {
         let address = address.to_canonical();
         match (self, address) {
             (Self::Full, address) => Some(address.to_string()),
-            (Self::Network, IpAddr::V4(_)) => Some(format!("{}/24", Network::of(address).around()[1])),
-            (Self::Network, IpAddr::V6(_)) => Some(format!("{}/48", Network::of(address).around()[0])),
+            (Self::Network, IpAddr::V4(_)) => Some(format!("{}/24", Network::of(address).of_customer())),
+            (Self::Network, IpAddr::V6(_)) => Some(format!("{}/48", Network::of(address).of_customer())),
             (Self::None, _) => None,
         }
     }
@@ -81,6 +115,22 @@ mod tests {
         assert_eq!((latencies.0, latencies.total()), ([2, 2, 2, 2], 8));
         latencies.add(Latencies([1, 0, 0, 5]));
         assert_eq!(latencies.0, [3, 2, 2, 7]);
+    }
+
+    #[test]
+    fn uses_of_a_day_are_allowed_or_refused() {
+        let counts = [
+            (Day(97), "valid", 9),
+            (Day(98), "valid", 4),
+            (Day(100), "key_revoked", 2),
+            (Day(100), "scope_missing", 3),
+            (Day(100), "valid", 1),
+            (Day(101), "valid", 9),
+        ];
+        let use_of = |day, allowed, refused| DailyUse { day: Day(day), allowed, refused };
+        let days = DailyUse::of_days(Day(100), 3, counts);
+        assert_eq!(days, [use_of(98, 4, 0), use_of(99, 0, 0), use_of(100, 1, 5)]);
+        assert_eq!(days[2].total(), 6);
     }
 
     #[test]

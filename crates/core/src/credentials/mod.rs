@@ -23,3 +23,4 @@ pub mod query_key;
 #[cfg(feature = "scan")]
 pub mod scan;
 pub mod signing;
+pub mod unusual_use;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::{
     api::Api,
+    api_key::KeyMetadata,
     new_api_key::DEFAULT_LIFETIME,
     refusal::Mistake,
     scope::{Scope, ScopeSet},
@@ -14,6 +15,31 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// The lifetimes that users choose from.
 pub const LIFETIMES: [Duration; 3] = [DAY.saturating_mul(30), DEFAULT_LIFETIME, DAY.saturating_mul(365)];
+
+/// For how long an old key works beside its successor at most, as users choose it: not at all, a day or a week.
+const OVERLAPS: [Duration; 3] = [Duration::ZERO, DAY, DAY.saturating_mul(7)];
+
+/// The overlaps that users choose from when they rotate a key, the shortest first: also the one that its APIs set.
+pub fn overlaps(of_apis: Duration) -> Vec<Duration> {
+    let mut offered = OVERLAPS.to_vec();
+    offered.push(of_apis);
+    offered.sort_unstable();
+    offered.dedup();
+    offered
+}
+
+/// Whether a user may create such a key for this API, so that rotating one gives the user nothing new. A key that an operator
+/// created for the user may have more than that: roles, more APIs, or no end.
+pub fn could_be_created(key: &KeyMetadata, has_roles: bool, lifetime: Option<Duration>, api: &Api) -> bool {
+    let offered = &api.metadata.user_key_scopes;
+    let is_limited_management_key = !key.limited_to.is_empty() || !key.limited_to_owners.is_empty();
+    key.apis == [api.id.clone()]
+        && !offered.is_empty()
+        && key.scope.iter().all(|scope| offered.contains(scope))
+        && !has_roles
+        && !is_limited_management_key
+        && lifetime.is_some_and(|lifetime| LIFETIMES.iter().any(|most| lifetime <= *most))
+}
 
 /// The request of a user for a key.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +85,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{api::ApiMetadata, grant::audience::tests::api};
+    use crate::{api::ApiMetadata, api_key::Environment, grant::audience::tests::api};
 
     fn notes(user_key_scopes: &[&str]) -> Api {
         let plain = Arc::unwrap_or_clone(api("notes", &["notes:read", "notes:write", "notes:admin"]));
@@ -90,6 +116,40 @@ mod tests {
         assert_eq!(places(&notes, "notes:read", 90), ["/api"]);
         assert_eq!(places(&notes, "", 90), ["/api"]);
         assert_eq!(offered(&notes).count(), 0);
+    }
+
+    #[test]
+    fn overlap_of_the_api_is_among_those_that_are_offered() {
+        assert_eq!(overlaps(DAY * 7), [Duration::ZERO, DAY, DAY * 7]);
+        assert_eq!(overlaps(DAY * 2), [Duration::ZERO, DAY, DAY * 2, DAY * 7]);
+    }
+
+    #[test]
+    fn user_could_create_only_a_plain_key_of_an_open_api() {
+        let notes = notes(&["notes:read"]);
+        let plain = KeyMetadata {
+            name: "ci".to_owned(),
+            apis: vec![notes.id.clone()],
+            limited_to: Vec::new(),
+            limited_to_owners: Vec::new(),
+            scope: ScopeSet::parse("notes:read").unwrap(),
+            environment: Environment::Live,
+            metadata: Default::default(),
+            allowed_addresses: Default::default(),
+            use_limits: Default::default(),
+        };
+        let could = |key: &KeyMetadata, days| could_be_created(key, false, Some(DAY * days), &notes);
+        assert!(could(&plain, 1) && could(&plain, 365));
+        assert!(!could(&plain, 366));
+        assert!(!could_be_created(&plain, false, None, &notes), "it never ends");
+        assert!(!could_be_created(&plain, true, Some(DAY), &notes), "it has roles");
+        assert!(!could_be_created(&plain, false, Some(DAY), &self::notes(&[])), "the API is closed to users");
+        let wider = KeyMetadata { scope: ScopeSet::parse("notes:read notes:admin").unwrap(), ..plain.clone() };
+        let several = KeyMetadata { apis: vec![notes.id.clone(), notes.id.clone()], ..plain.clone() };
+        let limited = KeyMetadata { limited_to: vec![notes.id.clone()], ..plain.clone() };
+        for key in [wider, several, limited] {
+            assert!(!could(&key, 1), "{key:?}");
+        }
     }
 
     #[test]

@@ -27,6 +27,12 @@ impl Network {
         self.0
     }
 
+    /// The network of the customer that it belongs to: an IPv4 /24, an IPv6 /48.
+    pub fn of_customer(self) -> Self {
+        let [widest, other] = self.around();
+        if self.0.is_ipv4() { other } else { widest }
+    }
+
     /// The networks around it, the widest first, as one customer gets them: an IPv6 /48 and /56, an IPv4 /16 and /24.
     pub fn around(self) -> [Self; 2] {
         let cut = |bits: u32| match self.0 {

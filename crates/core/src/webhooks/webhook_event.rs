@@ -42,8 +42,11 @@ macro_rules! event_types {
 event_types! {
     KeyExpiring "key.expiring" "a key expires in 14, 7 or 1 days.",
     KeyLeaked "key.leaked" "somebody handed in a key that they found.",
+    KeyNewNetwork "key.new_network" "a key was used from a network that it was never used from, if its API asks for it.",
     KeyRevoked "key.revoked" "a key was revoked.",
     KeyRotationDue "key.rotation_due" "the policy of its API asks for a successor of a key.",
+    KeyUsedAfterEnd "key.used_after_end" "a key is used that was revoked or disabled, has expired, or whose owner is disabled.",
+    KeyUsedAfterLeak "key.used_after_leak" "a key is used that was reported as leaked, and still works.",
     WebhookTest "webhook.test" "somebody tests an endpoint.",
 }
 

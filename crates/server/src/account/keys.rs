@@ -18,14 +18,19 @@ use http::{HeaderMap, Response, StatusCode};
 use super::{
     actions::act,
     done::Done,
-    key_pages::{KeyPage, KeyRow, KeysPage},
+    key_pages::{KeyPage, KeyRow, KeysPage, LeakedKey, RotationWords},
+    rotation_words::state_in_words,
+    usage_graph::UsageGraph,
 };
 use crate::{
     app::App,
     browser::{Cookie, Session, SignedIn, Visitor},
     manage::{
         ManageError,
-        keys::{KeyState, KeyView, own},
+        keys::{
+            KeyState, KeyView,
+            own::{self, OwnKeyDetails},
+        },
     },
     pages::{security_headers::FormsEnd, time_in_words::Moment},
     web::{
@@ -52,6 +57,12 @@ pub(super) async fn list(
             Some(done) => Some(done.sentence(&app).await?),
             None => None,
         },
+        leaked: own::leaked(&app, &session.user.id)
+            .await
+            .map_err(Refusal::from)?
+            .iter()
+            .filter_map(|key| leaked_key(&app, key, false))
+            .collect(),
         keys: own::list(&app, &session.user.id)
             .await
             .map_err(Refusal::from)?
@@ -74,8 +85,8 @@ pub(super) async fn show(
     Path(id): Path<String>,
 ) -> Answer {
     let id = KeyId::parse(&id).map_err(|_| leading_back(Denial::IdUnknown.into()))?;
-    let key = own::show(&app, &session.user.id, &id).await.map_err(|error| leading_back(error.into()))?;
-    Ok(render(&app, &visitor, &key, StatusCode::OK, None)?)
+    let key = own::details(&app, &session.user.id, &id).await.map_err(|error| leading_back(error.into()))?;
+    Ok(render(&app, &visitor, key, StatusCode::OK, None)?)
 }
 
 /// `POST /account/keys/rename`.
@@ -120,20 +131,30 @@ async fn again(
     id: &KeyId,
     mistakes: Vec<Mistake>,
 ) -> Result<Response<Body>, Refusal> {
-    let key = own::show(app, user_id, id).await?;
+    let key = own::details(app, user_id, id).await?;
     let refusal = Refusal::new(Denial::BodyInvalid).mistakes(&mistakes);
     let first = mistakes.into_iter().next().map(|mistake| mistake.detail);
-    Ok(noting(render(app, visitor, &key, status(refusal.denial), first)?, refusal))
+    Ok(noting(render(app, visitor, key, status(refusal.denial), first)?, refusal))
 }
 
 fn render(
     app: &App,
     visitor: &Visitor,
-    key: &KeyView,
+    details: OwnKeyDetails,
     status: StatusCode,
     mistake: Option<String>,
 ) -> Result<Response<Body>, Refusal> {
-    let page = KeyPage { layout: &app.layout, csrf: visitor.form_token(app), key: row(app, key), mistake };
+    let page = KeyPage {
+        layout: &app.layout,
+        csrf: visitor.form_token(app),
+        key: row(app, &details.key),
+        leaked: leaked_key(app, &details.key, details.no_rotation.is_none()),
+        is_revoked: details.key.state == KeyState::Revoked,
+        is_over: matches!(details.key.state, KeyState::Expired | KeyState::Revoked),
+        usage: UsageGraph::of(&details.uses, app.now()),
+        rotation: RotationWords::of(app, &details),
+        mistake,
+    };
     visitor.show(app, status, &page, FormsEnd::Here)
 }
 
@@ -147,11 +168,24 @@ pub(super) fn row(app: &App, key: &KeyView) -> KeyRow {
         hint: key.hint.clone(),
         apis: key.apis.join(", "),
         may: sentences(app, key),
-        state: (key.state != KeyState::Active).then(|| key.state.in_words()),
+        state: state_in_words(key),
         created: moment(key.created_at),
         expires: key.expires_at.map(moment),
         last_used: key.last_used_at.map(moment),
     }
+}
+
+/// A key that leaked, in the words of the page; `None` if it did not.
+pub(super) fn leaked_key(app: &App, key: &KeyView, can_rotate: bool) -> Option<LeakedKey> {
+    Some(LeakedKey {
+        id: key.id.to_string(),
+        name: key.name.clone(),
+        hint: key.hint.clone(),
+        found: Moment { at: key.leaked_at?, now: app.now() },
+        source: key.leak_source.clone(),
+        works: key.state == KeyState::Active,
+        can_rotate,
+    })
 }
 
 /// What the scopes of a key allow, each in its API's words.

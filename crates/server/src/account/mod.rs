@@ -9,7 +9,10 @@ mod logout;
 mod new_key;
 mod page;
 mod password;
+mod rotate_key;
+mod rotation_words;
 mod show;
+mod usage_graph;
 mod user_agent;
 
 use std::sync::Arc;
@@ -33,6 +36,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/account/keys/rename", post(keys::rename))
         .route("/account/keys/revoke", post(keys::revoke))
         .route("/account/keys/{key_id}", get(keys::show))
+        .route("/account/keys/{key_id}/rotate", get(rotate_key::show).post(rotate_key::submit))
         .route("/account/password", get(password::show).post(password::submit))
         .route("/account/sign-out", post(actions::sign_out))
         .route("/logout", get(logout::begin).post(logout::forward))

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{body::Body, extract::State};
 use doorward_core::{
     api::Api,
-    denial::{Class, Denial},
+    denial::Denial,
     form::Parameters,
     id::KeyId,
     new_api_key::DEFAULT_LIFETIME,
@@ -20,7 +20,7 @@ use doorward_core::{
 use http::{Response, StatusCode, Uri};
 
 use super::{
-    key_pages::{Choice, CreatedKeyPage, NewKeyPage, Problems, WhichApiPage},
+    key_pages::{Choice, CreatedKeyPage, KeyRow, NewKeyPage, Problems, Replaces, WhichApiPage},
     keys::{leading_back, row},
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
         ManageError,
         keys::own::{self, NewOwnKey, OwnKey},
     },
-    pages::{security_headers::FormsEnd, time_in_words},
+    pages::security_headers::FormsEnd,
     signin::password,
     web::{
         body::Form,
@@ -86,9 +86,9 @@ pub(super) async fn submit(
         let actor = form.origin.actor(session.user.id.as_str());
         match own::create(&app, &actor, &session.user.id, asked.key()).await {
             Ok(OwnKey::Created(created)) => {
-                created_page(&app, &visitor, row(&app, &created.view), Some(created.key.reveal()))
+                created_page(&app, &visitor, row(&app, &created.view), Some(created.key.reveal()), None)
             }
-            Ok(OwnKey::Before(key)) => created_page(&app, &visitor, row(&app, &key), None),
+            Ok(OwnKey::Before(key)) => created_page(&app, &visitor, row(&app, &key), None, None),
             Ok(OwnKey::TooMany) => {
                 let most = app.settings.limits.keys_per_user;
                 let sentence = format!("You have {most} keys, which is the most. Revoke one that you do not need.");
@@ -102,13 +102,15 @@ pub(super) async fn submit(
     answered.await.map_err(leading_back)
 }
 
-fn created_page(
+/// The page with a new key, which no cache keeps.
+pub(super) fn created_page(
     app: &App,
     visitor: &Visitor,
-    key: super::key_pages::KeyRow,
+    key: KeyRow,
     secret: Option<&str>,
+    replaces: Option<Replaces>,
 ) -> Result<Response<Body>, Refusal> {
-    let page = CreatedKeyPage { layout: &app.layout, key, secret };
+    let page = CreatedKeyPage { layout: &app.layout, key, secret, replaces };
     Ok(respond::no_store(visitor.show(app, StatusCode::OK, &page, FormsEnd::Here)?))
 }
 
@@ -171,18 +173,7 @@ impl Asked {
         session: &Session,
         refusal: Refusal,
     ) -> Result<Response<Body>, Refusal> {
-        let problems = match refusal.denial {
-            Denial::SignInThrottled => {
-                let wait = time_in_words::wait(refusal.retry_after.unwrap_or(Duration::from_secs(60)));
-                let sentence = format!("To protect this account, the next attempt is possible in {wait}.");
-                Problems { whole: Some(("Too many attempts", sentence)), ..Problems::default() }
-            }
-            denial if denial.class() == Class::Credential => {
-                let sentence = "Wrong password. Check what you typed, and try again.".to_owned();
-                Problems { password: Some(sentence), ..Problems::default() }
-            }
-            _ => return Err(refusal),
-        };
+        let Some(problems) = Problems::of_password(&refusal) else { return Err(refusal) };
         let mut response = self.render(app, visitor, session, refused::status(refusal.denial), problems)?;
         refused::retry_after(&mut response, &refusal);
         Ok(noting(response, refusal))

@@ -31,6 +31,10 @@ pub(crate) struct AccountPage<'a> {
     pub(crate) sign_out_action: String,
     /// Whether the user has API keys or may make some.
     pub(crate) has_keys: bool,
+    /// How many API keys leaked.
+    pub(crate) leaked_keys: usize,
+    /// Whether one of them still works.
+    pub(crate) leaked_key_works: bool,
     /// What happened lately, latest first.
     pub(crate) events: Vec<SecurityEvent>,
 }
@@ -164,6 +168,8 @@ mod tests {
             end_others_action: "/account/end-other-sessions".into(),
             sign_out_action: "/account/sign-out".into(),
             has_keys: false,
+            leaked_keys: 0,
+            leaked_key_works: false,
             events: vec![],
         };
         change(&mut page);
@@ -208,6 +214,15 @@ mod tests {
     fn empty_lists_say_what_will_stand_there() {
         let html = html(|_| {});
         assert!(html.contains("No app has access yet.") && html.contains("Nothing to report yet."), "{html}");
+    }
+
+    #[test]
+    fn leaked_keys_are_reported_above_everything_else() {
+        assert!(!html(|_| {}).contains("leaked"));
+        let one = html(|page| page.leaked_keys = 1);
+        let (notice, apps) = (one.find("An API key of yours leaked"), one.find("Connected apps"));
+        assert!(notice.is_some() && notice < apps, "{one}");
+        assert!(html(|page| page.leaked_keys = 2).contains("2 API keys of yours leaked"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     manage::{
         audit,
         grants::{self, ConnectedClient},
-        keys::own,
+        keys::{KeyState, own},
         sessions,
     },
     pages::{scope_in_words, security_headers::FormsEnd, time_in_words::Moment},
@@ -51,6 +51,7 @@ async fn render(
 ) -> Result<Response<Body>, Refusal> {
     let done = Done::read(app, headers);
     let (user_id, now) = (&session.user.id, app.now());
+    let leaked = own::leaked(app, user_id).await?;
     let mut events = audit::of_user(app, user_id, EVENTS).await?;
     events.extend(audit::failed_sign_ins(app, user_id, FAILURES).await?);
     events.sort_by(|a, b| (b.at, b.id.as_str()).cmp(&(a.at, a.id.as_str())));
@@ -87,6 +88,8 @@ async fn render(
         end_others_action: "/account/end-other-sessions".into(),
         sign_out_action: "/account/sign-out".into(),
         has_keys: !own::open_apis(app).is_empty() || !own::list(app, user_id).await?.is_empty(),
+        leaked_keys: leaked.len(),
+        leaked_key_works: leaked.iter().any(|key| key.state == KeyState::Active),
         events: described(app, events, now).await?,
     };
     let mut response = visitor.show(app, StatusCode::OK, &page, FormsEnd::Here)?;
@@ -143,6 +146,9 @@ async fn described(app: &App, events: Vec<AuditEvent>, now: Timestamp) -> Result
             AuditAction::SessionsEnded => ("You signed out a browser.".to_owned(), None, false),
             AuditAction::GrantGiven => (format!("You gave {client} access."), None, false),
             AuditAction::ClientDisconnected => (format!("You disconnected {client}."), None, false),
+            AuditAction::KeyCreated if text("predecessor").is_some() => {
+                (format!("The API key {} got a successor.", text("name").unwrap_or_default()), None, false)
+            }
             AuditAction::KeyCreated => {
                 (format!("You created the API key {}.", text("name").unwrap_or_default()), None, false)
             }

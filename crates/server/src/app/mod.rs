@@ -40,6 +40,7 @@ pub(crate) mod signing_keys;
 mod snapshots;
 pub(crate) mod task_health;
 mod trusted_clock;
+mod unusual_uses;
 
 pub use self::task_health::TaskHealth;
 use self::{
@@ -79,6 +80,7 @@ pub struct App {
     pub(crate) webhooks: Sender,
     pub(crate) github_keys: GithubKeys,
     old_uses: old_uses::OldUses,
+    unusual_uses: unusual_uses::UnusualUses,
     /// The counters and histograms of this process.
     pub metrics: Metrics,
 }
@@ -137,6 +139,7 @@ impl App {
             webhooks: Sender::new(settings.webhooks.allow_loopback),
             github_keys: GithubKeys::default(),
             old_uses: Default::default(),
+            unusual_uses: Default::default(),
             settings,
             store,
             clock,

@@ -105,6 +105,9 @@ impl Tasks {
         if let Err(error) = self.app.flush_uses().await {
             tracing::warn!(%error, "the last uses of keys could not be written");
         }
+        if let Err(error) = self.app.flush_unusual_uses().await {
+            tracing::warn!(%error, "the last unusual uses of keys could not be reported");
+        }
         if let Err(error) = self.app.flush_legacy_uses().await {
             tracing::warn!(%error, "the last uses of legacy ways could not be written");
         }
@@ -152,6 +155,9 @@ async fn keep_keys(app: Arc<App>) {
         }
         if let Err(error) = app.flush_uses().await {
             tracing::warn!(%error, "uses of keys are waiting: the store does not accept them");
+        }
+        if let Err(error) = app.flush_unusual_uses().await {
+            tracing::warn!(%error, "unusual uses of keys are waiting: the store does not accept them");
         }
         if let Err(error) = app.return_idle_uses().await {
             tracing::warn!(%error, "uses of keys could not be put back, and count as used");

@@ -165,7 +165,11 @@ type Found = Result<Verified, (Refusal, Option<Verified>)>;
 async fn answer(app: &App, asker: &Asker, head: &Parts, body: Body) -> Result<Found, Refusal> {
     app.ensure_fresh()?;
     let asked = VerifyRequest::read(body::json(app, head, body, EXPECTED).await?)?;
-    match verify(app, asker, &asked).await {
+    let found = verify(app, asker, &asked).await;
+    if let (Ok(found), Some(_)) = (&found, asked.address) {
+        app.note_caller(found.key.id.as_str(), asked.address, None);
+    }
+    match found {
         Err(refusal) if refusal.denial.class() == Class::Outage => Err(refusal),
         Err(refusal) => Ok(Err((refusal, None))),
         Ok(mut found) => Ok(match found.unmet.take() {

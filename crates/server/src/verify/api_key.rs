@@ -49,6 +49,7 @@ pub(crate) async fn verify(app: &App, api: &Api, text: &str, asked: Use<'_>) -> 
         let unmet = verified.as_ref().map(|verified| verified.unmet.as_ref()).unwrap_or_else(Some);
         let outcome = unmet.map_or("valid", |refusal| refusal.denial.code());
         let (is_good, took) = (verified.is_ok(), begun.elapsed());
+        app.note_unusual_use(api, key, address, is_good);
         app.note_use(&KeyUse { key, secret: text, address, is_good, outcome, took, further_uses });
     }
     verified

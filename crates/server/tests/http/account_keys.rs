@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::*;
 
 /// Lets users make keys with this scope.
-async fn open(server: &TestServer, api: &str, scope: &'static str) {
+pub(crate) async fn open(server: &TestServer, api: &str, scope: &'static str) {
     let edit = |api: &apis::ApiView| {
         let mut to = api.metadata.clone();
         to.user_key_scopes.insert(Scope::parse(scope).unwrap());
@@ -17,20 +17,20 @@ async fn open(server: &TestServer, api: &str, scope: &'static str) {
 }
 
 /// A page with the form of a new key, signed in as Alice.
-async fn form(server: &TestServer) -> (Browser, Answer) {
+pub(crate) async fn form(server: &TestServer) -> (Browser, Answer) {
     let browser = server.browser();
     browser.sign_in(ALICE, PASSWORD).await.expect(303);
     let page = browser.get("/account/keys/new").await.expect(200);
     (browser, page)
 }
 
-fn hidden(page: &Answer, name: &str) -> String {
+pub(crate) fn hidden(page: &Answer, name: &str) -> String {
     let value = page.body.split(&format!(r#"name="{name}" value=""#)).nth(1).unwrap_or_else(|| panic!("{}", page.body));
     value.split('"').next().unwrap().to_owned()
 }
 
 /// Sends the form of a page, with other fields.
-async fn send(browser: &Browser, page: &Answer, fields: &[(&str, &str)]) -> Answer {
+pub(crate) async fn send(browser: &Browser, page: &Answer, fields: &[(&str, &str)]) -> Answer {
     let (id, seal) = (hidden(page, "id"), hidden(page, "seal"));
     let mut sent = vec![("id", id.as_str()), ("seal", seal.as_str()), ("api", "notes"), ("name", "ci")];
     sent.extend([("lifetime", "90"), ("password", PASSWORD)]);
@@ -40,12 +40,12 @@ async fn send(browser: &Browser, page: &Answer, fields: &[(&str, &str)]) -> Answ
     browser.submit(&Form::to(page, "/account/keys/new", ""), &sent).await
 }
 
-fn secret(page: &Answer) -> String {
+pub(crate) fn secret(page: &Answer) -> String {
     let shown = page.body.split(r#"id="secret" data-copy>"#).nth(1).unwrap_or_else(|| panic!("{}", page.body));
     shown.split('<').next().unwrap().to_owned()
 }
 
-async fn verdict(server: &TestServer, key: &str) -> Value {
+pub(crate) async fn verdict(server: &TestServer, key: &str) -> Value {
     let notes = &server.world.notes;
     let by_notes = basic(&notes.id, notes.secret.as_deref().unwrap());
     server.caller.verify_key(("authorization", &by_notes), key, &["notes:read"]).await.expect(200).json()

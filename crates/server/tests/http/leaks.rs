@@ -14,7 +14,7 @@ use crate::{harness::*, manage::manager::Manager};
 
 const SOURCE: &str = "https://github.example/acme/app/blob/main/.env";
 
-async fn report(caller: &Caller, body: Value) -> Answer {
+pub(crate) async fn report(caller: &Caller, body: Value) -> Answer {
     caller.send(caller.request(Method::POST, "/v1/leaks").json(&body)).await
 }
 
@@ -29,7 +29,7 @@ async fn code(manager: &Manager<'_>, key: &str) -> Value {
     manager.post("/v1/keys/verify", json!({"key": key})).await.expect(200).json()["code"].clone()
 }
 
-async fn set_policy(manager: &Manager<'_>, policy: &str) {
+pub(crate) async fn set_policy(manager: &Manager<'_>, policy: &str) {
     let apis = manager.get("/v1/apis").await.expect(200).json();
     let notes = apis["items"].as_array().unwrap().iter().find(|api| api["name"] == "notes").unwrap();
     let path = format!("/v1/apis/{}", notes["id"].as_str().unwrap());

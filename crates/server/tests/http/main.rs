@@ -8,6 +8,7 @@
 mod harness;
 
 mod account;
+mod account_key_rotation;
 mod account_keys;
 mod account_password;
 mod audit_bounds;
@@ -42,5 +43,6 @@ mod sign_in;
 mod store_away;
 mod token;
 mod transport;
+mod unusual_uses;
 mod userinfo;
 mod webhooks;

@@ -3,14 +3,15 @@
 //! Easy to get wrong: the reporter of a key must not learn by the time of the answer whether it exists. So each report
 //! counts as an attempt in the same transaction, and a report of an unknown key is committed like any other.
 
-use doorward_core::{clock::Timestamp, id::KeyId, leaks::LeakPolicy, webhook_event::EventType};
+use doorward_core::{clock::Timestamp, holder::Owner, id::KeyId, leaks::LeakPolicy, webhook_event::EventType};
 
-use super::events::report;
+use super::{SHOWN, ShownKey, events::report, shown_key};
 
 use crate::{
     ChangeKind, append_change,
     audit::{AuditAction, AuditContext},
     failures::{Reservation, ReserveAttempt},
+    sql::sql,
     tx::{Operation, Tx, TxError},
 };
 
@@ -79,5 +80,34 @@ impl Operation for Leak {
         }
         append_change(tx, ChangeKind::Key, id, self.now).await?;
         Ok(())
+    }
+}
+
+/// The keys of an owner that leaked and have not ended, or that leaked lately, the latest first.
+#[derive(Clone, Debug)]
+pub struct ListLeakedKeys {
+    /// The owner.
+    pub owner: Owner,
+    /// The current time by the caller's clock.
+    pub now: Timestamp,
+    /// Since when a key leaked lately: it is listed though it has ended.
+    pub since: Timestamp,
+    /// Maximum number of keys.
+    pub limit: i64,
+}
+
+impl Operation for ListLeakedKeys {
+    type Output = Vec<ShownKey>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ShownKey>, TxError> {
+        let sql = sql!(
+            "{} WHERE owner = $1 AND leaked_at IS NOT NULL
+             AND (leaked_at >= $2 OR revoked_at IS NULL AND (expires_at IS NULL OR expires_at > $3))
+             ORDER BY leaked_at DESC LIMIT $4",
+            SHOWN
+        );
+        let params = [self.owner.as_str().into(), self.since.into(), self.now.into(), self.limit.into()];
+        let rows = tx.query(sql, &params).await?;
+        rows.into_iter().map(|mut row| shown_key(&mut row)).collect()
     }
 }

@@ -147,7 +147,8 @@ impl RotateKey {
         overlap.deadline(now, Self::original_end(from))
     }
 
-    fn original_end(from: &ShownKey) -> Option<Timestamp> {
+    /// When the key would end if it had never been rotated.
+    pub fn original_end(from: &ShownKey) -> Option<Timestamp> {
         from.rotations.replaced.as_ref().map_or(from.key.expires_at, |replaced| replaced.original_end)
     }
 }
@@ -170,6 +171,10 @@ impl Operation for RotateKey {
             (RotationStep::Begin, _) => {
                 let audit = self.audit_of_successor.clone().with("predecessor", id);
                 CreateKey { key: KeyRecord::clone(successor), audit }.run(tx).await?;
+                // Otherwise the first use of the successor would be from a known network, wherever that is.
+                let sql = "INSERT INTO key_networks (key_id, network, last_used_at)
+                           SELECT $1, network, last_used_at FROM key_networks WHERE key_id = $2";
+                tx.execute(sql, &[successor.id.as_str().into(), id.into()]).await?;
             }
             (RotationStep::Reissue, Some(replaced)) if replaced.successor == successor.id => {
                 lock(tx, &successor.id).await?;
@@ -278,6 +283,6 @@ impl Operation for EndRotation {
 }
 
 /// Locks the row of a key until the end of the transaction: rotating, revoking and ending take turns.
-async fn lock(tx: &mut impl Tx, id: &KeyId) -> Result<(), TxError> {
+pub(super) async fn lock(tx: &mut impl Tx, id: &KeyId) -> Result<(), TxError> {
     tx.execute("UPDATE api_keys SET revoked_at = revoked_at WHERE id = $1", &[id.as_str().into()]).await.map(drop)
 }

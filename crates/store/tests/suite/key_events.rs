@@ -13,7 +13,7 @@ use crate::{harness::on_each_engine, keys, webhooks::created as endpoint, world:
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// What was sent to an endpoint, the newest first: the types, and what they are about.
-async fn sent(world: &World, webhook: &WebhookRecord) -> Vec<(String, serde_json::Value)> {
+pub(crate) async fn sent(world: &World, webhook: &WebhookRecord) -> Vec<(String, serde_json::Value)> {
     let list = ListDeliveries { webhook: WebhookId::clone(&webhook.id), state: None, before: None, limit: 100 };
     let found = world.read(list).await;
     found

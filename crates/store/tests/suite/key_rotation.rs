@@ -12,9 +12,10 @@ use doorward_store::{
     StoreError,
     audit::AuditFilter,
     keys::{
-        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
-        KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue, NoticeExpiring, RevokeKey, RotateKey,
-        ShownKey, TouchKeys,
+        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest,
+        FindShownKey, KeyRecord, KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue,
+        NoticeExpiring, OwnKeyRotation, RevokeKey, RotateKey, RotateOwnKey, ShownKey,
+        TouchKeys,
     },
 };
 
@@ -171,6 +172,22 @@ async fn rotation_is_ended_once_over_several_servers() {
         assert_eq!(world.read(DueRotations { now: world.now(), limit: 10 }).await, []);
         let events = world.newest_events(AuditFilter::default(), 20).await;
         assert_eq!(events.iter().filter(|event| event.action.as_str() == "key.rotation_ended").count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn form_sent_at_the_same_time_makes_one_successor() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let old = keys::created(&world, keys::key(&world, "old")).await;
+        let rotate = rotation(&world, &old.id, "new", false).await;
+        let successor = rotate.successor.id.clone();
+        let outcomes = race(&world, vec![RotateOwnKey { rotate }; 8]).await;
+        assert_eq!(outcomes.iter().filter(|outcome| **outcome == OwnKeyRotation::Rotated).count(), 1);
+        assert_eq!(shown(&world, &old.id).await.rotations.replaced.unwrap().successor, successor);
+        let events = world.newest_events(AuditFilter::default(), 20).await;
+        assert_eq!(events.iter().filter(|event| event.action.as_str() == "key.rotated").count(), 1);
     })
     .await;
 }

@@ -43,6 +43,7 @@ mod sessions;
 mod signing_keys;
 mod sweep;
 mod tokens;
+mod unusual_uses;
 mod updates;
 mod uses;
 mod webhooks;

@@ -1,4 +1,4 @@
-//! Keys that users make, see, rename and revoke themselves.
+//! Keys that users make, see, rename, rotate and revoke themselves.
 //!
 //! Easy to get wrong: a user has no rights at the management API, and needs none here. What counts instead is checked
 //! first, in each function: that the key is the user's own, or that the API lets users make such a key. A key of
@@ -30,6 +30,14 @@ use crate::{
     actor::Actor,
     app::App,
     manage::{ManageError, apis},
+};
+
+mod details;
+mod rotation;
+
+pub use self::{
+    details::{OwnKeyDetails, details, leaked},
+    rotation::{NoRotation, OwnRotation, OwnSuccessor, RotationOffer, offer_rotation, rotate},
 };
 
 /// The most keys that a user is shown. An operator may have made more for the user than the user may make.

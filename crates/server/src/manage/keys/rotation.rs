@@ -4,7 +4,7 @@ use doorward_core::{
     api_key::{ApiKey, KeyMetadata},
     denial::Denial,
     grant::audience::Apis,
-    id::{ApiId, KeyId},
+    id::KeyId,
     key_policy::KeyPolicy,
     key_rotation::{self, Overlap, RotationRefused, RotationStep, successor_end},
     refusal::Refusal,
@@ -48,7 +48,7 @@ pub async fn rotate_shown<E: From<ManageError>>(
     Ok(created)
 }
 
-fn changed_meanwhile() -> String {
+pub(super) fn changed_meanwhile() -> String {
     "somebody else changed this key at the same time; look at it and try again".to_owned()
 }
 
@@ -77,9 +77,6 @@ pub(crate) async fn rotate_self(
     show: impl FnOnce(&CreatedKey) -> Result<Option<KeptAnswer>, ManageError>,
 ) -> Result<(), ManageError> {
     let apis = apis::all(app).await?;
-    let allows = |id: &ApiId| {
-        apis.by_id(id).is_none_or(|api| api.metadata.key_policy.is_some_and(|policy| policy.self_rotation))
-    };
     // Everybody who sees the page would replace the key of the page.
     let kind = from.key.metadata.kind;
     if !kind.rotates_itself() {
@@ -88,7 +85,7 @@ pub(crate) async fn rotate_self(
     }
     // A leaked key would fetch one that nobody has reported.
     let is_leaked = from.key.leaked_at.is_some();
-    if is_leaked || !from.key.metadata.apis.iter().all(allows) {
+    if is_leaked || !may_rotate_itself(&from.key, &apis) {
         let refusal = Refusal::new(Denial::SelfRotationForbidden).fact("key", &from.key.id);
         return Err(if is_leaked { refusal.fact("reported", "leaked") } else { refusal }.into());
     }
@@ -104,8 +101,14 @@ pub(crate) async fn rotate_self(
     app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))
 }
 
+/// Whether the policies of the APIs of a key let it fetch its own successor. APIs that were deleted have no say.
+pub(super) fn may_rotate_itself(key: &KeyRecord, apis: &Apis) -> bool {
+    let living = key.metadata.apis.iter().filter_map(|id| apis.by_id(id));
+    KeyPolicy::all_allow_self_rotation(living.map(|api| api.metadata.key_policy))
+}
+
 /// A rotation that the rules allow, before anybody's rights are looked at.
-struct Planned {
+pub(super) struct Planned {
     key: ApiKey,
     record: KeyRecord,
     overlap: Overlap,
@@ -113,7 +116,7 @@ struct Planned {
 }
 
 impl Planned {
-    fn of(app: &App, from: &ShownKey, asked: RotationRequest, apis: &Apis) -> Result<Self, ManageError> {
+    pub(super) fn of(app: &App, from: &ShownKey, asked: RotationRequest, apis: &Apis) -> Result<Self, ManageError> {
         let now = app.now();
         let policy = policy_of(&from.key, apis);
         let overlap = policy.unwrap_or_default().overlap().requested(asked.overlap, asked.quiet_for)?;
@@ -127,14 +130,15 @@ impl Planned {
                 record.created_at = replaced.successor_created_at;
                 successor_end(now, replaced.successor_created_at, replaced.successor_expires_at)
             }
-            _ => successor_end(now, from.key.created_at, from.key.expires_at),
+            // A key whose successor was revoked has a deadline, which is not the lifetime that it was created with.
+            _ => successor_end(now, from.key.created_at, RotateKey::original_end(from)),
         };
         let latest = policy.and_then(|policy| policy.max_lifetime()).map(|most| now.plus(most));
         record.expires_at = [end, latest].into_iter().flatten().min();
         Ok(Self { key, record, overlap, replace_unused: asked.replace_unused })
     }
 
-    async fn finish(
+    pub(super) async fn finish(
         self,
         app: &App,
         actor: &Actor,

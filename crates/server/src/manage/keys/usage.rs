@@ -1,6 +1,10 @@
 //! How a key was used, by day and outcome.
 
-use doorward_core::key_usage::Day;
+use doorward_core::{
+    denial::Denial,
+    id::KeyId,
+    key_usage::{DailyUse, Day},
+};
 use doorward_store::keys::{UsageCount, UsageOf};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,4 +80,15 @@ pub async fn usage(
     counts.truncate(limit);
     let next = counts.last().filter(|_| !is_last).map(|last| (last.day.0, last.outcome.clone()));
     Ok(Page { items: counts.into_iter().map(UsageView::from).collect(), next })
+}
+
+/// How often a key was used on each of the last days, today included, the first one first.
+pub(super) async fn daily_uses(app: &App, key: &KeyId, days: u16) -> Result<Vec<DailyUse>, ManageError> {
+    let until = Day::of(app.now());
+    let since = Day(until.0 - i64::from(days) + 1);
+    // An outcome is `valid` or a denial.
+    let limit = i64::from(days) * (Denial::ALL.len() as i64 + 1);
+    let counts = app.store.read(UsageOf { key: key.clone(), since, until, after: None, limit }).await?;
+    let counted = counts.iter().map(|of| (of.day, of.outcome.as_str(), of.latencies.total()));
+    Ok(DailyUse::of_days(until, days, counted))
 }
