@@ -53,13 +53,10 @@ enum What {
 
 fn main() -> Result<()> {
     let Options { doorward, folder, what } = Options::parse();
-    if let What::Keys(part) = what {
-        return keys::run(&doorward, &folder, &part);
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match what {
-        What::Keys(_) => unreachable!("it has a runtime of its own"),
-        What::Limits(options) => runtime.block_on(limits::measure(&doorward, &folder, &options)),
-        What::Scale(options) => runtime.block_on(scale::measure(&doorward, &folder, &options)),
+        What::Keys(part) => keys::run(&doorward, &folder, &part),
+        What::Limits(options) => runtime()?.block_on(limits::measure(&doorward, &folder, &options)),
+        What::Scale(options) => runtime()?.block_on(scale::measure(&doorward, &folder, &options)),
     }
 }

@@ -38,7 +38,7 @@ pub(crate) struct Figures {
     create_s: f64,
 }
 
-/// How long pages took, in milliseconds.
+/// How long pages took.
 #[derive(Serialize)]
 struct Pages {
     count: usize,

@@ -1,6 +1,6 @@
 //! The table: what was measured, what is to be reached, and whether it was.
 
-use crate::bench::report::{target, thousands};
+use crate::bench::report::{short, target, thousands};
 
 #[derive(Default)]
 pub(super) struct Lines(Vec<String>);
@@ -18,7 +18,7 @@ pub(super) enum Target {
     None,
 }
 
-/// A figure's unit. The figure itself is always in the unit that its name begins with.
+/// The unit of a figure.
 #[derive(Clone, Copy)]
 pub(super) enum Unit {
     Bytes,
@@ -54,7 +54,7 @@ impl Lines {
     /// The whole text. `setting` is the command and the machine.
     pub(super) fn report(&self, setting: &str, seconds: u64) -> String {
         let table = self.0.iter().map(|line| format!("| {line} |\n")).collect::<String>();
-        format!(include_str!("lines.md"), setting = setting, seconds = seconds) + &table
+        format!(include_str!("lines.md"), setting = setting, seconds = seconds, short = short(seconds)) + &table
     }
 }
 

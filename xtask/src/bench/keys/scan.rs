@@ -18,10 +18,11 @@ use super::{
     Programs,
     lines::{
         Lines,
-        Target::{AtMost, None as Shown},
+        Target::{self, AtMost},
         Unit,
     },
 };
+use crate::bench::report::median;
 
 /// `sample` has a key in each line.
 pub(super) fn measure(programs: &Programs<'_>, sample: PathBuf, mib: u64, lines: &mut Lines) -> Result<()> {
@@ -44,13 +45,13 @@ pub(super) fn measure(programs: &Programs<'_>, sample: PathBuf, mib: u64, lines:
         let found = found(&output.stdout)?;
         ensure!(found == keys.len(), "{found} of {} keys were found", keys.len());
     }
-    let seconds = crate::bench::report::median(times).unwrap_or(f64::NAN);
+    let seconds = median(times).unwrap_or(f64::NAN);
     let what = format!("scan {mib} MiB in {FILES} files with {} keys, both cores", keys.len());
     // Of another size, the target is in proportion.
     #[expect(clippy::cast_precision_loss, reason = "a few gigabytes")]
     let (bytes, target) = (bytes as f64, SECONDS * mib as f64 / 1_024.0);
-    lines.add(&what, seconds, Unit::Seconds, AtMost(target));
-    lines.add("the same", bytes / seconds / 1e6, Unit::MegabytesPerSecond, Shown);
+    lines.add(format!("{what}, time"), seconds, Unit::Seconds, AtMost(target));
+    lines.add(format!("{what}, rate"), bytes / seconds / 1e6, Unit::MegabytesPerSecond, Target::None);
     Ok(())
 }
 
