@@ -35,6 +35,8 @@ pub(crate) struct Figures {
     of_owner: Pages,
     /// Of the revoked keys, of which there are none.
     revoked: Pages,
+    /// Of the expired keys, of which there are none either. No index finds them, so a page looks at many keys.
+    expired: Pages,
     create_s: f64,
 }
 
@@ -60,6 +62,7 @@ pub(crate) async fn measure(folder: &Path, options: &Options) -> Result<Figures>
         largest: list.pages("&limit=200", options.pages).await?,
         of_owner: list.pages("&owner=customer-7", 200).await?,
         revoked: list.pages("&revoked=true", 200).await?,
+        expired: list.pages("&state=expired", 50).await?,
         create_s: create(&filled, &authorization, options.create).await?.as_secs_f64(),
     };
     ensure!(figures.default.entries > 0 && figures.of_owner.entries > 0, "a list is empty");

@@ -192,6 +192,7 @@ impl Database {
             largest: Pages,
             of_owner: Pages,
             revoked: Pages,
+            expired: Pages,
             create_s: f64,
         }
         #[derive(Deserialize)]
@@ -214,6 +215,7 @@ impl Database {
             ("pages of 200", &figures.largest),
             ("pages of one owner", &figures.of_owner),
             ("pages of revoked keys", &figures.revoked),
+            ("pages of expired keys", &figures.expired),
         ] {
             let Pages { count: pages, entries, times, .. } = found;
             let what = format!(
