@@ -7,7 +7,11 @@ mod http;
 mod lines;
 mod scan;
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Result;
 use clap::builder::PossibleValuesParser;
@@ -58,11 +62,10 @@ const FEW: u64 = 1_000;
 
 pub(super) fn run(options: &Options) -> Result<bool> {
     let load_before = super::load_average();
-    let wants = |part: &str| options.only.is_empty() || options.only.iter().any(|only| only == part);
     let needed = [(POSTGRESQL, Tool::PostgreSql), (BETTER_AUTH, Tool::Node)];
-    let needed = needed.into_iter().filter(|(part, _)| wants(part)).map(|(_, tool)| tool);
+    let needed = needed.into_iter().filter(|(part, _)| options.wants(part)).map(|(_, tool)| tool);
     let tools = tools::ready(&[Tool::Taskset, Tool::Wrk].into_iter().chain(needed).collect())?;
-    let target = super::build(if wants(BETTER_AUTH) { BETTER_AUTH } else { "floor" })?;
+    let target = super::build(if options.wants(BETTER_AUTH) { BETTER_AUTH } else { "floor" })?;
     // Of the target folder, because a temporary folder need not be on a disk.
     fs::create_dir_all(target.join("bench"))?;
     let folder = tempfile::Builder::new().prefix("keys-").tempdir_in(target.join("bench"))?;
@@ -70,36 +73,49 @@ pub(super) fn run(options: &Options) -> Result<bool> {
     let programs = Programs { target: &target, folder: folder.path(), time: Duration::from_secs(options.seconds) };
 
     let mut lines = Lines::default();
-    let few = Database::fill(&programs, "few", &Engine::Sqlite, FEW)?;
-    if wants(SQLITE) {
-        let many = Database::fill(&programs, SQLITE, &Engine::Sqlite, options.keys)?;
-        many.verify(&programs, &few, UNKNOWN.min(options.keys), &mut lines)?;
-        many.memory(&programs, &mut lines)?;
-        many.manage(&programs, true, &mut lines)?;
-        many.revoke(&programs, options.tries, &mut lines)?;
+    let initdb = tools.programs.get(&Tool::PostgreSql).map(PathBuf::as_path);
+    let measured = measure(options, &programs, initdb, &mut lines);
+    // What was measured before a failure took long, and holds.
+    super::keep("keys.md", &lines.report(&setting, options.seconds))?;
+    measured.map(|()| true)
+}
+
+fn measure(options: &Options, programs: &Programs<'_>, initdb: Option<&Path>, lines: &mut Lines) -> Result<()> {
+    let few = Database::fill(programs, "few", &Engine::Sqlite, FEW)?;
+    if options.wants(SQLITE) {
+        let many = Database::fill(programs, SQLITE, &Engine::Sqlite, options.keys)?;
+        many.verify(programs, &few, UNKNOWN.min(options.keys), lines)?;
+        many.memory(programs, lines)?;
+        many.manage(programs, true, lines)?;
+        many.revoke(programs, options.tries, lines)?;
     }
-    if let Some(initdb) = tools.programs.get(&Tool::PostgreSql).filter(|_| wants(POSTGRESQL)) {
+    if let Some(initdb) = initdb {
         let clusters = [Postgres::start(initdb)?, Postgres::start(initdb)?];
         let [few, many] = clusters.each_ref().map(|cluster| Engine::Postgres(cluster.url.clone()));
-        let few = Database::fill(&programs, "few-postgresql", &few, FEW)?;
-        let many = Database::fill(&programs, POSTGRESQL, &many, options.keys)?;
-        many.verify(&programs, &few, (UNKNOWN / 10).min(options.keys), &mut lines)?;
-        many.manage(&programs, true, &mut lines)?;
+        let few = Database::fill(programs, "few-postgresql", &few, FEW)?;
+        let many = Database::fill(programs, POSTGRESQL, &many, options.keys)?;
+        many.verify(programs, &few, (UNKNOWN / 10).min(options.keys), lines)?;
+        many.manage(programs, true, lines)?;
     }
-    if wants(MOST) {
-        let most = Database::fill(&programs, MOST, &Engine::Sqlite, options.most)?;
-        most.verify(&programs, &few, (UNKNOWN / 10).min(options.most), &mut lines)?;
+    if options.wants(MOST) {
+        let most = Database::fill(programs, MOST, &Engine::Sqlite, options.most)?;
+        most.verify(programs, &few, (UNKNOWN / 10).min(options.most), lines)?;
         // Reading all pages would take as long as everything else.
-        most.manage(&programs, false, &mut lines)?;
+        most.manage(programs, false, lines)?;
     }
-    if wants(BETTER_AUTH) {
-        better_auth::measure(&programs, options.keys, &mut lines)?;
+    if options.wants(BETTER_AUTH) {
+        better_auth::measure(programs, options.keys, lines)?;
     }
-    if wants(SCAN) {
-        scan::measure(&programs, few.sample(), options.scanned, &mut lines)?;
+    if options.wants(SCAN) {
+        scan::measure(programs, few.sample(), options.scanned, lines)?;
     }
-    super::keep("keys.md", &lines.report(&setting, options.seconds))?;
-    Ok(true)
+    Ok(())
+}
+
+impl Options {
+    fn wants(&self, part: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == part)
+    }
 }
 
 /// How many keys that nobody issued are tried.
