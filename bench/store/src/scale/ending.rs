@@ -59,8 +59,8 @@ pub(super) async fn measure(filled: &Filled, watched: Duration) -> Result<Ending
         tokens = left;
         Ok::<_, anyhow::Error>(Ending { grants, refused, ended, others })
     };
-    let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy").await?;
-    let command = format!("client disable {}", site.crowd.client_id);
+    let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy --confirm").await?;
+    let command = format!("client disable {} --confirm", site.crowd.client_id);
     let of_client = end(&site.crowd, crowd.end, crowd.end - crowd.start, &command).await?;
     let (after, tokens) = usual(filled, &servers[0], tokens, watched).await?;
     for server in servers {
