@@ -8,6 +8,7 @@ mod alone;
 mod browser;
 mod failed_attempts;
 mod http;
+mod keys;
 mod load;
 mod pinned;
 mod report;
@@ -49,6 +50,7 @@ pub(crate) struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    Keys(keys::Options),
     Scale(scale::Options),
 }
 
@@ -66,8 +68,10 @@ const ONCE: [(&str, Measure); 3] =
     [("start", start::measure), ("revocation", revocation::measure), ("failed-attempts", failed_attempts::measure)];
 
 pub(crate) fn run(options: &Options) -> Result<bool> {
-    if let Some(What::Scale(options)) = &options.what {
-        return scale::run(options);
+    match &options.what {
+        Some(What::Keys(options)) => return keys::run(options),
+        Some(What::Scale(options)) => return scale::run(options),
+        None => {}
     }
     let load_before = load_average();
     let rows: Vec<&Row> = ROWS.iter().filter(|row| options.wants(row.name)).collect();

@@ -91,6 +91,8 @@ mod tests {
             ("xtask bench --only nothing", "failed-attempts"),
             ("xtask bench --seconds 0", "1..=120"),
             ("xtask bench scale --only mysql", "postgresql"),
+            ("xtask bench keys --only mysql", "better-auth"),
+            ("xtask bench keys --tries 1", "20"),
         ] {
             let error = Cli::try_parse_from(line.split_whitespace()).expect_err(line);
             assert_eq!(error.exit_code(), 2, "{line}");

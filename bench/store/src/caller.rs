@@ -1,6 +1,6 @@
 //! One connection of HTTP/1.1, as quick as the load needs it.
 
-use std::net::Ipv4Addr;
+use std::{borrow::Cow, net::Ipv4Addr};
 
 use anyhow::{Context, Result, ensure};
 use tokio::{
@@ -22,7 +22,7 @@ pub(crate) struct Answer {
 /// What to send: the path, the value of `Authorization`, and the type of the body.
 #[derive(Clone)]
 pub(crate) struct Target {
-    pub(crate) path: &'static str,
+    pub(crate) path: Cow<'static, str>,
     pub(crate) authorization: String,
     pub(crate) content_type: &'static str,
 }
@@ -34,6 +34,13 @@ impl Caller {
 
     pub(crate) async fn get(&mut self, path: &str) -> Result<Answer> {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", self.port)).await
+    }
+
+    /// A GET with a credential, whose answer must be a success.
+    pub(crate) async fn fetch(&mut self, path: &str, authorization: &str) -> Result<Vec<u8>> {
+        let host = format!("127.0.0.1:{}", self.port);
+        let head = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {authorization}\r\n\r\n");
+        success(path, self.send(head).await?)
     }
 
     pub(crate) async fn post(&mut self, target: &Target, body: &str) -> Result<Answer> {
@@ -49,9 +56,8 @@ impl Caller {
 
     /// The body of an answer that must be a success.
     pub(crate) async fn succeed(&mut self, target: &Target, body: &str) -> Result<Vec<u8>> {
-        let Answer { status, body } = self.post(target, body).await?;
-        ensure!(status == 200, "{} was answered {status}: {}", target.path, String::from_utf8_lossy(&body));
-        Ok(body)
+        let answer = self.post(target, body).await?;
+        success(&target.path, answer)
     }
 
     async fn send(&mut self, request: String) -> Result<Answer> {
@@ -68,6 +74,11 @@ impl Caller {
         self.stream = Some(stream);
         Ok(answer)
     }
+}
+
+fn success(path: &str, Answer { status, body }: Answer) -> Result<Vec<u8>> {
+    ensure!((200..300).contains(&status), "{path} was answered {status}: {}", String::from_utf8_lossy(&body));
+    Ok(body)
 }
 
 async fn read(stream: &mut TcpStream) -> Result<Answer> {

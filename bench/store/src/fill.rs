@@ -80,17 +80,26 @@ pub(crate) async fn fill_ended(site: &Site, store: &Store, numbers: Range<u64>) 
     grants.ended(std::slice::from_ref(&site.user), numbers, now().minus(Duration::from_secs(2 * 86_400))).await
 }
 
-async fn keys(site: &Site, store: &Store, count: u64) -> Result<()> {
+/// Each belongs to one of [`OWNERS`] customers. They were created one a millisecond until now, in the order of their digests.
+pub(crate) async fn keys(site: &Site, store: &Store, count: u64) -> Result<()> {
     let template = Template::read(store, &site.location, "api_keys", ("id", &site.key.as_str().into())).await?;
-    let places = template.places(["id", "digest"])?;
+    let places = template.places(["id", "digest", "owner"])?;
     let mut filler = Filler::new(store, &template);
     let (rng, now) = (SeededRng::new(u64::MAX), now());
-    for (digest, _) in sorted(site, 0..count, key) {
-        let id = KeyId::new(now, &rng);
-        filler.add(template.copy(places, [id.as_str().into(), (&digest).into()])).await?;
+    for (nth, (digest, number)) in (0..count).zip(sorted(site, 0..count, key)) {
+        let id = KeyId::new(now.minus(Duration::from_millis(count - nth)), &rng);
+        filler.add(template.copy(places, [id.as_str().into(), (&digest).into(), owner(number).into()])).await?;
     }
     filler.end().await
 }
+
+/// Whose a key is, by the API's own id of a customer.
+pub(crate) fn owner(number: u64) -> String {
+    format!("customer-{}", number % OWNERS)
+}
+
+/// How many customers the keys belong to.
+const OWNERS: u64 = 1_000;
 
 async fn users(site: &Site, store: &Store, count: u64) -> Result<Vec<String>> {
     let template = Template::read(store, &site.location, "users", ("id", &site.user.as_str().into())).await?;

@@ -13,17 +13,20 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 
-use crate::{caller::Target, site::Server};
+use crate::{
+    caller::{Caller, Target},
+    site::Server,
+};
 
 /// How long requests took, sorted.
 #[derive(Clone, Default)]
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
-    fn new(mut times: Vec<Duration>) -> Self {
+    pub(crate) fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         Self(times)
     }
@@ -35,8 +38,18 @@ impl Times {
         self.0.get(at.min(self.0.len().saturating_sub(1))).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
     }
 
+    /// Nanoseconds of the median and of the 99th percentile.
+    pub(crate) fn quantiles(&self) -> Quantiles {
+        Quantiles { p50_ns: self.ms(0.5) * 1e6, p99_ns: self.ms(0.99) * 1e6 }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    /// Those of several measurements.
+    pub(crate) fn all(several: Vec<Self>) -> Self {
+        Self::new(several.into_iter().flat_map(|times| times.0).collect())
     }
 
     pub(crate) fn and(self, others: Self) -> Self {
@@ -44,24 +57,39 @@ impl Times {
     }
 }
 
+/// Nanoseconds that half of the requests took at most, and 99 of 100.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Quantiles {
+    pub(crate) p50_ns: f64,
+    pub(crate) p99_ns: f64,
+}
+
 /// Sends each body once, as fast as they are answered. Returns how many a second were.
 pub(crate) async fn send_each(server: &Server, target: &Target, bodies: Vec<String>) -> Result<f64> {
     let (count, start) = (bodies.len(), Instant::now());
+    answers_of_each(server.port(), target, bodies).await?;
+    Ok(count as f64 / start.elapsed().as_secs_f64())
+}
+
+/// Sends each body once, as fast as they are answered. Returns the answers in no order.
+pub(crate) async fn answers_of_each(port: u16, target: &Target, bodies: Vec<String>) -> Result<Vec<Vec<u8>>> {
+    let mut answers = Vec::with_capacity(bodies.len());
     let bodies = Arc::new(Mutex::new(VecDeque::from(bodies)));
     let mut callers = JoinSet::new();
     for _ in 0..CALLERS {
-        let (mut caller, target, bodies) = (server.caller(), target.clone(), bodies.clone());
+        let (mut caller, target, bodies) = (Caller::new(port), target.clone(), bodies.clone());
         callers.spawn(async move {
+            let mut answers = Vec::new();
             while let Some(body) = take(&bodies) {
-                caller.succeed(&target, &body).await?;
+                answers.push(caller.succeed(&target, &body).await?);
             }
-            Ok::<_, anyhow::Error>(())
+            Ok::<_, anyhow::Error>(answers)
         });
     }
     while let Some(caller) = callers.join_next().await {
-        caller??;
+        answers.extend(caller??);
     }
-    Ok(count as f64 / start.elapsed().as_secs_f64())
+    Ok(answers)
 }
 
 /// Refreshes so many times as fast as that is answered. Tokens are taken from the front, and their successors come to
@@ -159,3 +187,16 @@ impl Others {
 
 /// How often each of the others refreshes: with sixteen of them, 400 times a second.
 const PACE: Duration = Duration::from_millis(40);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_of_the_sorted_times() {
+        let times = Times::new((0..1_000).rev().map(Duration::from_nanos).collect());
+        let Quantiles { p50_ns, p99_ns } = times.quantiles();
+        assert!((p50_ns - 500.0).abs() < 1e-6 && (p99_ns - 990.0).abs() < 1e-6, "{p50_ns} {p99_ns}");
+        assert!(Times::default().quantiles().p99_ns.is_nan());
+    }
+}

@@ -2,12 +2,14 @@
 //!
 //! `doorward-bench-store limits` measures how fast bare SQLite commits the rows that Doorward writes.
 //! `doorward-bench-store scale` measures whether Doorward's cost stays flat as rows grow.
+//! `doorward-bench-store keys` fills a database with API keys, and measures what verifying and managing them costs.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a benchmark reports on standard output")]
 
 mod caller;
 mod fill;
+mod keys;
 mod limits;
 mod load;
 mod scale;
@@ -19,6 +21,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Parser;
+use mimalloc::MiMalloc;
+
+/// The allocator of the program that is shipped, since memory is measured.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Debug, Parser)]
 #[command(about = "Benchmarks that need the store itself")]
@@ -35,6 +42,9 @@ struct Options {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// Fill a database with API keys, or measure one part of what they cost; prints one line of JSON
+    #[command(subcommand)]
+    Keys(keys::Part),
     /// Print how long bare SQLite takes for the rows of each durable answer, as one line of JSON
     Limits(limits::Options),
     /// Print how the cost of requests grows with the number of rows, as Markdown
@@ -43,9 +53,10 @@ enum What {
 
 fn main() -> Result<()> {
     let Options { doorward, folder, what } = Options::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build();
     match what {
-        What::Limits(options) => runtime.block_on(limits::measure(&doorward, &folder, &options)),
-        What::Scale(options) => runtime.block_on(scale::measure(&doorward, &folder, &options)),
+        What::Keys(part) => keys::run(&doorward, &folder, &part),
+        What::Limits(options) => runtime()?.block_on(limits::measure(&doorward, &folder, &options)),
+        What::Scale(options) => runtime()?.block_on(scale::measure(&doorward, &folder, &options)),
     }
 }

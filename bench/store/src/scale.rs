@@ -66,7 +66,11 @@ struct Filled {
 impl Filled {
     /// A refresh by a client of the site.
     fn refresh(&self, client: &Credential) -> Target {
-        Target { path: "/token", authorization: client.basic(), content_type: "application/x-www-form-urlencoded" }
+        Target {
+            path: "/token".into(),
+            authorization: client.basic(),
+            content_type: "application/x-www-form-urlencoded",
+        }
     }
 }
 
@@ -81,7 +85,7 @@ async fn filled(doorward: &Path, folder: &Path, postgres: Option<String>, size: 
 }
 
 /// PostgreSQL collects statistics by itself, a minute later.
-async fn settle(site: &Site, store: &Store) -> Result<()> {
+pub(crate) async fn settle(site: &Site, store: &Store) -> Result<()> {
     if matches!(site.location, Location::Postgres(_)) {
         store.write(Analyze).await?;
     }

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_core::digest::{MasterKey, Peppers};
 use doorward_store::{Location, Store};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::task::spawn_blocking;
 
 use crate::caller::Caller;
@@ -40,10 +40,10 @@ pub(crate) struct Site {
     pub(crate) key: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct Credential {
     pub(crate) client_id: String,
-    client_secret: String,
+    pub(crate) client_secret: String,
 }
 
 #[derive(Deserialize)]
@@ -69,13 +69,8 @@ impl Site {
         let mut init = command(doorward, postgres.as_deref());
         init.args(["init", "--dir", &*folder_name, "--issuer", &issuer]);
         run(init, "").await?;
-        let master_key = fs::read_to_string(folder.join("data/master.key"))?;
-        let master_key = MasterKey::parse(master_key.trim()).ok().context("the master key is unreadable")?;
-        let location = match &postgres {
-            Some(url) => Location::Postgres(url.as_str().into()),
-            None => Location::Sqlite(folder.join("data")),
-        };
-        let api = "--name notes --identifier https://notes.example --scope";
+        let (master_key, location) = (master_key(folder)?, location(folder, postgres.as_deref()));
+        let api = format!("--name notes --identifier {API} --scope");
         let opaque = "--name opaque --identifier https://opaque.example --token-format opaque --scope";
         let client = "--grant authorization_code --grant refresh_token --redirect-uri https://app.example/cb --scope";
         let api = site.words(&format!("api create {api} notes:read=Read"), "").await?;
@@ -97,10 +92,15 @@ impl Site {
         Ok(Store::open(&self.location).await?)
     }
 
-    /// Runs a command beside the server.
-    pub(crate) async fn command(&self, words: &str) -> Result<()> {
+    /// Runs a command beside the server. Gives what it prints.
+    pub(crate) async fn command<T: DeserializeOwned>(&self, words: &str) -> Result<T> {
         let site = Unfinished { doorward: &self.doorward, folder: &self.folder, postgres: self.postgres.as_deref() };
-        site.words::<serde_json::Value>(words, "").await.map(drop)
+        site.words(words, "").await
+    }
+
+    /// The port of the issuer.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     /// Starts a server. Gives it when it is ready, and how long that took.
@@ -134,6 +134,20 @@ impl Site {
 
     fn config(&self) -> PathBuf {
         self.folder.join("doorward.toml")
+    }
+}
+
+/// The master key of the site in a folder.
+pub(crate) fn master_key(folder: &Path) -> Result<MasterKey> {
+    let master_key = fs::read_to_string(folder.join("data/master.key"))?;
+    MasterKey::parse(master_key.trim()).ok().context("the master key is unreadable")
+}
+
+/// Where the data of the site in a folder is.
+pub(crate) fn location(folder: &Path, postgres: Option<&str>) -> Location {
+    match postgres {
+        Some(url) => Location::Postgres(url.into()),
+        None => Location::Sqlite(folder.join("data")),
     }
 }
 
@@ -179,6 +193,10 @@ impl Server {
         Caller::new(self.port)
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Ends the server with SIGTERM, as an operator would.
     pub(crate) async fn stop(mut self) -> Result<()> {
         Command::new("kill").arg(self.child.id().to_string()).status()?;
@@ -203,5 +221,8 @@ async fn is_ready(port: u16) -> bool {
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
+
+/// The identifier of the API.
+pub(crate) const API: &str = "https://notes.example";
 
 const LIMIT: Duration = Duration::from_secs(60);

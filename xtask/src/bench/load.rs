@@ -3,7 +3,13 @@
 //! Easy to get wrong: a server is fast at refusing, so one answer that is not a success invalidates the row. wrk counts
 //! statuses of 400 and above; that the request is answered with 2xx at all is checked before.
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, de::IgnoredAny};
@@ -52,6 +58,13 @@ impl Load {
         Ok(Self { script: "request.lua", connections: "32", url: request.uri().to_string(), environment, tokens: None })
     }
 
+    /// A question about each key of a file, in turn. `request` asks about one of them.
+    pub(super) fn of_keys(request: &Request, keys: &Path) -> Result<Self> {
+        let mut load = Self::of_request(request)?;
+        load.environment.insert("KEYS", keys.to_string_lossy().into_owned());
+        Ok(Self { script: "keys.lua", ..load })
+    }
+
     /// Rotations of refresh tokens of the demo's client, which are replaced by those in the answers.
     pub(super) fn of_refresh(scene: &Scene, token: &mut dyn FnMut() -> Result<String>) -> Result<Self> {
         let files = ["warm-up", "measured"].map(|phase| scene.folder().join(format!("refresh-tokens-{phase}")));
@@ -81,6 +94,7 @@ impl Load {
             .args(["-c", LOAD_CORE, "wrk", "-t1", "-c", self.connections, "-d", &format!("{}s", time.as_secs())])
             .args(["-s", self.script, &self.url.replacen("localhost", "127.0.0.1", 1)])
             .envs(&self.environment)
+            .env("PHASE", phase.to_string())
             .envs(self.tokens.as_ref().map(|files| ("TOKENS", &files[phase])))
             .current_dir(workspace::root().join("bench/load"))
             .read()

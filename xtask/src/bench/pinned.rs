@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use crate::{leash::leash, process::Run, server::Server};
 
 /// The core of the servers. The load has the next one.
-const SERVER_CORE: &str = "0";
+pub(super) const SERVER_CORE: &str = "0";
 pub(super) const LOAD_CORE: &str = "1";
 
 const PID: &str = "server.pid";

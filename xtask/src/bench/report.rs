@@ -20,13 +20,15 @@ pub(super) fn target(what: impl AsRef<str>, measured: impl AsRef<str>, is_reache
     format!("{} | {} | {}", what.as_ref(), measured.as_ref(), if is_reached { "yes" } else { "**no**" })
 }
 
+/// What a reader must know of a run whose rows took only so long: it is no measurement.
+pub(super) fn short(seconds: u64) -> &'static str {
+    if seconds < 5 { "\n**So short a run shows that each row works, and not how fast it is.**\n" } else { "" }
+}
+
 /// The whole text. `setting` is the command and the machine.
 pub(super) fn report(setting: &str, seconds: u64, sections: Vec<Section>) -> String {
     let mut text = format!(include_str!("intro.md"), setting = setting, rounds = ROUNDS, seconds = seconds);
-    // A run with shorter rows is no measurement.
-    if seconds < 5 {
-        text += "\n**So short a run shows that each row works, and not how fast it is.**\n";
-    }
+    text += short(seconds);
     let targets = sections.iter().flat_map(|section| section.targets.clone()).collect();
     let header = include_str!("targets.md");
     for Section { header, rows, .. } in sections.into_iter().chain([Section { header, rows: targets, targets: vec![] }])

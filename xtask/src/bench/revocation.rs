@@ -32,11 +32,11 @@ fn measure_one(scene: &Scene, nth: usize) -> Result<f64> {
     #[derive(Deserialize)]
     struct Key {
         id: String,
-        key: String,
+        secret: String,
     }
-    let Key { id, key } =
+    let Key { id, secret } =
         scene.command(&format!("key create --name revoked-{nth} --api notes --scope notes:read"), "")?;
-    let request = scene.notes("X-API-Key", &key)?;
+    let request = scene.notes("X-API-Key", &secret)?;
     http::succeed::<IgnoredAny>(&request)?;
     thread::scope(|scope| {
         let revoke = || scene.command::<IgnoredAny>(&format!("key revoke {id}"), "").map(|_| Instant::now());

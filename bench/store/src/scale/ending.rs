@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use serde::de::IgnoredAny;
 use tokio::{task::JoinSet, time::sleep};
 
 use super::{Filled, rounds::RESERVED};
@@ -58,8 +59,8 @@ pub(super) async fn measure(filled: &Filled, watched: Duration) -> Result<Ending
         tokens = left;
         Ok::<_, anyhow::Error>(Ending { grants, refused, ended, others })
     };
-    let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy").await?;
-    let command = format!("client disable {}", site.crowd.client_id);
+    let of_user = end(&site.others, user.end, user.end - user.start, "user disable busy --confirm").await?;
+    let command = format!("client disable {} --confirm", site.crowd.client_id);
     let of_client = end(&site.crowd, crowd.end, crowd.end - crowd.start, &command).await?;
     let (after, tokens) = usual(filled, &servers[0], tokens, watched).await?;
     for server in servers {
@@ -85,7 +86,7 @@ async fn end_all(filled: &Filled, command: &str, mut probes: JoinSet<Result<Inst
     let store = filled.site.store().await?;
     sleep(Duration::from_millis(200)).await;
     let start = Instant::now();
-    filled.site.command(command).await?;
+    filled.site.command::<IgnoredAny>(command).await?;
     let mut refused = start;
     while let Some(at) = probes.join_next().await {
         refused = refused.max(at??);
@@ -113,7 +114,7 @@ struct Probe {
 impl Probe {
     async fn new(filled: &Filled, server: &Server, client: &Credential, refresh_token: String) -> Result<Self> {
         let refresh = filled.refresh(client);
-        let introspect = Target { path: "/introspect", ..filled.refresh(&filled.site.api) };
+        let introspect = Target { path: "/introspect".into(), ..filled.refresh(&filled.site.api) };
         let answer = server.caller().succeed(&refresh, &load::refresh(&refresh_token)).await?;
         let load::Tokens { access_token, refresh_token } = load::tokens(&answer)?;
         Ok(Self { server: [server.caller(), server.caller()], refresh, introspect, access_token, refresh_token })

@@ -64,8 +64,11 @@ impl<'a> Measured<'a> {
     async fn round(&mut self, round: u64) -> Result<()> {
         let Filled { site, size } = self.of;
         let (server, ready) = site.start().await?;
-        let verify =
-            Target { path: "/v1/keys/verify", authorization: site.api.basic(), content_type: "application/json" };
+        let verify = Target {
+            path: "/v1/keys/verify".into(),
+            authorization: site.api.basic(),
+            content_type: "application/json",
+        };
         let body = |number| json!({ "key": fill::key(number), "scopes": ["notes:read"] }).to_string();
         let same = vec![body(0); SAME_KEY];
         let new = spread(NEW_KEYS, size.keys, round * NEW_KEYS).map(body).collect();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use serde::de::IgnoredAny;
 use tokio::time::sleep;
 
 use super::{
@@ -31,7 +32,7 @@ pub(super) async fn measure(filled: &Filled, ended: u64, before: &Endings) -> Re
     let (site, size) = (&filled.site, filled.size);
     let store = site.store().await?;
     // Nobody could sign in as the user who is disabled.
-    site.command("user enable busy").await?;
+    site.command::<IgnoredAny>("user enable busy").await?;
     fill::fill_ended(site, &store, size.grants..size.grants + ended).await?;
     super::settle(site, &store).await?;
     let mut ready = Vec::new();

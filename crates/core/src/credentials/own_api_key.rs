@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::{
     api::Api,
     api_key::KeyMetadata,
+    key_kind::KeyKind,
     new_api_key::DEFAULT_LIFETIME,
     refusal::Mistake,
     scope::{Scope, ScopeSet},
@@ -38,6 +39,7 @@ pub fn could_be_created(key: &KeyMetadata, has_roles: bool, lifetime: Option<Dur
         && key.scope.iter().all(|scope| offered.contains(scope))
         && !has_roles
         && !is_limited_management_key
+        && key.kind == KeyKind::Secret
         && lifetime.is_some_and(|lifetime| LIFETIMES.iter().any(|most| lifetime <= *most))
 }
 
@@ -85,7 +87,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{api::ApiMetadata, api_key::Environment, grant::audience::tests::api};
+    use crate::{api::ApiMetadata, grant::audience::tests::api};
 
     fn notes(user_key_scopes: &[&str]) -> Api {
         let plain = Arc::unwrap_or_clone(api("notes", &["notes:read", "notes:write", "notes:admin"]));
@@ -130,19 +132,15 @@ mod tests {
         let plain = KeyMetadata {
             name: "ci".to_owned(),
             apis: vec![notes.id.clone()],
-            limited_to: Vec::new(),
-            limited_to_owners: Vec::new(),
             scope: ScopeSet::parse("notes:read").unwrap(),
-            environment: Environment::Live,
-            metadata: Default::default(),
-            allowed_addresses: Default::default(),
-            use_limits: Default::default(),
+            ..KeyMetadata::default()
         };
         let could = |key: &KeyMetadata, days| could_be_created(key, false, Some(DAY * days), &notes);
         assert!(could(&plain, 1) && could(&plain, 365));
         assert!(!could(&plain, 366));
         assert!(!could_be_created(&plain, false, None, &notes), "it never ends");
         assert!(!could_be_created(&plain, true, Some(DAY), &notes), "it has roles");
+        assert!(!could(&KeyMetadata { kind: KeyKind::Publishable, ..plain.clone() }, 1), "users make secret keys only");
         assert!(!could_be_created(&plain, false, Some(DAY), &self::notes(&[])), "the API is closed to users");
         let wider = KeyMetadata { scope: ScopeSet::parse("notes:read notes:admin").unwrap(), ..plain.clone() };
         let several = KeyMetadata { apis: vec![notes.id.clone(), notes.id.clone()], ..plain.clone() };

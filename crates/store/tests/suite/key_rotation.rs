@@ -12,10 +12,9 @@ use doorward_store::{
     StoreError,
     audit::AuditFilter,
     keys::{
-        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest,
-        FindShownKey, KeyRecord, KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue,
-        NoticeExpiring, OwnKeyRotation, RevokeKey, RotateKey, RotateOwnKey, ShownKey,
-        TouchKeys,
+        CreateKey, DisableKey, DueBy, DueRotations, EndRotation, FindKey, FindKeyByDigest, FindShownKey, KeyRecord,
+        KeyRevocation, KeyTouch, ListDueKeys, ListKeys, ListShownKeys, MarkDue, NoticeExpiring, OwnKeyRotation,
+        RevokeKey, RotateKey, RotateOwnKey, ShownKey, TouchKeys,
     },
 };
 
