@@ -24,7 +24,7 @@ pub use access::{api, holder, key_policy, leaks, policy, principal, rights, scop
 pub use credentials::scan;
 pub use credentials::{
     access_token, allowed_addresses, api_key, checksummed, client_side, credential, id_token, jwk, jws, key_limits,
-    key_rotation, key_usage, legacy, new_access_token, new_api_key, own_api_key, query_key, signing,
+    key_rotation, key_selection, key_usage, legacy, new_access_token, new_api_key, own_api_key, query_key, signing,
 };
 pub use oauth::{
     authorization_request, authorization_response, client, client_auth, client_metadata, client_settings, form, grant,

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api_key::KeyMetadata,
     client_metadata::ClientMetadata,
     clock::Timestamp,
     denial::Denial,
@@ -108,6 +109,11 @@ impl Power {
 
     /// The power of a client, which uses it for itself or for a user who has the role.
     pub fn of_client(metadata: &ClientMetadata) -> Self {
+        Self { limits: metadata.limits(), ..Self::of_scopes(&metadata.scope) }
+    }
+
+    /// The power of a key, as long as it lives.
+    pub fn of_key(metadata: &KeyMetadata) -> Self {
         Self { limits: metadata.limits(), ..Self::of_scopes(&metadata.scope) }
     }
 

@@ -11,6 +11,7 @@ pub mod jwk;
 pub mod jws;
 pub mod key_limits;
 pub mod key_rotation;
+pub mod key_selection;
 pub mod key_usage;
 pub mod legacy;
 mod masked;

@@ -75,6 +75,7 @@ actions! {
     KeyRotationDue "key.rotation_due",
     KeyRotationEnded "key.rotation_ended",
     KeyUpdated "key.updated",
+    KeysRevoked "keys.revoked",
     RefreshTokenRepeated "refresh_token.repeated",
     RefreshTokenReused "refresh_token.reused",
     RefreshTokenRevoked "refresh_token.revoked",
