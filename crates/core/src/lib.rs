@@ -24,8 +24,8 @@ pub use access::{api, holder, key_policy, leaks, partner_alerts, policy, princip
 pub use credentials::scan;
 pub use credentials::{
     access_token, allowed_addresses, allowed_origins, api_key, checksummed, client_side, credential, id_token, jwk,
-    jws, key_kind, key_limits, key_rotation, key_usage, legacy, new_access_token, new_api_key, own_api_key, query_key,
-    signing, unusual_use,
+    jws, key_kind, key_limits, key_rotation, key_selection, key_usage, legacy, new_access_token, new_api_key,
+    own_api_key, query_key, signing, unusual_use,
 };
 pub use oauth::{
     authorization_request, authorization_response, client, client_auth, client_metadata, client_settings, form, grant,

@@ -41,6 +41,8 @@ pub enum ChangeKind {
     Grant,
     /// An API key, or its roles.
     Key,
+    /// Any number of API keys. The subject is empty.
+    Keys,
     /// A signing key was added or removed.
     SigningKey,
     /// An access token, which was revoked.
@@ -50,7 +52,8 @@ pub enum ChangeKind {
 }
 
 impl ChangeKind {
-    const ALL: [Self; 7] = [Self::Api, Self::Client, Self::Grant, Self::Key, Self::SigningKey, Self::Token, Self::User];
+    const ALL: [Self; 8] =
+        [Self::Api, Self::Client, Self::Grant, Self::Key, Self::Keys, Self::SigningKey, Self::Token, Self::User];
 
     const fn as_str(self) -> &'static str {
         match self {
@@ -58,6 +61,7 @@ impl ChangeKind {
             Self::Client => "client",
             Self::Grant => "grant",
             Self::Key => "key",
+            Self::Keys => "keys",
             Self::SigningKey => "signing_key",
             Self::Token => "token",
             Self::User => "user",

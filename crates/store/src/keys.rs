@@ -7,6 +7,7 @@ use doorward_core::{
     digest::KeyedDigest,
     holder::Owner,
     id::{ApiId, KeyId},
+    key_selection::SelectedKey,
 };
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
 
 mod budget;
 mod creation;
+mod departure;
 mod ending;
 mod events;
 mod leak;
@@ -25,7 +27,9 @@ mod list;
 mod notices;
 mod old_uses;
 mod own_rotation;
+mod revocation;
 mod rotation;
+mod selection;
 mod unusual_uses;
 mod update;
 mod usage;
@@ -33,13 +37,16 @@ mod usage;
 pub use self::{
     budget::{Budget, BudgetKind, ReserveUses, Reserved, ReservedUses, ReturnUses},
     creation::{CreateKey, CreateOwnKey, OwnKeyCreation},
+    departure::{KeysOfLeaver, Leave, Leaves, select as select_keys_of_leaver},
     ending::{DisableKey, KeyRevocation, RevokeKey},
     leak::{Leak, ListLeakedKeys, ReportLeak},
-    list::{KeyFilter, ListDueKeys, ListKeys, ListShownKeys},
+    list::{KeyFilter, KeysOf, ListDueKeys, ListKeys, ListKeysOf, ListShownKeys},
     notices::{DueBy, MarkDue, NoticeExpiring},
     old_uses::{NoteOldUses, OldUse, RotatingKeys},
     own_rotation::{OwnKeyRotation, RotateOwnKey},
+    revocation::{CanReportRevocations, ReportRevocations, RevokeKeys},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
+    selection::{FoundKey, SelectKeys, Selected},
     unusual_uses::{KeyNetworkUse, NoteKeyNetworks, ReportUnusualUses, UnusualKeyUse},
     update::UpdateKey,
     usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},
@@ -62,6 +69,9 @@ pub struct KeyRecord {
     pub roles: Vec<(ApiId, Role)>,
     /// When the key was created.
     pub created_at: Timestamp,
+    /// Who created it, as the audit has it: the id of a user, client or key, or `os:name` for the command line. `None`
+    /// where that is not known any more.
+    pub created_by: Option<String>,
     /// When it got its scopes: those that were removed from their API since then don't count.
     pub scope_given_at: Timestamp,
     /// When it ends; `None`: never.
@@ -88,6 +98,16 @@ impl KeyRecord {
     /// The key as which its uses are counted against its limits: of a successor, the first key of its rotations.
     pub fn counted_as(&self) -> &KeyId {
         self.metadata.counted_as.as_ref().unwrap_or(&self.id)
+    }
+
+    /// What decides whether it is among the keys that somebody means.
+    pub fn selected(&self) -> SelectedKey<'_> {
+        SelectedKey {
+            metadata: &self.metadata,
+            owner: self.owner.as_ref(),
+            created_by: self.created_by.as_deref(),
+            created_at: self.created_at,
+        }
     }
 
     /// What decides whether it may be used.
@@ -163,7 +183,7 @@ impl Operation for FindShownKey {
 }
 
 const COLUMNS: &str = "id, pepper, digest, hint, metadata, owner, created_at, scope_given_at, \
-                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at, last_used_address";
+                       expires_at, revoked_at, disabled_at, leaked_at, leak_source, last_used_at, last_used_address, created_by";
 
 /// Keys with their roles, and whether their owner is disabled or gone: an owner is a user or a client, or else somebody
 /// whom only the API knows.
@@ -201,6 +221,7 @@ fn key(row: &mut Row) -> Result<KeyRecord, TxError> {
         leak_source: row.opt_text()?,
         last_used_at: row.opt_time()?,
         last_used_address: row.opt_text()?,
+        created_by: row.opt_text()?,
         roles: roles::of_holder(row)?,
         owner_is_disabled: false,
         owner_is_deleted: false,

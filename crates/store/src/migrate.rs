@@ -79,9 +79,11 @@ const MIGRATIONS: &[Migration] = &[
         ..Migration::new(24, "leaked_keys", include_str!("../migrations/0024_leaked_keys.sql"))
     },
     Migration { usable_from: 23, ..Migration::new(25, "webhooks", include_str!("../migrations/0025_webhooks.sql")) },
+    // Nodes of an older version would create keys that a filter by API, creator or time does not find.
+    Migration::new(26, "key_apis_and_creators", include_str!("../migrations/0026_key_apis_and_creators.sql")),
     Migration {
-        usable_from: 23,
-        ..Migration::new(28, "unusual_key_uses", include_str!("../migrations/0028_unusual_key_uses.sql"))
+        usable_from: 26,
+        ..Migration::new(27, "unusual_key_uses", include_str!("../migrations/0027_unusual_key_uses.sql"))
     },
 ];
 

@@ -60,7 +60,8 @@ impl Operation for Together {
             return Err(TxError::Defect("too many changes in one transaction".to_owned()));
         }
         hold_changes(tx).await?;
-        let since = "SELECT 1 AS found FROM changes WHERE position > $1 AND kind IN ('api', 'client', 'key') LIMIT 1";
+        let since =
+            "SELECT 1 AS found FROM changes WHERE position > $1 AND kind IN ('api', 'client', 'key', 'keys') LIMIT 1";
         if tx.query_opt(since, &[self.planned_at.into()]).await?.is_some() {
             return Err(TxError::Conflict);
         }

@@ -12,7 +12,7 @@ use doorward_core::{api::Role, clock::Timestamp, id::ApiId};
 
 use crate::{
     record::Updated,
-    tx::{Operation, Tx, TxError},
+    tx::{Operation, Tx, TxError, Urgency},
 };
 
 /// What a change may start from: what is registered of a client or user, whether it is disabled, and its roles.
@@ -46,6 +46,8 @@ pub struct IfUnchanged<O: ChangesOne> {
 
 impl<O: ChangesOne> Operation for IfUnchanged<O> {
     type Output = Updated;
+
+    const URGENCY: Urgency = O::URGENCY;
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Updated, TxError> {
         match self.change.lock(tx).await? {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     allowed_addresses::AllowedAddresses,
+    api_key::KeyMetadata,
     client_metadata::ClientMetadata,
     clock::Timestamp,
     denial::Denial,
@@ -112,6 +113,12 @@ impl Power {
     /// The power of a client, which uses it for itself or for a user who has the role.
     pub fn of_client(metadata: &ClientMetadata) -> Self {
         Self { limits: metadata.limits(), ..Self::of_scopes(&metadata.scope) }
+    }
+
+    /// The power of a key, as long as it lives.
+    pub fn of_key(metadata: &KeyMetadata) -> Self {
+        let (limits, addresses) = (metadata.limits(), metadata.allowed_addresses.clone());
+        Self { limits, addresses, ..Self::of_scopes(&metadata.scope) }
     }
 
     /// The power of a user with the role [`ADMIN`].

@@ -13,6 +13,7 @@ pub mod jws;
 pub mod key_kind;
 pub mod key_limits;
 pub mod key_rotation;
+pub mod key_selection;
 pub mod key_usage;
 pub mod legacy;
 mod masked;

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::{
     client_update,
-    confirmation::{self, Confirmation},
+    confirmation::{self, Confirmation, Keys},
     every, word,
 };
 use crate::{
@@ -43,7 +43,7 @@ pub(super) enum Verb {
     /// Change a client
     Update(Box<client_update::UpdateArgs>),
     /// Disable a client and end what users granted it
-    Disable(EndArgs),
+    Disable(DisableArgs),
     /// Enable a disabled client again
     Enable(Id),
     /// Delete a client and end what users granted it
@@ -60,6 +60,16 @@ pub(super) struct Id {
 pub(super) struct EndArgs {
     /// The client's id
     client: String,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct DisableArgs {
+    /// The client's id
+    client: String,
+    #[command(flatten)]
+    keys: Keys,
     #[command(flatten)]
     confirmation: Confirmation,
 }
@@ -162,11 +172,13 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             clients::rotate_secret_shown(app, actor, &client, |_| Ok(()), show).await?;
         }
         Verb::Update(args) => client_update::run(*args, app, actor, output).await?,
-        Verb::Disable(EndArgs { client, confirmation: Confirmation { dry_run: true, .. } }) => {
-            confirmation::print("client_id", &client, &clients::ends_of_disabling(app, actor, &client).await?, output)?;
+        Verb::Disable(DisableArgs { client, keys, confirmation: Confirmation { dry_run: true, .. } }) => {
+            let would = clients::disabling(app, actor, &client, &keys.departure()).await?;
+            confirmation::print_disabling("client_id", &client, &would, output)?;
         }
-        Verb::Disable(EndArgs { client, confirmation }) => {
-            clients::disable(app, actor, &client, confirmation.confirm, |_| Ok(())).await?;
+        Verb::Disable(DisableArgs { client, keys, confirmation }) => {
+            let (departure, confirm) = (keys.departure(), confirmation.confirm);
+            clients::disable_with_keys(app, actor, &client, &departure, confirm, |_| Ok(())).await?;
             done("disabled", &client)?;
         }
         Verb::Enable(Id { client }) => {

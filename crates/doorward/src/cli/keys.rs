@@ -27,8 +27,11 @@ use doorward_store::{idempotency::KeptAnswer, keys::KeyRevocation};
 use serde_json::{Map, Value, json};
 
 use super::{
+    confirmation::Confirmation,
     durations,
     key_limits::{self, ChangedLimits, NewLimits},
+    keys_where::{self, Condition},
+    moment::Moment,
     word,
 };
 use crate::{
@@ -54,14 +57,27 @@ pub(super) enum Verb {
     Rotate(RotateArgs),
     /// Show how often a key was used, by day and outcome
     Usage(UsageArgs),
-    /// Revoke a key; it stops working everywhere in under a second
-    Revoke(Id),
+    /// Revoke a key, or all keys that match; they stop working everywhere in under a second
+    Revoke(RevokeArgs),
 }
 
 #[derive(Args, Debug)]
 pub(super) struct Id {
     /// The key's id, or the key itself
     key: String,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RevokeArgs {
+    /// The key's id, or the key itself
+    #[arg(required_unless_present = "conditions", conflicts_with_all = ["conditions", "Confirmation"])]
+    key: Option<String>,
+    /// All keys that match, in one transaction; repeatable, each condition leaves fewer keys: owner=OWNER, api=API, scope=SCOPE,
+    /// created_by=ID, created_since=TIME, created_until=TIME
+    #[arg(long = "where", value_name = "CONDITION")]
+    conditions: Vec<Condition>,
+    #[command(flatten)]
+    confirmation: Confirmation,
 }
 
 #[derive(Args, Debug)]
@@ -108,6 +124,15 @@ pub(super) struct ListArgs {
     /// Only keys with this scope
     #[arg(long, value_parser = Scope::parse)]
     scope: Option<Scope>,
+    /// Only keys that this user, client, key or person at the command line (os:NAME) created
+    #[arg(long, value_name = "ID")]
+    created_by: Option<String>,
+    /// Only keys that were created since then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    created_since: Option<Moment>,
+    /// Only keys that were created before then: a time, or how long ago
+    #[arg(long, value_name = "TIME")]
+    created_until: Option<Moment>,
     /// Only keys in this state
     #[arg(long, value_parser = word(&KeyState::ALL, KeyState::as_str))]
     state: Option<KeyState>,
@@ -263,7 +288,10 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
                 table(["DAY", "OUTCOME", "COUNT", "1 MS", "10 MS", "100 MS", "SLOWER"], found.iter().map(row))
             })?;
         }
-        Verb::Revoke(Id { key }) => {
+        Verb::Revoke(RevokeArgs { key: None, conditions, confirmation }) => {
+            keys_where::run(conditions, confirmation, app, actor, output).await?;
+        }
+        Verb::Revoke(RevokeArgs { key: Some(key), .. }) => {
             let shown = keys::show(app, actor, &key).await?;
             let revocation = keys::revoke(app, actor, shown.id.as_str()).await?;
             let was_before = revocation == KeyRevocation::Before;
@@ -291,6 +319,9 @@ async fn found(args: ListArgs, app: &App, actor: &Actor) -> Result<Vec<KeyView>,
         revoked: args.revoked,
         api: args.api,
         scope: args.scope,
+        created_by: args.created_by,
+        created_since: args.created_since.map(|moment| moment.at(app.now())),
+        created_until: args.created_until.map(|moment| moment.at(app.now())),
         state: args.state,
         unused_for: args.unused_for,
         expires_within: args.expires_within,
@@ -389,6 +420,7 @@ fn print(key: &KeyView, output: Output) -> Result<(), Failure> {
             quota,
             uses,
             ("created", time(key.created_at)),
+            ("created by", key.created_by.clone().unwrap_or_default()),
             ("expires", time_or(key.expires_at, "NEVER EXPIRES")),
             ("disabled", time_or(key.disabled_at, "")),
             ("revoked", time_or(key.revoked_at, "")),

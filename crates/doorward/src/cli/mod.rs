@@ -17,6 +17,7 @@ mod health;
 mod jwks;
 mod key_limits;
 mod keys;
+mod keys_where;
 mod legacy;
 mod log_line;
 mod man_pages;

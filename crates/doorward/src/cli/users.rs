@@ -12,7 +12,7 @@ use doorward_server::{
 use doorward_store::users::UserFilter;
 use serde_json::json;
 
-use super::confirmation::{self, Confirmation};
+use super::confirmation::{self, Confirmation, Keys};
 use crate::{
     failure::Failure,
     output::{Output, fields, table, time, time_or},
@@ -29,7 +29,7 @@ pub(super) enum Verb {
     /// Change what is registered of a user
     Update(UpdateArgs),
     /// Disable a user; end all sessions and grants
-    Disable(EndArgs),
+    Disable(DisableArgs),
     /// Enable a disabled user again
     Enable(Name),
     /// Delete a user; end all sessions, grants and the user's own keys
@@ -126,6 +126,16 @@ pub(super) struct EndArgs {
     confirmation: Confirmation,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct DisableArgs {
+    /// The user's name or id
+    user: String,
+    #[command(flatten)]
+    keys: Keys,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
 pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {
     let done =
         |word: &str, user: &str| output.print(&json!({"user": user, word: true}), || format!("{user} is {word}."));
@@ -163,11 +173,13 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             let user = users::update(app, actor, &user, changes.email_verified.is_some(), edit).await?;
             output.print(&user, || describe(&user))?;
         }
-        Verb::Disable(EndArgs { user, confirmation: Confirmation { dry_run: true, .. } }) => {
-            confirmation::print("user", &user, &users::ends_of_disabling(app, actor, &user).await?, output)?;
+        Verb::Disable(DisableArgs { user, keys, confirmation: Confirmation { dry_run: true, .. } }) => {
+            let would = users::disabling(app, actor, &user, &keys.departure()).await?;
+            confirmation::print_disabling("user", &user, &would, output)?;
         }
-        Verb::Disable(EndArgs { user, confirmation }) => {
-            users::disable(app, actor, &user, confirmation.confirm, |_| Ok(())).await?;
+        Verb::Disable(DisableArgs { user, keys, confirmation }) => {
+            let (departure, confirm) = (keys.departure(), confirmation.confirm);
+            users::disable_with_keys(app, actor, &user, &departure, confirm, |_| Ok(())).await?;
             done("disabled", &user)?;
         }
         Verb::Enable(Name { user }) => {

@@ -25,7 +25,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_doorward");
 const FIRST: (&str, &str) = ("docs/guide/getting-started.md", "## Stop the demo");
 
 /// The pages that continue where the demo runs, in this order.
-const CONTINUED: [&str; 31] = [
+const CONTINUED: [&str; 32] = [
     "docs/operators/explain.md",
     "docs/guide/protect-an-api.md",
     "docs/guide/keys.md",
@@ -56,6 +56,7 @@ const CONTINUED: [&str; 31] = [
     "docs/operators/troubleshooting.md",
     "docs/operators/upgrade.md",
     "docs/operators/webhooks.md",
+    "docs/operators/breach.md",
     "docs/conformance.md",
 ];
 

@@ -153,6 +153,7 @@ impl App {
             match change.kind {
                 Some(ChangeKind::Client) => self.caches.forget_client(subject),
                 Some(ChangeKind::Key) => self.caches.forget_keys(|key| key.id.as_str() == subject),
+                Some(ChangeKind::Keys) => self.caches.forget_keys(|_| true),
                 Some(ChangeKind::User) => self.caches.forget_keys_of(subject),
                 // Every use of a token asks the store about it and its grant.
                 Some(ChangeKind::Grant | ChangeKind::Token) => {}

@@ -17,16 +17,17 @@ use doorward_core::{
     secret::{ExposeSecret, SecretString},
 };
 use doorward_store::{
-    IfUnchanged, Seen,
+    Seen,
     clients::{ChangeClient, ClientChange, ClientFilter, CreateClient, FindClient, ListClients, UpdateClient},
     idempotency::KeptAnswer,
     keys::{KeyFilter, ListKeys},
-    uses::{MOST, Used, Uses},
+    uses::{Count, MOST, Used, Uses},
 };
 
 use super::{
     ManageError,
     attempts::{outcome, until_done},
+    departure::{Departure, Disabling, Planned},
     holders,
     page::{Page, page},
     uses::{self, Preview},
@@ -340,20 +341,25 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     Ok(secret)
 }
 
-/// What ends if a client is disabled. Its roles stay.
-pub async fn ends_of_disabling(app: &App, actor: &Actor, id: &str) -> Result<Uses, ManageError> {
+/// What ends if a client is disabled, and all that it holds. Its roles stay.
+pub async fn disabling(app: &App, actor: &Actor, id: &str, departure: &Departure) -> Result<Disabling, ManageError> {
     let client = find_to_end(app, actor, id).await?;
-    ends_of_switching_off(app, &client).await
+    let planned = Planned::of(app, actor, &Owner::Client(client.id.clone()), departure).await?;
+    let ends = ends_of_switching_off(app, &client, departure).await?;
+    Ok(Disabling { ends: planned.ends(ends), holds: uses::of(app, Used::Client(client.id)).await? })
 }
 
-async fn ends_of_switching_off(app: &App, client: &Client) -> Result<Uses, ManageError> {
-    match client.disabled_at {
-        Some(_) => Ok(Uses::default()),
-        None => Ok(Uses { role_grants: Default::default(), ..uses::of(app, Used::Client(client.id.clone())).await? }),
+async fn ends_of_switching_off(app: &App, client: &Client, departure: &Departure) -> Result<Uses, ManageError> {
+    if client.disabled_at.is_some() {
+        return Ok(Uses::default());
     }
+    let held = uses::of(app, Used::Client(client.id.clone())).await?;
+    // Keys that are handed over go on to work.
+    let keys = if matches!(departure, Departure::HandOverTo(_)) { Count::default() } else { held.keys };
+    Ok(Uses { keys, role_grants: Count::default(), ..held })
 }
 
-/// Disables a client, and ends its grants. That has to be confirmed if it is in use. `check` may refuse what is shown of it.
+/// Disables a client whose keys stay: see [`disable_with_keys`].
 pub async fn disable(
     app: &App,
     actor: &Actor,
@@ -361,11 +367,25 @@ pub async fn disable(
     is_confirmed: bool,
     check: impl Fn(&ClientView) -> Result<(), ManageError>,
 ) -> Result<(), ManageError> {
+    disable_with_keys(app, actor, id, &Departure::KeepKeys, is_confirmed, check).await
+}
+
+/// Disables a client, ends its grants, and revokes or hands over all its keys in the same transaction if that is asked for. It has
+/// to be confirmed if the client is in use. `check` may refuse what is shown of it.
+pub async fn disable_with_keys(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    departure: &Departure,
+    is_confirmed: bool,
+    check: impl Fn(&ClientView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this client", || async {
         let client = find_to_end(app, actor, id).await?;
         check_view(app, &client, &check).await?;
-        uses::check_ends(ends_of_switching_off(app, &client).await?, is_confirmed)?;
-        try_change(app, actor, client, ClientChange::Disable).await
+        let planned = Planned::of(app, actor, &Owner::Client(client.id.clone()), departure).await?;
+        uses::check_ends(planned.ends(ends_of_switching_off(app, &client, departure).await?), is_confirmed)?;
+        try_change(app, actor, client, ClientChange::Disable, planned).await
     })
     .await
 }
@@ -399,7 +419,7 @@ pub async fn delete(
         let client = find_to_end(app, actor, id).await?;
         check_view(app, &client, &check).await?;
         uses::check_confirmed(app, Used::Client(client.id.clone()), is_confirmed).await?;
-        try_change(app, actor, client, ClientChange::Delete).await
+        try_change(app, actor, client, ClientChange::Delete, Planned::default()).await
     })
     .await
 }
@@ -414,7 +434,7 @@ async fn change(
     until_done("this client", || async {
         let client = find_to_change(app, actor, id).await?;
         check_view(app, &client, &check).await?;
-        try_change(app, actor, client, change.clone()).await
+        try_change(app, actor, client, change.clone(), Planned::default()).await
     })
     .await
 }
@@ -428,11 +448,17 @@ async fn check_view(
 }
 
 /// Changes a client if it is still as it was when the change was allowed.
-async fn try_change(app: &App, actor: &Actor, client: Client, change: ClientChange) -> Result<Option<()>, ManageError> {
+async fn try_change(
+    app: &App,
+    actor: &Actor,
+    client: Client,
+    change: ClientChange,
+    planned: Planned,
+) -> Result<Option<()>, ManageError> {
     let Client { id, metadata, disabled_at, roles, .. } = client;
     let (name, from) = (id.to_string(), Seen { metadata, disabled_at, roles });
     let change = ChangeClient { id, change, now: app.now(), audit: app.audit(actor) };
-    outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(&name))
+    outcome(planned.commit(app, actor, from, change).await?, (), || unknown(&name))
 }
 
 /// A new client secret and its digest.

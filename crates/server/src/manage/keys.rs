@@ -17,6 +17,7 @@ pub use self::{
     ending::{disable, enable, revoke},
     list::{WhichKeys, list},
     rotation::{RotationRequest, rotate_shown},
+    selection::{Conditions, CountOf, MOST as MOST_SELECTED, MatchingKeys, matching, revoke_matching},
     update::{KeySettings, update},
     usage::{UsageDays, UsageView, usage},
     view::{KeyState, KeyView, OldUseView, RotationView},
@@ -36,6 +37,7 @@ mod list;
 mod notices;
 pub mod own;
 mod rotation;
+mod selection;
 mod update;
 mod usage;
 mod view;
@@ -71,8 +73,7 @@ async fn find_to_change(app: &App, actor: &Actor, id: &str) -> Result<ShownKey, 
 
 /// What a key could do at the management API.
 fn power(metadata: &KeyMetadata, expires_at: Option<Timestamp>) -> Power {
-    let (limits, addresses) = (metadata.limits(), metadata.allowed_addresses.clone());
-    Power { limits, addresses, expires_at, ..Power::of_scopes(&metadata.scope) }
+    Power { expires_at, ..Power::of_key(metadata) }
 }
 
 pub(super) async fn find(app: &App, id: &str) -> Result<ShownKey, ManageError> {

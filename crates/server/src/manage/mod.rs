@@ -10,12 +10,14 @@ use doorward_core::{
 };
 use doorward_store::{StoreError, uses::Uses};
 
+pub use self::departure::{Departure, Disabling};
 use crate::app::{OpenError, unavailable};
 
 pub mod apis;
 mod attempts;
 pub mod audit;
 pub mod clients;
+mod departure;
 pub(crate) mod document;
 pub mod grants;
 mod holders;

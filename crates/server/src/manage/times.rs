@@ -1,7 +1,7 @@
 //! Times as views show them: RFC 3339, to the second.
 
 use doorward_core::{clock::Timestamp, key_usage::Day};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 /// A time in RFC 3339, to the second.
 pub fn rfc3339(at: Timestamp) -> String {
@@ -44,4 +44,10 @@ pub(crate) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<
 
 pub(super) fn optional<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(rfc3339).serialize(serializer)
+}
+
+/// Reads a time in RFC 3339, or none.
+pub(crate) fn deserialize_optional<'de, D: Deserializer<'de>>(value: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(value)?;
+    text.map(|text| read(&text).map_err(D::Error::custom)).transpose()
 }

@@ -4,7 +4,7 @@ use doorward_core::{
     api::Role,
     clock::Timestamp,
     denial::Denial,
-    holder::Holder,
+    holder::{Holder, Owner},
     id::{ApiId, SessionId, UserId},
     password::{self, PasswordRejected},
     refusal::{Mistake, Refusal},
@@ -27,6 +27,7 @@ use utoipa::ToSchema;
 use super::{
     ManageError,
     attempts::{outcome, until_done},
+    departure::{Departure, Disabling, Planned},
     page::{Page, page},
     roles, times, uses,
 };
@@ -184,7 +185,7 @@ pub(super) async fn find(app: &App, name: &str) -> Result<UserRecord, ManageErro
     found.ok_or_else(|| unknown(name))
 }
 
-fn unknown(name: &str) -> ManageError {
+pub(super) fn unknown(name: &str) -> ManageError {
     ManageError::NotFound { kind: "user", name: name.to_owned() }
 }
 
@@ -239,8 +240,7 @@ pub async fn ends_of_deletion(app: &App, actor: &Actor, name: &str) -> Result<Us
     uses::of(app, Used::User(find_to_change(app, actor, name).await?.id)).await
 }
 
-/// Refuses a user from now on; ends sessions and grants for good, which has to be confirmed if there are any. `check` may
-/// refuse what is shown of the user.
+/// Disables a user whose keys stay: see [`disable_with_keys`].
 pub async fn disable(
     app: &App,
     actor: &Actor,
@@ -248,21 +248,39 @@ pub async fn disable(
     is_confirmed: bool,
     check: impl Fn(&UserView) -> Result<(), ManageError>,
 ) -> Result<(), ManageError> {
+    disable_with_keys(app, actor, name, &Departure::KeepKeys, is_confirmed, check).await
+}
+
+/// Refuses a user from now on; ends sessions and grants for good, which has to be confirmed if there are any, and revokes or hands
+/// over all keys in the same transaction if that is asked for. `check` may refuse what is shown of the user.
+pub async fn disable_with_keys(
+    app: &App,
+    actor: &Actor,
+    name: &str,
+    departure: &Departure,
+    is_confirmed: bool,
+    check: impl Fn(&UserView) -> Result<(), ManageError>,
+) -> Result<(), ManageError> {
     until_done("this user", || async {
         let user = find_to_change(app, actor, name).await?;
         let held = roles_of(app, &user).await?;
         check(&view(app, user.clone(), &held).await?)?;
-        uses::check_ends(ends_of_switching_off(app, &user).await?, is_confirmed)?;
+        let planned = Planned::of(app, actor, &Owner::User(user.id.clone()), departure).await?;
+        uses::check_ends(planned.ends(ends_of_switching_off(app, &user).await?), is_confirmed)?;
         let (id, from, change) = (user.id.clone(), user.seen(held), UserChange::Disable);
         let change = ChangeUser { id, change, now: app.now(), audit: app.audit(actor) };
-        outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(name))
+        outcome(planned.commit(app, actor, from, change).await?, (), || unknown(name))
     })
     .await
 }
 
-/// What ends for good if a user is disabled. The user's keys are refused only meanwhile, and the roles stay.
-pub async fn ends_of_disabling(app: &App, actor: &Actor, name: &str) -> Result<Uses, ManageError> {
-    ends_of_switching_off(app, &find_to_change(app, actor, name).await?).await
+/// What ends for good if a user is disabled, and all that the user holds. Keys that stay are refused only meanwhile, and the
+/// roles stay.
+pub async fn disabling(app: &App, actor: &Actor, name: &str, departure: &Departure) -> Result<Disabling, ManageError> {
+    let user = find_to_change(app, actor, name).await?;
+    let planned = Planned::of(app, actor, &Owner::User(user.id.clone()), departure).await?;
+    let ends = planned.ends(ends_of_switching_off(app, &user).await?);
+    Ok(Disabling { ends, holds: uses::of(app, Used::User(user.id)).await? })
 }
 
 async fn ends_of_switching_off(app: &App, user: &UserRecord) -> Result<Uses, ManageError> {

@@ -10,6 +10,7 @@ use doorward_core::{
 };
 use doorward_store::{
     StoreError,
+    keys::{CanReportRevocations, ReportRevocations},
     sweep::Sweep,
     webhooks::{
         BoundDeliveries, ClaimDeliveries, CountWaiting, DeliveryRecord, FinishDelivery, Finished, ListWebhooks,
@@ -38,12 +39,37 @@ const IN_ALL: usize = 64;
 pub(super) async fn deliver(app: Arc<App>) {
     let mut under_way = UnderWay::default();
     loop {
+        if let Err(error) = report_revocations(&app).await {
+            tracing::warn!(%error, "keys that were revoked together could not be reported");
+        }
         if let Err(error) = under_way.begin_due(&app).await {
             tracing::warn!(%error, "webhooks could not be delivered: the store does not answer");
             sleep(TICK * 4).await;
         }
         under_way.wait().await;
     }
+}
+
+/// Keys that one step reports: no other writer waits for longer than a few milliseconds.
+const STEP: i64 = 32;
+/// Steps between two looks at what is due.
+const MOST_STEPS: usize = 20;
+/// Events that may wait at an endpoint before more keys are reported: with a round of steps still well below the smallest useful
+/// bound of what waits.
+const FEW: i64 = 1_000;
+
+/// Writes the events of keys that were revoked together.
+async fn report_revocations(app: &App) -> Result<(), StoreError> {
+    if !app.store.read(CanReportRevocations { waiting: FEW }).await? {
+        return Ok(());
+    }
+    for _ in 0..MOST_STEPS {
+        if !app.store.write(ReportRevocations { limit: STEP }).await? {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    Ok(())
 }
 
 /// Attempts that were begun and are not finished.

@@ -13,9 +13,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
+    departure::{Disable, Leaving},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, WouldEnd, answer, gone, would_be, would_end},
-    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, WouldEnd, answer, gone, would_be, would_end, would_leave},
+    list::{Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -147,16 +148,27 @@ async fn delete(
 }
 
 /// Disable a client, and end what users granted it
-#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Confirmation),
-    security(("bearer" = ["clients:write"])), responses((status = 200, description = "The client", body = ClientView)))]
+///
+/// If it is in use, the answer is 409 without `confirm`. Its own keys are refused until it is enabled again; `keys` in the body revokes
+/// them or hands them over, in the same transaction. With `dry_run` the answer has what would end, as `ends`, and all that the client
+/// holds, as `holds`.
+#[utoipa::path(post, path = "/v1/clients/{client_id}/disable", tag = "clients", params(("client_id" = String, Path), IfMatchHeader, Ending),
+    security(("bearer" = ["clients:write"])), request_body = Option<Disable>,
+    responses((status = 200, description = "The client", body = ClientView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Id(id): Id,
-    Confirmation { confirm }: Confirmation,
+    Ending { confirm, dry_run }: Ending,
     if_match: IfMatch,
+    Leaving(departure): Leaving,
 ) -> Result<Response<Body>, ProblemError> {
-    clients::disable(&app, &actor, &id, confirm, |client| if_match.check(client)).await?;
+    if dry_run {
+        let client = clients::show(&app, &actor, &id).await?;
+        if_match.check(&client)?;
+        return would_leave(&client, &clients::disabling(&app, &actor, &id, &departure).await?);
+    }
+    clients::disable_with_keys(&app, &actor, &id, &departure, confirm, |client| if_match.check(client)).await?;
     answer(&clients::show(&app, &actor, &id).await?)
 }
 

@@ -26,7 +26,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::document::{Document, merged, read};
 use crate::{
     app::App,
-    manage::{ManageError, uses::Preview},
+    manage::{Disabling, ManageError, uses::Preview},
     web::{body, refused::ProblemError, respond},
 };
 
@@ -158,6 +158,18 @@ pub(crate) fn would_be<V: Serialize>(preview: &Preview<V>) -> Result<Response<Bo
     shown["ends"] = json!(preview.ends);
     let mut response = respond::json_no_store(&shown)?;
     response.headers_mut().insert(ETAG, header(&etag(&preview.before)?)?);
+    Ok(response)
+}
+
+/// Answers what disabling would do: what is there, with its tag, and beside it what would end and all that it holds.
+pub(crate) fn would_leave(
+    view: &impl Serialize,
+    Disabling { ends, holds }: &Disabling,
+) -> Result<Response<Body>, ProblemError> {
+    let mut shown = serde_json::to_value(view).map_err(respond::unwritable)?;
+    (shown["ends"], shown["holds"]) = (json!(ends), json!(holds));
+    let mut response = respond::json_no_store(&shown)?;
+    response.headers_mut().insert(ETAG, header(&etag(view)?)?);
     Ok(response)
 }
 

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{body::Body, extract::State};
 use doorward_core::{
     api_key::Environment,
+    clock::Timestamp,
     denial::Denial,
     id::KeyId,
     json::{Map, Value, json},
@@ -180,6 +181,14 @@ struct Filter {
     api: Option<String>,
     /// Only keys with this scope.
     scope: Option<Scope>,
+    /// Only keys that this user, client, key or person at the command line (`os:NAME`) created.
+    created_by: Option<String>,
+    /// Only keys that were created then or later.
+    #[serde(default, deserialize_with = "times::deserialize_optional")]
+    created_since: Option<Timestamp>,
+    /// Only keys that were created before then.
+    #[serde(default, deserialize_with = "times::deserialize_optional")]
+    created_until: Option<Timestamp>,
     /// Only keys in this state.
     state: Option<KeyState>,
     /// Only keys that were not used for so many seconds, and existed that long.
@@ -204,6 +213,9 @@ impl Filter {
             revoked: self.revoked,
             api: self.api.clone(),
             scope: self.scope.clone(),
+            created_by: self.created_by.clone(),
+            created_since: self.created_since,
+            created_until: self.created_until,
             state: self.state,
             unused_for: self.unused_for.map(Duration::from_secs),
             expires_within: self.expires_within.map(Duration::from_secs),

@@ -18,10 +18,12 @@ mod apis;
 mod audit;
 mod clients;
 mod creation;
+mod departure;
 mod entity;
 mod grants;
 mod key_holder;
 mod keys;
+mod keys_revoke;
 pub(crate) mod keys_verify;
 mod leaks;
 mod legacy;
@@ -82,6 +84,7 @@ fn operations() -> Operations {
         .merge(clients::routes())
         .merge(grants::routes())
         .merge(keys::routes())
+        .merge(keys_revoke::routes())
         .merge(legacy::routes())
         .merge(roles::routes())
         .merge(sessions::routes())

@@ -24,9 +24,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Caller,
     creation::{Creation, IdempotencyKeyHeader, Keeper},
+    departure::{Disable, Leaving},
     document::Document,
-    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, WouldEnd, answer, gone, would_end},
-    list::{Confirmation, Ending, List, ListQuery, NoQuery, PageParameters},
+    entity::{Id, IfMatch, IfMatchHeader, Patch, Sent, WouldEnd, answer, gone, would_end, would_leave},
+    list::{Ending, List, ListQuery, NoQuery, PageParameters},
 };
 use crate::{
     app::App,
@@ -210,17 +211,25 @@ async fn set_password(
 /// Disable a user, and end all sessions and grants
 ///
 /// Those end for good. If there are any, the answer is 409 without `confirm`. The user's own keys are refused until the user is
-/// enabled again.
-#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader, Confirmation),
-    security(("bearer" = ["users:write"])), responses((status = 200, description = "The user", body = UserView)))]
+/// enabled again; `keys` in the body revokes them or hands them over, in the same transaction. With `dry_run` the answer has what
+/// would end, as `ends`, and all that the user holds, as `holds`.
+#[utoipa::path(post, path = "/v1/users/{user_id}/disable", tag = "users", params(("user_id" = String, Path), IfMatchHeader, Ending),
+    security(("bearer" = ["users:write"])), request_body = Option<Disable>,
+    responses((status = 200, description = "The user", body = UserView)))]
 async fn disable(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     User(id): User,
-    Confirmation { confirm }: Confirmation,
+    Ending { confirm, dry_run }: Ending,
     if_match: IfMatch,
+    Leaving(departure): Leaving,
 ) -> Result<Response<Body>, ProblemError> {
-    users::disable(&app, &actor, id.as_str(), confirm, |user| if_match.check(user)).await?;
+    if dry_run {
+        let user = users::show(&app, &actor, id.as_str()).await?;
+        if_match.check(&user)?;
+        return would_leave(&user, &users::disabling(&app, &actor, id.as_str(), &departure).await?);
+    }
+    users::disable_with_keys(&app, &actor, id.as_str(), &departure, confirm, |user| if_match.check(user)).await?;
     answer(&users::show(&app, &actor, id.as_str()).await?)
 }
 

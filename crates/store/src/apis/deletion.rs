@@ -64,7 +64,7 @@ impl ChangesOne for DeleteApi {
     }
 }
 
-/// Removes the role grants of deleted APIs, and then the APIs: at most [`Sweep::STEP`] rows. Returns how many.
+/// Removes the role grants of deleted APIs, the rows by which their keys are found, and then the APIs: at most [`Sweep::STEP`] rows. Returns how many.
 #[derive(Clone)]
 pub(crate) struct RemoveDeletedApis;
 
@@ -77,12 +77,21 @@ impl Operation for RemoveDeletedApis {
         let sql = "SELECT id FROM apis WHERE deleted_at IS NOT NULL ORDER BY id LIMIT 1";
         let Some(mut api) = tx.query_opt(sql, &[]).await? else { return Ok(0) };
         let id = api.text()?;
-        let sql = "DELETE FROM role_grants WHERE api_id = $1 AND (holder, role) IN
-                     (SELECT holder, role FROM role_grants WHERE api_id = $1 ORDER BY holder, role LIMIT $2)";
-        let removed = tx.execute(sql, &[id.as_str().into(), Sweep::STEP.into()]).await?;
+        let mut removed = 0;
+        for sql in REFERRING {
+            let left = Sweep::STEP.saturating_sub_unsigned(removed);
+            removed += tx.execute(sql, &[id.as_str().into(), left.into()]).await?;
+        }
         if removed >= Sweep::STEP.unsigned_abs() {
             return Ok(removed);
         }
         Ok(removed + tx.execute("DELETE FROM apis WHERE id = $1 AND deleted_at IS NOT NULL", &[id.into()]).await?)
     }
 }
+
+const REFERRING: [&str; 2] = [
+    "DELETE FROM role_grants WHERE api_id = $1 AND (holder, role) IN
+       (SELECT holder, role FROM role_grants WHERE api_id = $1 ORDER BY holder, role LIMIT $2)",
+    "DELETE FROM key_apis WHERE api_id = $1 AND key_id IN
+       (SELECT key_id FROM key_apis WHERE api_id = $1 ORDER BY key_id LIMIT $2)",
+];

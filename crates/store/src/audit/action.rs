@@ -78,6 +78,7 @@ actions! {
     KeyUpdated "key.updated",
     KeyUsedAfterEnd "key.used_after_end",
     KeyUsedAfterLeak "key.used_after_leak",
+    KeysRevoked "keys.revoked",
     RefreshTokenRepeated "refresh_token.repeated",
     RefreshTokenReused "refresh_token.reused",
     RefreshTokenRevoked "refresh_token.revoked",

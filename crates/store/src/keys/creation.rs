@@ -26,7 +26,7 @@ impl Operation for CreateKey {
         let key = &self.key;
         tx.execute(
             sql!(
-                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                "INSERT INTO api_keys ({}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
                 COLUMNS
             ),
             &[
@@ -45,9 +45,15 @@ impl Operation for CreateKey {
                 key.leak_source.clone().into(),
                 key.last_used_at.into(),
                 key.last_used_address.as_deref().into(),
+                key.created_by.as_deref().into(),
             ],
         )
         .await?;
+        for api in &key.metadata.apis {
+            // An API that is named twice is one.
+            let sql = "INSERT INTO key_apis (api_id, key_id) VALUES ($1, $2) ON CONFLICT (api_id, key_id) DO NOTHING";
+            tx.execute(sql, &[api.as_str().into(), key.id.as_str().into()]).await?;
+        }
         for (api, role) in &key.roles {
             let row = [key.id.as_str().into(), api.as_str().into(), role.as_str().into(), key.created_at.into()];
             let sql = "INSERT INTO role_grants (holder, api_id, role, created_at) VALUES ($1, $2, $3, $4)";

@@ -178,13 +178,15 @@ impl Operation for RotateKey {
             }
             (RotationStep::Reissue, Some(replaced)) if replaced.successor == successor.id => {
                 lock(tx, &successor.id).await?;
-                let sql = "UPDATE api_keys SET digest = $1, pepper = $2, hint = $3, expires_at = $4
-                           WHERE id = $5 AND last_used_at IS NULL";
+                // The caller who replaces the secret has the key: in a breach, the key is found by that creator.
+                let sql = "UPDATE api_keys SET digest = $1, pepper = $2, hint = $3, expires_at = $4, created_by = $5
+                           WHERE id = $6 AND last_used_at IS NULL";
                 let row = [
                     (&successor.digest.digest).into(),
                     successor.digest.pepper.as_str().into(),
                     successor.hint.as_str().into(),
                     successor.expires_at.into(),
+                    successor.created_by.as_deref().into(),
                     successor.id.as_str().into(),
                 ];
                 if tx.execute(sql, &row).await? == 0 {

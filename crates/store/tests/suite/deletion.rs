@@ -149,6 +149,7 @@ async fn roles_of_a_deleted_api_are_left_out_and_swept_in_steps() {
         for _ in 0..Sweep::STEP {
             assert!(grant_role(&world, a_client(&world)).await);
         }
+        created(&world, key(&world, "one")).await;
         assert!(world.write(delete_api(&world)).await);
 
         assert!(world.read(RolesOf { holder: user }).await.is_empty());
@@ -156,9 +157,10 @@ async fn roles_of_a_deleted_api_are_left_out_and_swept_in_steps() {
         assert!(!grant_role(&world, a_client(&world)).await, "no role of an API that is gone");
         let sweep = || world.write(world.sweep_of(Swept::DeletedApis));
         assert_eq!(sweep().await, Sweep::STEP.unsigned_abs());
-        assert_eq!(sweep().await, 2, "the last role and the API");
+        assert_eq!(sweep().await, 3, "the last role, what finds the key, and the API");
         assert_eq!(sweep().await, 0);
         assert_eq!(rows(&world, "SELECT id FROM apis").await + rows(&world, "SELECT role FROM role_grants").await, 0);
+        assert_eq!(rows(&world, "SELECT key_id FROM key_apis").await, 0);
     })
     .await;
 }

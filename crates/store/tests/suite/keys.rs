@@ -36,6 +36,7 @@ pub(crate) fn key(world: &World, secret: &str) -> KeyRecord {
         owner: None,
         roles: vec![],
         created_at: world.now(),
+        created_by: Some("os:ada".to_owned()),
         scope_given_at: world.now(),
         expires_at: None,
         revoked_at: None,

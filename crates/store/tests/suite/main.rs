@@ -28,6 +28,8 @@ mod filter_plans;
 mod filters;
 mod grants;
 mod key_events;
+mod key_lists;
+mod key_revocations;
 mod key_rotation;
 mod key_usage;
 mod keys;

@@ -145,6 +145,7 @@ pub(super) async fn prepare(app: &App, actor: &Actor, new: NewKey) -> Result<(Cr
         owner,
         roles,
         created_at: now,
+        created_by: actor.id.clone(),
         scope_given_at,
         expires_at,
         revoked_at: None,

@@ -1,12 +1,15 @@
 //! Keys a page at a time, filtered.
 //!
-//! The store walks the keys of an owner, or those that are revoked or not, by an index. The other filters look at what it
-//! finds: one page looks at a bounded number of keys, and may have few entries while more follow.
+//! The store walks the keys of an owner, of a creator, of an API or of a time, or those that are revoked or not, by an index. The
+//! other filters look at what it finds: one page looks at a bounded number of keys, and may have few entries while more
+//! follow.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use doorward_core::{api::Api, clock::Timestamp, id::KeyId, new_api_key::MAX_LIFETIME, refusal::Mistake, scope::Scope};
-use doorward_store::keys::{KeyFilter, KeyRecord, ListDueKeys, ListKeys, ListShownKeys, ShownKey};
+use doorward_core::{
+    clock::Timestamp, id::KeyId, key_selection::KeySelection, new_api_key::MAX_LIFETIME, refusal::Mistake, scope::Scope,
+};
+use doorward_store::keys::{KeyFilter, KeyRecord, KeysOf, ListDueKeys, ListKeys, ListKeysOf, ListShownKeys, ShownKey};
 
 use super::{KeyView, reaches, view::KeyState};
 use crate::{
@@ -29,6 +32,12 @@ pub struct WhichKeys {
     pub api: Option<String>,
     /// Only those with this scope.
     pub scope: Option<Scope>,
+    /// Only those that this user, client, key or person at the command line created: as the audit has it.
+    pub created_by: Option<String>,
+    /// Only those that were created then or later.
+    pub created_since: Option<Timestamp>,
+    /// Only those that were created before then.
+    pub created_until: Option<Timestamp>,
     /// Only those in this state.
     pub state: Option<KeyState>,
     /// Only those that were not used for this time, and existed that long.
@@ -70,22 +79,34 @@ pub async fn list(
         }
         (revoked, state) => revoked.or(state.map(|state| state == KeyState::Revoked)),
     };
-    let (filter, is_due) = (KeyFilter { owner, revoked }, which.rotation_due);
+    let selection = KeySelection {
+        owner,
+        api: api.map(|api| api.id.clone()),
+        scope: None,
+        created_by: which.created_by.clone(),
+        created_since: which.created_since,
+        created_until: which.created_until,
+    };
+    let walk = match KeysOf::selection(&selection) {
+        _ if which.rotation_due => Walk::Due,
+        Some(of) => Walk::Of(of),
+        None => Walk::Filter(KeyFilter { owner: selection.owner.clone(), revoked }),
+    };
     let read = |after, limit| {
-        let list = ListKeys { filter: filter.clone(), after, limit };
+        let walk = walk.clone();
         async move {
-            // Those that are due have an index of their own, and are few.
-            match (is_due, list) {
-                (true, ListKeys { after, limit, .. }) => Ok(app.store.read(ListDueKeys { after, limit }).await?),
-                (false, list) => Ok(app.store.read(ListShownKeys(list)).await?),
-            }
+            Ok(match walk {
+                Walk::Due => app.store.read(ListDueKeys { after, limit }).await?,
+                Walk::Filter(filter) => app.store.read(ListShownKeys(ListKeys { filter, after, limit })).await?,
+                Walk::Of(of) => app.store.read(ListKeysOf { of, after, limit }).await?,
+            })
         }
     };
     let show = |found: ShownKey| {
         let key = &found.key;
         let is_meant = reaches(actor, key)
-            && is_in(key, &filter)
-            && is_for(key, api.as_ref())
+            && selection.includes(key.selected())
+            && revoked.is_none_or(|revoked| revoked == key.revoked_at.is_some())
             && is_unused(key, which.unused_for, now);
         let view = is_meant.then(|| KeyView::of(found, &known, now))?;
         which.mean(&view, now).then_some(view)
@@ -95,14 +116,13 @@ pub async fn list(
     Ok(page)
 }
 
-/// Whether a key is one that the store would choose: those that are due come without a choice.
-fn is_in(key: &KeyRecord, filter: &KeyFilter) -> bool {
-    (filter.owner.is_none() || filter.owner == key.owner)
-        && filter.revoked.is_none_or(|revoked| revoked == key.revoked_at.is_some())
-}
-
-fn is_for(key: &KeyRecord, api: Option<&Arc<Api>>) -> bool {
-    api.is_none_or(|api| key.metadata.apis.contains(&api.id))
+/// How the store finds the keys.
+#[derive(Clone)]
+enum Walk {
+    /// Those that are due for rotation have an index of their own, and are few.
+    Due,
+    Filter(KeyFilter),
+    Of(KeysOf),
 }
 
 /// Whether a key was not used for this time.

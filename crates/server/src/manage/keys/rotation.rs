@@ -59,7 +59,7 @@ async fn prepare(
     asked: RotationRequest,
 ) -> Result<(RotateKey, CreatedKey), ManageError> {
     let (from, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
-    let mut planned = Planned::of(app, &from, asked, &apis)?;
+    let mut planned = Planned::of(app, actor, &from, asked, &apis)?;
     let record = &mut planned.record;
     record.expires_at = actor.rights.end_by_default(&power(&record.metadata, record.expires_at));
     actor.rights.check_gives(&power(&record.metadata, record.expires_at))?;
@@ -95,7 +95,7 @@ pub(crate) async fn rotate_self(
             "this key replaces {predecessor}, which has not ended; try again once it has"
         )));
     }
-    let planned = Planned::of(app, &from, asked, &apis)?;
+    let planned = Planned::of(app, actor, &from, asked, &apis)?;
     let (operation, created) = planned.finish(app, actor, from, &apis).await?;
     let answer = show(&created)?;
     app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))
@@ -116,14 +116,20 @@ pub(super) struct Planned {
 }
 
 impl Planned {
-    pub(super) fn of(app: &App, from: &ShownKey, asked: RotationRequest, apis: &Apis) -> Result<Self, ManageError> {
+    pub(super) fn of(
+        app: &App,
+        actor: &Actor,
+        from: &ShownKey,
+        asked: RotationRequest,
+        apis: &Apis,
+    ) -> Result<Self, ManageError> {
         let now = app.now();
         let policy = policy_of(&from.key, apis);
         let overlap = policy.unwrap_or_default().overlap().requested(asked.overlap, asked.quiet_for)?;
         let successor = from.rotations.replaced.as_ref().map(|replaced| replaced.of(&from.key).successor);
         let step = key_rotation::rotate(&from.key.facts(), successor.as_ref(), asked.replace_unused, now);
         let step = step.map_err(|refused| refusal(refused, from))?;
-        let (key, mut record) = successor_of(app, from, apis)?;
+        let (key, mut record) = successor_of(app, actor, from, apis)?;
         let end = match (step, &from.rotations.replaced) {
             (RotationStep::Reissue, Some(replaced)) => {
                 record.id = replaced.successor.clone();
@@ -185,7 +191,12 @@ fn refusal(refused: RotationRefused, from: &ShownKey) -> ManageError {
 }
 
 /// A new key that may do what another one may do now: scopes and roles that were removed from their API stay out.
-fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Result<(ApiKey, KeyRecord), ManageError> {
+fn successor_of(
+    app: &App,
+    actor: &Actor,
+    ShownKey { key, .. }: &ShownKey,
+    apis: &Apis,
+) -> Result<(ApiKey, KeyRecord), ManageError> {
     let now = app.now();
     let living = key.metadata.apis.iter().filter(|id| apis.by_id(id).is_some()).cloned().collect::<Vec<_>>();
     let first = living.first().and_then(|id| apis.by_id(id));
@@ -208,6 +219,7 @@ fn successor_of(app: &App, ShownKey { key, .. }: &ShownKey, apis: &Apis) -> Resu
         owner: key.owner.clone(),
         roles: key.roles.iter().filter(is_role).cloned().collect(),
         created_at: now,
+        created_by: actor.id.clone(),
         scope_given_at,
         expires_at: None,
         revoked_at: None,

@@ -124,6 +124,9 @@ pub struct KeyView {
     /// When it was created.
     #[serde(serialize_with = "times::serialize")]
     pub created_at: Timestamp,
+    /// Who created it, as the audit has it: the id of a user, client or key, or `os:NAME` for the command line; `null` where
+    /// that is not known.
+    pub created_by: Option<String>,
     /// When it expires, if it does.
     #[serde(serialize_with = "times::optional")]
     pub expires_at: Option<Timestamp>,
@@ -240,6 +243,7 @@ impl KeyView {
             uses_left: key.metadata.use_limits.uses.map(|uses| uses.granted),
             counted,
             created_at: key.created_at,
+            created_by: key.created_by,
             expires_at: key.expires_at,
             never_expires: key.expires_at.is_none(),
             revoked_at: key.revoked_at,

@@ -111,6 +111,9 @@ async fn keys_are_found_by_what_they_are_for_and_how_they_are_used() {
             (created.text("id"), created.text("secret"))
         };
         let (reading, _) = create(json!({"scopes": ["notes:read"], "expires_in": 3_600})).await;
+        let shown = manager.get(&format!("/v1/keys/{reading}")).await.expect(200);
+        let (creator, first) = (shown.text("created_by"), shown.text("created_at"));
+        assert!(creator.starts_with("key_"), "the key of the manager: {creator}");
         let (both, secret) = create(json!({"scopes": ["notes:read", "notes:write"]})).await;
         let (mails, _) = create(json!({"api": "mails", "scopes": ["mails:read"]})).await;
         manager.act(&format!("/v1/keys/{mails}/disable")).await.expect(200);
@@ -136,9 +139,29 @@ async fn keys_are_found_by_what_they_are_for_and_how_they_are_used() {
             ("expires_within=3600", vec![&reading]),
             ("expires_within=60", vec![]),
             ("api=notes&unused_for=60&state=active", vec![&reading]),
+            (&format!("created_by={creator}&api=notes"), vec![&reading, &both]),
+            ("created_by=os:nobody", vec![]),
+            (&format!("created_since={first}"), vec![&reading, &both, &mails]),
+            (&format!("created_until={first}"), vec![]),
+            (&format!("created_since={first}&api=mails"), vec![&mails]),
         ] {
             assert_eq!(listed(query).await.iter().collect::<Vec<_>>(), expected, "{query}");
         }
+        let of_all = async |query: &str| {
+            let page = manager.get(&format!("/v1/keys?{query}")).await.expect(200).json();
+            page["items"].as_array().unwrap().iter().filter(|key| key["owner"] == "acme").count()
+        };
+        let queries = [
+            "api=notes",
+            "api=notes&revoked=true",
+            &format!("created_by={creator}"),
+            "created_until=2001-01-01T00:00:00Z",
+        ];
+        assert_eq!([of_all(queries[0]).await, of_all(queries[1]).await], [2, 0]);
+        assert_eq!([of_all(queries[2]).await, of_all(queries[3]).await], [3, 0]);
+        let rotated = manager.post(&format!("/v1/keys/{both}/rotate"), json!({})).await.expect(201);
+        assert_eq!(rotated.text("created_by"), creator);
+        assert_eq!(of_all(queries[0]).await, 3, "with the successor");
         server.advance_secs(3_600);
         assert_eq!(listed("state=expired").await, [reading]);
         assert_eq!(listed("expires_within=3600").await, [""; 0], "it has expired");
@@ -149,6 +172,7 @@ async fn keys_are_found_by_what_they_are_for_and_how_they_are_used() {
             ("expires_within=3153600001", "/expires_within"),
             ("unused_for=9223372036854775808", "/unused_for"),
             ("state=active&revoked=true", "/state"),
+            ("created_since=yesterday", "?created_since"),
         ] {
             assert_eq!(places(&manager.get(&format!("/v1/keys?{query}")).await), [place], "{query}");
         }

@@ -113,7 +113,7 @@ pub async fn rotate(
     }
     let (from, apis) = (find(app, user_id, id).await?, apis::all(app).await?);
     let request = RotationRequest { overlap: Some(asked.overlap.as_secs()), ..RotationRequest::default() };
-    let planned = Planned::of(app, &from, request, &apis)?;
+    let planned = Planned::of(app, actor, &from, request, &apis)?;
     let (mut rotate, mut created) = planned.finish(app, actor, from, &apis).await?;
     rotate.successor.id = asked.successor.clone();
     created.view.id = asked.successor.clone();
