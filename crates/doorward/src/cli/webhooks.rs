@@ -15,7 +15,7 @@ use doorward_server::{
     App,
     actor::Actor,
     manage::{
-        apis, users,
+        apis, holders,
         webhooks::{self, CreatedWebhook, DeliveryView, NewSecret, WebhookView},
     },
 };
@@ -255,10 +255,7 @@ async fn api_ids(names: &[String], app: &App, actor: &Actor) -> Result<Vec<ApiId
 async fn owners(names: &[String], app: &App, actor: &Actor) -> Result<Vec<Owner>, Failure> {
     let mut owners = Vec::new();
     for name in given(names) {
-        owners.push(match name.parse() {
-            Ok(owner) => owner,
-            Err(_) => Owner::User(users::show(app, actor, name).await?.id),
-        });
+        owners.push(holders::owner_within(app, actor, name).await?);
     }
     Ok(owners)
 }

@@ -18,7 +18,7 @@ pub mod audit;
 pub mod clients;
 pub(crate) mod document;
 pub mod grants;
-mod holders;
+pub mod holders;
 pub mod keys;
 pub mod legacy;
 pub mod page;
