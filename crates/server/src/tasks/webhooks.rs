@@ -112,15 +112,15 @@ impl UnderWay {
 async fn attempt(app: &App, webhook: &WebhookRecord, delivery: DeliveryRecord, claimed_until: Timestamp) {
     let attempted = try_once(app, webhook, &delivery).await;
     let [jitter] = app.random();
-    let next = match attempted.was_asked {
-        true => attempted.answer.next(delivery.attempts, jitter),
-        false => Next::Dead,
+    let next = match attempted.reached {
+        Reached::Answered | Reached::NotReached => attempted.answer.next(delivery.attempts, jitter),
+        Reached::NotSent => Next::Dead,
     };
     let now = app.now();
     let (outcome, metric) = match next {
         Next::Delivered => (Outcome::Delivered, "delivered"),
         Next::Dead => {
-            let (is_gone, was_asked) = (attempted.answer.is_gone(), attempted.was_asked);
+            let (is_gone, was_asked) = (attempted.answer.is_gone(), attempted.reached != Reached::NotSent);
             (Outcome::Dead { is_gone, was_asked }, "dead")
         }
         Next::Retry(pause) => (Outcome::Retry(now.plus(pause)), "failed"),
@@ -141,11 +141,21 @@ async fn attempt(app: &App, webhook: &WebhookRecord, delivery: DeliveryRecord, c
     }
 }
 
+/// How far an attempt got.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reached {
+    /// The endpoint answered.
+    Answered,
+    /// It did not, or the message could not be sent. That counts as a failure of the endpoint.
+    NotReached,
+    /// Nothing was sent, because the endpoint is disabled. That is no failure of the endpoint.
+    NotSent,
+}
+
 /// What one attempt came to.
 struct Attempted {
     answer: Answer,
-    /// Whether the endpoint itself is why it failed.
-    was_asked: bool,
+    reached: Reached,
     error: Option<String>,
 }
 
@@ -161,9 +171,12 @@ impl Attempted {
 async fn try_once(app: &App, webhook: &WebhookRecord, delivery: &DeliveryRecord) -> Attempted {
     if webhook.disabled_at.is_some() {
         let error = Some("the endpoint is disabled".to_owned());
-        return Attempted { answer: Answer::None, was_asked: false, error };
+        return Attempted { answer: Answer::None, reached: Reached::NotSent, error };
     }
-    let failed = |error: String| Attempted { answer: Answer::None, was_asked: true, error: Some(error) };
+    let failed = |error: String| {
+        let error = Some(error);
+        Attempted { answer: Answer::None, reached: Reached::NotReached, error }
+    };
     let occurred_at = times::rfc3339(delivery.occurred_at);
     let message = match Message::new(webhook, delivery, &occurred_at, &app.master_keys, app.now()) {
         Ok(message) => message,
@@ -173,9 +186,12 @@ async fn try_once(app: &App, webhook: &WebhookRecord, delivery: &DeliveryRecord)
         }
     };
     match app.webhooks.send(message).await {
-        Ok(answer @ Answer::Status { status: 200..=299, .. }) => Attempted { answer, was_asked: true, error: None },
+        Ok(answer @ Answer::Status { status: 200..=299, .. }) => {
+            Attempted { answer, reached: Reached::Answered, error: None }
+        }
         Ok(answer @ Answer::Status { status, .. }) => {
-            Attempted { answer, was_asked: true, error: Some(format!("the endpoint answered {status}")) }
+            let error = Some(format!("the endpoint answered {status}"));
+            Attempted { answer, reached: Reached::Answered, error }
         }
         Ok(Answer::None) => failed("no answer".to_owned()),
         Err(error) => failed(error.to_string()),
