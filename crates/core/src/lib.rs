@@ -38,4 +38,4 @@ pub use values::{
     audit_bounds, clock, cookie, digest, forwarded, id, json, network, plausible_time, public_address, random, seal,
     secret, text,
 };
-pub use webhooks::{webhook, webhook_event, webhook_retry, webhook_secret};
+pub use webhooks::{webhook, webhook_event, webhook_places, webhook_retry, webhook_secret};

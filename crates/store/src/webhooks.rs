@@ -20,7 +20,7 @@ pub use self::{
     update::UpdateWebhook,
 };
 use crate::{
-    ChangesOne, Seen,
+    ChangesOne,
     audit::{AuditAction, AuditContext},
     record::{Page, json, readable_page},
     sql::sql,
@@ -52,8 +52,30 @@ pub struct WebhookRecord {
 
 impl WebhookRecord {
     /// What a change of the endpoint may start from.
-    pub fn seen(&self) -> Seen<WebhookMetadata> {
-        Seen { metadata: self.metadata.clone(), disabled_at: self.disabled_at, roles: Vec::new() }
+    pub fn seen(&self) -> SeenWebhook {
+        let (metadata, sealed) = (self.metadata.clone(), self.secret.sealed.clone());
+        SeenWebhook { metadata, disabled_at: self.disabled_at, sealed }
+    }
+}
+
+/// What a change of an endpoint may start from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SeenWebhook {
+    /// What is registered.
+    pub metadata: WebhookMetadata,
+    /// When it was disabled, if it is.
+    pub disabled_at: Option<Timestamp>,
+    /// The secret that signs, sealed: another one after each rotation.
+    pub sealed: Vec<u8>,
+}
+
+impl SeenWebhook {
+    /// Locks an endpoint until the end of the transaction, and reads it.
+    async fn lock(tx: &mut impl Tx, id: &WebhookId) -> Result<Option<Self>, TxError> {
+        let sql = "UPDATE webhooks SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL
+                   RETURNING metadata, disabled_at, secret_sealed";
+        let Some(mut row) = tx.query_opt(sql, &[id.as_str().into()]).await? else { return Ok(None) };
+        Ok(Some(Self { metadata: row.json()?, disabled_at: row.opt_time()?, sealed: row.bytes()? }))
     }
 }
 
@@ -251,13 +273,10 @@ impl Operation for ChangeWebhook {
 }
 
 impl ChangesOne for ChangeWebhook {
-    type Seen = Seen<WebhookMetadata>;
+    type Seen = SeenWebhook;
 
-    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<Self::Seen>, TxError> {
-        let sql = "UPDATE webhooks SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL
-                   RETURNING metadata, disabled_at";
-        let Some(mut row) = tx.query_opt(sql, &[self.id.as_str().into()]).await? else { return Ok(None) };
-        Ok(Some(Seen { metadata: row.json()?, disabled_at: row.opt_time()?, roles: Vec::new() }))
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<SeenWebhook>, TxError> {
+        SeenWebhook::lock(tx, &self.id).await
     }
 }
 

@@ -213,7 +213,7 @@ pub(crate) fn check_authority(url: &Url, text: &str) -> Result<(), Misread> {
 }
 
 /// Host and port of an authority without a user, as they are written.
-fn host_and_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<&str>) {
     match authority.rsplit_once(':') {
         // The last colon of an IPv6 address without a port is inside the brackets.
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),

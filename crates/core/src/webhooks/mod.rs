@@ -3,5 +3,6 @@
 
 pub mod webhook;
 pub mod webhook_event;
+pub mod webhook_places;
 pub mod webhook_retry;
 pub mod webhook_secret;

@@ -9,7 +9,7 @@ use crate::{
     holder::Owner,
     id::ApiId,
     public_address::is_public,
-    redirect_uri::{authority, check_authority, is_loopback_host},
+    redirect_uri::{authority, check_authority, host_and_port, is_loopback_host},
     refusal::Mistake,
     registration::display_name,
     rights::{Belongs, Limits},
@@ -138,9 +138,14 @@ impl WebhookUrl {
         &self.0
     }
 
-    /// The host and the port, which a limit of connections counts by.
+    /// The host and the port as they are written.
     pub fn authority(&self) -> &str {
         authority(&self.0)
+    }
+
+    /// The host without the port.
+    pub fn host(&self) -> &str {
+        host_and_port(self.authority()).0
     }
 
     /// Whether the URL itself shows no reason to refuse it. A name may still lead to an address that is refused: that is

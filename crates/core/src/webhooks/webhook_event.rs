@@ -52,7 +52,7 @@ event_types! {
 
 /// A text that is no type of an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("no type of an event; known are {}", EventType::KNOWN.join(", "))]
+#[error("unknown event type; use one of {}", EventType::KNOWN.join(", "))]
 pub struct UnknownEventType;
 
 impl EventType {

@@ -15,7 +15,7 @@ use doorward_server::{
     App,
     actor::Actor,
     manage::{
-        apis, users,
+        apis, holders,
         webhooks::{self, CreatedWebhook, DeliveryView, NewSecret, WebhookView},
     },
 };
@@ -78,7 +78,8 @@ pub(super) struct CreateArgs {
     /// Send only events about this API; repeatable [default: all]
     #[arg(long = "api", value_name = "API")]
     apis: Vec<String>,
-    /// Send only events about what this owner owns: a user's name or id, or a client's id; repeatable [default: all]
+    /// Send only events about what this owner owns: a client's id, a user's id, user:NAME, or your own id of a customer;
+    /// repeatable [default: all]
     #[arg(long = "owner", value_name = "OWNER")]
     owners: Vec<String>,
     /// What it is for, for people
@@ -106,7 +107,8 @@ struct Changes {
     /// Send only events about this API from now on; repeatable; all with ""
     #[arg(long = "api", value_name = "API")]
     apis: Option<Vec<String>>,
-    /// Send only events about what this owner owns from now on; repeatable; all with ""
+    /// Send only events about what this owner owns from now on: a client's id, a user's id, user:NAME, or your own id of a
+    /// customer; repeatable; all with ""
     #[arg(long = "owner", value_name = "OWNER")]
     owners: Option<Vec<String>>,
     /// What it is for; an empty text removes it
@@ -189,11 +191,11 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             };
             print(&webhooks::update(app, actor, &webhook, edit).await?, output)
         }
-        Verb::Disable(Id { webhook }) => print(&webhooks::disable(app, actor, &webhook).await?, output),
-        Verb::Enable(Id { webhook }) => print(&webhooks::enable(app, actor, &webhook).await?, output),
+        Verb::Disable(Id { webhook }) => print(&webhooks::disable(app, actor, &webhook, |_| Ok(())).await?, output),
+        Verb::Enable(Id { webhook }) => print(&webhooks::enable(app, actor, &webhook, |_| Ok(())).await?, output),
         Verb::RotateSecret { webhook: Id { webhook }, overlap } => {
             let show = |new: &NewSecret| show_secret(&webhook, new, output);
-            webhooks::rotate_secret_shown(app, actor, &webhook, overlap, show).await?;
+            webhooks::rotate_secret_shown(app, actor, &webhook, overlap, |_| Ok(()), show).await?;
             Ok(())
         }
         Verb::Delete(Id { webhook }) => {
@@ -202,20 +204,20 @@ pub(super) async fn run(verb: Verb, app: &App, actor: &Actor, output: Output) ->
             Ok(())
         }
         Verb::Test(Id { webhook }) => {
-            let sent = webhooks::test(app, actor, &webhook).await?;
+            let sent = webhooks::test(app, actor, &webhook, |_| Ok(())).await?;
             output
                 .print(&sent, || format!("{} is on its way. See `doorward webhook deliveries {webhook}`.", sent.id))?;
             Ok(())
         }
         Verb::Deliveries(args) => deliveries(args, app, actor, output).await,
         Verb::Replay(ReplayArgs { webhook: Id { webhook }, event: Some(event), .. }) => {
-            let sent = webhooks::replay(app, actor, &webhook, &event).await?;
+            let sent = webhooks::replay(app, actor, &webhook, &event, |_| Ok(())).await?;
             output.print(&sent, || format!("{} is on its way.", sent.id))?;
             Ok(())
         }
         Verb::Replay(ReplayArgs { webhook: Id { webhook }, event: None, since, .. }) => {
             let since = since.map(|moment| moment.at(app.now()));
-            let replayed = webhooks::replay_dead(app, actor, &webhook, since).await?;
+            let replayed = webhooks::replay_dead(app, actor, &webhook, since, |_| Ok(())).await?;
             output.print(&json!({"replayed": replayed}), || match replayed {
                 1 => "1 event is on its way.".to_owned(),
                 count => format!("{count} events are on their way."),
@@ -253,10 +255,7 @@ async fn api_ids(names: &[String], app: &App, actor: &Actor) -> Result<Vec<ApiId
 async fn owners(names: &[String], app: &App, actor: &Actor) -> Result<Vec<Owner>, Failure> {
     let mut owners = Vec::new();
     for name in given(names) {
-        owners.push(match name.parse() {
-            Ok(owner) => owner,
-            Err(_) => Owner::User(users::show(app, actor, name).await?.id),
-        });
+        owners.push(holders::owner_within(app, actor, name).await?);
     }
     Ok(owners)
 }

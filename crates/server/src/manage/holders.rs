@@ -19,6 +19,16 @@ use crate::{actor::Actor, app::App};
 /// is meant for a customer by choosing its name.
 const NAME_OF_USER: &str = "user:";
 
+/// The owner of this name, if the caller's rights reach it: a client's or user's id, a user's name behind `user:`, or the
+/// API's own id of a customer. Fails with [`ManageError::NotFound`] for all others.
+pub async fn owner_within(app: &App, actor: &Actor, name: &str) -> Result<Owner, ManageError> {
+    let found = owner(app, name).await?;
+    match actor.rights.reach_owner(found.as_str()) {
+        true => Ok(found),
+        false => Err(unknown_owner(name)),
+    }
+}
+
 /// The owner that an id names, or a user's name behind `user:`.
 pub(super) async fn owner(app: &App, name: &str) -> Result<Owner, ManageError> {
     if let Some(username) = name.strip_prefix(NAME_OF_USER) {
@@ -44,9 +54,9 @@ fn mistake_in_owner(name: &str) -> Option<InvalidOwner> {
 pub(super) async fn owners(app: &App, actor: &Actor, names: &[String]) -> Result<BTreeMap<String, Owner>, ManageError> {
     let mut found = BTreeMap::new();
     for name in names {
-        match owner(app, name).await {
-            Ok(owner) if actor.rights.reach_owner(owner.as_str()) => drop(found.insert(name.clone(), owner)),
-            Ok(_) | Err(ManageError::NotFound { .. }) => {}
+        match owner_within(app, actor, name).await {
+            Ok(owner) => drop(found.insert(name.clone(), owner)),
+            Err(ManageError::NotFound { .. }) => {}
             Err(error) => return Err(error),
         }
     }
@@ -116,10 +126,8 @@ impl<'a> Named<'a> {
             self.mistakes.push(at(why.to_string()));
             return Ok(None);
         }
-        let found = owner(self.app, name).await;
-        let actor = self.actor;
-        let is_reached = |owner: &Owner| actor.rights.reach_owner(owner.as_str());
-        self.reached(found, is_reached, || unknown_owner(name), |error| at(error.to_string()))
+        let found = owner_within(self.app, self.actor, name).await;
+        self.reached(found, |_| true, || unknown_owner(name), |error| at(error.to_string()))
     }
 
     /// The holder of this name in a member.

@@ -20,7 +20,7 @@ pub mod clients;
 mod departure;
 pub(crate) mod document;
 pub mod grants;
-mod holders;
+pub mod holders;
 pub mod keys;
 pub mod legacy;
 pub mod page;

@@ -58,6 +58,8 @@ pub struct WebhookView {
     /// When what is registered of it was last changed, or registered.
     #[serde(serialize_with = "times::serialize")]
     pub updated_at: Timestamp,
+    /// What identifies the secret without revealing it: another text after each rotation.
+    pub secret_fingerprint: String,
     /// When it was disabled, if it is: it is sent nothing.
     #[serde(serialize_with = "times::optional")]
     pub disabled_at: Option<Timestamp>,
@@ -78,6 +80,7 @@ impl WebhookView {
             metadata: webhook.metadata,
             created_at: webhook.created_at,
             updated_at: webhook.updated_at,
+            secret_fingerprint: secrets::fingerprint(&webhook.secret),
             disabled_at: webhook.disabled_at,
             disabled_because: webhook.disabled_because,
             failing_since: webhook.failing_since,
@@ -206,10 +209,10 @@ pub async fn update(
 ) -> Result<WebhookView, ManageError> {
     until_done("this webhook", || async {
         let webhook = find_reached(app, actor, id).await?;
-        let (webhook_id, from, now) = (webhook.id.clone(), webhook.metadata.clone(), app.now());
+        let (webhook_id, from, now) = (webhook.id.clone(), webhook.seen(), app.now());
         let before = WebhookView::of(webhook, now);
-        let to = checked(app, actor, edit(&before)?, Some(&from)).await?;
-        if to == from {
+        let to = checked(app, actor, edit(&before)?, Some(&from.metadata)).await?;
+        if to == from.metadata {
             return Ok(Some(before));
         }
         let after = WebhookView { metadata: to.clone(), updated_at: now, ..before };
@@ -219,15 +222,25 @@ pub async fn update(
     .await
 }
 
-/// Stops sending to an endpoint.
-pub async fn disable(app: &App, actor: &Actor, id: &str) -> Result<WebhookView, ManageError> {
-    change(app, actor, id, |_| Ok(WebhookChange::Disable)).await?;
+/// Stops sending to an endpoint. `check` may refuse what is shown of it.
+pub async fn disable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+) -> Result<WebhookView, ManageError> {
+    change(app, actor, id, check, || WebhookChange::Disable).await?;
     show(app, actor, id).await
 }
 
-/// Resumes sending to an endpoint.
-pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<WebhookView, ManageError> {
-    change(app, actor, id, |_| Ok(WebhookChange::Enable)).await?;
+/// Resumes sending to an endpoint. `check` may refuse what is shown of it.
+pub async fn enable(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+) -> Result<WebhookView, ManageError> {
+    change(app, actor, id, check, || WebhookChange::Enable).await?;
     show(app, actor, id).await
 }
 
@@ -239,11 +252,7 @@ pub async fn delete(
     id: &str,
     check: impl Fn(&WebhookView) -> Result<(), ManageError>,
 ) -> Result<(), ManageError> {
-    let delete = |webhook: &WebhookRecord| {
-        check(&WebhookView::of(webhook.clone(), app.now()))?;
-        Ok(WebhookChange::Delete)
-    };
-    change(app, actor, id, delete).await
+    change(app, actor, id, check, || WebhookChange::Delete).await
 }
 
 /// A new secret, and until when the old one signs as well.
@@ -255,8 +264,15 @@ pub struct NewSecret {
 }
 
 /// Replaces the secret of an endpoint. The old one signs as well for `overlap`, in which the receiver can change over.
-pub async fn rotate_secret(app: &App, actor: &Actor, id: &str, overlap: Duration) -> Result<NewSecret, ManageError> {
-    rotate_secret_shown(app, actor, id, overlap, |_| Ok(())).await
+/// `check` may refuse what is shown of it.
+pub async fn rotate_secret(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    overlap: Duration,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+) -> Result<NewSecret, ManageError> {
+    rotate_secret_shown(app, actor, id, overlap, check, |_| Ok(())).await
 }
 
 /// The same, after `show` has printed the new secret. If that fails, nothing was changed.
@@ -265,6 +281,7 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
     actor: &Actor,
     id: &str,
     overlap: Duration,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
     show: impl FnOnce(&NewSecret) -> Result<(), E>,
 ) -> Result<NewSecret, E> {
     if overlap > LONGEST_OVERLAP {
@@ -273,12 +290,13 @@ pub async fn rotate_secret_shown<E: From<ManageError>>(
         return Err(ManageError::from(refusal).into());
     }
     let webhook = find_reached(app, actor, id).await?;
+    check(&WebhookView::of(webhook.clone(), app.now()))?;
     let (secret, sealed) = new_secret(app, &webhook.id);
     let new = NewSecret { secret, previous_ends_at: app.now().plus(overlap) };
     show(&new)?;
     let previous_ends_at = new.previous_ends_at;
-    let rotation = |_: &WebhookRecord| Ok(WebhookChange::Secret { secret: sealed.clone(), previous_ends_at });
-    change(app, actor, id, rotation).await?;
+    let rotation = || WebhookChange::Secret { secret: sealed.clone(), previous_ends_at };
+    change(app, actor, id, check, rotation).await?;
     Ok(new)
 }
 
@@ -286,12 +304,14 @@ async fn change(
     app: &App,
     actor: &Actor,
     id: &str,
-    change: impl Fn(&WebhookRecord) -> Result<WebhookChange, ManageError>,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+    change: impl Fn() -> WebhookChange,
 ) -> Result<(), ManageError> {
     until_done("this webhook", || async {
         let webhook = find_reached(app, actor, id).await?;
-        let (from, change) = (webhook.seen(), change(&webhook)?);
-        let change = ChangeWebhook { id: webhook.id, change, now: app.now(), audit: app.audit(actor) };
+        check(&WebhookView::of(webhook.clone(), app.now()))?;
+        let from = webhook.seen();
+        let change = ChangeWebhook { id: webhook.id, change: change(), now: app.now(), audit: app.audit(actor) };
         outcome(app.commit(IfUnchanged { from, change }).await?, (), || unknown(id))
     })
     .await

@@ -1,11 +1,18 @@
 //! Delivering events to endpoints of webhooks: what is due is claimed, sent, and written off or put back.
 //!
-//! One endpoint that is slow must not hold up the others, so each host has a few places, and all together have a bound.
+//! An endpoint that is slow does not delay the others: [`Place`] bounds how many attempts there are at the same time, and
+//! [`Turns`] whose turn is next.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use doorward_core::{
     clock::Timestamp,
+    id::WebhookId,
+    webhook_places::{Place, Turns},
     webhook_retry::{Answer, DeliveryState, Next},
 };
 use doorward_store::{
@@ -18,8 +25,7 @@ use doorward_store::{
     },
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep},
 };
 
@@ -30,10 +36,6 @@ use crate::{actor::Actor, app::App, manage::times, webhooks::Message};
 const TICK: Duration = Duration::from_millis(500);
 /// How long a claim lasts: much longer than an attempt can take, so that only the claim of a node which is gone ends.
 const CLAIM: Duration = Duration::from_secs(60);
-/// Attempts at one host at the same time.
-const PER_HOST: usize = 4;
-/// Attempts at all hosts at the same time.
-const IN_ALL: usize = 64;
 
 /// Delivers until the task is aborted. What was under way then is tried again when its claim has ended.
 pub(super) async fn deliver(app: Arc<App>) {
@@ -73,37 +75,36 @@ async fn report_revocations(app: &App) -> Result<(), StoreError> {
 }
 
 /// Attempts that were begun and are not finished.
+#[derive(Default)]
 struct UnderWay {
     attempts: JoinSet<()>,
-    in_all: Arc<Semaphore>,
-    hosts: HashMap<String, Arc<Semaphore>>,
-}
-
-impl Default for UnderWay {
-    fn default() -> Self {
-        Self { attempts: JoinSet::new(), in_all: Arc::new(Semaphore::new(IN_ALL)), hosts: HashMap::new() }
-    }
+    /// The places that they hold.
+    places: HashMap<Id, Place>,
+    turns: Turns,
 }
 
 impl UnderWay {
     /// Begins as many of the attempts that are due as there are places.
     async fn begin_due(&mut self, app: &Arc<App>) -> Result<(), StoreError> {
-        let (in_all, hosts) = (&self.in_all, &mut self.hosts);
-        hosts.retain(|_, places| places.available_permits() < PER_HOST);
-        for webhook in app.store.read(WebhooksWithDue { now: app.now() }).await? {
-            let host = webhook.metadata.url.authority().to_owned();
-            let places = hosts.entry(host).or_insert_with(|| Arc::new(Semaphore::new(PER_HOST))).clone();
-            let free = places.available_permits().min(in_all.available_permits());
+        let due = app.store.read(WebhooksWithDue { now: app.now() }).await?;
+        let mut due: BTreeMap<WebhookId, WebhookRecord> =
+            due.into_iter().map(|webhook| (webhook.id.clone(), webhook)).collect();
+        let ids: Vec<_> = due.keys().cloned().collect();
+        for id in self.turns.order(&ids) {
+            let Some(webhook) = due.remove(&id) else { continue };
+            let place = Place::new(&id, &webhook.metadata, webhook.failing_since.is_some());
+            let taken: Vec<_> = self.places.values().cloned().collect();
+            let free = place.free(&taken);
             if free == 0 {
                 continue;
             }
-            let (now, limit) = (app.now(), i64::try_from(free).unwrap_or(0));
+            self.turns.had(&id);
+            let (now, limit) = (app.now(), i64::try_from(free).unwrap_or(i64::MAX));
             let until = now.plus(CLAIM);
-            let claim = ClaimDeliveries { webhook: webhook.id.clone(), now, until, limit };
-            for delivery in app.store.write(claim).await? {
-                let permits = (in_all.clone().try_acquire_owned(), places.clone().try_acquire_owned());
+            for delivery in app.store.write(ClaimDeliveries { webhook: id.clone(), now, until, limit }).await? {
                 let (app, webhook) = (app.clone(), webhook.clone());
-                self.attempts.spawn(async move { attempt(&app, &webhook, delivery, until, permits).await });
+                let begun = self.attempts.spawn(async move { attempt(&app, &webhook, delivery, until).await });
+                self.places.insert(begun.id(), place.clone());
             }
         }
         Ok(())
@@ -112,38 +113,40 @@ impl UnderWay {
     /// Waits until an attempt is finished, or for a moment.
     async fn wait(&mut self) {
         tokio::select! {
-            Some(finished) = self.attempts.join_next() => {
-                if let Err(error) = finished {
-                    tracing::error!(%error, "an attempt to deliver a webhook failed");
-                }
-            }
+            Some(finished) = self.attempts.join_next_with_id() => self.finished(finished),
             () = sleep(TICK) => {}
         }
+        while let Some(finished) = self.attempts.try_join_next_with_id() {
+            self.finished(finished);
+        }
+    }
+
+    /// Gives the place of an attempt back.
+    fn finished(&mut self, finished: Result<(Id, ()), JoinError>) {
+        let id = match finished {
+            Ok((id, ())) => id,
+            Err(error) => {
+                tracing::error!(%error, "an attempt to deliver a webhook failed");
+                error.id()
+            }
+        };
+        self.places.remove(&id);
     }
 }
 
-/// A place of an attempt, which is free again when it is dropped.
-type Place = Result<OwnedSemaphorePermit, tokio::sync::TryAcquireError>;
-
 /// Tries once, and writes what it came to.
-async fn attempt(
-    app: &App,
-    webhook: &WebhookRecord,
-    delivery: DeliveryRecord,
-    claimed_until: Timestamp,
-    _places: (Place, Place),
-) {
+async fn attempt(app: &App, webhook: &WebhookRecord, delivery: DeliveryRecord, claimed_until: Timestamp) {
     let attempted = try_once(app, webhook, &delivery).await;
     let [jitter] = app.random();
-    let next = match attempted.was_asked {
-        true => attempted.answer.next(delivery.attempts, jitter),
-        false => Next::Dead,
+    let next = match attempted.reached {
+        Reached::Answered | Reached::NotReached => attempted.answer.next(delivery.attempts, jitter),
+        Reached::NotSent => Next::Dead,
     };
     let now = app.now();
     let (outcome, metric) = match next {
         Next::Delivered => (Outcome::Delivered, "delivered"),
         Next::Dead => {
-            let (is_gone, was_asked) = (attempted.answer.is_gone(), attempted.was_asked);
+            let (is_gone, was_asked) = (attempted.answer.is_gone(), attempted.reached != Reached::NotSent);
             (Outcome::Dead { is_gone, was_asked }, "dead")
         }
         Next::Retry(pause) => (Outcome::Retry(now.plus(pause)), "failed"),
@@ -164,11 +167,21 @@ async fn attempt(
     }
 }
 
+/// How far an attempt got.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Reached {
+    /// The endpoint answered.
+    Answered,
+    /// It did not, or the message could not be sent. That counts as a failure of the endpoint.
+    NotReached,
+    /// Nothing was sent, because the endpoint is disabled. That is no failure of the endpoint.
+    NotSent,
+}
+
 /// What one attempt came to.
 struct Attempted {
     answer: Answer,
-    /// Whether the endpoint itself is why it failed.
-    was_asked: bool,
+    reached: Reached,
     error: Option<String>,
 }
 
@@ -184,9 +197,12 @@ impl Attempted {
 async fn try_once(app: &App, webhook: &WebhookRecord, delivery: &DeliveryRecord) -> Attempted {
     if webhook.disabled_at.is_some() {
         let error = Some("the endpoint is disabled".to_owned());
-        return Attempted { answer: Answer::None, was_asked: false, error };
+        return Attempted { answer: Answer::None, reached: Reached::NotSent, error };
     }
-    let failed = |error: String| Attempted { answer: Answer::None, was_asked: true, error: Some(error) };
+    let failed = |error: String| {
+        let error = Some(error);
+        Attempted { answer: Answer::None, reached: Reached::NotReached, error }
+    };
     let occurred_at = times::rfc3339(delivery.occurred_at);
     let message = match Message::new(webhook, delivery, &occurred_at, &app.master_keys, app.now()) {
         Ok(message) => message,
@@ -196,9 +212,12 @@ async fn try_once(app: &App, webhook: &WebhookRecord, delivery: &DeliveryRecord)
         }
     };
     match app.webhooks.send(message).await {
-        Ok(answer @ Answer::Status { status: 200..=299, .. }) => Attempted { answer, was_asked: true, error: None },
+        Ok(answer @ Answer::Status { status: 200..=299, .. }) => {
+            Attempted { answer, reached: Reached::Answered, error: None }
+        }
         Ok(answer @ Answer::Status { status, .. }) => {
-            Attempted { answer, was_asked: true, error: Some(format!("the endpoint answered {status}")) }
+            let error = Some(format!("the endpoint answered {status}"));
+            Attempted { answer, reached: Reached::Answered, error }
         }
         Ok(Answer::None) => failed("no answer".to_owned()),
         Err(error) => failed(error.to_string()),

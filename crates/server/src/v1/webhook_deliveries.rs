@@ -125,8 +125,7 @@ async fn replay_delivery(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::delivery(&app, &actor, &id, &event).await?)?;
-    answer(&webhooks::replay(&app, &actor, &id, &event).await?)
+    answer(&webhooks::replay(&app, &actor, &id, &event, |delivery| if_match.check(delivery)).await?)
 }
 
 /// Send all events to an endpoint again that were given up
@@ -140,8 +139,7 @@ async fn replay_dead(
     Replay { since }: Replay,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
-    let replayed = webhooks::replay_dead(&app, &actor, &id, since).await?;
+    let replayed = webhooks::replay_dead(&app, &actor, &id, since, |webhook| if_match.check(webhook)).await?;
     Ok(respond::json_no_store(&Replayed { replayed })?)
 }
 
@@ -158,6 +156,5 @@ async fn test(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
-    answer(&webhooks::test(&app, &actor, &id).await?)
+    answer(&webhooks::test(&app, &actor, &id, |webhook| if_match.check(webhook)).await?)
 }

@@ -171,8 +171,7 @@ async fn disable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
-    answer(&webhooks::disable(&app, &actor, &id).await?)
+    answer(&webhooks::disable(&app, &actor, &id, |webhook| if_match.check(webhook)).await?)
 }
 
 /// Enable an endpoint of webhooks again
@@ -188,8 +187,7 @@ async fn enable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
-    answer(&webhooks::enable(&app, &actor, &id).await?)
+    answer(&webhooks::enable(&app, &actor, &id, |webhook| if_match.check(webhook)).await?)
 }
 
 /// Replace the secret of an endpoint of webhooks
@@ -205,9 +203,9 @@ async fn rotate_secret(
     Rotation { overlap }: Rotation,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    if_match.check(&webhooks::show(&app, &actor, &id).await?)?;
     let overlap = overlap.map_or(webhooks::OVERLAP, Duration::from_secs);
-    let NewSecret { secret, previous_ends_at } = webhooks::rotate_secret(&app, &actor, &id, overlap).await?;
+    let check = |webhook: &WebhookView| if_match.check(webhook);
+    let NewSecret { secret, previous_ends_at } = webhooks::rotate_secret(&app, &actor, &id, overlap, check).await?;
     let secret = secret.expose_secret().to_owned();
     Ok(respond::json_no_store(&WebhookSecret { id, secret, previous_secret_ends_at: previous_ends_at })?)
 }

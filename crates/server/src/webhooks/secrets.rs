@@ -1,6 +1,13 @@
 //! The secrets that sign what is sent to endpoints: sealed under a master key, since they must be read to sign.
 
-use doorward_core::{digest::MasterKey, id::WebhookId, random::Rng, seal, webhook_secret::WebhookSecret};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_core::{
+    digest::{Digest, MasterKey},
+    id::WebhookId,
+    random::Rng,
+    seal,
+    webhook_secret::WebhookSecret,
+};
 use doorward_store::webhooks::SealedSecret;
 
 /// A secret that can't be read.
@@ -27,6 +34,11 @@ pub(crate) fn open(
     let master_key = master_keys.iter().find(|key| key.id() == *sealed_under).ok_or_else(missing)?;
     let bytes = seal::open(&sealing_key(master_key), &context(id), sealed).map_err(|_| broken())?;
     WebhookSecret::from_bytes(&bytes).map_err(|_| broken())
+}
+
+/// What identifies a secret without revealing it. Sealing draws random bytes, so that no two are the same.
+pub(crate) fn fingerprint(secret: &SealedSecret) -> String {
+    URL_SAFE_NO_PAD.encode(&Digest::sha256(&secret.sealed).as_bytes()[..16])
 }
 
 fn sealing_key(master_key: &MasterKey) -> impl std::ops::Deref<Target = [u8; 32]> + use<> {

@@ -1,13 +1,15 @@
 //! What endpoints of webhooks are sent, by a server whose tasks run: a real receiver takes it, fails, redirects, keeps
 //! silent, or is gone.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_core::{
     clock::Timestamp,
     webhook_retry::PAUSES,
     webhook_secret::{WebhookSecret, signatures},
 };
-use doorward_server::manage::{audit::Explained, times};
+use doorward_server::manage::{audit::Explained, keys::NewKey, times};
 use serde_json::{Value, json};
 
 use crate::{
@@ -226,7 +228,7 @@ async fn silent_endpoint_times_out_and_delays_no_other() {
     let fast = endpoint(&manager, &quick.url).await;
     let arrives = fast.test(&manager).await;
     in_state(&manager, &arrives, "delivered").await;
-    assert_eq!(silent.received().len(), 4, "a host has four places");
+    assert_eq!(silent.received().len(), 4, "an endpoint has four places");
     let list = async || manager.get(&format!("{}/deliveries", slow.path)).await.expect(200).json();
     let timed_out = eventually("a timeout", async || {
         let items = list().await["items"].as_array().unwrap().clone();
@@ -234,6 +236,39 @@ async fn silent_endpoint_times_out_and_delays_no_other() {
     });
     assert_eq!(timed_out.await["last_error"], "no answer within 15 s");
     manager.get(&delivery).await.expect(200);
+}
+
+#[tokio::test]
+async fn silent_endpoints_of_a_customer_delay_no_other() {
+    on_each_engine(async |server| {
+        let (manager, honest) = (Manager::of_all(server).await, Receiver::start().await);
+        let limits = NewKey {
+            limited_to_owners: vec!["evilco".to_owned()],
+            ..new_key("doorward", "webhooks:read webhooks:write")
+        };
+        let customer = Manager::by(server, limits).await;
+        let mut silent = Vec::new();
+        for _ in 0..10 {
+            let receiver = Receiver::start().await;
+            receiver.reply(Reply::Silence);
+            let created = customer.post("/v1/webhooks", json!({"url": receiver.url, "owners": ["evilco"]})).await;
+            let path = created.expect(201).header("location").unwrap().to_owned();
+            silent.push((receiver, path));
+        }
+        for _ in 0..8 {
+            for (_, path) in &silent {
+                customer.act(&format!("{path}/test")).await.expect(200);
+            }
+        }
+        silent[0].0.wait_for(1).await;
+        // The time of an attempt that is not answered is not waited for.
+        let fast = endpoint(&manager, &honest.url).await;
+        let began = std::time::Instant::now();
+        let arrives = fast.test(&manager).await;
+        in_state(&manager, &arrives, "delivered").await;
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -7,7 +7,9 @@ use doorward_core::{
     webhook_retry::DeliveryState,
 };
 
+use super::SeenWebhook;
 use crate::{
+    ChangesOne,
     audit::{AuditAction, AuditContext},
     record::{Page, readable_page},
     sql::sql,
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// An event for an endpoint, with what came of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DeliveryRecord {
     /// The event, which is the delivery's id at its endpoint.
     pub event_id: EventId,
@@ -122,11 +124,26 @@ impl Operation for ReplayDelivery {
     }
 }
 
+impl ChangesOne for ReplayDelivery {
+    type Seen = DeliveryRecord;
+
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<DeliveryRecord>, TxError> {
+        let sql = sql!(
+            "UPDATE webhook_deliveries SET attempts = attempts WHERE webhook_id = $1 AND event_id = $2 RETURNING {}",
+            COLUMNS
+        );
+        let key = [self.webhook.as_str().into(), self.event.as_str().into()];
+        tx.query_opt(sql, &key).await?.as_mut().map(delivery).transpose()
+    }
+}
+
 /// Sends events to an endpoint again that were given up: a step of them, the oldest first.
 #[derive(Clone, Debug)]
 pub struct ReplayDead {
     /// The endpoint.
     pub webhook: WebhookId,
+    /// What the caller read of it.
+    pub from: SeenWebhook,
     /// Only events at this time or later.
     pub since: Option<Timestamp>,
     /// Only events after this one, where the step before ended.
@@ -152,9 +169,13 @@ impl ReplayDead {
 }
 
 impl Operation for ReplayDead {
-    type Output = Replayed;
+    /// `None`: the endpoint was changed or deleted since the caller read it. Nothing is sent.
+    type Output = Option<Replayed>;
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<Replayed, TxError> {
+    async fn run(&self, tx: &mut impl Tx) -> Result<Option<Replayed>, TxError> {
+        if SeenWebhook::lock(tx, &self.webhook).await?.as_ref() != Some(&self.from) {
+            return Ok(None);
+        }
         let since = self.since.map_or_else(String::new, EventId::floor);
         let after = self.after.as_ref().map_or("", EventId::as_str);
         let sql = sql!(
@@ -173,7 +194,8 @@ impl Operation for ReplayDead {
             let event = self.audit.event(AuditAction::WebhookReplayed).about(&self.webhook);
             event.with("events", count).append(tx).await?;
         }
-        Ok(Replayed { count, last: events.into_iter().max().filter(|_| count >= Self::STEP.unsigned_abs()) })
+        let last = events.into_iter().max().filter(|_| count >= Self::STEP.unsigned_abs());
+        Ok(Some(Replayed { count, last }))
     }
 }
 

@@ -9,8 +9,9 @@ use doorward_core::{
 };
 use serde_json::{Map, Value as Json};
 
-use super::{SELECT, webhook};
+use super::{SELECT, SeenWebhook, webhook};
 use crate::{
+    ChangesOne,
     audit::{AuditAction, AuditContext},
     record::{json, readable},
     tx::{Operation, Tx, TxError},
@@ -103,6 +104,14 @@ impl Operation for SendEvent {
             event.with("event", &self.event.id).append(tx).await?;
         }
         Ok(is_sent)
+    }
+}
+
+impl ChangesOne for SendEvent {
+    type Seen = SeenWebhook;
+
+    async fn lock(&self, tx: &mut impl Tx) -> Result<Option<SeenWebhook>, TxError> {
+        SeenWebhook::lock(tx, &self.webhook).await
     }
 }
 

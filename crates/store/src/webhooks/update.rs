@@ -2,6 +2,7 @@
 
 use doorward_core::{clock::Timestamp, id::WebhookId, webhook::WebhookMetadata};
 
+use super::SeenWebhook;
 use crate::{
     audit::{AuditAction, AuditContext},
     record::{Updated, replace_metadata},
@@ -14,7 +15,7 @@ pub struct UpdateWebhook {
     /// The endpoint to change.
     pub id: WebhookId,
     /// What the change started from.
-    pub from: WebhookMetadata,
+    pub from: SeenWebhook,
     /// What is registered from now on.
     pub to: WebhookMetadata,
     /// The current time by the caller's clock.
@@ -28,10 +29,14 @@ impl Operation for UpdateWebhook {
 
     async fn run(&self, tx: &mut impl Tx) -> Result<Updated, TxError> {
         let id = self.id.as_str();
-        let lock =
-            "UPDATE webhooks SET created_at = created_at WHERE id = $1 AND deleted_at IS NULL RETURNING metadata";
-        let Some(mut row) = tx.query_opt(lock, &[id.into()]).await? else { return Ok(Updated::Unknown) };
-        let Some(replaced) = replace_metadata(&mut row, &self.from, &self.to)? else { return Ok(Updated::Changed) };
+        match SeenWebhook::lock(tx, &self.id).await? {
+            None => return Ok(Updated::Unknown),
+            Some(present) if present != self.from => return Ok(Updated::Changed),
+            Some(_) => {}
+        }
+        let mut row = tx.query_one("SELECT metadata FROM webhooks WHERE id = $1", &[id.into()]).await?;
+        let from = &self.from.metadata;
+        let Some(replaced) = replace_metadata(&mut row, from, &self.to)? else { return Ok(Updated::Changed) };
         if replaced.members.is_empty() {
             return Ok(Updated::Done);
         }

@@ -17,8 +17,8 @@ use doorward_store::{
     webhooks::{
         BoundDeliveries, ChangeWebhook, ClaimDeliveries, CountWaiting, CreateWebhook, DeliveryRecord, Event,
         FindDelivery, FindWebhook, FinishDelivery, Finished, ListDeliveries, ListWebhooks, Outcome, PreviousSecret,
-        ReplayDead, ReplayDelivery, SealedSecret, UpdateWebhook, WebhookChange, WebhookRecord, WebhooksWithDue,
-        enqueue,
+        ReplayDead, ReplayDelivery, SealedSecret, SeenWebhook, UpdateWebhook, WebhookChange, WebhookRecord,
+        WebhooksWithDue, enqueue,
     },
 };
 
@@ -133,7 +133,7 @@ async fn endpoint_reads_back_and_is_changed_from_what_was_read() {
         let to = WebhookMetadata { description: None, ..webhook.metadata.clone() };
         let update = UpdateWebhook {
             id: webhook.id.clone(),
-            from: webhook.metadata.clone(),
+            from: webhook.seen(),
             to: to.clone(),
             now: world.now().plus(MINUTE),
             audit: world.audit(),
@@ -338,12 +338,15 @@ async fn dead_events_are_replayed_one_by_one_or_from_a_time_on() {
         let (id, now) = (webhook.id.clone(), world.now());
         let one = ReplayDelivery { webhook: id.clone(), event: events[0].id.clone(), now, audit: world.audit() };
         assert!(world.write(one.clone()).await && !world.write(one).await, "one that waits is not replayed");
-        let all = ReplayDead { webhook: id, since: Some(events[1].at), after: None, now, audit: world.audit() };
-        let first = world.write(all.clone()).await;
+        let (from, since) = (webhook.seen(), Some(events[1].at));
+        let all = ReplayDead { webhook: id, from, since, after: None, now, audit: world.audit() };
+        let first = world.write(all.clone()).await.unwrap();
         assert_eq!((first.count, first.last.as_ref()), (100, Some(&events[100].id)));
-        let last = world.write(ReplayDead { after: first.last, audit: world.audit(), ..all.clone() }).await;
+        let last = world.write(ReplayDead { after: first.last, audit: world.audit(), ..all.clone() }).await.unwrap();
         assert_eq!((last.count, last.last), (4, None));
-        assert_eq!(world.write(ReplayDead { audit: world.audit(), ..all }).await.count, 0);
+        assert_eq!(world.write(ReplayDead { audit: world.audit(), ..all.clone() }).await.unwrap().count, 0);
+        let from = SeenWebhook { disabled_at: Some(now), ..webhook.seen() };
+        assert!(world.write(ReplayDead { from, audit: world.audit(), ..all }).await.is_none(), "it was changed");
         let waiting = sent_to(&world, &webhook).await;
         assert!(waiting.iter().all(|one| one.state == DeliveryState::Waiting && one.attempts == 0));
     })

@@ -1,19 +1,23 @@
 //! What was sent to an endpoint, what came of it, and sending it again.
 
 use doorward_core::{clock::Timestamp, id::EventId, webhook_event::EventType, webhook_retry::DeliveryState};
-use doorward_store::webhooks::{
-    DeliveryRecord, Event, FindDelivery, ListDeliveries, ReplayDead, ReplayDelivery, SendEvent, WebhookRecord,
+use doorward_store::{
+    IfUnchanged,
+    webhooks::{
+        DeliveryRecord, Event, FindDelivery, ListDeliveries, ReplayDead, ReplayDelivery, SendEvent, WebhookRecord,
+    },
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::find_reached;
+use super::{WebhookView, find_reached};
 use crate::{
     actor::Actor,
     app::App,
     manage::{
         ManageError,
+        attempts::{outcome, until_done},
         page::{Page, page},
         times,
     },
@@ -105,22 +109,51 @@ fn unknown(event: &str) -> ManageError {
     ManageError::NotFound { kind: "delivery", name: event.to_owned() }
 }
 
-/// Sends an event to its endpoint again, whatever became of it. One that waits is not tried any earlier.
-pub async fn replay(app: &App, actor: &Actor, id: &str, event: &str) -> Result<DeliveryView, ManageError> {
+/// Sends an event to its endpoint again, whatever became of it. One that waits is not tried any earlier. `check` may refuse
+/// what is shown of the delivery.
+pub async fn replay(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    event: &str,
+    check: impl Fn(&DeliveryView) -> Result<(), ManageError>,
+) -> Result<DeliveryView, ManageError> {
     let webhook = find_enabled(app, actor, id).await?;
-    let delivery = find(app, &webhook, event).await?;
-    let (now, audit) = (app.now(), app.audit(actor));
-    app.commit(ReplayDelivery { webhook: webhook.id.clone(), event: delivery.event_id, now, audit }).await?;
+    until_done("this delivery", || async {
+        let from = find(app, &webhook, event).await?;
+        let shown = DeliveryView::from(from.clone());
+        check(&shown)?;
+        if from.state == DeliveryState::Waiting {
+            return Ok(Some(shown));
+        }
+        let (webhook, event_id) = (webhook.id.clone(), from.event_id.clone());
+        let change = ReplayDelivery { webhook, event: event_id, now: app.now(), audit: app.audit(actor) };
+        outcome(app.commit(IfUnchanged { from, change }).await?, shown, || unknown(event))
+    })
+    .await?;
     Ok(find(app, &webhook, event).await?.into())
 }
 
 /// Sends all events to an endpoint again that were given up, or those that happened at a time or later. Returns how many.
-pub async fn replay_dead(app: &App, actor: &Actor, id: &str, since: Option<Timestamp>) -> Result<u64, ManageError> {
-    let webhook = find_enabled(app, actor, id).await?.id;
+/// `check` may refuse what is shown of the endpoint.
+pub async fn replay_dead(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    since: Option<Timestamp>,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+) -> Result<u64, ManageError> {
     let (mut after, mut count) = (None, 0);
     loop {
-        let (now, audit) = (app.now(), app.audit(actor));
-        let step = app.commit(ReplayDead { webhook: webhook.clone(), since, after, now, audit }).await?;
+        let after_last: &Option<EventId> = &after;
+        let step = until_done("this webhook", || async {
+            let found = find_enabled(app, actor, id).await?;
+            check(&WebhookView::of(found.clone(), app.now()))?;
+            let (from, now, audit) = (found.seen(), app.now(), app.audit(actor));
+            let after = after_last.clone();
+            Ok(app.commit(ReplayDead { webhook: found.id, from, since, after, now, audit }).await?)
+        })
+        .await?;
         count += step.count;
         match step.last {
             Some(last) => after = Some(last),
@@ -129,16 +162,25 @@ pub async fn replay_dead(app: &App, actor: &Actor, id: &str, since: Option<Times
     }
 }
 
-/// Sends an endpoint the event `webhook.test`.
-pub async fn test(app: &App, actor: &Actor, id: &str) -> Result<DeliveryView, ManageError> {
-    let webhook = find_enabled(app, actor, id).await?;
-    let audit = app.audit(actor);
-    let event = Event::new(&audit, EventType::WebhookTest, webhook.id.as_str()).with("webhook_id", webhook.id.as_str());
-    let id = event.id.clone();
-    match app.commit(SendEvent { webhook: webhook.id.clone(), event, audit }).await? {
-        true => Ok(find(app, &webhook, id.as_str()).await?.into()),
-        false => Err(super::unknown(webhook.id.as_str())),
-    }
+/// Sends an endpoint the event `webhook.test`. `check` may refuse what is shown of the endpoint.
+pub async fn test(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    check: impl Fn(&WebhookView) -> Result<(), ManageError>,
+) -> Result<DeliveryView, ManageError> {
+    let (webhook, event) = until_done("this webhook", || async {
+        let webhook = find_enabled(app, actor, id).await?;
+        check(&WebhookView::of(webhook.clone(), app.now()))?;
+        let audit = app.audit(actor);
+        let event = Event::new(&audit, EventType::WebhookTest, webhook.id.as_str());
+        let event = event.with("webhook_id", webhook.id.as_str());
+        let (from, sent) = (webhook.seen(), event.id.clone());
+        let change = SendEvent { webhook: webhook.id.clone(), event, audit };
+        outcome(app.commit(IfUnchanged { from, change }).await?, (webhook, sent), || super::unknown(id))
+    })
+    .await?;
+    Ok(find(app, &webhook, event.as_str()).await?.into())
 }
 
 /// What is disabled would give up at once what it is sent.

@@ -46,6 +46,37 @@ async fn one_of_a_change_and_a_deletion_with_one_tag_wins() {
     .await;
 }
 
+/// Two actions on one endpoint of webhooks, with one tag at the same time. Exactly one is done.
+async fn race_at_webhook(manager: &Manager<'_>, one: (Method, &str), other: (Method, &str)) {
+    let created = manager.post("/v1/webhooks", json!({"url": "https://hooks.example/"})).await.expect(201);
+    let (path, tag) = (created.header("location").unwrap().to_owned(), created.header("etag").unwrap().to_owned());
+    let act = async |(method, action): (Method, &str)| {
+        let body = (method == Method::PATCH).then(|| json!({"description": "Other"}));
+        manager.send(method, &format!("{path}{action}"), &[("if-match", &tag)], body).await.status
+    };
+    let both = tokio::join!(act(one.clone()), act(other.clone()));
+    assert!(matches!(both, (200, 412) | (412, 200)), "{one:?} {other:?}: {both:?}");
+    manager.delete(&path).await.expect(204);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_actions_on_a_webhook_with_one_tag_wins() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let disable = (Method::POST, "/disable");
+        let rotate = (Method::POST, "/rotate-secret");
+        let update = (Method::PATCH, "");
+        for _ in 0..ROUNDS / 2 {
+            race_at_webhook(&manager, disable.clone(), disable.clone()).await;
+            race_at_webhook(&manager, rotate.clone(), rotate.clone()).await;
+            race_at_webhook(&manager, disable.clone(), rotate.clone()).await;
+            race_at_webhook(&manager, update.clone(), disable.clone()).await;
+            race_at_webhook(&manager, update.clone(), rotate.clone()).await;
+        }
+    })
+    .await;
+}
+
 /// Operations of the description on one thing that can be shown: each with the path, which has an id in place of each
 /// parameter, and with whether it describes `If-Match`.
 async fn operations_on_one(server: &TestServer, ids: &[(&str, String)]) -> Vec<(Method, String, bool)> {
