@@ -8,7 +8,8 @@ from checks import Checks, equal
 from doorward import Doorward
 from frameworks import Api
 
-UNKNOWN = "sk_live_00000000000000000000000000000000000000"
+UNKNOWN = "sk_live_000000000000000000000000000000002UYg5A"
+MISTYPED = UNKNOWN[:-1] + "x"
 
 
 def refused(checks: Checks, apis: list[Api], doorward: Doorward, environment: dict[str, str]) -> None:
@@ -48,6 +49,7 @@ def _refusals(checks: Checks, api: Api, key: str, doorward: Doorward) -> None:
     for what, method, header, status, code, challenge in [
         ("no credential", "GET", (), 401, "credential_missing", "Bearer"),
         ("an unknown key", "GET", [("X-API-Key", UNKNOWN)], 401, "key_unknown", 'error="invalid_token"'),
+        ("a mistyped key", "GET", [("X-API-Key", MISTYPED)], 401, "key_mistyped", 'error="invalid_token"'),
         ("Basic", "GET", [("Authorization", "Basic YTpi")], 401, "credential_malformed", 'error="invalid_token"'),
         ("a missing scope", "POST", [("X-API-Key", key)], 403, "insufficient_scope", 'scope="invoices:write"'),
     ]:
@@ -90,4 +92,4 @@ def _ambiguous(checks: Checks, api: Api, key: str) -> None:
             answer = api.call("/invoices", *headers)
             # A WSGI server joins the lines of a header; what results is one malformed credential.
             assert answer.status in (400, 401), answer
-            assert json.loads(answer.body)["code"] in ("credential_multiple", "credential_malformed", "key_unknown"), answer
+            assert json.loads(answer.body)["code"] in ("credential_multiple", "credential_malformed", "key_unknown", "key_mistyped"), answer

@@ -188,12 +188,14 @@ impl Guard {
         presented: &Presented<'_>,
         context: &RequestContext<'_>,
     ) -> Result<Option<Principal>, Problem> {
-        let context = &RequestContext { requirement: Some(requirement), ..*context };
+        let keys_in_browsers = presented.from_browsers;
+        let context = &RequestContext { requirement: Some(requirement), keys_in_browsers, ..*context };
         let found = self.verify(request, presented.query.map(|(_, key)| key), context).await;
         let Some(principal) = found.map_err(|refusal| self.refuse(request, context, refusal, None))? else {
             return Ok(None);
         };
         if let Some((route, _)) = presented.query {
+            route.count(context.now).map_err(|refusal| self.refuse(request, context, refusal, Some(&principal)))?;
             let network = context.client.map(Network::of);
             let used = LegacyUse::one(LegacyWay::Query, &principal.subject, route.name(), network, context.now);
             self.0.audit.legacy_used(used);

@@ -139,8 +139,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_key_is_shown_as_an_unknown_one() {
-        let (_, document) = answer(Denial::KeyMistyped.into());
+    fn a_key_of_another_api_is_shown_as_an_unknown_one() {
+        let (_, document) = answer(Denial::KeyOfAnotherApi.into());
         assert_eq!(document["type"], "https://issuer.example/denials/key_unknown");
         assert_eq!(document["title"], "Key unknown");
     }

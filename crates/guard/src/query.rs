@@ -37,13 +37,18 @@ impl QueryRoute {
             return Ok(None);
         };
         self.keys.check(client(request), now)?;
-        self.keys.count(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), now)?;
+        self.keys.check_rate(&self.pace.lock().unwrap_or_else(PoisonError::into_inner), now)?;
         request.uri = self.without_key(&request.uri);
         #[cfg(feature = "axum")]
         if let Some(axum::extract::OriginalUri(original)) = request.extensions.get().cloned() {
             request.extensions.insert(axum::extract::OriginalUri(self.without_key(&original)));
         }
         Ok(Some(taken.key))
+    }
+
+    /// Counts a request whose key is valid.
+    pub(crate) fn count(&self, now: Timestamp) -> Result<(), Refusal> {
+        self.keys.count(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner), now)
     }
 
     /// Adds what an answer says of this way: that it is deprecated, and when it ends.

@@ -40,6 +40,9 @@ pub struct RequestContext<'a> {
     /// What the route requires; `None` if the verifier is asked without a guard. The guard compares it itself. A verifier needs
     /// it only to take nothing out of the limits of a key that the route refuses.
     pub requirement: Option<&'a Requirement>,
+    /// Whether the route accepts live API keys from browsers and apps. The guard compares that itself. A verifier needs it only to
+    /// take nothing out of the limits of a key that the guard refuses.
+    pub keys_in_browsers: bool,
 }
 
 /// A credential that is valid.
@@ -76,6 +79,7 @@ impl<'a> RequestContext<'a> {
             headers: &request.headers,
             client: client(request),
             requirement: None,
+            keys_in_browsers: false,
         }
     }
 }

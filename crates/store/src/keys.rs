@@ -40,7 +40,7 @@ pub use self::{
     departure::{KeysOfLeaver, Leave, Leaves, select as select_keys_of_leaver},
     ending::{DisableKey, KeyRevocation, RevokeKey},
     leak::{Leak, ListLeakedKeys, ReportLeak},
-    list::{KeyFilter, KeysOf, ListDueKeys, ListKeys, ListKeysOf, ListShownKeys},
+    list::{KeyFilter, KeysOf, ListDueKeys, ListKeys, ListKeysOf, ListNewestKeys, ListShownKeys},
     notices::{DueBy, MarkDue, NoticeExpiring},
     old_uses::{NoteOldUses, OldUse, RotatingKeys},
     own_rotation::{OwnKeyRotation, RotateOwnKey},

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use doorward_core::{clock::Timestamp, id::WebhookId, webhook::WebhookMetadata};
+use doorward_core::{clock::Timestamp, id::WebhookId, rights::Limits, webhook::WebhookMetadata};
 
 mod attempts;
 mod bounds;
@@ -104,18 +104,39 @@ pub struct CreateWebhook {
     pub webhook: WebhookRecord,
     /// The most endpoints that there may be.
     pub most: i64,
+    /// Of a caller with limits: the most that those within its limits may be, so that one caller leaves places to others.
+    pub share: Option<(Limits, i64)>,
     /// The actor and origin for the audit row of this change.
     pub audit: AuditContext,
 }
 
-impl Operation for CreateWebhook {
-    /// Whether it was added.
-    type Output = bool;
+/// What became of a new endpoint.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WebhookCreation {
+    /// It was added.
+    Created,
+    /// There are as many as may be.
+    TooMany,
+    /// There are as many as may be within the caller's limits.
+    ShareUsedUp,
+}
 
-    async fn run(&self, tx: &mut impl Tx) -> Result<bool, TxError> {
-        let count = tx.query_one("SELECT count(*) FROM webhooks WHERE deleted_at IS NULL", &[]).await?.int()?;
+impl Operation for CreateWebhook {
+    type Output = WebhookCreation;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<WebhookCreation, TxError> {
+        let count: i64 = tx.query_one("SELECT count(*) FROM webhooks WHERE deleted_at IS NULL", &[]).await?.int()?;
         if count >= self.most {
-            return Ok(false);
+            return Ok(WebhookCreation::TooMany);
+        }
+        if let Some((limits, most)) = &self.share {
+            let mut within = 0;
+            for mut row in tx.query("SELECT metadata FROM webhooks WHERE deleted_at IS NULL", &[]).await? {
+                within += i64::from(row.json::<WebhookMetadata>()?.limits().are_within(limits));
+            }
+            if within >= *most {
+                return Ok(WebhookCreation::ShareUsedUp);
+            }
         }
         let webhook = &self.webhook;
         tx.execute(
@@ -138,7 +159,7 @@ impl Operation for CreateWebhook {
         .await?;
         let event = self.audit.event(AuditAction::WebhookCreated).about(&webhook.id);
         event.with("host", webhook.metadata.url.authority()).append(tx).await?;
-        Ok(true)
+        Ok(WebhookCreation::Created)
     }
 }
 

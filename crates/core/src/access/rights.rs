@@ -179,6 +179,14 @@ impl Rights {
         }
     }
 
+    /// What they are limited to, if they are.
+    pub fn limits(&self) -> Option<&Limits> {
+        match self {
+            Self::Some(power) => Some(&power.limits).filter(|limits| **limits != Limits::default()),
+            Self::All | Self::Own => None,
+        }
+    }
+
     /// Whether every thing of a kind is within reach.
     pub fn are_unlimited(&self) -> bool {
         match self {

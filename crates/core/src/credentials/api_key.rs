@@ -140,6 +140,16 @@ pub fn looks_like_key(text: &str) -> bool {
     KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_body(body)
 }
 
+/// Whether a text begins like a key, and is only shorter or longer: a key that was not copied whole.
+pub fn looks_cut(text: &str) -> bool {
+    let mut parts = text.splitn(3, '_');
+    let (Some(prefix), Some(environment), Some(body)) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
+    let is_word = !body.is_empty() && body.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    KeyPrefix::parse(prefix).is_ok() && matches!(environment, "live" | "test") && is_word
+}
+
 /// What a text with the form of a key says of its use.
 pub fn environment(text: &str) -> Option<Environment> {
     let [live, test] = [Environment::Live, Environment::Test];

@@ -76,7 +76,7 @@ impl<'a> Credential<'a> {
         if jws::has_three_parts(text) {
             return Ok(Self::Jwt(CredentialText(text)));
         }
-        Err(Denial::TokenMalformed)
+        Err(if api_key::looks_cut(text) { Denial::KeyMistyped } else { Denial::TokenMalformed })
     }
 }
 
@@ -104,10 +104,10 @@ pub fn present<'a>(
     };
     if key.is_some() {
         let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?.trim();
-        return match api_key::looks_like_key(text) {
-            true => Ok(Some(Credential::ApiKey(CredentialText(text)))),
-            false => Err(Denial::CredentialMalformed),
-        };
+        if api_key::looks_like_key(text) {
+            return Ok(Some(Credential::ApiKey(CredentialText(text))));
+        }
+        return Err(if api_key::looks_cut(text) { Denial::KeyMistyped } else { Denial::CredentialMalformed });
     }
     let text = std::str::from_utf8(value).map_err(|_| Denial::CredentialMalformed)?;
     Credential::classify(bearer_token(text).ok_or(Denial::CredentialMalformed)?).map(Some)
@@ -224,6 +224,16 @@ mod tests {
         let (key, bearer) = (key(), format!("bEaReR  {}", key()));
         assert!(matches!(find(&[], &[&key], None), Ok(Some(Credential::ApiKey(_)))));
         assert!(matches!(find(&[&bearer], &[], None), Ok(Some(Credential::ApiKey(_)))));
+    }
+
+    #[test]
+    fn key_that_was_not_copied_whole_looks_mistyped() {
+        let key = key();
+        let cut = &key[..key.len() - 3];
+        assert_eq!(find(&[], &[cut], None).err(), Some(Denial::KeyMistyped));
+        assert_eq!(find(&[&format!("Bearer {cut}")], &[], None).err(), Some(Denial::KeyMistyped));
+        assert_eq!(find(&[&format!("Bearer {key}x")], &[], None).err(), Some(Denial::KeyMistyped));
+        assert_eq!(find(&["Bearer sk_live_"], &[], None).err(), Some(Denial::TokenMalformed));
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl Expiry {
             Self::After(lifetime) => Ok(Some(now.plus(lifetime))),
             Self::Default => Ok(Some(now.plus(DEFAULT_LIFETIME))),
             Self::Never => Ok(None),
-            Self::Contradictory => Err(Mistake::at("never_expires", "can't be true beside expires_in")),
+            Self::Contradictory => Err(Mistake::at("never_expires", "can't be given together with expires_in")),
         }
     }
 

@@ -163,7 +163,14 @@ impl QueryKeys {
         }
     }
 
-    /// Counts a request against the rate of the route.
+    /// Refuses a request while the rate of the route is used up, and counts nothing: whose text is no key closes the route to
+    /// nobody.
+    pub fn check_rate(&self, pace: &Pace, now: Timestamp) -> Result<(), Refusal> {
+        let mut ahead = *pace;
+        self.count(&mut ahead, now)
+    }
+
+    /// Counts a request with a valid key against the rate of the route.
     pub fn count(&self, pace: &mut Pace, now: Timestamp) -> Result<(), Refusal> {
         pace.take(self.per_minute, now).map_err(|wait| Refusal::new(Denial::LegacyRateLimited).retry_after(wait))
     }

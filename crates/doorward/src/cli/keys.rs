@@ -47,7 +47,7 @@ pub(super) enum Verb {
     List(ListArgs),
     /// Show a key
     Show(Id),
-    /// Change the name, the scopes, the roles or the metadata of a key; what is not named stays
+    /// Change a key; what is not named stays
     Update(UpdateArgs),
     /// Disable a key until it is enabled
     Disable(Id),

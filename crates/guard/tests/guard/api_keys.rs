@@ -26,7 +26,7 @@ async fn a_mistyped_key_is_refused_without_asking_anybody() {
     let api = Api::start(&issuer).await;
     let mistyped = issuer.unknown_key().replace("_test_", "_live_");
     let answer = api.get("/notes", &mistyped).await;
-    assert_eq!((answer.status, answer.code()), (401, "key_unknown"));
+    assert_eq!((answer.status, answer.code()), (401, "key_mistyped"));
     assert_eq!(api.audit.last_code(), "key_mistyped");
     assert_eq!(issuer.asked(VERIFY), 0);
 }

@@ -37,7 +37,14 @@ impl App {
         uses.into_iter().for_each(|used| waiting.push(used));
     }
 
-    /// Counts a request with a key in its query against the rate of its route.
+    /// Refuses a request with a key in its query while the rate of its route is used up.
+    pub(crate) fn check_query_rate(&self, api: &ApiId, keys: &QueryKeys) -> Result<(), Refusal> {
+        let paces = locked(&self.legacy.paces);
+        let pace = paces.get(api).and_then(|routes| routes.get(keys.route())).copied().unwrap_or_default();
+        keys.check_rate(&pace, self.now())
+    }
+
+    /// Counts a request with a valid key in its query against the rate of its route.
     pub(crate) fn count_by_query(&self, api: &ApiId, keys: &QueryKeys) -> Result<(), Refusal> {
         let (mut paces, now, route) = (locked(&self.legacy.paces), self.now(), keys.route());
         // An API that invents routes closes no other API's.

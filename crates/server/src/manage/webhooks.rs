@@ -22,7 +22,7 @@ use doorward_store::{
     idempotency::KeptAnswer,
     webhooks::{
         ChangeWebhook, CreateWebhook, FindWebhook, ListWebhooks, SealedSecret, UpdateWebhook, WebhookChange,
-        WebhookRecord,
+        WebhookCreation, WebhookRecord,
     },
 };
 use serde::Serialize;
@@ -37,6 +37,9 @@ use super::{
     times,
 };
 use crate::{actor::Actor, app::App, webhooks::secrets};
+
+/// The part of all endpoints that may be within the limits of one caller.
+const SHARE: i64 = 10;
 
 /// How long the old secret signs beside the new one, if nobody says otherwise.
 pub const OVERLAP: Duration = Duration::from_secs(86_400);
@@ -128,14 +131,19 @@ pub async fn create_shown<E: From<ManageError>>(
     let created = CreatedWebhook { webhook: WebhookView::of(webhook.clone(), now), secret };
     let answer = show(&created)?;
     let most = app.settings.limits.webhooks;
-    let operation = CreateWebhook { webhook, most, audit: app.audit(actor) };
-    match app.commit_kept(operation, answer).await.map_err(ManageError::from)? {
-        true => Ok(created),
-        false => {
-            let why = format!("there are {most} endpoints already (limits.webhooks); delete one first");
-            Err(ManageError::Conflict(why).into())
+    let share = actor.rights.limits().map(|limits| (limits.clone(), (most / SHARE).max(1)));
+    let operation = CreateWebhook { webhook, most, share, audit: app.audit(actor) };
+    let why = match app.commit_kept(operation, answer).await.map_err(ManageError::from)? {
+        WebhookCreation::Created => return Ok(created),
+        WebhookCreation::TooMany => format!("there are {most} endpoints already (limits.webhooks); delete one first"),
+        WebhookCreation::ShareUsedUp => {
+            let share = (most / SHARE).max(1);
+            format!(
+                "there are {share} endpoints within your limits already, a tenth of limits.webhooks; delete one first"
+            )
         }
-    }
+    };
+    Err(ManageError::Conflict(why).into())
 }
 
 fn new_secret(app: &App, id: &WebhookId) -> (SecretString, SealedSecret) {

@@ -116,7 +116,8 @@ async fn api_key(app: &App, client: &Client, text: &str) -> Result<Option<Value>
     let Some(id) = &client.api else { return Ok(None) };
     let Some(api) = app.api(id).await? else { return Ok(None) };
     // The question has no place for the caller's address and origin, so keys that are bound to them are refused.
-    let asked = Use { address: None, origin: None, requirement: &Requirement::authenticated(), further_uses: 0 };
+    let asked =
+        Use { address: None, origin: None, sender: None, requirement: &Requirement::authenticated(), further_uses: 0 };
     let Verified { key, principal, .. } = api_key::verify(app, &api, text, asked).await?;
     // Some gateways demand a client of every token: a key without one is its own.
     let client_id = match &key.owner {

@@ -139,7 +139,7 @@ async fn attempt(app: &App, webhook: &WebhookRecord, delivery: DeliveryRecord, c
     let attempted = try_once(app, webhook, &delivery).await;
     let [jitter] = app.random();
     let next = match attempted.reached {
-        Reached::Answered | Reached::NotReached => attempted.answer.next(delivery.attempts, jitter),
+        Reached::Answered | Reached::NoAnswer => attempted.answer.next(delivery.attempts, jitter),
         Reached::NotSent => Next::Dead,
     };
     let now = app.now();
@@ -173,7 +173,7 @@ enum Reached {
     /// The endpoint answered.
     Answered,
     /// It did not, or the message could not be sent. That counts as a failure of the endpoint.
-    NotReached,
+    NoAnswer,
     /// Nothing was sent, because the endpoint is disabled. That is no failure of the endpoint.
     NotSent,
 }
@@ -201,7 +201,7 @@ async fn try_once(app: &App, webhook: &WebhookRecord, delivery: &DeliveryRecord)
     }
     let failed = |error: String| {
         let error = Some(error);
-        Attempted { answer: Answer::None, reached: Reached::NotReached, error }
+        Attempted { answer: Answer::None, reached: Reached::NoAnswer, error }
     };
     let occurred_at = times::rfc3339(delivery.occurred_at);
     let message = match Message::new(webhook, delivery, &occurred_at, &app.master_keys, app.now()) {

@@ -68,7 +68,7 @@ impl FromRequestParts<Arc<App>> for Holder {
     type Rejection = ProblemError;
 
     async fn from_request_parts(head: &mut Parts, app: &Arc<App>) -> Result<Self, ProblemError> {
-        app.ensure_fresh().map_err(Refusal::from)?;
+        app.ensure_fresh()?;
         let values = |name| head.headers.get_all(name).iter().map(HeaderValue::as_bytes);
         match credential::present(values("authorization"), values("x-api-key"), head.uri.query())
             .map_err(Refusal::from)?

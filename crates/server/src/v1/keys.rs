@@ -120,7 +120,7 @@ impl KeyRequest {
     /// The key that is asked for, and how its mistakes are said where the caller wrote them.
     fn read(self) -> Result<(NewKey, impl Fn(Mistake) -> Mistake), ManageError> {
         if self.api.is_some() && !self.apis.is_empty() {
-            return Err(vec![Mistake::at("api", "can't stand beside apis")].into());
+            return Err(vec![Mistake::at("api", "can't be given together with apis")].into());
         }
         let is_one = self.api.is_some();
         let place = move |mistake: Mistake| match &*mistake.pointer {

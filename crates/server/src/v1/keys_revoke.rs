@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new().routes(routes!(revoke))
+    OpenApiRouter::new().routes(routes!(revoke_matching))
 }
 
 /// Which keys are revoked: those that match all conditions, of which there must be one.
@@ -68,7 +68,7 @@ struct RevokedKeys {
 #[utoipa::path(post, path = "/v1/keys/revoke", tag = "keys", params(Ending), security(("bearer" = ["keys:write"])),
     request_body = RevokeKeys,
     responses((status = 200, description = "The keys that are revoked, or would be", body = RevokedKeys)))]
-async fn revoke(
+async fn revoke_matching(
     State(app): State<Arc<App>>,
     Caller(actor): Caller,
     Ending { confirm, dry_run }: Ending,

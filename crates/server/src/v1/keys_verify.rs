@@ -189,7 +189,7 @@ async fn verify(app: &App, asker: &Asker, asked: &VerifyRequest) -> Result<Verif
     let VerifyRequest { key: text, scopes: needed, address, origin, uses } = asked;
     let origin = allowed_origins::sent(origin.iter().map(String::as_bytes));
     let requirement = Requirement::from(needed.clone());
-    let used = Use { address: *address, origin, requirement: &requirement, further_uses: *uses };
+    let used = Use { address: *address, origin, sender: None, requirement: &requirement, further_uses: *uses };
     match asker {
         Asker::Api(api) => api_key::verify(app, api, text, used).await,
         Asker::Management(rights) => {

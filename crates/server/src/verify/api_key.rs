@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Instant};
 use doorward_core::{
     api::Api,
     api_key::ApiKey,
+    client_side,
     denial::Denial,
     key_limits::LimitStates,
     policy::{self, Requirement},
@@ -31,9 +32,25 @@ pub(crate) struct Use<'a> {
     pub(crate) address: Option<IpAddr>,
     /// The origin of the page that sent it, as [`sent`](doorward_core::allowed_origins::sent) found it.
     pub(crate) origin: Option<&'a str>,
+    /// What says that a browser or an app sent it, where the asker knows and the route does not allow it.
+    pub(crate) sender: Option<Sender<'a>>,
     pub(crate) requirement: &'a Requirement,
     /// How often the asker has used the last answer by itself.
     pub(crate) further_uses: u64,
+}
+
+/// The headers of a request that say whether a browser or an app sent it.
+pub(crate) struct Sender<'a> {
+    pub(crate) origin: Vec<&'a [u8]>,
+    pub(crate) user_agent: Vec<&'a [u8]>,
+}
+
+impl Sender<'_> {
+    /// Refuses a secret API key that a browser or an app sent. A publishable one is meant for browsers.
+    fn check(&self, key: &KeyRecord) -> Result<(), Refusal> {
+        let (origin, user_agent) = (self.origin.iter().copied(), self.user_agent.iter().copied());
+        client_side::check(key.metadata.kind.credential(), key.metadata.environment, origin, user_agent)
+    }
 }
 
 /// Verifies a key for one API and one use. Counts the outcome, and notes the use.
@@ -69,6 +86,7 @@ async fn admit(app: &App, api: &Api, key: &Arc<KeyRecord>, asked: Use<'_>) -> Re
     key.facts().check(app.now())?;
     key.metadata.check_address(asked.address)?;
     key.metadata.check_origin(asked.origin)?;
+    asked.sender.map_or(Ok(()), |sender| sender.check(key))?;
     let principal = principal(app, api, key);
     let unmet = policy::authorize(&principal, asked.requirement).err();
     let limits = match unmet {

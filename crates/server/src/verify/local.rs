@@ -21,7 +21,7 @@ use http::{
 
 use super::{
     access_token,
-    api_key::{self, Use},
+    api_key::{self, Sender, Use},
 };
 use crate::app::App;
 
@@ -73,7 +73,10 @@ impl Verifier for LocalVerifier {
             let anything = policy::Requirement::authenticated();
             let requirement = request.requirement.map_or(&anything, Requirement::policy);
             let origin = allowed_origins::sent(request.headers.get_all(ORIGIN).iter().map(HeaderValue::as_bytes));
-            let used = Use { address: request.client, origin, requirement, further_uses: 0 };
+            let values = |name| request.headers.get_all(name).iter().map(HeaderValue::as_bytes).collect();
+            let sender = Sender { origin: values(ORIGIN), user_agent: values(USER_AGENT) };
+            let sender = Some(sender).filter(|_| !request.keys_in_browsers);
+            let used = Use { address: request.client, origin, sender, requirement, further_uses: 0 };
             let found = self.find(credential, used).await?;
             let principal = &found.verified.principal;
             if principal.kind == PrincipalKind::Key {

@@ -8,19 +8,22 @@ use std::{net::IpAddr, sync::Arc};
 use doorward_core::{
     allowed_origins,
     api::Api,
-    client_side,
-    credential::{self, Credential},
-    denial::Denial,
+    credential,
+    denial::{Class, Denial},
     legacy::{LegacyUse, LegacyWay},
     network::Network,
     policy::{self, Requirement},
-    principal::{Principal, PrincipalKind},
+    principal::PrincipalKind,
     query_key::{QueryKeys, TakenKey},
     refusal::Refusal,
     secret::ExposeSecret,
 };
 
-use super::{LocalVerifier, api_key::Use, local::Found};
+use super::{
+    LocalVerifier,
+    api_key::{Sender, Use},
+    local::Found,
+};
 use crate::app::App;
 
 /// What an API passes on of its caller's request. Each header has all of its values.
@@ -50,7 +53,10 @@ pub(crate) struct Refused {
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { refusal, principal: None }
+        // Such a key is valid, and may only not be used like this: it is named as whose request it was.
+        let is_known = refusal.denial.class() == Class::Permission;
+        let principal = refusal.known_fact("key").filter(|_| is_known).map(str::to_owned);
+        Self { refusal, principal }
     }
 }
 
@@ -90,16 +96,12 @@ impl Presented {
         }
     }
 
-    /// Refuses a secret API key that a browser or an app sent. A publishable one is meant for browsers.
-    fn check_sender(&self, credential: &Credential<'_>, principal: &Principal) -> Result<(), Refusal> {
-        let Some(environment) = credential.environment().filter(|_| !self.keys_in_browsers) else { return Ok(()) };
-        let (origin, user_agent) = (self.origin.iter(), self.user_agent.iter());
-        client_side::check(
-            principal.credential,
-            environment,
-            origin.map(String::as_bytes),
-            user_agent.map(String::as_bytes),
-        )
+    /// What says that a browser or an app sent it, unless the route allows that.
+    fn sender(&self) -> Option<Sender<'_>> {
+        let origin = self.origin.iter().map(String::as_bytes).collect();
+        let user_agent = self.user_agent.iter().map(String::as_bytes).collect();
+        let sender = Sender { origin, user_agent };
+        Some(sender).filter(|_| !self.keys_in_browsers)
     }
 }
 
@@ -118,7 +120,7 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let taken = presented.taken_key()?;
     if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
         keys.check(presented.address, app.now())?;
-        app.count_by_query(&api.id, keys)?;
+        app.check_query_rate(&api.id, keys)?;
     }
     let query = taken.as_ref().map_or(query.as_deref(), |taken| taken.rest.as_deref());
     let credential = credential::present(authorization, x_api_key, query).map_err(Refusal::from)?;
@@ -127,10 +129,12 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     let credential = credential.ok_or_else(|| Refusal::from(Denial::CredentialMissing))?;
     let verifier = LocalVerifier::new(app.clone(), api.metadata.identifier.clone());
     let origin = allowed_origins::sent(presented.origin.iter().map(String::as_bytes));
-    let used = Use { address: presented.address, origin, requirement: &presented.requirement, further_uses: 0 };
+    let (address, sender) = (presented.address, presented.sender());
+    let used = Use { address, origin, sender, requirement: &presented.requirement, further_uses: 0 };
     let found = verifier.find(&credential, used).await?;
     let principal = &found.verified.principal;
     if let (Some(keys), Some(_)) = (&presented.query_keys, &taken) {
+        app.count_by_query(&api.id, keys)?;
         let network = presented.address.map(Network::of);
         let used = LegacyUse::one(LegacyWay::Query, &principal.subject, keys.route(), network, app.now());
         app.note_legacy_uses(&api.id, [used]);
@@ -138,8 +142,7 @@ pub(crate) async fn verify(app: &Arc<App>, api: &Api, presented: &Presented) -> 
     if principal.kind == PrincipalKind::Key {
         app.note_caller(&principal.subject, presented.address, presented.user_agent.first().map(String::as_str));
     }
-    let allowed = presented.check_sender(&credential, principal);
-    match allowed.and_then(|()| policy::authorize(principal, &presented.requirement)) {
+    match policy::authorize(principal, &presented.requirement) {
         Ok(()) => Ok(Passed { found, uri: taken.map(|taken| presented.with_query(taken.rest)) }),
         Err(refusal) => Err(Refused { refusal, principal: Some(principal.subject.clone()) }),
     }

@@ -117,7 +117,7 @@ async fn rotation_needs_the_password_and_an_offered_overlap() {
     let wrong = own.rotate(&form, &DAY.to_string(), "a wrong password of mine").await.expect(401);
     assert!(wrong.body.contains(r#"aria-describedby="password-mistake" autofocus"#), "{}", wrong.body);
     assert_eq!(chosen(&wrong), DAY.to_string(), "what was chosen stays");
-    let refused = own.rotate(&form, "31536000", PASSWORD).await.expect(400);
+    let refused = own.rotate(&form, "31536000", PASSWORD).await.expect(422);
     assert!(refused.body.contains(r#"id="overlap-mistake""#), "{}", refused.body);
     own.rotate(&form, "soon", PASSWORD).await.expect(400);
     assert!(!own.page(&own.id).await.body.contains("being replaced"));

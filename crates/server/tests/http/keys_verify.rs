@@ -69,12 +69,16 @@ async fn key_of_another_api_looks_exactly_like_an_unknown_key() {
     let mut mistyped = server.world.key.clone();
     mistyped.replace_range(10..11, if mistyped.as_bytes()[10] == b'a' { "b" } else { "a" });
     let mut bodies = Vec::new();
-    for key in [&of_mails, &server.world.management_key, unknown.reveal(), &mistyped, "nonsense", ""] {
+    for key in [&of_mails, &server.world.management_key, unknown.reveal()] {
         let answer = asked_by_notes(&server, key, &["notes:read"]).await;
         assert_eq!(no(&answer), "key_unknown");
         bodies.push(answer.body);
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]));
+    for mistyped in [&*mistyped, "nonsense", ""] {
+        let answer = asked_by_notes(&server, mistyped, &["notes:read"]).await;
+        assert_eq!(no(&answer), "key_mistyped", "anybody can compute the checksum");
+    }
 }
 
 #[tokio::test]

@@ -241,11 +241,11 @@ async fn publishable_key_opens_nothing_of_the_server_itself() {
 }
 
 #[tokio::test]
-async fn key_with_another_prefix_is_unknown() {
+async fn key_with_another_prefix_is_refused_as_mistyped() {
     let server = TestServer::start().await;
     let (secret, (_, public)) = (&server.world.key, created(&Manager::of_all(&server).await).await);
     for forged in [secret.replacen("sk_", "pk_", 1), public.replacen("pk_", "sk_", 1)] {
         let verdict = ask(&server, "/v1/keys/verify", json!({"key": forged, "origin": PAGE})).await;
-        assert_eq!(verdict["code"], "key_unknown", "the checksum covers the prefix");
+        assert_eq!(verdict["code"], "key_mistyped", "the checksum covers the prefix");
     }
 }

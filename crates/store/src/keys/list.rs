@@ -85,6 +85,33 @@ impl Operation for ListShownKeys {
     }
 }
 
+/// The newest keys of an owner that are not revoked, the newest first.
+#[derive(Clone, Debug)]
+pub struct ListNewestKeys {
+    /// Whose keys.
+    pub owner: Owner,
+    /// Maximum number of rows.
+    pub limit: i64,
+}
+
+impl Operation for ListNewestKeys {
+    type Output = Vec<ShownKey>;
+
+    async fn run(&self, tx: &mut impl Tx) -> Result<Vec<ShownKey>, TxError> {
+        let sql = sql!(
+            "{} WHERE owner IS NOT NULL AND owner = $3 AND id < $1 AND revoked_at IS NULL
+             ORDER BY owner DESC, id DESC LIMIT $2",
+            SHOWN
+        );
+        let filter = vec![self.owner.as_str().into()];
+        let page = Page { kind: "key", sql, after: [BEHIND_ALL.to_owned()], limit: self.limit, filter };
+        readable_page(tx, page, shown_key).await
+    }
+}
+
+/// Behind the id of every key: ids have hexadecimal digits only.
+const BEHIND_ALL: &str = "key_g";
+
 /// Keys that are due for rotation, in order of creation.
 #[derive(Clone, Debug)]
 pub struct ListDueKeys {

@@ -6,6 +6,7 @@ use doorward_core::{
     clock::Timestamp,
     holder::Owner,
     id::{ApiId, EventId, WebhookId},
+    rights::Limits,
     webhook::{WebhookMetadata, WebhookUrl},
     webhook_event::EventType,
     webhook_retry::{DeliveryState, GIVE_UP_AFTER},
@@ -17,8 +18,8 @@ use doorward_store::{
     webhooks::{
         BoundDeliveries, ChangeWebhook, ClaimDeliveries, CountWaiting, CreateWebhook, DeliveryRecord, Event,
         FindDelivery, FindWebhook, FinishDelivery, Finished, ListDeliveries, ListWebhooks, Outcome, PreviousSecret,
-        ReplayDead, ReplayDelivery, SealedSecret, SeenWebhook, UpdateWebhook, WebhookChange, WebhookRecord,
-        WebhooksWithDue, enqueue,
+        ReplayDead, ReplayDelivery, SealedSecret, SeenWebhook, UpdateWebhook, WebhookChange, WebhookCreation,
+        WebhookRecord, WebhooksWithDue, enqueue,
     },
 };
 
@@ -69,7 +70,8 @@ fn record(world: &World) -> WebhookRecord {
 pub(crate) async fn created(world: &World, edit: impl FnOnce(&mut WebhookMetadata)) -> WebhookRecord {
     let mut webhook = record(world);
     edit(&mut webhook.metadata);
-    assert!(world.write(CreateWebhook { webhook: webhook.clone(), most: 100, audit: world.audit() }).await);
+    let create = CreateWebhook { webhook: webhook.clone(), most: 100, share: None, audit: world.audit() };
+    assert_eq!(world.write(create).await, WebhookCreation::Created);
     webhook
 }
 
@@ -437,14 +439,34 @@ async fn endpoints_and_deliveries_are_listed_page_by_page_by_an_index() {
 }
 
 #[tokio::test]
+async fn caller_with_limits_has_a_share_of_the_endpoints() {
+    on_each_engine(async |database| {
+        let world = World::new(&database).await;
+        let of = |owner: &str| Limits { apis: Vec::new(), owners: vec![owner.parse().unwrap()] };
+        let create = async |owner: Option<&str>| {
+            let mut webhook = record(&world);
+            webhook.metadata.owners = owner.iter().map(|owner| owner.parse().unwrap()).collect();
+            let share = owner.map(|owner| (of(owner), 2));
+            world.write(CreateWebhook { webhook, most: 100, share, audit: world.audit() }).await
+        };
+        use WebhookCreation::{Created, ShareUsedUp};
+        assert_eq!((create(Some("evilco")).await, create(Some("evilco")).await), (Created, Created));
+        assert_eq!(create(Some("evilco")).await, ShareUsedUp);
+        assert_eq!((create(Some("acme")).await, create(None).await), (Created, Created));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn no_more_endpoints_than_the_bound() {
     on_each_engine(async |database| {
         let world = World::new(&database).await;
         let create = async || {
             let webhook = record(&world);
-            world.write(CreateWebhook { webhook, most: 2, audit: world.audit() }).await
+            world.write(CreateWebhook { webhook, most: 2, share: None, audit: world.audit() }).await
         };
-        assert_eq!((create().await, create().await, create().await), (true, true, false));
+        use WebhookCreation::{Created, TooMany};
+        assert_eq!((create().await, create().await, create().await), (Created, Created, TooMany));
     })
     .await;
 }

@@ -3,7 +3,7 @@
 macro_rules! keys {
     ($next:ident, $($rest:tt)*) => { $next! { $($rest)*
         KeyMistyped { code: "key_mistyped", status: 401, error: "invalid_token", class: Credential,
-            shown_as: "key_unknown", sentence: "This API key is unknown.",
+            sentence: "This API key looks mistyped: its length or its checksum is wrong. Copy the whole key again.",
             cause: "The key's checksum is wrong: the key was mistyped, truncated or invented. It was not looked up.",
             remedy: "Have the caller copy the whole key again." }
         KeyUnknown { code: "key_unknown", status: 401, error: "invalid_token", class: Credential,

@@ -20,7 +20,7 @@ use doorward_core::{
     rights::Rights,
     scope::ScopeSet,
 };
-use doorward_store::keys::{CreateOwnKey, FindShownKey, KeyFilter, ListKeys, ListShownKeys, OwnKeyCreation, ShownKey};
+use doorward_store::keys::{CreateOwnKey, FindShownKey, ListNewestKeys, OwnKeyCreation, ShownKey};
 
 use super::{
     KeySettings, KeyView,
@@ -84,11 +84,10 @@ pub fn open_apis(app: &App) -> Vec<Arc<Api>> {
 
 /// The user's keys that are not revoked, newest first.
 pub async fn list(app: &App, user_id: &UserId) -> Result<Vec<KeyView>, ManageError> {
-    let filter = KeyFilter { owner: Some(Owner::User(user_id.clone())), revoked: Some(false) };
-    let list = ListShownKeys(ListKeys { filter, after: None, limit: SHOWN });
+    let list = ListNewestKeys { owner: Owner::User(user_id.clone()), limit: SHOWN };
     let (keys, apis) = (app.store.read(list).await?, apis::all(app).await?);
     let now = app.now();
-    Ok(keys.into_iter().rev().map(|key| KeyView::of(key, &apis, now)).collect())
+    Ok(keys.into_iter().map(|key| KeyView::of(key, &apis, now)).collect())
 }
 
 /// A key of the user.

@@ -54,6 +54,7 @@ pub(super) async fn provoke(scene: &Scene, denial: Denial) -> Option<Answer> {
                 }
             }
         }
+        PartnerSignatureInvalid => send(Method::POST, "/v1/leaks/github", None, Some(json!([]))).await,
         RightsExceeded => send(Method::POST, "/v1/clients", None, Some(robot("users:write"))).await,
         SelfRotationForbidden => send(Method::POST, "/v1/keys/self/rotate", None, Some(json!({}))).await,
         _ => return None,

@@ -156,7 +156,7 @@ async fn only_a_key_that_works_fetches_a_successor() {
     let mut mistyped = key.text("secret");
     mistyped.pop();
     mistyped.push(if key.text("secret").ends_with('a') { 'b' } else { 'a' });
-    assert_eq!(refused(&rotate_self(&server, &mistyped, None).await, 401), "key_unknown");
+    assert_eq!(refused(&rotate_self(&server, &mistyped, None).await, 401), "key_mistyped");
     let both = server.caller.request(Method::POST, "/v1/keys/self/rotate").bearer_auth(key.text("secret"));
     let both = both.header("x-api-key", key.text("secret")).json(&json!({}));
     assert_eq!(server.caller.send(both).await.status, 400, "two credentials");

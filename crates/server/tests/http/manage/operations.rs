@@ -53,7 +53,7 @@ async fn no_operation_answers_without_a_credential() {
     let server = TestServer::start().await;
     let (open, others): (Vec<_>, Vec<_>) =
         operations(&server).await.into_iter().partition(|operation| operation.is_open);
-    assert_eq!(open.iter().map(|operation| &*operation.path).collect::<Vec<_>>(), ["/v1/leaks"]);
+    assert_eq!(open.iter().map(|operation| &*operation.path).collect::<Vec<_>>(), ["/v1/leaks", "/v1/leaks/github"]);
     for operation in others {
         let request = server.caller.request(operation.method.clone(), &operation.path);
         let request = match operation.body() {
