@@ -92,4 +92,5 @@ def _ambiguous(checks: Checks, api: Api, key: str) -> None:
             answer = api.call("/invoices", *headers)
             # A WSGI server joins the lines of a header; what results is one malformed credential.
             assert answer.status in (400, 401), answer
-            assert json.loads(answer.body)["code"] in ("credential_multiple", "credential_malformed", "key_unknown", "key_mistyped"), answer
+            code = json.loads(answer.body)["code"]
+            assert code in ("credential_multiple", "credential_malformed", "key_mistyped", "key_unknown"), answer

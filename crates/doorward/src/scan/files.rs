@@ -1,5 +1,5 @@
 //! Files and folders, several at once. Hidden and binary files are searched too; `.gitignore` is followed on request. A file
-//! that Git tracks is searched all the same: Git publishes it.
+//! that Git tracks is searched anyway: Git publishes it.
 //!
 //! Symbolic links inside a folder are not followed, as in Git: what they lead to is in the folder, or not part of it.
 

@@ -228,7 +228,7 @@ async fn keys_that_github_found_are_revoked_if_github_signed() {
     assert_eq!(code(&manager, &key).await, "key_revoked");
     assert_eq!(manager.get(&path).await.json()["leak_source"], SOURCE);
     let asked = || github.asked.load(std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(asked(), 1, "strangers who name unknown keys cause no requests");
+    assert_eq!(asked(), 1, "who names unknown keys causes no requests");
     server.advance_secs(60);
     send_signed(&server, "two", &signature, &body).await;
     assert_eq!(asked(), 2, "GitHub may have a new key");
