@@ -30,6 +30,7 @@ mod own_rotation;
 mod revocation;
 mod rotation;
 mod selection;
+mod unchanged;
 mod unusual_uses;
 mod update;
 mod usage;
@@ -47,6 +48,7 @@ pub use self::{
     revocation::{CanReportRevocations, ReportRevocations, RevokeKeys},
     rotation::{DueRotations, EndRotation, KeyRotations, RotateKey, RotationRecord},
     selection::{FoundKey, SelectKeys, Selected},
+    unchanged::{IfKeyUnchanged, SeenKey},
     unusual_uses::{KeyNetworkUse, NoteKeyNetworks, ReportUnusualUses, UnusualKeyUse},
     update::UpdateKey,
     usage::{CountUsage, KeyTouch, TouchKeys, UsageCount, UsageOf, WriteUses},

@@ -344,7 +344,7 @@ async fn rotate(args: RotateArgs, app: &App, actor: &Actor, output: Output) -> R
         quiet_for: args.quiet_for.map(|quiet_for| quiet_for.as_secs()),
         replace_unused: args.replace_unused,
     };
-    keys::rotate_shown(app, actor, &args.key, asked, |created| show(created, output)).await.map(drop)
+    keys::rotate_shown(app, actor, &args.key, asked, |_| Ok(()), |created| show(created, output)).await.map(drop)
 }
 
 async fn update(args: UpdateArgs, app: &App, actor: &Actor, output: Output) -> Result<(), Failure> {

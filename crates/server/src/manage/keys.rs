@@ -14,7 +14,7 @@ pub use doorward_core::new_api_key::Expiry;
 pub(super) use self::update::prepare_update;
 pub use self::{
     creation::{CreatedKey, NewKey, create, create_shown},
-    ending::{disable, enable, revoke},
+    ending::{KeyChange, change, disable, enable, revoke},
     list::{WhichKeys, list},
     rotation::{RotationRequest, rotate_shown},
     selection::{Conditions, CountOf, MOST as MOST_SELECTED, MatchingKeys, matching, revoke_matching},

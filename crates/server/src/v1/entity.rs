@@ -31,7 +31,15 @@ use crate::{
 };
 
 /// What says nothing about whether somebody changed a thing.
-const VOLATILE: [&str; 4] = ["failing_since", "last_seen_at", "last_used_at", "previous_secret_ends_at"];
+const VOLATILE: [&str; 7] = [
+    "failing_since",
+    "last_seen_at",
+    "last_used_address",
+    "last_used_at",
+    "previous_secret_ends_at",
+    "quota_left",
+    "uses_left",
+];
 
 /// The header that guards a change.
 #[derive(IntoParams)]

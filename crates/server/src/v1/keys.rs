@@ -34,8 +34,8 @@ use crate::{
     manage::{
         ManageError,
         keys::{
-            self, CreatedKey, Expiry, KeySettings, KeyState, KeyView, NewKey, RotationRequest, UsageDays, UsageView,
-            WhichKeys,
+            self, CreatedKey, Expiry, KeyChange, KeySettings, KeyState, KeyView, NewKey, RotationRequest, UsageDays,
+            UsageView, WhichKeys,
         },
         times,
     },
@@ -296,9 +296,7 @@ async fn disable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = known(&app, &actor, &id, &if_match).await?;
-    keys::disable(&app, &actor, id.as_str()).await?;
-    answer(&keys::show(&app, &actor, id.as_str()).await?)
+    answer(&changed(&app, &actor, &id, KeyChange::Disable, &if_match).await?)
 }
 
 /// Enable a disabled API key
@@ -312,9 +310,7 @@ async fn enable(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = known(&app, &actor, &id, &if_match).await?;
-    keys::enable(&app, &actor, id.as_str()).await?;
-    answer(&keys::show(&app, &actor, id.as_str()).await?)
+    answer(&changed(&app, &actor, &id, KeyChange::Enable, &if_match).await?)
 }
 
 /// Revoke an API key for good
@@ -328,9 +324,7 @@ async fn revoke(
     _: NoQuery,
     if_match: IfMatch,
 ) -> Result<Response<Body>, ProblemError> {
-    let id = known(&app, &actor, &id, &if_match).await?;
-    keys::revoke(&app, &actor, id.as_str()).await?;
-    answer(&keys::show(&app, &actor, id.as_str()).await?)
+    answer(&changed(&app, &actor, &id, KeyChange::Revoke, &if_match).await?)
 }
 
 /// How a key is rotated.
@@ -374,8 +368,8 @@ async fn rotate(
 ) -> Result<Response<Body>, ProblemError> {
     let (server, caller, id) = (&app, &actor, key_id(&id)?);
     let rotate = |asked: RotateRequest, keeper: Keeper| async move {
-        if_match.check(&keys::show(server, caller, id.as_str()).await?)?;
-        keys::rotate_shown(server, caller, id.as_str(), asked.into(), |created| keep(&keeper, created)).await.map(drop)
+        let (check, show) = (|key: &KeyView| if_match.check(key), |created: &CreatedKey| keep(&keeper, created));
+        keys::rotate_shown(server, caller, id.as_str(), asked.into(), check, show).await.map(drop)
     };
     creation.answer(&app, &actor, rotate).await
 }
@@ -423,11 +417,15 @@ async fn usage(
     query.answer(&app, |after, limit| keys::usage(&app, &actor, id.as_str(), days, after, limit)).await
 }
 
-/// The key that a path names, if it is as the caller knows it.
-async fn known(app: &App, actor: &Actor, id: &str, if_match: &IfMatch) -> Result<KeyId, ProblemError> {
-    let id = key_id(id)?;
-    if_match.check(&keys::show(app, actor, id.as_str()).await?)?;
-    Ok(id)
+/// The key that a path names after a change, which is made if it is as the caller knows it.
+async fn changed(
+    app: &App,
+    actor: &Actor,
+    id: &str,
+    change: KeyChange,
+    if_match: &IfMatch,
+) -> Result<KeyView, ProblemError> {
+    Ok(keys::change(app, actor, key_id(id)?.as_str(), change, |key| if_match.check(key)).await?)
 }
 
 /// The id in a path. A key itself does not belong into a URL, where it would be logged.

@@ -34,15 +34,16 @@ pub struct RotationRequest {
 }
 
 /// Gives a key, by its id or by the key itself, a successor, after `show` has printed it, and keeps the answer that `show`
-/// returns. If that fails, nothing was changed.
+/// returns. If that fails, nothing was changed. `check` may refuse what is shown of the key before.
 pub async fn rotate_shown<E: From<ManageError>>(
     app: &App,
     actor: &Actor,
     id: &str,
     asked: RotationRequest,
+    check: impl Fn(&KeyView) -> Result<(), ManageError>,
     show: impl FnOnce(&CreatedKey) -> Result<Option<KeptAnswer>, E>,
 ) -> Result<CreatedKey, E> {
-    let (operation, created) = prepare(app, actor, id, asked).await?;
+    let (operation, created) = prepare(app, actor, id, asked, check).await?;
     let answer = show(&created)?;
     app.commit_kept(operation, answer).await.map_err(ManageError::conflict(changed_meanwhile))?;
     Ok(created)
@@ -57,8 +58,10 @@ async fn prepare(
     actor: &Actor,
     id: &str,
     asked: RotationRequest,
+    check: impl Fn(&KeyView) -> Result<(), ManageError>,
 ) -> Result<(RotateKey, CreatedKey), ManageError> {
     let (from, apis) = (find_to_change(app, actor, id).await?, apis::all(app).await?);
+    check(&KeyView::of(from.clone(), &apis, app.now()))?;
     let mut planned = Planned::of(app, actor, &from, asked, &apis)?;
     let record = &mut planned.record;
     record.expires_at = actor.rights.end_by_default(&power(&record.metadata, record.expires_at));

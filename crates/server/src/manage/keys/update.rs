@@ -13,7 +13,10 @@ use doorward_core::{
     new_api_key::NewApiKey,
     scope::Scope,
 };
-use doorward_store::keys::{KeyRecord, ShownKey, UpdateKey};
+use doorward_store::{
+    Updated,
+    keys::{IfKeyUnchanged, KeyRecord, ShownKey, UpdateKey},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -94,6 +97,7 @@ pub async fn update(
         let (to, roles_to) = changed(actor, &key, &before, settings, &apis, now)?;
         let scope_given_at = apis.given_at(&to.scope, &key.metadata.scope, key.scope_given_at, now);
         let after = KeyRecord { metadata: to.clone(), scope_given_at, roles: roles_to.clone(), ..key.clone() };
+        let (id_of_key, seen) = (key.id.clone(), key.seen());
         let operation = UpdateKey {
             id: key.id,
             from: key.metadata,
@@ -107,7 +111,8 @@ pub async fn update(
         };
         let unknown = || ManageError::NotFound { kind: "key", name: shown(id) };
         let after = KeyView::of(ShownKey { key: after, rotations }, &apis, now);
-        let outcome = outcome(app.commit(operation).await?, after, unknown)?;
+        let operation = IfKeyUnchanged { id: id_of_key, from: seen, change: operation };
+        let outcome = outcome(app.commit(operation).await?.unwrap_or(Updated::Changed), after, unknown)?;
         match outcome {
             Some(mut after) => {
                 after.show_what_is_left(app).await?;

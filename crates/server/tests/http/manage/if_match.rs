@@ -77,6 +77,34 @@ async fn one_of_two_actions_on_a_webhook_with_one_tag_wins() {
     .await;
 }
 
+/// Two actions on one key, with one tag at the same time. Exactly one is done.
+async fn race_at_key(manager: &Manager<'_>, one: (Method, &str), other: (Method, &str)) {
+    let created = manager.post("/v1/keys", json!({"api": "notes", "name": "ci", "uses": 5})).await.expect(201);
+    let (path, tag) = (created.header("location").unwrap().to_owned(), created.header("etag").unwrap().to_owned());
+    manager.post("/v1/keys/verify", json!({"key": created.text("secret")})).await.expect(200);
+    let act = async |(method, action): (Method, &str)| {
+        let body = (method == Method::PATCH).then(|| json!({"name": "other"}));
+        manager.send(method, &format!("{path}{action}"), &[("if-match", &tag)], body).await.status
+    };
+    let both = tokio::join!(act(one.clone()), act(other.clone()));
+    assert!(matches!(both, (200, 412) | (412, 200)), "{one:?} {other:?}: {both:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_actions_on_a_key_with_one_tag_wins() {
+    on_each_engine(async |server| {
+        let manager = Manager::of_all(server).await;
+        let (disable, revoke, update) = ((Method::POST, "/disable"), (Method::POST, "/revoke"), (Method::PATCH, ""));
+        for _ in 0..ROUNDS / 2 {
+            race_at_key(&manager, disable.clone(), disable.clone()).await;
+            race_at_key(&manager, disable.clone(), revoke.clone()).await;
+            race_at_key(&manager, update.clone(), disable.clone()).await;
+            race_at_key(&manager, update.clone(), revoke.clone()).await;
+        }
+    })
+    .await;
+}
+
 /// Operations of the description on one thing that can be shown: each with the path, which has an id in place of each
 /// parameter, and with whether it describes `If-Match`.
 async fn operations_on_one(server: &TestServer, ids: &[(&str, String)]) -> Vec<(Method, String, bool)> {
