@@ -5,7 +5,7 @@
 
 use doorward_core::{clock::Timestamp, holder::Owner, id::KeyId, leaks::LeakPolicy, webhook_event::EventType};
 
-use super::{SHOWN, ShownKey, events::report, shown_key};
+use super::{FindKey, KeyRevocation, RevokeKey, SHOWN, ShownKey, events, shown_key};
 
 use crate::{
     ChangeKind, append_change,
@@ -13,6 +13,7 @@ use crate::{
     failures::{Reservation, ReserveAttempt},
     sql::sql,
     tx::{Operation, Tx, TxError},
+    webhooks::enqueue,
 };
 
 /// Takes in a report about a key, unless its reporter has to wait.
@@ -37,6 +38,8 @@ pub struct Leak {
     pub now: Timestamp,
     /// The reporter's origin for the audit row of this change.
     pub audit: AuditContext,
+    /// The same for that of the revocation.
+    pub audit_of_revocation: AuditContext,
 }
 
 impl Operation for ReportLeak {
@@ -58,9 +61,10 @@ impl Operation for Leak {
         let id = self.id.as_str();
         let sql = "UPDATE api_keys SET leaked_at = $2, leak_source = $3 WHERE id = $1 AND leaked_at IS NULL";
         let is_new = tx.execute(sql, &[id.into(), self.now.into(), self.source.clone().into()]).await? > 0;
-        let sql = "UPDATE api_keys SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL";
         let revokes = self.policy == LeakPolicy::Revoke;
-        let is_revoked = revokes && tx.execute(sql, &[id.into(), self.now.into()]).await? > 0;
+        let audit = self.audit_of_revocation.clone().with("because", "leaked");
+        let revoke = RevokeKey { id: self.id.clone(), now: self.now, audit };
+        let is_revoked = revokes && revoke.run(tx).await? == KeyRevocation::Now;
         if !is_new && !is_revoked {
             return Ok(());
         }
@@ -74,9 +78,9 @@ impl Operation for Leak {
             event = event.with("source", source);
         }
         event.append(tx).await?;
-        report(tx, &self.id, &self.audit, EventType::KeyLeaked).await?;
-        if is_revoked {
-            report(tx, &self.id, &self.audit, EventType::KeyRevoked).await?;
+        if let Some(key) = (FindKey { id: self.id.clone() }).run(tx).await? {
+            let event = events::event(&key, &self.audit, EventType::KeyLeaked);
+            enqueue(tx, &event.with("outcome", outcome).with("source", self.source.as_deref())).await?;
         }
         append_change(tx, ChangeKind::Key, id, self.now).await?;
         Ok(())

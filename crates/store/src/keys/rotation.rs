@@ -285,6 +285,6 @@ impl Operation for EndRotation {
 }
 
 /// Locks the row of a key until the end of the transaction: rotating, revoking and ending take turns.
-pub(super) pub(super) async fn lock(tx: &mut impl Tx, id: &KeyId) -> Result<(), TxError> {
+pub(super) async fn lock(tx: &mut impl Tx, id: &KeyId) -> Result<(), TxError> {
     tx.execute("UPDATE api_keys SET revoked_at = revoked_at WHERE id = $1", &[id.as_str().into()]).await.map(drop)
 }

@@ -48,7 +48,10 @@ async fn leaked_key_is_reported_with_its_revocation() {
         let world = World::new(&database).await;
         let all = endpoint(&world, |_| {}).await;
         let key = keys::created(&world, keys::key(&world, "one")).await;
-        let leak = |policy| Leak { id: key.id.clone(), policy, source: None, now: world.now(), audit: world.audit() };
+        let leak = |policy| {
+            let (audit, audit_of_revocation) = (world.audit(), world.audit());
+            Leak { id: key.id.clone(), policy, source: None, now: world.now(), audit, audit_of_revocation }
+        };
         world.write(leak(LeakPolicy::Flag)).await;
         let types = async || sent(&world, &all).await.into_iter().map(|(word, _)| word).collect::<Vec<_>>();
         assert_eq!(types().await, ["key.leaked"]);

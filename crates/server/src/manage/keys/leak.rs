@@ -59,7 +59,8 @@ async fn take_in(
         let apis = app.snapshots.apis();
         let policies = key.metadata.apis.iter().filter_map(|id| Some(apis.by_id(id)?.metadata.leak_policy));
         let policy = LeakPolicy::of_all(policies);
-        Leak { id: key.id, policy, source: reported_source(source), now, audit: app.audit(&reporter) }
+        let (audit, audit_of_revocation) = (app.audit(&reporter), app.audit(&reporter));
+        Leak { id: key.id, policy, source: reported_source(source), now, audit, audit_of_revocation }
     });
     let attempt = ReserveAttempt { counters, max_wait: app.settings.throttle.max_wait, now };
     match app.write(ReportLeak { attempt, leak }).await? {
