@@ -71,7 +71,8 @@ impl AllowedAddresses {
     }
 }
 
-fn network(text: &str) -> Result<IpNet, InvalidNetwork> {
+/// Reads an address, or a network with its prefix.
+pub(crate) fn network(text: &str) -> Result<IpNet, InvalidNetwork> {
     let address = IpAddr::from_str(text).map(IpNet::from);
     let network = address.or_else(|_| IpNet::from_str(text)).map_err(|_| InvalidNetwork::Syntax)?;
     if let IpNet::V6(mapped) = network

@@ -10,7 +10,14 @@ use std::{net::IpAddr, time::Duration};
 
 use ipnet::IpNet;
 
-use crate::{clock::Timestamp, denial::Denial, form, refusal::Refusal, secret::SecretString};
+use crate::{
+    allowed_addresses::{self, InvalidNetwork},
+    clock::Timestamp,
+    denial::Denial,
+    form,
+    refusal::Refusal,
+    secret::SecretString,
+};
 
 /// The request to accept API keys in the query of a route. It has no default for what limits it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,8 +47,8 @@ pub enum InvalidKeysInQuery {
     #[error("the migration page must be an http or https URL of at most 512 characters")]
     MigrationPage,
     /// A text is not a network.
-    #[error("{0:?} is not an address or a network in CIDR notation")]
-    Network(String),
+    #[error("{0:?} {1}")]
+    Network(String, InvalidNetwork),
     /// There are no networks, or too many.
     #[error("name 1 to {MAX_NETWORKS} networks that callers may come from")]
     Networks,
@@ -228,8 +235,8 @@ impl Pace {
 
 /// A single address counts as the network of it alone.
 fn network(text: &str) -> Result<IpNet, InvalidKeysInQuery> {
-    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let network = network.map_err(|_| InvalidKeysInQuery::Network(text.to_owned()))?.trunc();
+    let read = allowed_addresses::network(text);
+    let network = read.map_err(|why| InvalidKeysInQuery::Network(text.to_owned(), why))?;
     let least = if network.addr().is_ipv4() { MIN_PREFIX_V4 } else { MIN_PREFIX_V6 };
     match network.prefix_len() >= least {
         true => Ok(network),
@@ -278,8 +285,19 @@ mod tests {
             (KeysInQuery { networks: &["0.0.0.0/0"], ..ASKED }, NetworkTooLarge("0.0.0.0/0".parse().unwrap())),
             (KeysInQuery { networks: &["10.0.0.0/7"], ..ASKED }, NetworkTooLarge("10.0.0.0/7".parse().unwrap())),
             (KeysInQuery { networks: &["::/0"], ..ASKED }, NetworkTooLarge("::/0".parse().unwrap())),
-            (KeysInQuery { networks: &["192.0.2.0/33"], ..ASKED }, Network("192.0.2.0/33".into())),
-            (KeysInQuery { networks: &["localhost"], ..ASKED }, Network("localhost".into())),
+            (
+                KeysInQuery { networks: &["192.0.2.0/33"], ..ASKED },
+                Network("192.0.2.0/33".into(), InvalidNetwork::Syntax),
+            ),
+            (KeysInQuery { networks: &["localhost"], ..ASKED }, Network("localhost".into(), InvalidNetwork::Syntax)),
+            (
+                KeysInQuery { networks: &["192.0.2.7/24"], ..ASKED },
+                Network("192.0.2.7/24".into(), InvalidNetwork::HostBits("192.0.2.0/24".parse().unwrap())),
+            ),
+            (
+                KeysInQuery { networks: &["::ffff:192.0.2.0/120"], ..ASKED },
+                Network("::ffff:192.0.2.0/120".into(), InvalidNetwork::Mapped),
+            ),
             (KeysInQuery { per_minute: 0, ..ASKED }, Rate),
             (KeysInQuery { per_minute: MAX_PER_MINUTE + 1, ..ASKED }, Rate),
             (KeysInQuery { until: too_far, ..ASKED }, End),
