@@ -417,7 +417,7 @@ async fn usage(
     query.answer(&app, |after, limit| keys::usage(&app, &actor, id.as_str(), days, after, limit)).await
 }
 
-/// The key that a path names after a change, which is made if it is as the caller knows it.
+/// The key that a path names after a change, which happens if it is as the caller knows it.
 async fn changed(
     app: &App,
     actor: &Actor,

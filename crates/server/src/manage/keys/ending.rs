@@ -39,7 +39,7 @@ pub async fn enable(app: &App, actor: &Actor, id: &str) -> Result<bool, ManageEr
 }
 
 /// Makes one of these changes to a key as `check` accepts it, and returns the key after it. The key is the same until the
-/// change is made: `check` is called again if somebody else was faster.
+/// change happens: `check` is called again if somebody else was faster.
 pub async fn change(
     app: &App,
     actor: &Actor,
