@@ -96,7 +96,7 @@ export const KEY_STATES = {
     await visitor.openAccount();
     await visitor.open("/account/keys/new");
     await fillInKey(visitor, { scope: null });
-    assert.equal(visitor.status(), 400);
+    assert.equal(visitor.status(), 422);
     assert.match(await visitor.page.innerText("#scope-mistake"), /choose at least one/);
   },
 
@@ -136,7 +136,7 @@ export const KEY_STATES = {
     await openKey(visitor);
     await visitor.page.fill("#name", " ");
     await visitor.press("#rename");
-    assert.equal(visitor.status(), 400);
+    assert.equal(visitor.status(), 422);
     assert.ok(await visitor.page.locator("#name-mistake").count());
   },
 

@@ -109,7 +109,8 @@ impl RateLimit {
 /// Nanoseconds in a second.
 const NANOS: u64 = 1_000_000_000;
 
-/// A token bucket, as the time at which it is full again, in nanoseconds of the Unix epoch. The default is full.
+/// A token bucket, as the time at which it is full again, in nanoseconds. The default is full. Its clock should be one that nobody
+/// sets: one that was set back closes it until it has caught up.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Bucket(u64);
 
@@ -133,11 +134,13 @@ impl Bucket {
         Self(self.0.saturating_sub(limit.interval()))
     }
 
-    /// How many uses it holds, and when it is full.
+    /// How many uses it holds, and when it is full; of an empty one, when it holds a use again. A client that waits until then
+    /// waits no longer than it must, and as long as `Retry-After` says.
     pub fn state(self, limit: RateLimit, now: Timestamp) -> LimitState {
-        let missing = self.missing(limit, now);
-        let left = (limit.capacity() - missing) / limit.interval();
-        let resets_in = Duration::from_nanos(missing);
+        let (missing, interval) = (self.missing(limit, now), limit.interval());
+        let left = (limit.capacity() - missing) / interval;
+        let wait = if left == 0 { missing + interval - limit.capacity() } else { missing };
+        let resets_in = Duration::from_nanos(wait);
         LimitState { left, resets_in: Some(whole_seconds(resets_in)) }
     }
 
@@ -296,7 +299,7 @@ mod tests {
             assert_eq!(bucket.state(limit, NOW).left, left);
         }
         assert_eq!(bucket.take(limit, NOW), Err(Duration::from_secs(20)));
-        assert_eq!(bucket.state(limit, NOW).resets_in, Some(60));
+        assert_eq!(bucket.state(limit, NOW).resets_in, Some(20), "an empty one has a use again");
         let later = NOW.plus(Duration::from_millis(19_999));
         assert_eq!(bucket.take(limit, later), Err(Duration::from_millis(1)));
         assert!(bucket.take(limit, NOW.plus(Duration::from_secs(20))).is_ok());

@@ -79,7 +79,7 @@ impl App {
         }
         let limiter = &self.key_limiter;
         if let Some(rate) = limits.rate_limit {
-            let (state, taken) = limiter.take_from_bucket(counted_as, rate, now)?;
+            let (state, taken) = limiter.take_from_bucket(counted_as, rate, self.time_of_buckets())?;
             states.rate_limit =
                 Some(Limited { requests: rate.requests.into(), seconds: Some(rate.seconds.into()), state });
             taken.map_err(|wait| Refusal::new(Denial::KeyRateLimited).retry_after(wait).limits(states))?;
@@ -92,6 +92,11 @@ impl App {
         }
         counted.map_err(|refusal| refusal.limits(states))?;
         Ok(states)
+    }
+
+    /// Buckets live as long as the process, so they go by its monotonic clock: nobody sets that back or ahead.
+    fn time_of_buckets(&self) -> Timestamp {
+        Timestamp::from_millis(i64::try_from(self.clock.monotonic().as_millis()).unwrap_or(i64::MAX))
     }
 
     async fn take_counted(
@@ -159,7 +164,7 @@ impl App {
 
     /// Puts the uses back that this server has out of budgets of which none was used since the last call.
     pub async fn return_idle_uses(&self) -> Result<(), StoreError> {
-        self.key_limiter.forget_full_buckets(self.now());
+        self.key_limiter.forget_full_buckets(self.time_of_buckets());
         let idle = self.key_limiter.idle();
         put_back(self.store.clone(), idle).await
     }
@@ -206,7 +211,7 @@ async fn refill(store: Store, mut held: LockedHeld, counted: &Counted, now: Time
         // Of another time, or before the number of uses was set again: those are gone.
         let returned = if held.period == budget.period { held.uses } else { 0 };
         *held = Held { period: budget.period, max, ..Held::default() };
-        let Reserved { taken, left } = store.write(ReserveUses { budget, max, returned, now }).await?;
+        let Reserved { taken, left } = store.write(ReserveUses { budget, max, returned }).await?;
         (held.uses, held.left) = (taken, left);
         if taken == 0 {
             held.empty_until = now.plus(EMPTY_FOR);

@@ -165,13 +165,14 @@ impl Noted {
 }
 
 fn is_recent<K: Eq + Hash>(written: &HashMap<K, Timestamp>, what: &K, now: Timestamp) -> bool {
-    written.get(what).is_some_and(|at| now.since(*at) < REPORTED_EVERY)
+    // A time ahead of now is that of a clock that was set back.
+    written.get(what).is_some_and(|at| *at <= now && now.since(*at) < REPORTED_EVERY)
 }
 
 /// Remembers what was written. Where there is no room, everything is forgotten, and written again when it comes again.
 fn remember<K: Eq + Hash>(written: &mut HashMap<K, Timestamp>, what: K, at: Timestamp, now: Timestamp) {
     if written.len() >= MOST_RECENT {
-        written.retain(|_, at| now.since(*at) < REPORTED_EVERY);
+        written.retain(|_, at| *at <= now && now.since(*at) < REPORTED_EVERY);
         if written.len() >= MOST_RECENT {
             written.clear();
         }

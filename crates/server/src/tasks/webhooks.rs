@@ -157,7 +157,9 @@ async fn attempt(app: &App, webhook: &WebhookRecord, delivery: DeliveryRecord, c
     tracing::debug!(%webhook, %event, attempt = delivery.attempts, status, error, "webhook: {metric}");
     let audit = app.audit(&Actor::default());
     let id = webhook.clone();
-    match app.store.write(FinishDelivery { webhook, event, claimed_until, outcome, status, error, now, audit }).await {
+    let is_plausible = app.trusted_now().await.is_ok_and(|now| now.is_some());
+    let finish = FinishDelivery { webhook, event, claimed_until, outcome, status, error, now, is_plausible, audit };
+    match app.store.write(finish).await {
         Ok(Finished::Disabled(because)) => {
             tracing::warn!(webhook = %id, because, "an endpoint of webhooks was disabled")
         }

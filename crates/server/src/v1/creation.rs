@@ -143,7 +143,7 @@ impl FromRequest<Arc<App>> for Creation {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ProblemError> {
         let (head, body) = request.into_parts();
-        let body = body::json_bytes(app, &head, body).await?;
+        let body = body::json_bytes_or_none(app, &head, body).await?;
         let key = idempotency_key(&head)?;
         Ok(Self { head, body, key })
     }

@@ -56,6 +56,9 @@ async fn report(State(app): State<Arc<App>>, request: Request<Body>) -> Result<R
     Ok(respond::empty(StatusCode::ACCEPTED))
 }
 
+/// The longest message of GitHub, in bytes. One key takes about 250.
+const MOST_BYTES: usize = 8 << 20;
+
 /// A key that GitHub found.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "only its schema is used; the body is read once its signature holds")]
@@ -79,7 +82,7 @@ struct GithubAlert {
     responses((status = 202, description = "Accepted: the same for every key, known or not")))]
 async fn report_of_github(State(app): State<Arc<App>>, request: Request<Body>) -> Result<Response<Body>, ProblemError> {
     let (head, body) = request.into_parts();
-    let body = body::json_bytes(&app, &head, body).await?;
+    let body = body::json_bytes_up_to(&app, &head, body, MOST_BYTES).await?;
     let said = |name| head.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let identifier = said("github-public-key-identifier");
     let keys = app.github_keys(identifier).await?;

@@ -86,11 +86,11 @@ impl Members {
         }
     }
 
-    /// The member `address`: an IP address, also with a port. What is none counts as absent: frameworks have other words for
+    /// The member `address`: an IP address, also with a port or white space around it. What is none counts as absent: frameworks have other words for
     /// a caller without one.
     pub(super) fn address(&mut self) -> Option<IpAddr> {
         let address: Option<String> = self.optional("address");
-        address.and_then(|address| forwarded::node(address.as_bytes()))
+        address.and_then(|address| forwarded::node(address.trim().as_bytes()))
     }
 
     /// A value, if it is there.

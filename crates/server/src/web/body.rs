@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use axum::{
-    body::Body,
+    body::{Body, HttpBody},
     extract::{FromRequest, Request},
     response::IntoResponse,
 };
@@ -79,6 +79,20 @@ pub(crate) async fn json_bytes(app: &App, head: &Parts, body: Body) -> Result<By
     typed(app, head, body, &["application/json"]).await
 }
 
+/// The same with a limit of its own, where a known sender has more to say than callers.
+pub(crate) async fn json_bytes_up_to(app: &App, head: &Parts, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    typed_up_to(app, head, body, &["application/json"], limit).await
+}
+
+/// The same where no member is required: a request without a body is one with an empty object.
+pub(crate) async fn json_bytes_or_none(app: &App, head: &Parts, body: Body) -> Result<Bytes, Refusal> {
+    let bytes = match body.is_end_stream() && essence(head).is_empty() {
+        true => Bytes::new(),
+        false => json_bytes(app, head, body).await?,
+    };
+    Ok(if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes })
+}
+
 /// A merge patch (RFC 7396), which is an object of JSON here.
 pub(crate) async fn merge_patch(
     app: &App,
@@ -96,18 +110,21 @@ fn essence(head: &Parts) -> &str {
 }
 
 async fn typed(app: &App, head: &Parts, body: Body, accepted: &[&str]) -> Result<Bytes, Refusal> {
+    typed_up_to(app, head, body, accepted, app.settings.limits.body_bytes).await
+}
+
+async fn typed_up_to(app: &App, head: &Parts, body: Body, accepted: &[&str], limit: usize) -> Result<Bytes, Refusal> {
     let essence = essence(head);
     if !accepted.iter().any(|accepted| essence.eq_ignore_ascii_case(accepted)) {
         return Err(Refusal::new(Denial::ContentTypeUnsupported).fact("content_type", essence));
     }
-    let limits = &app.settings.limits;
     let longest = app.settings.listen.body_timeout;
-    let too_large = || Refusal::new(Denial::BodyTooLarge).fact("limit", limits.body_bytes);
+    let too_large = || Refusal::new(Denial::BodyTooLarge).fact("limit", limit);
     let length = header(&head.headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limits.body_bytes) {
+    if length.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let read = tokio::time::timeout(longest, Limited::new(body, limits.body_bytes).collect()).await;
+    let read = tokio::time::timeout(longest, Limited::new(body, limit).collect()).await;
     match read {
         Err(_) => Err(Denial::BodyTooSlow.into()),
         Ok(Ok(body)) => Ok(body.to_bytes()),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use doorward_core::key_limits::{Per, Quota, RateLimit};
+use doorward_core::{
+    clock::Timestamp,
+    key_limits::{Per, Quota, RateLimit},
+};
 use doorward_server::manage::keys::NewKey;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -49,12 +52,27 @@ async fn rate_limit_refuses_until_its_bucket_is_refilled() {
     assert_eq!(granted(&server, &key, 5).await, 2);
     let refused = used(&server, &key).await;
     let expected = json!({"valid": false, "code": "key_rate_limited", "reusable": false, "retry_after": 20,
-        "limits": bucket(0, 60)});
+        "limits": bucket(0, 20)});
     assert_eq!(refused, expected);
     server.advance_secs(20);
     assert_eq!(granted(&server, &key, 5).await, 1, "one use is refilled in twenty seconds");
     server.advance_secs(600);
     assert_eq!(granted(&server, &key, 5).await, 3);
+}
+
+#[tokio::test]
+async fn clock_that_is_set_neither_closes_nor_fills_a_bucket() {
+    let server = TestServer::start().await;
+    let rate_limit = Some(RateLimit { requests: 3, seconds: 60 });
+    let key = key(&server.app, NewKey { rate_limit, ..limited() }).await;
+    let set = |secs: i64| server.clock.set(Timestamp::from_secs(server.now() + secs));
+    assert_eq!(granted(&server, &key, 2).await, 2);
+    for step in [-30, 3_600, -3_600] {
+        set(step);
+        assert_eq!(granted(&server, &key, 5).await, if step == -30 { 1 } else { 0 }, "no step changes a bucket");
+    }
+    server.advance_secs(20);
+    assert_eq!(granted(&server, &key, 5).await, 1);
 }
 
 #[tokio::test]

@@ -3,8 +3,6 @@
 //! A server takes a block of uses, gives it out by itself, and puts back what it did not give. So no use needs a write of its
 //! own, and all servers together never give more than there is.
 
-use std::time::Duration;
-
 use doorward_core::{
     clock::Timestamp,
     id::KeyId,
@@ -41,15 +39,6 @@ impl BudgetKind {
             Self::Uses => "uses",
         }
     }
-
-    /// How long after its begin a budget may still be named: by a server whose clock is behind, or one that has not learned
-    /// yet that the number of uses was set again. Removed before, it would be full again.
-    const fn kept_for(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Day | Self::Uses => 2 * 86_400,
-            Self::Month => 62 * 86_400,
-        })
-    }
 }
 
 /// A number of uses of one key.
@@ -78,8 +67,6 @@ pub struct ReserveUses {
     pub max: u64,
     /// How many uses the server has that it puts back before.
     pub returned: u64,
-    /// The current time by the caller's clock.
-    pub now: Timestamp,
 }
 
 /// The uses that a server has got.
@@ -99,9 +86,7 @@ impl Operation for ReserveUses {
         let mut locked = tx.query_opt(LOCK, &row).await?;
         if locked.is_none() {
             let [key, kind, _] = self.budget.row();
-            let before = self.now.minus(self.budget.kind.kept_for()).as_millis();
-            let old = "DELETE FROM key_budgets WHERE key_id = $1 AND budget = $2 AND period < $3";
-            tx.execute(old, &[key, kind, before.into()]).await?;
+            tx.execute(FORGET, &[key, kind]).await?;
             let sql = "INSERT INTO key_budgets (key_id, budget, period, reserved) VALUES ($1, $2, $3, 0)
                        ON CONFLICT DO NOTHING";
             tx.execute(sql, &row).await?;
@@ -119,6 +104,12 @@ impl Operation for ReserveUses {
         Ok(Reserved { taken, left: left - taken })
     }
 }
+
+/// Forgets all but the newest periods. By no clock: one that is wrong would fill a quota up for the others, and a server that has
+/// not learned yet that the number of uses was set again may still name the period before.
+const FORGET: &str = "DELETE FROM key_budgets WHERE key_id = $1 AND budget = $2 AND period <
+                      (SELECT MIN(period) FROM (SELECT period FROM key_budgets WHERE key_id = $1 AND budget = $2
+                                                ORDER BY period DESC LIMIT 8) AS newest)";
 
 const LOCK: &str = "UPDATE key_budgets SET reserved = reserved
                     WHERE key_id = $1 AND budget = $2 AND period = $3 RETURNING reserved";

@@ -112,6 +112,8 @@ pub struct FinishDelivery {
     pub error: Option<String>,
     /// The current time by the caller's clock.
     pub now: Timestamp,
+    /// Whether that clock is plausible: by another one, no endpoint is given up.
+    pub is_plausible: bool,
     /// The origin for the audit row, if the endpoint is disabled.
     pub audit: AuditContext,
 }
@@ -169,7 +171,7 @@ impl Operation for FinishDelivery {
                 let Some(mut row) = tx.query_opt(sql, &[self.now.into(), id]).await? else {
                     return Ok(Finished::Written);
                 };
-                match is_given_up(row.time()?, self.now) {
+                match self.is_plausible && is_given_up(row.time()?, self.now) {
                     true => self.disable(tx, "failing").await,
                     false => Ok(Finished::Written),
                 }

@@ -107,6 +107,7 @@ fn finish(world: &World, webhook: &WebhookRecord, claimed: &DeliveryRecord, outc
         status: Some(500),
         error: Some("the endpoint answered 500".to_owned()),
         now: world.now(),
+        is_plausible: true,
         audit: world.audit(),
     }
 }
