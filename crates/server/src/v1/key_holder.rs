@@ -40,7 +40,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Rotate the API key that the request is sent with
 #[utoipa::path(post, path = "/v1/keys/self/rotate", tag = "keys", params(IdempotencyKeyHeader),
-    security(("api_key" = [])), request_body = RotateRequest,
+    security(("api_key" = [])), request_body = Option<RotateRequest>,
     responses((status = 201, description = "The successor; the secret is shown once", body = KeyWithSecret)))]
 async fn rotate_self(
     State(app): State<Arc<App>>,

@@ -356,7 +356,7 @@ impl From<RotateRequest> for RotationRequest {
 /// Rotate an API key: a successor works beside it until it ends
 #[utoipa::path(post, path = "/v1/keys/{key_id}/rotate", tag = "keys",
     params(("key_id" = String, Path), IdempotencyKeyHeader, IfMatchHeader), security(("bearer" = ["keys:write"])),
-    request_body = RotateRequest,
+    request_body = Option<RotateRequest>,
     responses((status = 201, description = "The successor; the secret is shown once", body = KeyWithSecret)))]
 async fn rotate(
     State(app): State<Arc<App>>,

@@ -90,7 +90,8 @@ pub(crate) async fn json_bytes_or_none(app: &App, head: &Parts, body: Body) -> R
         true => Bytes::new(),
         false => json_bytes(app, head, body).await?,
     };
-    Ok(if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes })
+    let is_none = matches!(bytes.trim_ascii(), b"" | b"null");
+    Ok(if is_none { Bytes::from_static(b"{}") } else { bytes })
 }
 
 /// A merge patch (RFC 7396), which is an object of JSON here.
