@@ -95,8 +95,10 @@ async fn holder(head: &Parts, app: &App, text: &str) -> Result<Holder, Refusal> 
 
 /// Refuses a key that can't be used like this. Returned is why one that its rotation has ended may only get its last answer.
 fn check(head: &Parts, app: &App, ShownKey { key, rotations }: &ShownKey) -> Result<Option<Refusal>, Refusal> {
+    // The rule names the reason that lasts longest: behind an end there may be others, for which nothing is given.
+    let is_only_ended = key.disabled_at.is_none() && key.leaked_at.is_none() && !key.owner_is_disabled;
     let ended = match key.facts().check(app.now()) {
-        Err(denial @ Denial::KeyExpired) if rotations.replaced.is_some() => {
+        Err(denial @ Denial::KeyExpired) if rotations.replaced.is_some() && is_only_ended => {
             Some(Refusal::new(denial).fact("key", &key.id))
         }
         checked => {

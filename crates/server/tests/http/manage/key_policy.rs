@@ -232,6 +232,10 @@ async fn lost_answer_is_given_again_after_the_old_key_has_ended() {
     };
     let new = rotate().await.expect(201);
     assert_eq!(rotate().await.expect(201).body, new.body);
+    manager.act(&format!("/v1/keys/{}/disable", old.text("id"))).await.expect(200);
+    assert_eq!(refused(&rotate().await, 401), "key_expired");
+    manager.act(&format!("/v1/keys/{}/enable", old.text("id"))).await.expect(200);
+    assert_eq!(rotate().await.expect(201).body, new.body);
     manager.act(&format!("/v1/keys/{}/revoke", old.text("id"))).await.expect(200);
     assert_eq!(refused(&rotate().await, 401), "key_revoked", "its holder is not trusted any more");
 }
